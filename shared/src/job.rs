@@ -1,0 +1,116 @@
+//! What a job is, and how it stands.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{JobId, OwnerId};
+use crate::workload::{Workload, digest, steps};
+
+/// What one user asked for. Two requests with the same id and the same spec are one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "workload", rename_all = "snake_case")]
+pub enum JobSpec {
+    /// Digests of files.
+    Digest(digest::Spec),
+    /// A rider's whips.
+    Steps(steps::Spec),
+}
+
+impl JobSpec {
+    /// Its workload.
+    pub const fn workload(&self) -> Workload {
+        match self {
+            Self::Digest(_) => Workload::Digest,
+            Self::Steps(_) => Workload::Steps,
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Its plan is not complete yet.
+    Planning,
+    /// Its plan is complete, and tasks are open.
+    Running,
+    /// Every task is done or failed.
+    Finished,
+}
+
+impl JobState {
+    /// Its name in messages, tables and output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Running => "running",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// The exact account of a job: the receipt when the job is finished, its progress before.
+///
+/// Always: `tasks_done` + `tasks_failed` + `tasks_open` = `tasks_planned`, and once finished
+/// `items_done` + `items_failed` = `items_planned`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Tasks that the owner has committed.
+    pub tasks_planned: u64,
+    /// Tasks with an answer, whatever became of single items.
+    pub tasks_done: u64,
+    /// Tasks given up after their last attempt.
+    pub tasks_failed: u64,
+    /// Tasks without an outcome.
+    pub tasks_open: u64,
+    /// Items planned, those that failed in planning included.
+    pub items_planned: u64,
+    /// Items with a result.
+    pub items_done: u64,
+    /// Items without one: failed in planning, failed alone, or part of a failed task.
+    pub items_failed: u64,
+    /// What the plan left out, by kind (`fifo`, `socket`, `symlink`, ...).
+    pub items_skipped: BTreeMap<String, u64>,
+    /// Bytes that the planned items hold, as the plan saw them.
+    pub bytes_planned: u64,
+    /// Bytes read for items with a result.
+    pub bytes_done: u64,
+    /// Outcomes that came again and were dropped.
+    pub duplicates: u64,
+    /// Duplicates whose answer was another one: an alarm.
+    pub conflicts: u64,
+    /// First outcomes of tasks that the broker had delivered more than once.
+    pub redeliveries: u64,
+    /// Tasks that the owner sent again.
+    pub resends: u64,
+    /// Messages of this job that came back dead.
+    pub dead_letters: u64,
+}
+
+/// How one job stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// The version of this object.
+    pub schema: u32,
+    /// Its id.
+    pub job: JobId,
+    /// Who owns it.
+    pub owner: OwnerId,
+    /// Its workload.
+    pub workload: Workload,
+    /// How far it is.
+    pub state: JobState,
+    /// Its account.
+    pub counts: Counts,
+    /// Consumers that are alive and serve its class.
+    pub consumers: u32,
+    /// The classes that its open tasks wait for and that no live consumer serves.
+    pub unserved: Vec<String>,
+    /// Seconds from its opening to now, or to its end.
+    pub seconds: f64,
+    /// SHA-256 of the report's bytes, once finished.
+    pub report_sha256: Option<String>,
+    /// For workloads with a sum: what it is over (`caravan NAME`) and its value.
+    pub sum: Option<(String, i64)>,
+}

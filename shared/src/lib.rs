@@ -1,0 +1,28 @@
+//! What the roles of Packhorse share: ids, messages, the contract types of every workload, the
+//! topology's names, and the transports.
+//!
+//! Nothing here depends on another crate of the project; roles depend on this crate and never on
+//! each other.
+//!
+//! # Layout
+//! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
+//! - [`path`]: file names as bytes, and their form in JSON
+//! - [`message`]: every message that travels, and its form on the wire
+//! - [`workload`]: the contract of each workload (what a task and its answer hold)
+//! - [`job`]: what a job is, and how it stands
+//! - [`topology`]: every exchange, queue and binding; the only place that spells names
+//! - [`transport`]: the trait, its implementations, the choice by URL
+//! - [`limits`]: every limit's default, with its unit and reason
+//! - [`shutdown`]: the two-step stop
+//! - [`telemetry`]: logs on stderr
+
+pub mod id;
+pub mod job;
+pub mod limits;
+pub mod message;
+pub mod path;
+pub mod shutdown;
+pub mod telemetry;
+pub mod topology;
+pub mod transport;
+pub mod workload;

@@ -1,0 +1,90 @@
+//! Every limit's default, with its unit and reason. Each has a flag where a user may need another.
+
+use std::time::Duration;
+
+/// Items in one task, at most. Cost is per message: at 1,000 files a message's share of a file's
+/// cost is below a tenth of a microsecond.
+pub const TASK_ITEMS_MAX: usize = 1_000;
+
+/// Bytes of one task's message that the planner fills, at most. Throughput in bytes stops rising
+/// here, and brokers slow down above it.
+pub const TASK_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// Bytes of file content in one task. Keeps a task's time, and so what a crash costs, near 0.1 s.
+pub const TASK_CONTENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Items of a job's first task; each later task may hold twice as many, so that the first answer
+/// comes at once and few jobs end on one late task.
+pub const TASK_ITEMS_FIRST: usize = 16;
+
+/// Bytes of one message's body, at most, in either direction. Brokers of version 4 refuse 16 MiB.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Unanswered tasks that an owner keeps with consumers, for each slot that they announce.
+pub const WINDOW_PER_SLOT: usize = 4;
+
+/// Unanswered tasks that an owner keeps with consumers, at least.
+pub const WINDOW_MIN: usize = 64;
+
+/// Messages that a publisher has written and that are not confirmed yet, at most. More gains
+/// nothing (measured: flat from 1,000 on).
+pub const PUBLISH_WINDOW_MESSAGES: usize = 1_000;
+
+/// The same in bytes of body: what a publisher may hold in memory for a resend.
+pub const PUBLISH_WINDOW_BYTES: usize = 32 * 1024 * 1024;
+
+/// Messages that one queue of tasks or outcomes holds before it refuses more.
+pub const QUEUE_MESSAGES_MAX: u32 = 100_000;
+
+/// Bytes that one queue of tasks or outcomes holds before it refuses more: a tenth of a small
+/// broker's disk.
+pub const QUEUE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Deliveries of one message before the broker moves it to the dead-letter exchange (RabbitMQ 4's
+/// own default; 3.x has none).
+pub const DELIVERY_LIMIT: u32 = 20;
+
+/// Messages that the queues of dead and unrouted messages keep. They are traces, so the oldest go.
+pub const TRACE_MESSAGES_MAX: u32 = 10_000;
+
+/// Whips in flight between riders and horses; the seed's own figure.
+pub const WHIP_CAPACITY: u32 = 16;
+
+/// Between two signs of life of a consumer; a sign is missed after two of them.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Attempts at a task whose outcome is `failed` or which comes back dead, before the owner records
+/// it as failed.
+pub const ATTEMPTS_MAX: u32 = 5;
+
+/// Before the second attempt; each later one waits twice as long, up to [`RETRY_DELAY_MAX`].
+pub const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// The longest wait between two attempts.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// A request over the control exchange is repeated after this long without an answer.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long `jobs` and `status` gather answers of owners.
+pub const GATHER: Duration = Duration::from_millis(500);
+
+/// After this long without a consumer for its queue, a submitter says so.
+pub const NO_CONSUMER_NOTICE: Duration = Duration::from_secs(5);
+
+/// Every exchange of frames with the broker that should be immediate: connect, declare, close.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A published message without a confirm for this long means a dead channel. Blocked publishers
+/// (a broker's memory or disk alarm) are exempt.
+pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Between two tries to reach a broker: the first wait, doubled up to [`RECONNECT_DELAY_MAX`],
+/// with jitter.
+pub const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+
+/// The longest wait between two tries to reach a broker.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(10);
+
+/// How long a stopping role waits for what is under way, before it gives it back.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(8);

@@ -1,0 +1,129 @@
+//! The envelope: AMQP 0.9.1 basic properties, headers, body.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::SCHEMA;
+use super::reject::Reason;
+use crate::limits::MESSAGE_BYTES_MAX;
+
+/// A header's value: the three AMQP table types that Packhorse uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// `longstr`
+    Text(String),
+    /// `long-long-int`
+    Integer(i64),
+    /// `boolean`
+    Bool(bool),
+}
+
+/// One message as a transport carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    /// `message_id`: the task's id for tasks, outcomes and plans, otherwise unique by its sender.
+    pub id: String,
+    /// `correlation_id`: the job's id, or the id of the request that a reply answers.
+    pub correlation: Option<String>,
+    /// `type`: see [`super::kind`].
+    pub kind: String,
+    /// `content_type` of the body.
+    pub content_type: String,
+    /// `timestamp`: seconds since 1970.
+    pub timestamp: u64,
+    /// `app_id`: program and version that made the message.
+    pub app_id: String,
+    /// `reply_to`: routing key on the control exchange for an answer.
+    pub reply_to: Option<String>,
+    /// `headers`
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// A JSON message of this program and schema.
+    ///
+    /// # Panics
+    /// Never for this crate's types: their JSON has text keys and finite numbers only.
+    pub fn json<T: Serialize>(kind: &str, id: String, body: &T, now: SystemTime) -> Self {
+        let body = serde_json::to_vec(body).expect("message types have text keys and finite numbers");
+        Self::new(kind, id, body.into(), now)
+    }
+
+    /// The same around a body that is JSON already.
+    pub fn new(kind: &str, id: String, body: Bytes, now: SystemTime) -> Self {
+        Self {
+            id,
+            kind: kind.to_owned(),
+            content_type: "application/json".to_owned(),
+            timestamp: now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
+            app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: BTreeMap::from([("schema".to_owned(), HeaderValue::Integer(SCHEMA))]),
+            body,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a text header.
+    pub fn with_text(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.insert(name.to_owned(), HeaderValue::Text(value.into()));
+        self
+    }
+
+    /// Adds an integer header.
+    pub fn with_integer(mut self, name: &str, value: i64) -> Self {
+        self.headers.insert(name.to_owned(), HeaderValue::Integer(value));
+        self
+    }
+
+    /// A text header.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An integer header.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Integer(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Checks size, schema and kind, in this order.
+    pub fn expect(&self, kind: &str) -> Result<(), Reason> {
+        if self.body.len() > MESSAGE_BYTES_MAX {
+            return Err(Reason::TooLarge { bytes: self.body.len() });
+        }
+        match self.integer("schema") {
+            Some(SCHEMA) => {}
+            Some(version) => return Err(Reason::Schema { version }),
+            None => return Err(Reason::header("schema", "it is missing or not an integer")),
+        }
+        if self.kind != kind {
+            return Err(Reason::Kind { kind: self.kind.clone() });
+        }
+        Ok(())
+    }
+
+    /// The body as JSON. Unknown fields are refused by the types themselves.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Reason> {
+        serde_json::from_slice(&self.body).map_err(|error| Reason::Body { detail: error.to_string() })
+    }
+
+    /// A header that must be there and parse.
+    pub fn header<T: std::str::FromStr>(&self, name: &str) -> Result<T, Reason>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(name).ok_or_else(|| Reason::header(name, "it is missing or not text"))?;
+        text.parse().map_err(|error: T::Err| Reason::header(name, &error.to_string()))
+    }
+}

@@ -1,0 +1,40 @@
+//! Every message that travels: an envelope of AMQP properties around a body.
+//!
+//! The envelope ([`Message`]) is the same on both transports. Metadata stands in its properties and
+//! headers, so that any AMQP client can read it; bodies are JSON (docs/PROTOCOL.md lists them all).
+
+mod control;
+mod envelope;
+mod outcome;
+mod plan;
+mod reject;
+mod task;
+
+pub use control::{Opened, Presence, Reply, ReportChunk, Request};
+pub use envelope::{HeaderValue, Message};
+pub use outcome::{Failure, Outcome, Verdict};
+pub use plan::{PlanFailure, Planned, Seal};
+pub use reject::{DeadLetter, Reason};
+pub use task::{Address, Task};
+
+/// The version of every message. A reader refuses others by name, so that a newer sender is told
+/// apart from a broken one.
+pub const SCHEMA: i64 = 1;
+
+/// The `type` property of every message.
+pub mod kind {
+    /// Owner to consumers: work to do.
+    pub const TASK: &str = "task";
+    /// Consumer to owner: the answer to a task.
+    pub const OUTCOME: &str = "outcome";
+    /// Producer to owner: one task of the plan.
+    pub const PLANNED: &str = "planned";
+    /// Producer to owner: the plan is complete.
+    pub const SEAL: &str = "seal";
+    /// Anyone to owners, over the control exchange.
+    pub const REQUEST: &str = "request";
+    /// Owner to whoever asked.
+    pub const REPLY: &str = "reply";
+    /// Consumer to owners: alive, and what it holds.
+    pub const PRESENCE: &str = "presence";
+}

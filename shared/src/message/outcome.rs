@@ -1,0 +1,80 @@
+//! An outcome: the one answer to a task.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, HeaderValue, Message, Reason, kind};
+
+/// How a whole task failed. An item that fails alone is part of the answer instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// What happened, for people.
+    pub reason: String,
+    /// The end of the error output, if there was a process of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+}
+
+/// Done or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The answer, in the form of its workload's contract. These bytes, and nothing else of the
+    /// outcome, are compared when a task is answered twice.
+    Done(Bytes),
+    /// The task could not be done; the owner decides about another attempt.
+    Failed(Failure),
+}
+
+/// The one answer to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The task's address, echoed.
+    pub address: Address,
+    /// Where it was done.
+    pub host: String,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// Whether the broker had delivered the task before.
+    pub redelivered: bool,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+impl Outcome {
+    /// As a message.
+    pub fn to_message(&self, now: SystemTime) -> Message {
+        let id = self.address.task.to_string();
+        let (status, message) = match &self.verdict {
+            Verdict::Done(answer) => ("done", Message::new(kind::OUTCOME, id, answer.clone(), now)),
+            Verdict::Failed(failure) => ("failed", Message::json(kind::OUTCOME, id, failure, now)),
+        };
+        let mut message = self
+            .address
+            .write(message)
+            .with_text("status", status)
+            .with_text("host", self.host.as_str())
+            .with_integer("micros", i64::try_from(self.micros).unwrap_or(i64::MAX));
+        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
+        message
+    }
+
+    /// From a message; the answer is left to the workload.
+    pub fn from_message(message: &Message) -> Result<Self, Reason> {
+        message.expect(kind::OUTCOME)?;
+        let verdict = match message.text("status") {
+            Some("done") => Verdict::Done(message.body.clone()),
+            Some("failed") => Verdict::Failed(message.parse()?),
+            other => return Err(Reason::header("status", &format!("done or failed, not {other:?}"))),
+        };
+        Ok(Self {
+            address: Address::read(message)?,
+            host: message.text("host").unwrap_or("unknown").to_owned(),
+            micros: message.integer("micros").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+            redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
+            verdict,
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a message is refused, and the form in which it goes to the dead-letter exchange.
+
+use std::fmt;
+
+use crate::id::{OwnerId, TaskId};
+use crate::limits::MESSAGE_BYTES_MAX;
+
+use super::Message;
+
+/// Why a message cannot be acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The body is over the limit.
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Made by another version.
+    Schema {
+        /// The version in its header.
+        version: i64,
+    },
+    /// The `type` is not what this place takes.
+    Kind {
+        /// The `type` property.
+        kind: String,
+    },
+    /// A header is missing or wrong.
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The body is not the JSON that it should be.
+    Body {
+        /// What the parser says.
+        detail: String,
+    },
+    /// A path in it is absolute or climbs out of its root.
+    PathEscapes {
+        /// The path, printable.
+        path: String,
+    },
+    /// For a workload or root that this consumer does not serve.
+    NotServed {
+        /// What it asked for.
+        what: String,
+    },
+}
+
+impl Reason {
+    pub(crate) fn header(name: &str, detail: &str) -> Self {
+        Self::Header { name: name.to_owned(), detail: detail.to_owned() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { bytes } => write!(f, "body of {bytes} bytes, over the limit of {MESSAGE_BYTES_MAX}"),
+            Self::Schema { version } => {
+                write!(f, "unknown schema version {version}, this program speaks {}", super::SCHEMA)
+            }
+            Self::Kind { kind } => write!(f, "unknown kind {kind:?}"),
+            Self::Header { name, detail } => write!(f, "header {name:?}: {detail}"),
+            Self::Body { detail } => write!(f, "body: {detail}"),
+            Self::PathEscapes { path } => write!(f, "path {path:?} escapes its root"),
+            Self::NotServed { what } => write!(f, "not served here: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+/// A message that came back dead: refused by a consumer, or given up by the broker after too many
+/// deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The task that it claims to be.
+    pub task: TaskId,
+    /// Why it died: the consumer's reason, or the broker's word.
+    pub reason: String,
+}
+
+impl DeadLetter {
+    /// The refused message as it is published to the dead-letter exchange: unchanged, with the
+    /// reason in header `reason` and who refused it in header `host`.
+    pub fn wrap(mut message: Message, reason: &Reason, host: &str) -> Message {
+        message = message.with_text("reason", reason.to_string()).with_text("host", host);
+        message
+    }
+
+    /// Reads one back. `None` when it does not say which task of `owner` it was.
+    pub fn read(message: &Message, owner: &OwnerId) -> Option<Self> {
+        if message.text("owner") != Some(owner.as_str()) {
+            return None;
+        }
+        let task = message.id.parse().ok()?;
+        let reason = message.text("reason").map_or_else(
+            || {
+                format!(
+                    "given up by the broker ({})",
+                    message.text("x-first-death-reason").unwrap_or("no reason given")
+                )
+            },
+            str::to_owned,
+        );
+        Some(Self { task, reason })
+    }
+}

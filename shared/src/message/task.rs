@@ -1,0 +1,80 @@
+//! A task: what an owner publishes for consumers.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::{Message, Reason, kind};
+use crate::id::{Class, JobId, OwnerId, StoreId, TaskId};
+use crate::workload::Workload;
+
+/// Whose task it is: carried by a task, echoed by its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Which task.
+    pub task: TaskId,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Whose queue takes the outcome.
+    pub owner: OwnerId,
+    /// Which store counts it.
+    pub store: StoreId,
+    /// Whose contract the body follows.
+    pub workload: Workload,
+}
+
+impl Address {
+    pub(super) fn write(&self, message: Message) -> Message {
+        let mut message = message
+            .with_text("owner", self.owner.as_str())
+            .with_text("store", self.store.as_str())
+            .with_text("workload", self.workload.as_str())
+            .with_integer("attempt", i64::from(self.attempt));
+        message.correlation = Some(self.task.job.to_string());
+        message
+    }
+
+    pub(super) fn read(message: &Message) -> Result<Self, Reason> {
+        let task: TaskId = message.id.parse().map_err(|e| Reason::header("message_id", &format!("{e}")))?;
+        let job: JobId = match message.correlation.as_deref() {
+            Some(text) => text.parse().map_err(|e| Reason::header("correlation_id", &format!("{e}")))?,
+            None => return Err(Reason::header("correlation_id", "it is missing")),
+        };
+        if job != task.job {
+            return Err(Reason::header("correlation_id", "it names another job than message_id"));
+        }
+        let attempt = message.integer("attempt").and_then(|n| u32::try_from(n).ok());
+        Ok(Self {
+            task,
+            attempt: attempt.ok_or_else(|| Reason::header("attempt", "it is missing or out of range"))?,
+            owner: message.header("owner")?,
+            store: message.header("store")?,
+            workload: message.header("workload")?,
+        })
+    }
+}
+
+/// One message of a job: a batch of items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Whose it is.
+    pub address: Address,
+    /// Who can do it.
+    pub class: Class,
+    /// The batch, in the form of its workload's contract.
+    pub body: Bytes,
+}
+
+impl Task {
+    /// As a message.
+    pub fn to_message(&self, now: SystemTime) -> Message {
+        let message = Message::new(kind::TASK, self.address.task.to_string(), self.body.clone(), now);
+        self.address.write(message).with_text("class", self.class.as_str())
+    }
+
+    /// From a message; the body is left to the workload.
+    pub fn from_message(message: &Message) -> Result<Self, Reason> {
+        message.expect(kind::TASK)?;
+        Ok(Self { address: Address::read(message)?, class: message.header("class")?, body: message.body.clone() })
+    }
+}

@@ -1,0 +1,107 @@
+//! File names as bytes, and their form in JSON.
+//!
+//! A name is a JSON string under `path` when it is UTF-8 and base64 under `path_base64` when it is
+//! not, so that every name round-trips exactly and ordinary ones stay readable.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A file name or a path, as the bytes that the file system holds.
+///
+/// In JSON it is an object with exactly one of the keys `path` and `path_base64`; flatten it into
+/// the object that it describes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PathBytes(pub Vec<u8>);
+
+impl PathBytes {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// For messages to people: invalid UTF-8 replaced, control characters escaped, so that one
+    /// name stays on one line.
+    pub fn display(&self) -> String {
+        let text = String::from_utf8_lossy(&self.0);
+        text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+            if c.is_control() {
+                line.extend(c.escape_default())
+            } else {
+                line.push(c)
+            }
+            line
+        })
+    }
+}
+
+impl From<&[u8]> for PathBytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    path: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    path_base64: Option<Cow<'a, str>>,
+}
+
+impl Serialize for PathBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let wire = match std::str::from_utf8(&self.0) {
+            Ok(text) => Wire { path: Some(text.into()), path_base64: None },
+            Err(_) => Wire { path: None, path_base64: Some(STANDARD.encode(&self.0).into()) },
+        };
+        wire.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PathBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        match Wire::deserialize(deserializer)? {
+            Wire { path: Some(text), path_base64: None } => Ok(Self(text.into_owned().into_bytes())),
+            Wire { path: None, path_base64: Some(text) } => {
+                STANDARD.decode(text.as_bytes()).map(Self).map_err(|e| D::Error::custom(format!("path_base64: {e}")))
+            }
+            _ => Err(D::Error::custom("exactly one of the keys path and path_base64 is needed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_plain_name_is_readable_and_an_odd_one_is_base64() {
+        assert_eq!(serde_json::to_string(&PathBytes(b"a/b".to_vec())).expect("json"), r#"{"path":"a/b"}"#);
+        assert_eq!(serde_json::to_string(&PathBytes(vec![0xff])).expect("json"), r#"{"path_base64":"/w=="}"#);
+    }
+
+    #[test]
+    fn both_keys_or_none_are_refused() {
+        for bad in ["{}", r#"{"path":"a","path_base64":"/w=="}"#, r#"{"path_base64":"!"}"#] {
+            assert!(serde_json::from_str::<PathBytes>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn display_keeps_one_name_on_one_line() {
+        assert_eq!(PathBytes(b"a\nb\x1b[31m\xff".to_vec()).display(), "a\\nb\\u{1b}[31m\u{fffd}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_round_trips(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let json = serde_json::to_vec(&PathBytes(bytes.clone())).expect("json");
+            prop_assert_eq!(serde_json::from_slice::<PathBytes>(&json).expect("json").0, bytes);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The choice of a transport by URL, and URLs that never show their password.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Transport, TransportError, embedded, rabbitmq};
+
+/// Where the broker is: `amqp://`, `amqps://`, or `embedded:` for one inside this process.
+///
+/// Neither `Debug` nor `Display` shows the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerUrl {
+    url: String,
+}
+
+/// A text is no broker's URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{shown:?} is not a broker's URL: use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
+pub struct InvalidUrl {
+    shown: String,
+}
+
+impl BrokerUrl {
+    /// The transport inside this process.
+    pub fn embedded() -> Self {
+        Self { url: "embedded:".to_owned() }
+    }
+
+    /// The whole URL, password included: for the client library alone.
+    pub(crate) fn secret(&self) -> &str {
+        &self.url
+    }
+
+    /// The user's name, as spelt in the URL.
+    pub fn user(&self) -> &str {
+        match self.authority().rsplit_once('@') {
+            Some((userinfo, _)) => userinfo.split(':').next().unwrap_or_default(),
+            None => "guest",
+        }
+    }
+
+    fn authority(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+    }
+}
+
+impl FromStr for BrokerUrl {
+    type Err = InvalidUrl;
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let url = Self { url: text.to_owned() };
+        let known = text == "embedded:" || ["amqp://", "amqps://"].iter().any(|scheme| text.starts_with(scheme));
+        let has_host = text == "embedded:" || !url.authority().is_empty();
+        if known && has_host { Ok(url) } else { Err(InvalidUrl { shown: url.to_string() }) }
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What stands between the first colon after the scheme and the last @ is a password,
+        // whatever else may be wrong with the URL.
+        let start = self.url.find("://").map_or(0, |at| at + 3);
+        let (scheme, rest) = self.url.split_at(start);
+        match rest.rsplit_once('@') {
+            Some((userinfo, host)) => match userinfo.split_once(':') {
+                Some((user, _)) => write!(f, "{scheme}{user}:***@{host}"),
+                None => f.write_str(&self.url),
+            },
+            None => f.write_str(&self.url),
+        }
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Connects. An absent broker is tried again with back-off, and said so once on stderr, until
+/// `patience` has passed (for ever if `None`); wrong credentials or a wrong virtual host are errors
+/// at once.
+pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Arc<dyn Transport>, TransportError> {
+    if url.secret() == "embedded:" {
+        return Ok(Arc::new(embedded::Embedded::new()));
+    }
+    Ok(Arc::new(rabbitmq::RabbitMq::connect(url, patience).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in ["amqp://u:s3cret@h/v", "amqp://u:s3c@ret@h", "amqps://u:s3cret@h:1/%2f?heartbeat=3"] {
+            let url: BrokerUrl = url.parse().expect("valid");
+            assert!(!format!("{url} {url:?}").contains("s3c"), "{url}");
+            assert_eq!(url.user(), "u");
+        }
+        let error = "http://u:s3cret@h".parse::<BrokerUrl>().expect_err("not a broker");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn only_brokers_urls_pass() {
+        for bad in ["", "amqp:", "amqp://", "localhost", "http://h"] {
+            assert!(bad.parse::<BrokerUrl>().is_err(), "{bad:?}");
+        }
+    }
+}

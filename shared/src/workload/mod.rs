@@ -1,0 +1,55 @@
+//! The contract of each workload: what a job asks for, what a task's body holds, what its answer
+//! holds.
+//!
+//! A workload has one module of the same name in each role: its contract here, its plan in the
+//! producer, its work in the consumer, its fold in the reducer. Every place that must know them all
+//! matches on [`Workload`] without a wildcard, so the compiler names them when one is added.
+
+pub mod digest;
+pub mod steps;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Every workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workload {
+    /// Digests of files.
+    Digest,
+    /// The horses' counter: the smallest workload, the one to copy.
+    Steps,
+}
+
+/// No workload of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown workload {0:?}: this program was built with digest, steps")]
+pub struct UnknownWorkload(String);
+
+impl Workload {
+    /// Every one, in alphabetical order.
+    pub const ALL: [Self; 2] = [Self::Digest, Self::Steps];
+
+    /// Its name in messages, queue names and on command lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Steps => "steps",
+        }
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Workload {
+    type Err = UnknownWorkload;
+    fn from_str(text: &str) -> Result<Self, UnknownWorkload> {
+        Self::ALL.into_iter().find(|w| w.as_str() == text).ok_or_else(|| UnknownWorkload(text.to_owned()))
+    }
+}
