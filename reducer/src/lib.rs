@@ -1,1 +1,20 @@
-//! placeholder
+//! The reducer: owns jobs. It commits plans and outcomes, counts each task once, sends and resends
+//! tasks, knows when a job is done, and writes its report.
+//!
+//! # Layout
+//! - [`owner`]: the engine, a state machine without I/O
+//! - [`store`]: what it commits, in SQLite
+//! - [`ledger`]: engine and store together: one turn, one transaction
+//! - [`fold`]: what each workload's answers add up to, and how a report shows them
+//! - [`report`]: reports and receipts
+//! - [`service`]: the ledger wired to a transport
+//!
+//! Invariant: what has an effect outside (an ack, a publish, a reply) happens after the transaction
+//! that it rests on. [`ledger::Ledger::turn`] is the one place that orders the two.
+
+pub mod fold;
+pub mod ledger;
+pub mod owner;
+pub mod report;
+pub mod service;
+pub mod store;

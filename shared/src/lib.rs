@@ -7,20 +7,28 @@
 //! # Layout
 //! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
 //! - [`path`]: file names as bytes, and their form in JSON
+//! - [`host`]: this machine's name
 //! - [`message`]: every message that travels, and its form on the wire
 //! - [`workload`]: the contract of each workload (what a task and its answer hold)
 //! - [`job`]: what a job is, and how it stands
 //! - [`topology`]: every exchange, queue and binding; the only place that spells names
 //! - [`transport`]: the trait, its implementations, the choice by URL
 //! - [`limits`]: every limit's default, with its unit and reason
+//! - [`control`]: asking owners
+//! - [`clock`]: time as the engines see it
+//! - [`random`]: ids and jitter
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
 
+pub mod clock;
+pub mod control;
+pub mod host;
 pub mod id;
 pub mod job;
 pub mod limits;
 pub mod message;
 pub mod path;
+pub mod random;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topology;

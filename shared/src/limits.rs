@@ -88,3 +88,25 @@ pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// How long a stopping role waits for what is under way, before it gives it back.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Tasks of one job: a plan of a billion files has a few million.
+pub const JOB_TASKS_MAX: u64 = 1 << 40;
+
+/// Planned tasks that a producer has published and that are not confirmed yet.
+pub const PLAN_WINDOW: usize = 64;
+
+/// Deliveries that an owner takes before it has settled them: enough for one group commit.
+pub const OWNER_PREFETCH: u16 = 256;
+
+/// Between two looks of an owner at what is due.
+pub const OWNER_TICK: Duration = Duration::from_millis(250);
+
+/// Between two looks of a waiting producer at its job.
+pub const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A refused publish is tried again after this long; each later try waits twice as long, up to
+/// [`REFUSED_DELAY_MAX`].
+pub const REFUSED_DELAY: Duration = Duration::from_millis(5);
+
+/// The longest wait after a refused publish.
+pub const REFUSED_DELAY_MAX: Duration = Duration::from_secs(1);

@@ -74,6 +74,16 @@ impl<'de> Deserialize<'de> for PathBytes {
     }
 }
 
+/// Bytes as base64 text (RFC 4648, with padding), for other places than names.
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The bytes of base64 text.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,12 +25,12 @@ pub enum Request {
     },
     /// How every job stands.
     Jobs,
-    /// The report's text from task `from` on, as far as it is complete.
+    /// The report's text from a place on, once the job is finished.
     Report {
         /// The job.
         job: JobId,
-        /// The first task wanted.
-        from: u64,
+        /// Where to go on: the start, or what the chunk before said.
+        from: ReportPlace,
     },
     /// Who are you?
     Ping,
@@ -55,8 +55,6 @@ pub enum Reply {
     Pong {
         /// The owner.
         owner: OwnerId,
-        /// Its store.
-        store: StoreId,
     },
     /// It cannot be done, and why.
     Refused {
@@ -70,6 +68,8 @@ pub enum Reply {
 /// A job that is committed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Opened {
+    /// The job.
+    pub job: JobId,
     /// The owner.
     pub owner: OwnerId,
     /// Its store: tasks carry it, outcomes echo it.
@@ -83,11 +83,21 @@ pub struct Opened {
     pub sealed: Option<u64>,
 }
 
+/// A place in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportPlace {
+    /// A task.
+    pub task: u64,
+    /// A byte of its part of the report.
+    pub byte: u64,
+}
+
 /// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportChunk {
-    /// The task to ask for next.
-    pub next: u64,
+    /// Where to go on.
+    pub next: ReportPlace,
     /// Whether the report ends here.
     pub last: bool,
     /// Its bytes, base64.

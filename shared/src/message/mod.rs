@@ -10,7 +10,7 @@ mod plan;
 mod reject;
 mod task;
 
-pub use control::{Opened, Presence, Reply, ReportChunk, Request};
+pub use control::{Opened, Presence, Reply, ReportChunk, ReportPlace, Request};
 pub use envelope::{HeaderValue, Message};
 pub use outcome::{Failure, Outcome, Verdict};
 pub use plan::{PlanFailure, Planned, Seal};

@@ -1,0 +1,309 @@
+//! The consumer's engine: deliveries and results in, what to do out. No I/O, no clock, no threads.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use shared::id::{Class, ConsumerId, TaskId};
+use shared::message::{Failure, Outcome, Presence, Reason, Task, Verdict};
+use shared::workload::Workload;
+
+use crate::work::WorkError;
+
+/// A delivery, until it is settled.
+pub type Tag = u64;
+
+/// A subscription: one queue.
+pub type Lane = usize;
+
+/// What a consumer is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which process.
+    pub consumer: ConsumerId,
+    /// On which machine.
+    pub host: String,
+    /// Tasks at a time.
+    pub slots: u32,
+    /// What it subscribes to, by lane.
+    pub serves: Vec<(Workload, Class)>,
+    /// Between two signs of life, in milliseconds.
+    pub heartbeat_millis: u64,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A delivery, read as far as its envelope goes.
+    Delivered {
+        /// Where it came from.
+        lane: Lane,
+        /// Its tag.
+        tag: Tag,
+        /// The task, or why it is none.
+        task: Result<Box<Task>, Reason>,
+        /// Whether it may have been delivered before.
+        redelivered: bool,
+    },
+    /// A task was done, or not.
+    Worked {
+        /// Its delivery.
+        tag: Tag,
+        /// The answer.
+        result: Result<Vec<u8>, WorkError>,
+        /// How long it took, in microseconds.
+        micros: u64,
+    },
+    /// The broker has confirmed what was published for this delivery.
+    Confirmed {
+        /// The delivery.
+        tag: Tag,
+    },
+    /// A lane's connection was lost and is there again: what it had delivered comes again.
+    Interrupted {
+        /// Which.
+        lane: Lane,
+    },
+    /// A sign of life is due, or was asked for.
+    SignDue,
+    /// Take no more.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Do this task.
+    Start {
+        /// Its delivery.
+        tag: Tag,
+        /// The task.
+        task: Box<Task>,
+    },
+    /// Publish this outcome, then tell [`Event::Confirmed`].
+    Answer {
+        /// The delivery that it answers.
+        tag: Tag,
+        /// The outcome.
+        outcome: Box<Outcome>,
+    },
+    /// Publish the delivery to the dead-letter exchange, then tell [`Event::Confirmed`].
+    Bury {
+        /// The delivery.
+        tag: Tag,
+        /// Why.
+        reason: Reason,
+    },
+    /// Settle a delivery.
+    Ack {
+        /// Which.
+        tag: Tag,
+    },
+    /// Forget a stale delivery without settling it: it comes again.
+    Drop {
+        /// Which.
+        tag: Tag,
+    },
+    /// Publish a sign of life.
+    Announce(Box<Presence>),
+    /// Nothing is under way any more: close.
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Held {
+    lane: Lane,
+    task: Box<Task>,
+    redelivered: bool,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Consumer {
+    config: Config,
+    waiting: VecDeque<(Tag, Held)>,
+    running: BTreeMap<Tag, Held>,
+    /// Published and not confirmed; `None` for dead letters.
+    publishing: BTreeMap<Tag, Option<TaskId>>,
+    stopping: bool,
+}
+
+impl Consumer {
+    /// One that holds nothing.
+    pub fn new(config: Config) -> Self {
+        Self { config, waiting: VecDeque::new(), running: BTreeMap::new(), publishing: BTreeMap::new(), stopping: false }
+    }
+
+    /// Which process it is.
+    pub fn id(&self) -> &ConsumerId {
+        &self.config.consumer
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Delivered { lane, tag, task, redelivered } => match task {
+                Ok(task) if !self.stopping => self.waiting.push_back((tag, Held { lane, task, redelivered })),
+                Ok(_) => actions.push(Action::Drop { tag }),
+                Err(reason) => {
+                    self.publishing.insert(tag, None);
+                    actions.push(Action::Bury { tag, reason });
+                }
+            },
+            Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
+            Event::Confirmed { tag } => {
+                self.publishing.remove(&tag);
+                actions.push(Action::Ack { tag });
+            }
+            Event::Interrupted { lane } => actions.extend(self.forget_waiting(|held| held.lane == lane)),
+            Event::SignDue => actions.push(self.announce()),
+            Event::Stop => {
+                self.stopping = true;
+                actions.extend(self.forget_waiting(|_| true));
+                actions.push(self.announce());
+            }
+        }
+        self.start_more(&mut actions);
+        if self.stopping && self.running.is_empty() && self.publishing.is_empty() {
+            actions.push(Action::Stopped);
+        }
+        actions
+    }
+
+    fn start_more(&mut self, actions: &mut Vec<Action>) {
+        while self.running.len() < self.config.slots as usize {
+            let Some((tag, held)) = self.waiting.pop_front() else { return };
+            actions.push(Action::Start { tag, task: held.task.clone() });
+            self.running.insert(tag, held);
+        }
+    }
+
+    fn forget_waiting(&mut self, which: impl Fn(&Held) -> bool) -> Vec<Action> {
+        let (stale, kept) = std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(_, held)| which(held));
+        self.waiting = kept;
+        stale.into_iter().map(|(tag, _)| Action::Drop { tag }).collect()
+    }
+
+    fn worked(&mut self, tag: Tag, result: Result<Vec<u8>, WorkError>, micros: u64) -> Option<Action> {
+        let held = self.running.remove(&tag)?;
+        let verdict = match result {
+            Ok(answer) => Verdict::Done(answer.into()),
+            Err(WorkError::Failed(failure)) => Verdict::Failed(failure),
+            Err(WorkError::Rejected(reason)) => {
+                self.publishing.insert(tag, Some(held.task.address.task));
+                return Some(Action::Bury { tag, reason });
+            }
+        };
+        self.publishing.insert(tag, Some(held.task.address.task.clone()));
+        let host = self.config.host.clone();
+        let outcome = Outcome { address: held.task.address, host, micros, redelivered: held.redelivered, verdict };
+        Some(Action::Answer { tag, outcome: Box::new(outcome) })
+    }
+
+    /// The outcome was too large for a message: the owner learns that instead.
+    pub fn too_large(outcome: Outcome, bytes: usize) -> Outcome {
+        let reason = format!("the answer has {bytes} bytes, more than a message holds");
+        Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), ..outcome }
+    }
+
+    fn announce(&self) -> Action {
+        let held = self.waiting.iter().map(|(_, held)| held).chain(self.running.values());
+        let holds = held.map(|held| held.task.address.task.clone()).chain(self.publishing.values().flatten().cloned());
+        Action::Announce(Box::new(Presence {
+            consumer: self.config.consumer.clone(),
+            host: self.config.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            slots: self.config.slots,
+            serves: self.config.serves.clone(),
+            holds: holds.collect(),
+            heartbeat_millis: self.config.heartbeat_millis,
+            leaving: self.stopping,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use shared::message::Address;
+
+    fn consumer(slots: u32) -> Consumer {
+        Consumer::new(Config {
+            consumer: ConsumerId::from_name(b"c"),
+            host: "h".to_owned(),
+            slots,
+            serves: vec![(Workload::Steps, Class::from_name(b"any"))],
+            heartbeat_millis: 1_000,
+        })
+    }
+
+    fn task(number: u64) -> Box<Task> {
+        let task = TaskId { job: "j".parse().expect("id"), number };
+        let (owner, store) = ("o".parse().expect("id"), "s".parse().expect("id"));
+        let address = Address { task, attempt: 1, owner, store, workload: Workload::Steps };
+        Box::new(Task { address, class: Class::from_name(b"any"), body: Bytes::from_static(b"{}") })
+    }
+
+    fn delivered(tag: Tag) -> Event {
+        Event::Delivered { lane: 0, tag, task: Ok(task(tag)), redelivered: false }
+    }
+
+    fn names(actions: &[Action]) -> Vec<String> {
+        let name = |action: &Action| match action {
+            Action::Start { tag, .. } => format!("start {tag}"),
+            Action::Answer { tag, .. } => format!("answer {tag}"),
+            Action::Bury { tag, .. } => format!("bury {tag}"),
+            Action::Ack { tag } => format!("ack {tag}"),
+            Action::Drop { tag } => format!("drop {tag}"),
+            Action::Announce(presence) => format!("announce {} leaving {}", presence.holds.len(), presence.leaving),
+            Action::Stopped => "stopped".to_owned(),
+        };
+        actions.iter().map(name).collect()
+    }
+
+    #[test]
+    fn an_ack_follows_the_confirm_of_the_outcome() {
+        let mut consumer = consumer(1);
+        assert_eq!(names(&consumer.step(delivered(1))), ["start 1"]);
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(b"{}".to_vec()), micros: 1 })), ["answer 1"]);
+        assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    }
+
+    #[test]
+    fn no_more_than_its_slots_run_at_a_time() {
+        let mut consumer = consumer(2);
+        let started: Vec<String> = (1..=4).flat_map(|tag| names(&consumer.step(delivered(tag)))).collect();
+        assert_eq!(started, ["start 1", "start 2"]);
+        let actions = consumer.step(Event::Worked { tag: 2, result: Ok(Vec::new()), micros: 1 });
+        assert_eq!(names(&actions), ["answer 2", "start 3"]);
+    }
+
+    #[test]
+    fn a_message_that_is_no_task_is_buried_and_the_next_one_runs() {
+        let mut consumer = consumer(1);
+        let bad = Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), redelivered: false };
+        assert_eq!(names(&consumer.step(bad)), ["bury 1"]);
+        assert_eq!(names(&consumer.step(delivered(2))), ["start 2"]);
+        assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    }
+
+    #[test]
+    fn after_an_interruption_waiting_deliveries_are_forgotten_and_running_ones_finish() {
+        let mut consumer = consumer(1);
+        consumer.step(delivered(1));
+        consumer.step(delivered(2));
+        assert_eq!(names(&consumer.step(Event::Interrupted { lane: 0 })), ["drop 2"]);
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(Vec::new()), micros: 1 })), ["answer 1"]);
+    }
+
+    #[test]
+    fn stopping_gives_back_what_waits_and_finishes_what_runs() {
+        let mut consumer = consumer(1);
+        consumer.step(delivered(1));
+        consumer.step(delivered(2));
+        assert_eq!(names(&consumer.step(Event::Stop)), ["drop 2", "announce 1 leaving true"]);
+        assert_eq!(names(&consumer.step(delivered(3))), ["drop 3"]);
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(Vec::new()), micros: 1 })), ["answer 1"]);
+        assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1", "stopped"]);
+    }
+}

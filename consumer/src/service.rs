@@ -1,0 +1,309 @@
+//! The engine and the work wired to a transport.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use shared::clock::Clock;
+use shared::id::{Class, ConsumerId};
+use shared::limits;
+use shared::message::{DeadLetter, Message, Outcome, Presence, Reason, Task, kind};
+use shared::random::{self, Jitter};
+use shared::shutdown::Shutdown;
+use shared::topology::{self, Topology};
+use shared::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
+use shared::workload::Workload;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::engine::{Action, Config, Consumer, Event, Lane, Tag};
+use crate::work::{Site, work};
+
+/// What a consumer is told.
+#[derive(Clone)]
+pub struct ConsumerConfig {
+    /// What it may touch.
+    pub site: Arc<Site>,
+    /// What it subscribes to.
+    pub serves: Vec<(Workload, Class)>,
+    /// Tasks at a time.
+    pub slots: u32,
+    /// Deliveries held at a time and queue; a slot more than work at a time if `None`.
+    pub prefetch: Option<u16>,
+    /// Between two signs of life.
+    pub heartbeat: Duration,
+    /// Counts the tasks that were answered.
+    pub done: Arc<AtomicU64>,
+}
+
+impl ConsumerConfig {
+    /// The defaults for one core.
+    pub fn new(site: Site, serves: Vec<(Workload, Class)>) -> Self {
+        Self { site: Arc::new(site), serves, slots: 1, prefetch: None, heartbeat: limits::HEARTBEAT, done: Arc::default() }
+    }
+
+    /// One delivery waits while every slot works, so that no slot idles for a round trip; more
+    /// would keep them from idle consumers. The whip's riders are to feel each horse.
+    fn prefetch(&self, workload: Workload) -> u16 {
+        let slots = u16::try_from(self.slots).unwrap_or(u16::MAX - 1);
+        match workload {
+            Workload::Steps => self.prefetch.unwrap_or(slots),
+            Workload::Digest => self.prefetch.unwrap_or(slots + 1),
+        }
+    }
+}
+
+enum Input {
+    Delivery(Lane, Box<Delivery>),
+    Event(Event),
+    Failed(TransportError),
+}
+
+struct Running {
+    config: ConsumerConfig,
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    host: String,
+    deliveries: BTreeMap<Tag, Box<Delivery>>,
+    inputs: mpsc::UnboundedSender<Input>,
+    tasks: JoinSet<()>,
+    cancelled: Arc<AtomicBool>,
+    next_tag: Tag,
+}
+
+/// Serves until `shutdown` is asked for: finishes what runs, within a limit, and gives back the
+/// rest.
+pub async fn run(
+    config: ConsumerConfig,
+    transport: Arc<dyn Transport>,
+    shutdown: Shutdown,
+) -> Result<(), TransportError> {
+    let (inputs, mut outputs) = mpsc::unbounded_channel();
+    let mut running = Running {
+        host: shared::host::name(),
+        clock: Clock::start(),
+        deliveries: BTreeMap::new(),
+        inputs,
+        tasks: JoinSet::new(),
+        cancelled: Arc::default(),
+        next_tag: 0,
+        config,
+        transport,
+    };
+    let mut engine = Consumer::new(Config {
+        consumer: ConsumerId::from_name(random::token().as_bytes()),
+        host: running.host.clone(),
+        slots: running.config.slots,
+        serves: running.config.serves.clone(),
+        heartbeat_millis: u64::try_from(running.config.heartbeat.as_millis()).unwrap_or(u64::MAX),
+    });
+    let listeners = running.subscribe(&engine).await?;
+    let result = running.serve(&mut engine, &mut outputs, shutdown).await;
+    // Ends the subscriptions: what was delivered and not acked goes back to its queues.
+    drop(listeners);
+    running.tasks.abort_all();
+    result
+}
+
+impl Running {
+    async fn subscribe(&mut self, engine: &Consumer) -> Result<JoinSet<()>, TransportError> {
+        self.transport.declare(&topology::shared()).await?;
+        let mut listeners = JoinSet::new();
+        let (queue, bindings) = topology::consumer_control(engine.id());
+        let control = self.transport.subscribe(Subscribe { queue, bindings, prefetch: 16 }).await?;
+        listeners.spawn(hear_control(control, self.inputs.clone()));
+        for (lane, (workload, class)) in self.config.serves.iter().enumerate() {
+            let (queue, binding) = topology::tasks(*workload, class);
+            let prefetch = self.config.prefetch(*workload);
+            let bindings = vec![binding.clone()];
+            self.transport
+                .declare(&Topology { exchanges: Vec::new(), queues: vec![queue.clone()], bindings: vec![binding] })
+                .await?;
+            let subscription = self.transport.subscribe(Subscribe { queue, bindings, prefetch }).await?;
+            listeners.spawn(listen(lane, subscription, self.inputs.clone()));
+        }
+        Ok(listeners)
+    }
+
+    async fn serve(
+        &mut self,
+        engine: &mut Consumer,
+        outputs: &mut mpsc::UnboundedReceiver<Input>,
+        shutdown: Shutdown,
+    ) -> Result<(), TransportError> {
+        let mut heartbeat = tokio::time::interval(self.config.heartbeat);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut deadline = None;
+        loop {
+            let give_up = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let input = tokio::select! {
+                biased;
+                () = shutdown.asked(), if deadline.is_none() => {
+                    deadline = Some(tokio::time::Instant::now() + limits::STOP_TIMEOUT);
+                    Input::Event(Event::Stop)
+                }
+                () = give_up => {
+                    self.cancelled.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Some(input) = outputs.recv() => input,
+                _ = heartbeat.tick() => Input::Event(Event::SignDue),
+            };
+            let event = match input {
+                Input::Delivery(lane, delivery) => self.hold(lane, delivery),
+                Input::Event(event) => event,
+                Input::Failed(error) => return Err(error),
+            };
+            for action in engine.step(event) {
+                match action {
+                    Action::Announce(presence) => self.announce(&presence).await?,
+                    Action::Stopped => return Ok(()),
+                    other => self.perform(other).await,
+                }
+            }
+            while self.tasks.try_join_next().is_some() {}
+        }
+    }
+
+    fn hold(&mut self, lane: Lane, delivery: Box<Delivery>) -> Event {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        let task = Task::from_message(&delivery.message).and_then(|task| self.check(lane, task)).map(Box::new);
+        let redelivered = delivery.redelivered;
+        self.deliveries.insert(tag, delivery);
+        Event::Delivered { lane, tag, task, redelivered }
+    }
+
+    fn check(&self, lane: Lane, task: Task) -> Result<Task, Reason> {
+        let (workload, class) = &self.config.serves[lane];
+        if task.address.workload == *workload && task.class == *class {
+            return Ok(task);
+        }
+        let what = format!("workload {}, class {} in the queue of {workload}, {class}", task.address.workload, task.class);
+        Err(Reason::NotServed { what })
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Start { tag, task } => self.start(tag, *task),
+            Action::Answer { tag, outcome } => {
+                self.config.done.fetch_add(1, Ordering::Relaxed);
+                let publish = publish_outcome(Arc::clone(&self.transport), self.clock, *outcome);
+                self.publish(tag, publish);
+            }
+            Action::Bury { tag, reason } => {
+                let Some(delivery) = self.deliveries.get(&tag) else { return };
+                tracing::warn!(%reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
+                let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
+                let publish = publish_letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
+                self.publish(tag, publish);
+            }
+            Action::Ack { tag } => {
+                if let Some(delivery) = self.deliveries.remove(&tag) {
+                    delivery.acker.ack().await;
+                }
+            }
+            Action::Drop { tag } => drop(self.deliveries.remove(&tag)),
+            // Performed by the loop that can end on them.
+            Action::Announce(_) | Action::Stopped => {}
+        }
+    }
+
+    fn start(&mut self, tag: Tag, task: Task) {
+        let (site, inputs, cancelled) = (Arc::clone(&self.config.site), self.inputs.clone(), Arc::clone(&self.cancelled));
+        self.tasks.spawn_blocking(move || {
+            let started = Instant::now();
+            let is_cancelled = || cancelled.load(Ordering::Relaxed);
+            let result = work(task.address.workload, &task.body, &site, &is_cancelled);
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            // The loop is gone when the process stops; the task is then given back.
+            let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
+        });
+    }
+
+    fn publish(&mut self, tag: Tag, publish: impl Future<Output = Result<(), TransportError>> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        self.tasks.spawn(async move {
+            let input = match publish.await {
+                Ok(()) => Input::Event(Event::Confirmed { tag }),
+                Err(error) => Input::Failed(error),
+            };
+            let _ = inputs.send(input);
+        });
+    }
+
+    async fn announce(&self, presence: &Presence) -> Result<(), TransportError> {
+        let message = Message::json(kind::PRESENCE, random::token(), presence, self.clock.system());
+        match self.transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
+            Err(PublishError::Transport(error)) => Err(error),
+            // A sign that is not heard is repeated at the next heartbeat.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Publishes until the owner's queue has it: a full queue is the owner's back-pressure.
+async fn publish_outcome(transport: Arc<dyn Transport>, clock: Clock, mut outcome: Outcome) -> Result<(), TransportError> {
+    let mut jitter = Jitter::new(outcome.address.task.number);
+    let mut failures = 0;
+    loop {
+        let message = outcome.to_message(clock.system());
+        match transport.publish(topology::OUTCOMES, outcome.address.owner.as_str(), message).await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Refused { .. }) => {
+                failures += 1;
+                let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
+                tokio::time::sleep(wait).await;
+            }
+            Err(PublishError::TooLarge { bytes }) => outcome = Consumer::too_large(outcome, bytes),
+            Err(PublishError::Transport(error)) => return Err(error),
+        }
+    }
+}
+
+async fn publish_letter(transport: Arc<dyn Transport>, key: String, mut letter: Message) -> Result<(), TransportError> {
+    loop {
+        match transport.publish(topology::DEAD, &key, letter.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Refused { .. }) => tokio::time::sleep(limits::REFUSED_DELAY_MAX).await,
+            // What is too large to be moved leaves its envelope as a trace.
+            Err(PublishError::TooLarge { .. }) => letter.body = bytes::Bytes::new(),
+            Err(PublishError::Transport(error)) => return Err(error),
+        }
+    }
+}
+
+async fn listen(lane: Lane, mut subscription: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
+    // The channel is bounded by the prefetch.
+    loop {
+        let input = match subscription.next().await {
+            Ok(Incoming::Delivery(delivery)) => Input::Delivery(lane, delivery),
+            Ok(Incoming::Interrupted) => Input::Event(Event::Interrupted { lane }),
+            Err(error) => Input::Failed(error),
+        };
+        let failed = matches!(input, Input::Failed(_));
+        if inputs.send(input).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Whatever is said here asks for a sign of life.
+async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
+    loop {
+        match control.next().await {
+            Ok(Incoming::Delivery(delivery)) => delivery.acker.ack().await,
+            Ok(Incoming::Interrupted) => {}
+            Err(_) => return,
+        }
+        if inputs.send(Input::Event(Event::SignDue)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What each workload's answers add up to, and how a report shows them.
+//!
+//! Pure functions. A fold gives the same result in any order of outcomes: tallies are added up, and
+//! records are rendered in the order of task numbers.
+
+mod digest;
+mod steps;
+
+use bytes::Bytes;
+use shared::id::Class;
+use shared::job::JobSpec;
+use shared::message::Reason;
+use shared::path::PathBytes;
+use shared::workload::Workload;
+
+/// What one answer adds to its job's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Items with a result.
+    pub items_done: u64,
+    /// Items without one.
+    pub items_failed: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What it adds to the sum of the job's label, if its workload has one.
+    pub amount: i64,
+}
+
+/// Checks an answer to a task of `items` items and tallies it.
+pub fn tally(workload: Workload, items: u32, answer: &[u8]) -> Result<Tally, Reason> {
+    match workload {
+        Workload::Digest => digest::tally(items, answer),
+        Workload::Steps => steps::tally(answer),
+    }
+}
+
+/// Whether two answers to the same task are the same answer.
+pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> bool {
+    match workload {
+        Workload::Digest => digest::is_same(items, first, second),
+        Workload::Steps => steps::is_same(first, second),
+    }
+}
+
+/// The sum that a job's amounts go to, named for people.
+pub fn label(spec: &JobSpec) -> Option<String> {
+    match spec {
+        JobSpec::Digest(_) => None,
+        JobSpec::Steps(spec) => Some(steps::label(spec)),
+    }
+}
+
+/// Every class that the job's tasks may have.
+pub fn classes(spec: &JobSpec) -> Vec<Class> {
+    let mut classes = match spec {
+        JobSpec::Digest(spec) => spec.roots.iter().map(|root| root.class.clone()).collect(),
+        JobSpec::Steps(_) => vec![steps::class()],
+    };
+    classes.sort();
+    classes.dedup();
+    classes
+}
+
+/// A task that follows from the job's spec alone. Such plans are not stored, and their producer
+/// sends them itself; the owner sends one only again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// Who can do it.
+    pub class: Class,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Whether the job's tasks follow from its spec alone.
+pub fn is_derived(spec: &JobSpec) -> bool {
+    match spec {
+        JobSpec::Digest(_) => false,
+        JobSpec::Steps(_) => true,
+    }
+}
+
+/// Task `number` of a job whose plan is derived.
+pub fn derive(spec: &JobSpec, number: u64) -> Option<Derived> {
+    match spec {
+        JobSpec::Digest(_) => None,
+        JobSpec::Steps(spec) => steps::derive(spec, number),
+    }
+}
+
+/// One line of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A file with its digest.
+    File {
+        /// As the user would spell it.
+        name: PathBytes,
+        /// Lower-case hexadecimal.
+        digest: String,
+        /// Size when it was planned.
+        size: u64,
+    },
+    /// A whip with its steps.
+    Whip {
+        /// The whip's number.
+        number: u64,
+        /// The steps taken.
+        steps: u64,
+    },
+    /// An item without a result.
+    Failed {
+        /// As the user would spell it.
+        name: PathBytes,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a task holds and what came of it, as the store gives it to a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Its number.
+    pub number: u64,
+    /// Its body; `None` if it had none.
+    pub body: Option<Bytes>,
+    /// The answer, or why there is none. `None` for a task without a body.
+    pub answer: Option<Result<Bytes, String>>,
+}
+
+/// The records of one settled task, in the order of its items.
+pub fn records(spec: &JobSpec, task: &Settled) -> Result<Vec<Record>, Reason> {
+    match spec {
+        JobSpec::Digest(spec) => digest::records(spec, task),
+        JobSpec::Steps(_) => steps::records(task),
+    }
+}

@@ -1,0 +1,49 @@
+//! Steps: a sum over the caravan, one record a whip.
+
+use bytes::Bytes;
+use shared::id::Class;
+use shared::message::Reason;
+use shared::path::PathBytes;
+use shared::workload::steps::{Answer, Spec, Whip};
+
+use super::{Derived, Record, Settled, Tally};
+
+pub(super) fn tally(answer: &[u8]) -> Result<Tally, Reason> {
+    let steps = Answer::parse(answer)?.steps;
+    let amount =
+        i64::try_from(steps).map_err(|_| Reason::Body { detail: format!("{steps} steps do not fit 63 bits") })?;
+    Ok(Tally { items_done: 1, items_failed: 0, bytes: 0, amount })
+}
+
+pub(super) fn is_same(first: &[u8], second: &[u8]) -> bool {
+    match (Answer::parse(first), Answer::parse(second)) {
+        (Ok(first), Ok(second)) => first == second,
+        _ => first == second,
+    }
+}
+
+pub(super) fn label(spec: &Spec) -> String {
+    format!("caravan {}", spec.caravan)
+}
+
+pub(super) fn class() -> Class {
+    Class::from_name(b"any")
+}
+
+pub(super) fn derive(spec: &Spec, number: u64) -> Option<Derived> {
+    (number < spec.whips).then(|| {
+        let body = serde_json::to_vec(&Whip { intensity: number }).expect("a whip is one number");
+        Derived { class: class(), body: Bytes::from(body) }
+    })
+}
+
+pub(super) fn records(task: &Settled) -> Result<Vec<Record>, Reason> {
+    let number = task.number;
+    Ok(match &task.answer {
+        Some(Ok(answer)) => vec![Record::Whip { number, steps: Answer::parse(answer)?.steps }],
+        Some(Err(reason)) => {
+            vec![Record::Failed { name: PathBytes(format!("whip {number}").into_bytes()), reason: reason.clone() }]
+        }
+        None => Vec::new(),
+    })
+}

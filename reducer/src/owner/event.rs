@@ -1,0 +1,244 @@
+//! What an owner is told, and what it answers: the engine's whole vocabulary.
+
+use shared::id::{Class, JobId, TaskId};
+use shared::job::JobSpec;
+use shared::message::{DeadLetter, Outcome, Planned, Presence, Reason, Reply, Seal};
+use shared::workload::Workload;
+
+use crate::fold::Tally;
+
+/// A delivery that is settled after the commit.
+pub type Tag = u64;
+
+/// Where a reply goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyTo {
+    /// To a caller in this process.
+    Local(u64),
+    /// Over the control exchange.
+    Remote {
+        /// The routing key.
+        key: String,
+        /// The request's id.
+        correlation: String,
+    },
+}
+
+/// What the ledger found out about an outcome before the engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The task is unknown, or failed as a whole and has no answer to read.
+    None,
+    /// The first answer, read.
+    First(Result<Tally, Reason>),
+    /// Another answer to an answered task.
+    Repeat {
+        /// Whether it is the same answer.
+        same: bool,
+    },
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Someone wants a job.
+    Open {
+        /// Its id.
+        job: JobId,
+        /// What it is.
+        spec: Box<JobSpec>,
+        /// Who waits for [`shared::message::Opened`].
+        reply: ReplyTo,
+    },
+    /// Someone asks how a job stands.
+    Status {
+        /// The job.
+        job: JobId,
+        /// Who asks.
+        reply: ReplyTo,
+    },
+    /// Someone asks how all jobs stand.
+    Jobs {
+        /// Who asks.
+        reply: ReplyTo,
+    },
+    /// A task of a plan.
+    Planned {
+        /// The job.
+        job: JobId,
+        /// The task.
+        planned: Box<Planned>,
+        /// The delivery that brought it, if it came over a transport.
+        tag: Option<Tag>,
+    },
+    /// The end of a plan.
+    Seal {
+        /// The seal.
+        seal: Seal,
+        /// The delivery that brought it.
+        tag: Option<Tag>,
+    },
+    /// An answer.
+    Outcome {
+        /// The outcome.
+        outcome: Box<Outcome>,
+        /// What the ledger says of it.
+        check: Check,
+        /// Items of the task, as planned.
+        items: u32,
+        /// The delivery that brought it.
+        tag: Option<Tag>,
+    },
+    /// One of this owner's tasks came back dead.
+    DeadLetter {
+        /// What is known of it.
+        letter: DeadLetter,
+        /// Items of the task, as planned.
+        items: u32,
+        /// The delivery that brought it.
+        tag: Option<Tag>,
+    },
+    /// A consumer's sign of life.
+    Presence(Box<Presence>),
+    /// How a task queue stands, after [`Effect::Probe`].
+    QueueState {
+        /// Its workload.
+        workload: Workload,
+        /// Its class.
+        class: Class,
+        /// Messages that wait in it; `None` when there is no such queue.
+        ready: Option<u32>,
+    },
+    /// The owner's own queue was lost with what it held.
+    Interrupted,
+    /// A job's report is written.
+    Reported {
+        /// The job.
+        job: JobId,
+        /// SHA-256 of its bytes, lower-case hexadecimal.
+        sha256: String,
+    },
+    /// Time passes.
+    Tick,
+    /// The last event: the driver takes no more.
+    Stop,
+}
+
+/// What is to be committed. All writes of a turn are one transaction.
+#[derive(Debug)]
+pub enum Write {
+    /// A new job.
+    Open {
+        /// Its id.
+        job: JobId,
+        /// What it is.
+        spec: Box<JobSpec>,
+    },
+    /// A task of a plan.
+    Task {
+        /// The job.
+        job: JobId,
+        /// The task.
+        planned: Box<Planned>,
+    },
+    /// The one outcome of a task.
+    Outcome {
+        /// The outcome.
+        outcome: Box<Outcome>,
+    },
+    /// More for a label's sum.
+    Sum {
+        /// The label.
+        label: String,
+        /// How much.
+        amount: i64,
+    },
+    /// A dead letter.
+    DeadLetter {
+        /// What is known of it.
+        letter: DeadLetter,
+    },
+    /// The end of a job.
+    Finished {
+        /// The job.
+        job: JobId,
+        /// SHA-256 of its report.
+        sha256: String,
+    },
+}
+
+/// What is to be done after the commit.
+#[derive(Debug)]
+pub enum Effect {
+    /// Settle a delivery.
+    Ack(Tag),
+    /// Publish the delivery to the dead-letter exchange with a reason, then settle it.
+    Bury {
+        /// The delivery.
+        tag: Tag,
+        /// Why.
+        reason: String,
+    },
+    /// Publish a task.
+    Send {
+        /// Which.
+        task: TaskId,
+        /// Which try.
+        attempt: u32,
+    },
+    /// Answer someone.
+    Reply {
+        /// Whom.
+        to: ReplyTo,
+        /// What.
+        reply: Box<Reply>,
+    },
+    /// Find out how a task queue stands.
+    Probe {
+        /// Its workload.
+        workload: Workload,
+        /// Its class.
+        class: Class,
+    },
+    /// The tasks below `answered` have their outcomes.
+    Advanced {
+        /// The job.
+        job: JobId,
+        /// How far.
+        answered: u64,
+    },
+    /// Every task has its outcome: write the report.
+    Report {
+        /// The job.
+        job: JobId,
+    },
+    /// The job is over and its receipt committed.
+    Finished {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// What an engine answers to one event.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// To be committed.
+    pub writes: Vec<Write>,
+    /// To be done after that, in this order.
+    pub effects: Vec<Effect>,
+}
+
+impl Step {
+    pub(super) fn ack(&mut self, tag: Option<Tag>) {
+        self.effects.extend(tag.map(Effect::Ack));
+    }
+
+    pub(super) fn bury(&mut self, tag: Option<Tag>, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.effects.extend(tag.map(|tag| Effect::Bury { tag, reason }));
+    }
+
+    pub(super) fn reply(&mut self, to: ReplyTo, reply: Reply) {
+        self.effects.push(Effect::Reply { to, reply: Box::new(reply) });
+    }
+}

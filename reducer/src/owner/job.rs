@@ -1,0 +1,194 @@
+//! One job in an owner's memory: its account, and the tasks that are out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::{Class, JobId, OwnerId};
+use shared::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::message::Planned;
+
+use super::contiguous::Contiguous;
+use crate::fold;
+
+/// A task that is out: sent and not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flight {
+    /// The number of sends.
+    pub attempt: u32,
+    /// How often it failed as a whole, or came back dead.
+    pub failures: u32,
+    /// When it was sent, or named by a consumer that holds it.
+    pub seen_at: Moment,
+    /// When it is to be sent again after a failure.
+    pub retry_at: Option<Moment>,
+    /// Whose queue it is in; known once the ledger has loaded it.
+    pub class: Option<Class>,
+}
+
+/// One job.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub id: JobId,
+    pub spec: JobSpec,
+    pub opened_at: Moment,
+    pub finished_at: Option<Moment>,
+    pub report_sha256: Option<String>,
+    pub sealed: Option<u64>,
+    pub planned: Contiguous,
+    /// Tasks below this number were sent at least once, or need no sending.
+    pub dispatched: u64,
+    pub answered: Contiguous,
+    pub flights: BTreeMap<u64, Flight>,
+    pub counts: Counts,
+    /// Whether the report was asked for by this process.
+    pub reporting: bool,
+}
+
+impl Job {
+    pub fn new(id: JobId, spec: JobSpec, now: Moment) -> Self {
+        let mut job = Self {
+            id,
+            spec,
+            opened_at: now,
+            finished_at: None,
+            report_sha256: None,
+            sealed: None,
+            planned: Contiguous::default(),
+            dispatched: 0,
+            answered: Contiguous::default(),
+            flights: BTreeMap::new(),
+            counts: Counts::default(),
+            reporting: false,
+        };
+        if let JobSpec::Steps(spec) = &job.spec {
+            job.planned = Contiguous::up_to(spec.whips);
+            job.counts.tasks_planned = spec.whips;
+            job.counts.tasks_open = spec.whips;
+            job.counts.items_planned = spec.whips;
+        }
+        job
+    }
+
+    pub fn is_derived(&self) -> bool {
+        fold::is_derived(&self.spec)
+    }
+
+    /// Whether this task was sent, by the owner or, for a derived plan, by its producer.
+    pub fn may_be_out(&self, number: u64) -> bool {
+        if self.is_derived() { number < self.planned.prefix() } else { number < self.dispatched }
+    }
+
+    /// Takes a task into the plan; whether it is new.
+    pub fn plan(&mut self, planned: &Planned) -> bool {
+        if !self.planned.insert(planned.number) {
+            return false;
+        }
+        let failed = planned.failed.len() as u64;
+        let counts = &mut self.counts;
+        counts.tasks_planned += 1;
+        counts.items_planned += u64::from(planned.items) + failed;
+        counts.items_failed += failed;
+        counts.bytes_planned += planned.bytes;
+        for (kind, count) in &planned.skipped {
+            *counts.items_skipped.entry(kind.clone()).or_default() += count;
+        }
+        if planned.body.is_some() {
+            counts.tasks_open += 1;
+        } else {
+            counts.tasks_done += 1;
+            self.answered.insert(planned.number);
+        }
+        true
+    }
+
+    /// Marks a task as answered; its flight ends.
+    pub fn answer(&mut self, number: u64) {
+        self.answered.insert(number);
+        self.flights.remove(&number);
+        if self.is_derived() {
+            self.dispatched = self.dispatched.max(self.answered.end());
+        }
+        self.counts.tasks_open -= 1;
+    }
+
+    /// The next task to send, if the window has room.
+    pub fn next_to_send(&mut self, window: usize, now: Moment) -> Option<u64> {
+        while self.dispatched < self.planned.prefix() && self.answered.contains(self.dispatched) {
+            self.dispatched += 1;
+        }
+        let may = !self.is_derived() && self.flights.len() < window && self.dispatched < self.planned.prefix();
+        may.then(|| {
+            let number = self.dispatched;
+            self.dispatched += 1;
+            self.flights.insert(number, Flight::sent(now));
+            number
+        })
+    }
+
+    /// Once a derived plan is sealed, its producer has sent every task: the owner watches over
+    /// those without an answer.
+    pub fn watch_derived(&mut self, now: Moment) {
+        if let (true, Some(tasks)) = (self.is_derived(), self.sealed) {
+            self.dispatched = tasks;
+            // A derived plan has one class.
+            let class = fold::classes(&self.spec).into_iter().next();
+            for number in self.answered.prefix()..tasks {
+                if !self.answered.contains(number) {
+                    self.flights.entry(number).or_insert_with(|| Flight { class: class.clone(), ..Flight::sent(now) });
+                }
+            }
+        }
+    }
+
+    /// Whether every task of the sealed plan has its outcome.
+    pub fn is_complete(&self) -> bool {
+        self.sealed.is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
+    }
+
+    pub fn state(&self) -> JobState {
+        match (self.finished_at, self.sealed) {
+            (Some(_), _) => JobState::Finished,
+            (None, Some(_)) => JobState::Running,
+            (None, None) => JobState::Planning,
+        }
+    }
+
+    /// Flights that nobody has been heard of for `silence`, with the classes whose queues may tell
+    /// what became of them.
+    pub fn silent(&self, now: Moment, silence: Duration) -> BTreeSet<Class> {
+        let silent = |flight: &&Flight| flight.is_silent(now, silence);
+        self.flights.values().filter(silent).filter_map(|flight| flight.class.clone()).collect()
+    }
+
+    pub fn status(&self, owner: &OwnerId, now: Moment, live: impl Fn(&Class) -> u32) -> JobStatus {
+        let classes = fold::classes(&self.spec);
+        let unserved = match self.state() {
+            JobState::Finished => Vec::new(),
+            _ => classes.iter().filter(|class| live(class) == 0).map(ToString::to_string).collect(),
+        };
+        JobStatus {
+            schema: 1,
+            job: self.id.clone(),
+            owner: owner.clone(),
+            workload: self.spec.workload(),
+            state: self.state(),
+            counts: self.counts.clone(),
+            consumers: classes.iter().map(live).max().unwrap_or(0),
+            unserved,
+            seconds: self.finished_at.unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
+            report_sha256: self.report_sha256.clone(),
+            sum: None,
+        }
+    }
+}
+
+impl Flight {
+    pub fn sent(now: Moment) -> Self {
+        Self { attempt: 1, failures: 0, seen_at: now, retry_at: None, class: None }
+    }
+
+    pub fn is_silent(&self, now: Moment, silence: Duration) -> bool {
+        self.retry_at.is_none() && now.saturating_sub(self.seen_at) >= silence
+    }
+}

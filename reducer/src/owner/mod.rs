@@ -1,0 +1,265 @@
+//! The owner's engine: a state machine without I/O. One event in, writes and effects out.
+//!
+//! Invariants:
+//! - The first outcome of a task is counted, every later one is a duplicate.
+//! - A task whose `Send` was returned and that has no outcome is in its job's flights, so memory is
+//!   bounded by the window, not by the plan.
+//! - A job ends when its plan is sealed and every task has its outcome; time alone never ends one.
+
+mod contiguous;
+mod event;
+mod job;
+mod outcome;
+mod presence;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::{Class, JobId, OwnerId, StoreId, TaskId};
+use shared::job::{JobSpec, JobStatus};
+use shared::limits;
+use shared::message::{Opened, Planned, Reply, Seal};
+use shared::random::Jitter;
+
+pub use contiguous::Contiguous;
+pub use event::{Check, Effect, Event, ReplyTo, Step, Tag, Write};
+pub(crate) use job::{Flight, Job};
+use outcome::Answered;
+use presence::Consumers;
+
+/// What an owner is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its name.
+    pub owner: OwnerId,
+    /// Its store.
+    pub store: StoreId,
+    /// Tasks out at a time for each slot of the consumers that serve a job.
+    pub window_per_slot: usize,
+    /// Tasks out at a time, at least.
+    pub window_min: usize,
+    /// Between two signs of life of a consumer.
+    pub heartbeat: Duration,
+    /// Failures of one task before it is given up.
+    pub attempts_max: u32,
+    /// For the jitter of retries.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(owner: OwnerId, store: StoreId) -> Self {
+        Self {
+            owner,
+            store,
+            window_per_slot: limits::WINDOW_PER_SLOT,
+            window_min: limits::WINDOW_MIN,
+            heartbeat: limits::HEARTBEAT,
+            attempts_max: limits::ATTEMPTS_MAX,
+            seed: 0,
+        }
+    }
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Owner {
+    config: Config,
+    jobs: BTreeMap<JobId, Job>,
+    sums: BTreeMap<String, i64>,
+    consumers: Consumers,
+    jitter: Jitter,
+    /// Jobs whose account has changed since [`Owner::take_changed`].
+    changed: Vec<JobId>,
+}
+
+impl Owner {
+    /// One that owns nothing yet.
+    pub fn new(config: Config) -> Self {
+        let (jitter, consumers) = (Jitter::new(config.seed), Consumers::new(config.heartbeat));
+        Self { config, jobs: BTreeMap::new(), sums: BTreeMap::new(), consumers, jitter, changed: Vec::new() }
+    }
+
+    pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>) {
+        self.jobs = jobs.into_iter().map(|job| (job.id.clone(), job)).collect();
+        self.sums = sums;
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The job's spec, if it is known.
+    pub fn spec(&self, job: &JobId) -> Option<&JobSpec> {
+        self.jobs.get(job).map(|job| &job.spec)
+    }
+
+    pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
+        self.jobs.get(job)
+    }
+
+    /// Whether the task has its outcome.
+    pub fn is_answered(&self, task: &TaskId) -> bool {
+        self.jobs.get(&task.job).is_some_and(|job| job.answered.contains(task.number))
+    }
+
+    /// The ledger has loaded a task that is out: it is in this class's queue.
+    pub(crate) fn note_class(&mut self, task: &TaskId, class: &Class) {
+        if let Some(flight) = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number)) {
+            flight.class = Some(class.clone());
+        }
+    }
+
+    /// Jobs whose account has changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> Vec<JobId> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: Event, now: Moment) -> Step {
+        let mut step = Step::default();
+        match event {
+            Event::Open { job, spec, reply } => self.open(job, *spec, reply, now, &mut step),
+            Event::Status { job, reply } => {
+                let answer = self.status(&job, now).map_or(Reply::UnknownJob, |status| Reply::Status(Box::new(status)));
+                step.reply(reply, answer);
+            }
+            Event::Jobs { reply } => {
+                let jobs = self.jobs.keys().filter_map(|job| self.status(job, now)).collect();
+                step.reply(reply, Reply::Jobs { jobs });
+            }
+            Event::Planned { job, planned, tag } => self.planned(&job, planned, tag, now, &mut step),
+            Event::Seal { seal, tag } => self.seal(&seal, tag, now, &mut step),
+            Event::Outcome { outcome, check, items, tag } => {
+                self.outcome(Answered { outcome, check, items }, tag, now, &mut step)
+            }
+            Event::DeadLetter { letter, items, tag } => self.dead_letter(letter, items, tag, now, &mut step),
+            Event::Presence(presence) => self.presence(*presence, now, &mut step),
+            Event::QueueState { workload, class, ready } => {
+                if ready.unwrap_or(0) == 0 {
+                    self.resend_silent(workload, &class, now, &mut step);
+                }
+            }
+            Event::Interrupted => self.resend_all(now, &mut step),
+            Event::Reported { job, sha256 } => self.reported(&job, sha256, now, &mut step),
+            Event::Tick => self.tick(now, &mut step),
+            Event::Stop => {}
+        }
+        step
+    }
+
+    /// How a job stands.
+    pub fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
+        let job = self.jobs.get(job)?;
+        let workload = job.spec.workload();
+        let mut status = job.status(&self.config.owner, now, |class| self.consumers.serving(workload, class, now).0);
+        status.sum = crate::fold::label(&job.spec).map(|label| {
+            let value = self.sums.get(&label).copied().unwrap_or(0);
+            (label, value)
+        });
+        Some(status)
+    }
+
+    fn open(&mut self, id: JobId, spec: JobSpec, reply: ReplyTo, now: Moment, step: &mut Step) {
+        match self.jobs.get(&id) {
+            Some(known) if known.spec != spec => {
+                let reason = format!("job {id} exists and asks for something else; give this one another --job ID");
+                return step.reply(reply, Reply::Refused { reason });
+            }
+            Some(_) => {}
+            None => {
+                step.writes.push(Write::Open { job: id.clone(), spec: Box::new(spec.clone()) });
+                self.jobs.insert(id.clone(), Job::new(id.clone(), spec, now));
+                self.changed.push(id.clone());
+            }
+        }
+        let job = &self.jobs[&id];
+        // A derived plan is not stored, so its producer goes on at the first task without answer.
+        let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
+        let (owner, store) = (self.config.owner.clone(), self.config.store.clone());
+        step.reply(
+            reply,
+            Reply::Opened(Opened { job: id.clone(), owner, store, planned, resume: None, sealed: job.sealed }),
+        );
+        self.send_more(&id, now, step);
+        self.finish_if_complete(&id, step);
+    }
+
+    fn planned(&mut self, id: &JobId, planned: Box<Planned>, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(id) else {
+            return step.bury(tag, format!("a plan for job {id}, which this owner does not have"));
+        };
+        if job.is_derived() || job.sealed.unwrap_or(limits::JOB_TASKS_MAX) <= planned.number {
+            return step.bury(tag, format!("task {} is beyond the sealed plan of job {id}", planned.number));
+        }
+        step.ack(tag);
+        let before = job.answered.prefix();
+        if !job.plan(&planned) {
+            return;
+        }
+        let answered = job.answered.prefix();
+        step.writes.push(Write::Task { job: id.clone(), planned });
+        self.changed.push(id.clone());
+        if answered > before {
+            step.effects.push(Effect::Advanced { job: id.clone(), answered });
+        }
+        self.send_more(id, now, step);
+        self.finish_if_complete(id, step);
+    }
+
+    fn seal(&mut self, seal: &Seal, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(&seal.job) else {
+            return step.bury(tag, format!("a seal for job {}, which this owner does not have", seal.job));
+        };
+        let contradicts = |tasks| tasks != seal.tasks;
+        if seal.tasks > limits::JOB_TASKS_MAX || job.sealed.is_some_and(contradicts) || job.planned.end() > seal.tasks {
+            return step.bury(tag, format!("a seal at {} tasks contradicts the plan of job {}", seal.tasks, seal.job));
+        }
+        step.ack(tag);
+        if job.sealed.is_none() {
+            job.sealed = Some(seal.tasks);
+            job.watch_derived(now);
+            self.changed.push(seal.job.clone());
+        }
+        self.finish_if_complete(&seal.job, step);
+    }
+
+    fn window(&self, job: &Job, now: Moment) -> usize {
+        let workload = job.spec.workload();
+        let slots = |class: &Class| self.consumers.serving(workload, class, now).1 as usize;
+        let slots = crate::fold::classes(&job.spec).iter().map(slots).max().unwrap_or(0);
+        (slots * self.config.window_per_slot).max(self.config.window_min)
+    }
+
+    fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let window = self.window(job, now);
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        while let Some(number) = job.next_to_send(window, now) {
+            self.changed.push(id.clone());
+            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt: 1 });
+        }
+    }
+
+    fn finish_if_complete(&mut self, id: &JobId, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        if job.finished_at.is_none() && !job.reporting && job.is_complete() {
+            job.reporting = true;
+            step.effects.push(Effect::Report { job: id.clone() });
+        }
+    }
+
+    fn reported(&mut self, id: &JobId, sha256: String, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.finished_at = Some(now);
+        job.report_sha256 = Some(sha256.clone());
+        step.writes.push(Write::Finished { job: id.clone(), sha256 });
+        step.effects.push(Effect::Finished { job: id.clone() });
+        self.changed.push(id.clone());
+    }
+}

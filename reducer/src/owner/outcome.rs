@@ -1,0 +1,152 @@
+//! What becomes of a task that was sent: its outcome, its failure, its return as a dead letter.
+
+use shared::clock::Moment;
+use shared::id::TaskId;
+use shared::limits;
+use shared::message::{Address, DeadLetter, Failure, Outcome, Verdict};
+
+use super::{Check, Effect, Flight, Owner, Step, Tag, Write};
+use crate::fold::{self, Tally};
+
+/// An outcome with what the ledger found out about its task.
+pub(super) struct Answered {
+    pub outcome: Box<Outcome>,
+    pub check: Check,
+    pub items: u32,
+}
+
+impl Owner {
+    pub(super) fn outcome(&mut self, answered: Answered, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let Answered { outcome, check, items } = answered;
+        let (task, store) = (outcome.address.task.clone(), &self.config.store);
+        if outcome.address.store != *store {
+            return step.bury(tag, format!("an outcome for store {}, this one is {store}", outcome.address.store));
+        }
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
+            return step.bury(tag, format!("an outcome for task {task}, which this owner has not sent"));
+        };
+        step.ack(tag);
+        self.changed.push(task.job.clone());
+        let failure = match (check, &outcome.verdict) {
+            (Check::Repeat { same }, _) => {
+                job.counts.duplicates += 1;
+                job.counts.conflicts += u64::from(!same);
+                return;
+            }
+            (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
+            (Check::First(Err(reason)), _) => format!("the answer cannot be read: {reason}"),
+            (Check::None, Verdict::Failed(failure)) => failure.reason.clone(),
+            (Check::None, Verdict::Done(_)) => "the answer was not read".to_owned(),
+        };
+        self.failed(&task, items, failure, outcome, now, step);
+    }
+
+    /// The first answer: the one place that counts.
+    fn count(&mut self, outcome: Box<Outcome>, tally: Tally, now: Moment, step: &mut Step) {
+        let task = outcome.address.task.clone();
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.counts.tasks_done += 1;
+        job.counts.redeliveries += u64::from(outcome.redelivered);
+        job.counts.items_done += tally.items_done;
+        job.counts.items_failed += tally.items_failed;
+        job.counts.bytes_done += tally.bytes;
+        if let Some(label) = fold::label(&job.spec) {
+            *self.sums.entry(label.clone()).or_default() += tally.amount;
+            step.writes.push(Write::Sum { label, amount: tally.amount });
+        }
+        self.settle(&task, outcome, now, step);
+    }
+
+    fn settle(&mut self, task: &TaskId, outcome: Box<Outcome>, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        let before = job.answered.prefix();
+        job.answer(task.number);
+        let answered = job.answered.prefix();
+        step.writes.push(Write::Outcome { outcome });
+        if answered > before {
+            step.effects.push(Effect::Advanced { job: task.job.clone(), answered });
+        }
+        self.send_more(&task.job, now, step);
+        self.finish_if_complete(&task.job, step);
+    }
+
+    /// A task failed as a whole: another attempt after a back-off, or none.
+    fn failed(
+        &mut self,
+        task: &TaskId,
+        items: u32,
+        reason: String,
+        outcome: Box<Outcome>,
+        now: Moment,
+        step: &mut Step,
+    ) {
+        if self.retry(task, now) {
+            tracing::info!(%task, reason, "A task failed and will be sent again.");
+            return;
+        }
+        tracing::warn!(%task, reason, "A task failed for the last time.");
+        let verdict = Verdict::Failed(Failure { reason, stderr: String::new() });
+        self.give_up(items, Box::new(Outcome { verdict, ..*outcome }), now, step);
+    }
+
+    fn give_up(&mut self, items: u32, outcome: Box<Outcome>, now: Moment, step: &mut Step) {
+        let task = outcome.address.task.clone();
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.counts.tasks_failed += 1;
+        job.counts.items_failed += u64::from(items);
+        self.settle(&task, outcome, now, step);
+    }
+
+    /// Whether another attempt is due; if so it is set.
+    fn retry(&mut self, task: &TaskId, now: Moment) -> bool {
+        let attempts_max = self.config.attempts_max;
+        let Some(job) = self.jobs.get_mut(&task.job) else { return false };
+        let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
+        if flight.retry_at.is_some() {
+            return true;
+        }
+        flight.failures += 1;
+        if flight.failures >= attempts_max {
+            return false;
+        }
+        let wait = self.jitter.back_off(limits::RETRY_DELAY, limits::RETRY_DELAY_MAX, flight.failures);
+        flight.retry_at = Some(now + wait);
+        true
+    }
+
+    pub(super) fn dead_letter(
+        &mut self,
+        letter: DeadLetter,
+        items: u32,
+        tag: Option<Tag>,
+        now: Moment,
+        step: &mut Step,
+    ) {
+        // The broker keeps its own trace of the letter; what cannot be attributed needs no more.
+        step.ack(tag);
+        let task = letter.task.clone();
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else { return };
+        job.counts.dead_letters += 1;
+        self.changed.push(task.job.clone());
+        let reason = format!("its message was refused: {}", letter.reason);
+        step.writes.push(Write::DeadLetter { letter });
+        if self.is_answered(&task) || self.retry(&task, now) {
+            return;
+        }
+        let Some(job) = self.jobs.get(&task.job) else { return };
+        let outcome = Outcome {
+            address: Address {
+                task: task.clone(),
+                attempt: job.flights.get(&task.number).map_or(1, |flight| flight.attempt),
+                owner: self.config.owner.clone(),
+                store: self.config.store.clone(),
+                workload: job.spec.workload(),
+            },
+            host: "unknown".to_owned(),
+            micros: 0,
+            redelivered: false,
+            verdict: Verdict::Failed(Failure { reason, stderr: String::new() }),
+        };
+        self.give_up(items, Box::new(outcome), now, step);
+    }
+}

@@ -1,0 +1,120 @@
+//! Who is alive, what became of silent tasks, and what is due now.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::{Class, ConsumerId, JobId, TaskId};
+use shared::message::Presence;
+use shared::workload::Workload;
+
+use super::{Effect, Owner, Step};
+
+/// Consumers by their last sign of life.
+#[derive(Debug)]
+pub(super) struct Consumers {
+    silence: Duration,
+    alive: BTreeMap<ConsumerId, (Presence, Moment)>,
+}
+
+impl Consumers {
+    pub fn new(heartbeat: Duration) -> Self {
+        Self { silence: heartbeat * 2, alive: BTreeMap::new() }
+    }
+
+    fn hear(&mut self, presence: Presence, now: Moment) {
+        if presence.leaving {
+            self.alive.remove(&presence.consumer);
+        } else {
+            self.alive.insert(presence.consumer.clone(), (presence, now));
+        }
+    }
+
+    fn forget_silent(&mut self, now: Moment) {
+        let silence = self.silence;
+        self.alive.retain(|_, (presence, heard)| {
+            let patience = silence.max(Duration::from_millis(presence.heartbeat_millis) * 2);
+            now.saturating_sub(*heard) <= patience
+        });
+    }
+
+    /// Live consumers of a class, and their slots.
+    pub fn serving(&self, workload: Workload, class: &Class, now: Moment) -> (u32, u32) {
+        let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
+        let alive = self.alive.values().filter(|(_, heard)| now.saturating_sub(*heard) <= self.silence * 2);
+        let serving = alive.map(|(presence, _)| presence).filter(serves);
+        serving.fold((0, 0), |(consumers, slots), presence| (consumers + 1, slots + presence.slots))
+    }
+}
+
+impl Owner {
+    pub(super) fn presence(&mut self, presence: Presence, now: Moment, step: &mut Step) {
+        for task in &presence.holds {
+            let flight = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number));
+            if let Some(flight) = flight.filter(|_| !presence.leaving) {
+                flight.seen_at = now;
+            }
+        }
+        self.consumers.hear(presence, now);
+        // More slots may mean a wider window.
+        for id in self.unfinished() {
+            self.send_more(&id, now, step);
+        }
+    }
+
+    fn unfinished(&self) -> Vec<JobId> {
+        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.id.clone()).collect()
+    }
+
+    pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
+        self.consumers.forget_silent(now);
+        let silence = self.config.heartbeat * 2;
+        for id in self.unfinished() {
+            self.send_due(&id, now, step);
+            if let Some(job) = self.jobs.get(&id) {
+                let workload = job.spec.workload();
+                for class in job.silent(now, silence) {
+                    step.effects.push(Effect::Probe { workload, class });
+                }
+            }
+            self.send_more(&id, now, step);
+        }
+    }
+
+    fn send_due(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        self.resend(id, now, step, |flight| flight.retry_at.is_some_and(|due| due <= now));
+    }
+
+    /// The queue of a class is empty or gone, and no live consumer has named these tasks for two
+    /// heartbeats: they are lost.
+    pub(super) fn resend_silent(&mut self, workload: Workload, class: &Class, now: Moment, step: &mut Step) {
+        let silence = self.config.heartbeat * 2;
+        for id in self.unfinished() {
+            if self.jobs[&id].spec.workload() == workload {
+                self.resend(&id, now, step, |flight| {
+                    flight.is_silent(now, silence) && flight.class.as_ref() == Some(class)
+                });
+            }
+        }
+    }
+
+    /// Outcomes may be lost with the owner's queue: everything that is out is sent again, and what
+    /// was not lost comes as a duplicate.
+    pub(super) fn resend_all(&mut self, now: Moment, step: &mut Step) {
+        for id in self.unfinished() {
+            self.resend(&id, now, step, |flight| flight.retry_at.is_none());
+        }
+    }
+
+    fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        for (&number, flight) in job.flights.iter_mut().filter(|(_, flight)| which(flight)) {
+            flight.attempt += 1;
+            flight.retry_at = None;
+            flight.seen_at = now;
+            job.counts.resends += 1;
+            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt: flight.attempt });
+            self.changed.push(id.clone());
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A report in a file: whole or not at all.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::ReportError;
+
+/// Writes a file through a temporary one beside it and a rename, so that its name never shows half
+/// a report. `write` gets the output and gives what the caller wants of it.
+pub fn write_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>,
+) -> Result<T, ReportError> {
+    let failed = |cause| ReportError::Output { path: Some(path.to_owned()), cause };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".packhorse-").suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(directory).map_err(failed)?;
+    let mut out = BufWriter::with_capacity(256 * 1024, file);
+    let value = write(&mut out).map_err(|error| match error {
+        ReportError::Output { path: None, cause } => failed(cause),
+        other => other,
+    })?;
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(value)
+}

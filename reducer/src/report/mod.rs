@@ -1,0 +1,13 @@
+//! Reports: a job's records in the order of its plan, as text or JSON Lines, and the receipt.
+
+mod chunk;
+mod file;
+mod manifest;
+mod receipt;
+mod render;
+
+pub use chunk::chunk;
+pub use file::write_file;
+pub use manifest::line;
+pub use receipt::{receipt_json, receipt_text};
+pub use render::{Format, Render, ReportError};

@@ -1,0 +1,58 @@
+//! The receipt: the exact account at the end of a job.
+
+use std::fmt::Write as _;
+
+use shared::job::JobStatus;
+
+/// For people, on several lines. `recompute` says how to get the digest of the report again.
+pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
+    let counts = &status.counts;
+    let mut text = format!("job {} {} after {:.2} s\n", status.job, status.state.as_str(), status.seconds);
+    let _ = writeln!(
+        text,
+        "  tasks   {} planned, {} done, {} failed; {} redelivered, {} sent again, {} duplicates dropped",
+        counts.tasks_planned,
+        counts.tasks_done,
+        counts.tasks_failed,
+        counts.redeliveries,
+        counts.resends,
+        counts.duplicates
+    );
+    let skipped: u64 = counts.items_skipped.values().sum();
+    let kinds: Vec<String> = counts.items_skipped.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    let _ = writeln!(
+        text,
+        "  items   {} planned, {} done, {} failed; {skipped} skipped{kinds}",
+        counts.items_planned, counts.items_done, counts.items_failed
+    );
+    let _ = writeln!(text, "  bytes   {} ({})", counts.bytes_done, rate(counts.bytes_done, status.seconds));
+    if counts.dead_letters > 0 {
+        let _ = writeln!(text, "  dead    {} messages of this job were refused", counts.dead_letters);
+    }
+    if counts.conflicts > 0 {
+        let _ = writeln!(
+            text,
+            "  ALARM   {} tasks were answered twice with different answers; the first one counts",
+            counts.conflicts
+        );
+    }
+    if let Some((label, value)) = &status.sum {
+        let _ = writeln!(text, "  sum     {label}: {value}");
+    }
+    if let Some(sha256) = &status.report_sha256 {
+        let _ = writeln!(text, "  sha256  {sha256}  ({recompute})");
+    }
+    text
+}
+
+fn rate(bytes: u64, seconds: f64) -> String {
+    if seconds > 0.0 { format!("{:.1} MB/s", bytes as f64 / seconds / 1e6) } else { "no time".to_owned() }
+}
+
+/// For programs, on one line.
+pub fn receipt_json(status: &JobStatus) -> String {
+    let mut value = serde_json::to_value(status).expect("a status has text keys and finite numbers");
+    value["type"] = "receipt".into();
+    value.to_string()
+}

@@ -1,0 +1,132 @@
+//! Rendering a job's report from its store, as far as its tasks have their outcomes.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use shared::id::JobId;
+use shared::job::JobSpec;
+
+use super::manifest;
+use crate::fold::{self, Record};
+use crate::store::{Reader, StoreError};
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One line a result; failures are not part of it.
+    Text,
+    /// One JSON object a result or failure.
+    Json,
+}
+
+/// A report cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The output failed.
+    #[error("cannot write the report{}: {cause}", .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+    Output {
+        /// Where to, if it is a file.
+        path: Option<std::path::PathBuf>,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// No such job.
+    #[error("the store has no job {0}")]
+    UnknownJob(JobId),
+    /// A stored answer cannot be read, though it was when it was committed.
+    #[error("task {number} cannot be reported: {reason}")]
+    Content {
+        /// The task.
+        number: u64,
+        /// Why.
+        reason: shared::message::Reason,
+    },
+}
+
+impl ReportError {
+    /// Whether the reader of the output has gone away, which is no error.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// A report that grows with its job. It holds one task at a time in memory.
+#[derive(Debug)]
+pub struct Render {
+    reader: Reader,
+    job: JobId,
+    spec: JobSpec,
+    format: Format,
+    next: u64,
+    sha256: Sha256,
+}
+
+impl Render {
+    /// Begins at the first task of a job in the store at `store`.
+    pub fn new(store: &Path, job: &JobId, format: Format) -> Result<Self, ReportError> {
+        let reader = Reader::open(store)?;
+        let spec = reader.spec(job)?.ok_or_else(|| ReportError::UnknownJob(job.clone()))?;
+        Ok(Self { reader, job: job.clone(), spec, format, next: 0, sha256: Sha256::new() })
+    }
+
+    /// Writes the tasks below `answered` that are not written yet, and tells of failed items.
+    pub fn write_up_to(
+        &mut self,
+        answered: u64,
+        out: &mut dyn Write,
+        failed: &mut dyn FnMut(&Record),
+    ) -> Result<(), ReportError> {
+        while self.next < answered {
+            let Some(text) = self.part(failed)? else { break };
+            out.write_all(&text).map_err(|cause| ReportError::Output { path: None, cause })?;
+        }
+        out.flush().map_err(|cause| ReportError::Output { path: None, cause })
+    }
+
+    /// The bytes of the next task, which must have its outcome; `None` at the end of the plan.
+    pub(super) fn part(&mut self, failed: &mut dyn FnMut(&Record)) -> Result<Option<Vec<u8>>, ReportError> {
+        let Some(part) = self.reader.part(&self.job, &self.spec, self.next)? else { return Ok(None) };
+        let number = self.next;
+        self.next += 1;
+        let planned = part.plan_failures.into_iter().map(|f| Record::Failed { name: f.name, reason: f.reason });
+        let records =
+            fold::records(&self.spec, &part.settled).map_err(|reason| ReportError::Content { number, reason })?;
+        let (mut text, mut out) = (Vec::new(), Vec::new());
+        for record in planned.chain(records) {
+            manifest::line(&record, &mut text);
+            if let Record::Failed { .. } = record {
+                failed(&record);
+            }
+            if self.format == Format::Json {
+                json_line(&record, &mut out);
+            }
+        }
+        self.sha256.update(&text);
+        Ok(Some(if self.format == Format::Json { out } else { text }))
+    }
+
+    pub(super) fn seek(&mut self, task: u64) {
+        self.next = task;
+    }
+
+    /// SHA-256 of the text written so far, in hexadecimal, whatever the format.
+    pub fn sha256(&self) -> String {
+        self.sha256.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn json_line(record: &Record, out: &mut Vec<u8>) {
+    let mut value = match record {
+        Record::File { name, digest, size } => json!({"type": "file", "name": name, "digest": digest, "size": size}),
+        Record::Whip { number, steps } => json!({"type": "whip", "number": number, "steps": steps}),
+        Record::Failed { name, reason } => json!({"type": "failed", "name": name, "reason": reason}),
+    };
+    value["schema"] = json!(1);
+    out.extend_from_slice(value.to_string().as_bytes());
+    out.push(b'\n');
+}

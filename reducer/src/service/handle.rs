@@ -1,0 +1,158 @@
+//! The owner as callers in the same process see it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::id::{JobId, OwnerId};
+use shared::job::{JobSpec, JobStatus};
+use shared::message::{Opened, Planned, Reply, Seal};
+use shared::transport::Transport;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ServiceError;
+use crate::owner::{Event, ReplyTo};
+
+/// Callers that wait for a reply, by number.
+pub(super) type Replies = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>>;
+
+/// What everyone may watch.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Tasks below this number have their outcome, by job.
+    pub answered: BTreeMap<JobId, u64>,
+    /// Jobs whose every task has its outcome, so that their report can be completed.
+    pub complete: Vec<JobId>,
+    /// Jobs whose receipt is committed.
+    pub finished: Vec<JobId>,
+    /// The owner has stopped, by request (`Ok`) or not.
+    pub ended: Option<Result<(), ServiceError>>,
+}
+
+/// A job cannot be opened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenError {
+    /// The owner says no.
+    #[error("{0}")]
+    Refused(String),
+    /// The owner has stopped.
+    #[error("the reducer has stopped")]
+    Stopped,
+}
+
+/// A running owner. Clones are the same one.
+#[derive(Clone)]
+pub struct Handle {
+    owner: OwnerId,
+    store: PathBuf,
+    inbox: mpsc::Sender<Event>,
+    progress: watch::Receiver<Progress>,
+    replies: Replies,
+    next_reply: Arc<AtomicU64>,
+    transport: Arc<dyn Transport>,
+}
+
+impl Handle {
+    pub(super) fn new(
+        owner: OwnerId,
+        store: PathBuf,
+        inbox: mpsc::Sender<Event>,
+        progress: watch::Receiver<Progress>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self { owner, store, inbox, progress, replies: Replies::default(), next_reply: Arc::default(), transport }
+    }
+
+    pub(super) fn replies(&self) -> Replies {
+        Arc::clone(&self.replies)
+    }
+
+    /// Its name.
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    /// Its store's file, for readers.
+    pub fn store_path(&self) -> &Path {
+        &self.store
+    }
+
+    /// What changes while it runs.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    async fn ask(&self, event: impl FnOnce(ReplyTo) -> Event) -> Option<Reply> {
+        let number = self.next_reply.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
+        self.inbox.send(event(ReplyTo::Local(number))).await.ok()?;
+        receiver.await.ok()
+    }
+
+    /// Commits a job, or goes on with it.
+    pub async fn open(&self, job: JobId, spec: JobSpec) -> Result<Opened, OpenError> {
+        super::outbox::declare_classes(&self.transport, &spec).await.map_err(|e| OpenError::Refused(e.to_string()))?;
+        match self.ask(|reply| Event::Open { job, spec: Box::new(spec), reply }).await {
+            Some(Reply::Opened(opened)) => Ok(opened),
+            Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
+            _ => Err(OpenError::Stopped),
+        }
+    }
+
+    /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
+    pub async fn planned(&self, job: JobId, planned: Planned) -> bool {
+        self.inbox.send(Event::Planned { job, planned: Box::new(planned), tag: None }).await.is_ok()
+    }
+
+    /// Seals a plan; `false` when the owner has stopped.
+    pub async fn seal(&self, seal: Seal) -> bool {
+        self.inbox.send(Event::Seal { seal, tag: None }).await.is_ok()
+    }
+
+    /// How a job stands; `None` when it is unknown or the owner has stopped.
+    pub async fn status(&self, job: &JobId) -> Option<JobStatus> {
+        match self.ask(|reply| Event::Status { job: job.clone(), reply }).await? {
+            Reply::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// How every job stands.
+    pub async fn jobs(&self) -> Vec<JobStatus> {
+        match self.ask(|reply| Event::Jobs { reply }).await {
+            Some(Reply::Jobs { jobs }) => jobs,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells that the job's report is complete; the owner then commits the receipt.
+    pub async fn reported(&self, job: JobId, sha256: String) {
+        // A stopped owner reports again when it is started again.
+        let _ = self.inbox.send(Event::Reported { job, sha256 }).await;
+    }
+
+    /// Waits until the job's receipt is committed, or the owner has ended without.
+    pub async fn finished(&self, job: &JobId) -> Result<(), ServiceError> {
+        let mut progress = self.progress.clone();
+        let over = |p: &Progress| p.finished.contains(job) || p.ended.is_some();
+        match progress.wait_for(over).await {
+            Ok(progress) if progress.finished.contains(job) => Ok(()),
+            Ok(progress) => match &progress.ended {
+                Some(Err(error)) => Err(error.clone()),
+                _ => Err(ServiceError::Report("the reducer was stopped before the job was done".to_owned())),
+            },
+            Err(_) => Err(ServiceError::Report("the reducer was stopped before the job was done".to_owned())),
+        }
+    }
+
+    /// Waits until the owner has stopped.
+    pub async fn ended(&self) -> Result<(), ServiceError> {
+        let mut progress = self.progress.clone();
+        match progress.wait_for(|progress| progress.ended.is_some()).await {
+            Ok(progress) => progress.ended.clone().unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        }
+    }
+}

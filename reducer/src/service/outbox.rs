@@ -1,0 +1,235 @@
+//! What leaves the owner: tasks, replies, acks, reports.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use shared::clock::Clock;
+use shared::id::{JobId, OwnerId};
+use shared::job::JobSpec;
+use shared::limits;
+use shared::message::{Message, Reply, Task, kind};
+use shared::random::{self, Jitter};
+use shared::shutdown::Shutdown;
+use shared::topology::{self, Topology};
+use shared::transport::{PublishError, Transport, TransportError};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::handle::{Progress, Replies};
+use super::inbox::Deliveries;
+use super::{Kind, ServiceError};
+use crate::fold;
+use crate::ledger::Action;
+use crate::owner::{Effect, Event, ReplyTo, Tag};
+use crate::report::{self, Format, Render};
+
+/// What the tasks around a ledger share.
+pub(super) struct Wiring {
+    pub transport: Arc<dyn Transport>,
+    pub clock: Clock,
+    pub owner: OwnerId,
+    pub store: PathBuf,
+    pub kind: Kind,
+    pub inbox: mpsc::Sender<Event>,
+    pub progress: watch::Sender<Progress>,
+    pub deliveries: Deliveries,
+    pub replies: Replies,
+}
+
+/// Declares the queue of every class that a job's tasks may have.
+pub(super) async fn declare_classes(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
+    let declared = fold::classes(spec).iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
+    let (queues, bindings) = declared;
+    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await
+}
+
+/// Time passes, also when nothing else happens.
+pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
+    let mut interval = tokio::time::interval(limits::OWNER_TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.asked() => return,
+            _ = interval.tick() => {
+                if inbox.send(Event::Tick).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Runs until the ledger's thread has ended and what it asked for is done.
+pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wiring>) {
+    tokio::spawn(async move {
+        let mut publishing = JoinSet::new();
+        while let Some(action) = outputs.recv().await {
+            match action {
+                Action::Publish(task) => {
+                    let wiring = Arc::clone(&wiring);
+                    publishing.spawn(async move { wiring.publish_task(&task).await });
+                }
+                Action::Other(effect) => wiring.perform(effect).await,
+            }
+            while publishing.try_join_next().is_some() {}
+        }
+        // Tasks that are not confirmed by now are sent again by whoever opens the store next.
+        publishing.abort_all();
+        wiring.finish();
+    });
+}
+
+impl Wiring {
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    /// Tells the ledger; a stopped one needs to know nothing.
+    pub async fn tell(&self, event: Event) {
+        let _ = self.inbox.send(event).await;
+    }
+
+    pub async fn stop(&self) {
+        self.tell(Event::Stop).await;
+    }
+
+    /// The owner cannot go on.
+    pub async fn fail(&self, error: ServiceError) {
+        self.note_end(Err(error));
+        self.stop().await;
+    }
+
+    /// The ledger's thread has ended: notes how, unless something failed before it.
+    pub fn end(&self, ended: Result<(), ServiceError>) {
+        if ended.is_err() {
+            self.note_end(ended);
+        }
+    }
+
+    fn note_end(&self, ended: Result<(), ServiceError>) {
+        self.progress.send_modify(|progress| progress.ended = progress.ended.take().or(Some(ended)));
+    }
+
+    fn finish(&self) {
+        self.note_end(Ok(()));
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    async fn perform(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Ack(tag) => {
+                if let Some(delivery) = self.deliveries.take(tag) {
+                    delivery.acker.ack().await;
+                }
+            }
+            Effect::Bury { tag, reason } => self.bury(tag, &reason).await,
+            Effect::Reply { to, reply } => self.reply(to, &reply).await,
+            Effect::Probe { workload, class } => {
+                let wiring = Arc::clone(self);
+                tokio::spawn(async move {
+                    let (queue, _) = topology::tasks(workload, &class);
+                    match wiring.transport.queue(&queue.name).await {
+                        Ok(state) => {
+                            let ready = state.map(|state| state.ready);
+                            wiring.tell(Event::QueueState { workload, class, ready }).await;
+                        }
+                        Err(error) => tracing::debug!(%error, "A queue cannot be looked at."),
+                    }
+                });
+            }
+            Effect::Advanced { job, answered } => {
+                self.progress.send_modify(|progress| {
+                    progress.answered.insert(job, answered);
+                });
+            }
+            Effect::Report { job } => self.report(job),
+            Effect::Finished { job } => self.progress.send_modify(|progress| {
+                progress.answered.remove(&job);
+                progress.complete.retain(|complete| *complete != job);
+                progress.finished.push(job);
+            }),
+            // The ledger has turned it into Action::Publish.
+            Effect::Send { .. } => {}
+        }
+    }
+
+    /// Publishes until a queue has it: a full queue is the consumers' back-pressure.
+    async fn publish_task(&self, task: &Task) {
+        let address = &task.address;
+        let key = topology::task_key(address.workload, &task.class, &address.owner);
+        let mut jitter = Jitter::new(address.task.number);
+        for failures in 1.. {
+            let message = task.to_message(self.clock.system());
+            match self.transport.publish(topology::TASKS, &key, message).await {
+                Ok(()) => return,
+                Err(PublishError::Refused { .. }) => {
+                    let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
+                    tokio::time::sleep(wait).await;
+                }
+                Err(PublishError::Transport(TransportError::Closed)) => return,
+                Err(PublishError::Transport(error)) => return self.fail(error.into()).await,
+                Err(error @ PublishError::TooLarge { .. }) => {
+                    return self.fail(ServiceError::Report(format!("task {}: {error}", address.task))).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes an unusable delivery where people find it, then settles it.
+    pub async fn bury(&self, tag: Tag, reason: &str) {
+        let Some(delivery) = self.deliveries.take(tag) else { return };
+        tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
+        let message = delivery.message.clone().with_text("reason", reason).with_text("host", self.owner.as_str());
+        // One word: no owner binds it, so it cannot come back here.
+        match self.transport.publish(topology::DEAD, "refused", message).await {
+            Ok(()) => delivery.acker.ack().await,
+            Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
+        }
+    }
+
+    pub async fn reply(&self, to: ReplyTo, reply: &Reply) {
+        match to {
+            ReplyTo::Local(number) => {
+                let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                if let Some(waiting) = waiting {
+                    // A caller that has gone needs no answer.
+                    let _ = waiting.send(reply.clone());
+                }
+            }
+            ReplyTo::Remote { key, correlation } => {
+                let mut message = Message::json(kind::REPLY, random::token(), reply, self.clock.system());
+                message.correlation = Some(correlation);
+                if let Err(error) = self.transport.publish(topology::CONTROL, &key, message).await {
+                    tracing::warn!(%error, "A reply cannot be sent.");
+                }
+            }
+        }
+    }
+
+    /// Every task has its outcome: a service writes the report, a command is told to.
+    fn report(self: &Arc<Self>, job: JobId) {
+        let output_dir = match &self.kind {
+            Kind::Command => return self.progress.send_modify(|progress| progress.complete.push(job)),
+            Kind::Service { output_dir } => output_dir.clone(),
+        };
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            let (store, id) = (wiring.store.clone(), job.clone());
+            let write = move || {
+                let mut render = Render::new(&store, &id, Format::Text)?;
+                let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
+                match output_dir {
+                    Some(directory) => report::write_file(&directory.join(format!("{id}.txt")), whole)?,
+                    None => whole(&mut std::io::sink())?,
+                }
+                Ok::<_, report::ReportError>(render.sha256())
+            };
+            match tokio::task::spawn_blocking(write).await {
+                Ok(Ok(sha256)) => wiring.tell(Event::Reported { job, sha256 }).await,
+                Ok(Err(error)) => wiring.fail(ServiceError::Report(error.to_string())).await,
+                Err(error) => wiring.fail(ServiceError::Report(error.to_string())).await,
+            }
+        });
+    }
+}

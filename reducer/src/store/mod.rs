@@ -1,0 +1,48 @@
+//! The owner's store: SQLite, one row per task.
+//!
+//! One writer (the ledger's thread) and any number of readers (reports). A turn's writes are one
+//! transaction; a store in a file is fsynced at each commit, a temporary one never.
+
+mod open;
+mod read;
+mod recover;
+mod schema;
+mod write;
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use shared::id::{OwnerId, StoreId};
+
+pub use open::{Place, StoreError};
+pub use read::{Part, Reader, StoredTask};
+
+/// The writer.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    owner: OwnerId,
+    id: StoreId,
+    path: PathBuf,
+    /// Held open: one process at a time writes a store.
+    _lock: Option<std::fs::File>,
+    /// Removed with the store.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Store {
+    /// Whose store it is.
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    /// The file, for readers.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+}

@@ -1,0 +1,136 @@
+//! Opening a store: where it is, whose it is, and what makes it durable.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use shared::id::{OwnerId, StoreId};
+use shared::random;
+
+use super::{Store, schema};
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a temporary directory, gone with the process.
+    Temporary,
+    /// In a file, made with its directory when there is none.
+    File(PathBuf),
+}
+
+/// A store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("the store {} is in use by another process. Stop it first, or name another file with --state", .0.display())]
+    InUse(PathBuf),
+    /// Not a store of this program, or of another version.
+    #[error("{} is not a store that this version can use (schema {found}, this program writes {}). Name another file with --state", .path.display(), schema::VERSION)]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+    },
+    /// The file system refused.
+    #[error("cannot use the store {}: {cause}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        cause: std::io::Error,
+    },
+    /// SQLite refused: a full disk, a damaged file.
+    #[error(
+        "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file, and start again with the same --state"
+    )]
+    Sqlite(#[from] rusqlite::Error),
+    /// Something in it cannot be read.
+    #[error("the store holds what cannot be read: {0}")]
+    Content(String),
+}
+
+impl Store {
+    /// Opens a store, or makes one for `owner`. An existing one keeps its owner, unless `owner` is
+    /// given as another.
+    pub fn open(place: &Place, owner: impl FnOnce() -> OwnerId) -> Result<Self, StoreError> {
+        match place {
+            Place::Temporary => {
+                let directory = tempfile::Builder::new().prefix("packhorse-").tempdir();
+                let directory = directory.map_err(|cause| StoreError::File { path: std::env::temp_dir(), cause })?;
+                let path = directory.path().join("store.sqlite");
+                let connection = Connection::open(&path)?;
+                // Nothing of it outlives the process, so nothing is gained by waiting for a disk.
+                connection.pragma_update(None, "synchronous", "OFF")?;
+                Self::begin(connection, path, owner, None, Some(directory))
+            }
+            Place::File(path) => {
+                let lock = lock(path)?;
+                let connection = Connection::open(path)?;
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                Self::begin(connection, path.clone(), owner, Some(lock), None)
+            }
+        }
+    }
+
+    fn begin(
+        connection: Connection,
+        path: PathBuf,
+        owner: impl FnOnce() -> OwnerId,
+        lock: Option<File>,
+        temporary: Option<tempfile::TempDir>,
+    ) -> Result<Self, StoreError> {
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+        if found == 0 && tables == 0 {
+            create(&connection, &owner())?;
+        } else if found != schema::VERSION {
+            return Err(StoreError::Version { path, found });
+        }
+        let (id, owner) = connection.query_row("SELECT store_id, owner FROM store", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let content = |error: shared::id::InvalidId| StoreError::Content(error.to_string());
+        let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
+        Ok(Self { connection, owner, id, path, _lock: lock, _temporary: temporary })
+    }
+}
+
+fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
+    connection.execute_batch("BEGIN")?;
+    connection.execute_batch(schema::TABLES)?;
+    connection.execute(
+        "INSERT INTO store (store_id, owner, created_at) VALUES (?, ?, datetime('now'))",
+        (random::token(), owner.as_str()),
+    )?;
+    connection.pragma_update(None, "user_version", schema::VERSION)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// A lock file beside the store: SQLite's own locks are held only while it writes.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |cause| StoreError::File { path: path.to_owned(), cause };
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::create(PathBuf::from(name)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
+/// A second connection for reading.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    Ok(connection)
+}

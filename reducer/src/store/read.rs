@@ -1,0 +1,137 @@
+//! Reading: a task to send, an answer to compare, the settled tasks of a report.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use shared::id::{Class, JobId};
+use shared::job::JobSpec;
+use shared::message::PlanFailure;
+
+use super::{Store, StoreError, open};
+use crate::fold::{self, Settled};
+
+/// A task as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTask {
+    /// Whose queue it goes to.
+    pub class: Class,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Store {
+    /// Items of a task of the stored plan.
+    pub fn items(&self, job: &JobId, number: u64) -> Result<Option<u32>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT items FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        Ok(statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?)
+    }
+
+    /// The answer that was counted; `Err` holds the reason of a task that was given up.
+    pub fn answer(&self, job: &JobId, number: u64) -> Result<Option<Result<Bytes, String>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        let row =
+            statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(row.map(|(status, answer)| verdict(status, answer)))
+    }
+
+    /// A task of the stored plan, to send it.
+    pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT class, body FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
+        )?;
+        let row = statement
+            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+        let Some((class, body)) = row.optional()? else { return Ok(None) };
+        let class = Class::try_from(class).map_err(|error| StoreError::Content(error.to_string()))?;
+        Ok(Some(StoredTask { class, body: body.into() }))
+    }
+
+    /// What a task of the plan said about going on after it.
+    pub fn resume(&self, job: &JobId, number: u64) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT resume FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        Ok(statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?)
+    }
+
+    /// A reader of the same store, on this thread.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.path)
+    }
+}
+
+fn verdict(status: String, answer: String) -> Result<Bytes, String> {
+    if status == "done" {
+        return Ok(answer.into());
+    }
+    let failure: Result<shared::message::Failure, _> = serde_json::from_str(&answer);
+    Err(failure.map_or(answer, |failure| failure.reason))
+}
+
+/// Reads reports beside the writer.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+/// What a report shows of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What failed in planning before its items.
+    pub plan_failures: Vec<PlanFailure>,
+    /// What became of it.
+    pub settled: Settled,
+}
+
+impl Reader {
+    /// Opens the store at `path` to read.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: open::open_to_read(path)? })
+    }
+
+    /// A job's spec.
+    pub fn spec(&self, job: &JobId) -> Result<Option<JobSpec>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT spec FROM jobs WHERE job = ?")?;
+        let spec: Option<String> = statement.query_row([job.as_str()], |row| row.get(0)).optional()?;
+        let parse = |text: String| serde_json::from_str(&text).map_err(|e| StoreError::Content(e.to_string()));
+        spec.map(parse).transpose()
+    }
+
+    /// The part of task `number`, which must have its outcome; `None` if the plan has no such task.
+    pub fn part(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Part>, StoreError> {
+        if fold::is_derived(spec) {
+            return self.derived_part(job, spec, number);
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT body, failed, status, answer FROM tasks LEFT JOIN outcomes USING (job_id, number)
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        let row = statement.query_row(params![job.as_str(), number], |row| {
+            let body: Option<String> = row.get(0)?;
+            let failed: Option<String> = row.get(1)?;
+            let (status, answer): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+            Ok((body, failed, status.zip(answer)))
+        });
+        let Some((body, failed, outcome)) = row.optional()? else { return Ok(None) };
+        let failed = failed.map(|text| serde_json::from_str(&text)).transpose();
+        let plan_failures = failed.map_err(|e| StoreError::Content(e.to_string()))?.unwrap_or_default();
+        let answer = outcome.map(|(status, answer)| verdict(status, answer));
+        Ok(Some(Part { plan_failures, settled: Settled { number, body: body.map(Bytes::from), answer } }))
+    }
+
+    fn derived_part(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Part>, StoreError> {
+        let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        let row =
+            statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let answer = row.map(|(status, answer)| verdict(status, answer));
+        Ok(Some(Part { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
+    }
+}

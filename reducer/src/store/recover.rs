@@ -1,0 +1,136 @@
+//! What an owner had in memory when it stopped, from its store.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::{Row, params};
+use shared::clock::Moment;
+use shared::id::{Class, JobId};
+use shared::job::{Counts, JobSpec};
+
+use super::{Store, StoreError};
+use crate::fold;
+use crate::owner::{Contiguous, Flight, Job};
+
+fn content(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Content(error.to_string())
+}
+
+struct JobRow {
+    id: i64,
+    job: String,
+    spec: String,
+    opened_at: f64,
+    finished_at: Option<f64>,
+    sealed: Option<u64>,
+    dispatched: u64,
+    answered: u64,
+    counts: String,
+    report_sha256: Option<String>,
+}
+
+impl JobRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            job: row.get(1)?,
+            spec: row.get(2)?,
+            opened_at: row.get(3)?,
+            finished_at: row.get(4)?,
+            sealed: row.get(5)?,
+            dispatched: row.get(6)?,
+            answered: row.get(7)?,
+            counts: row.get(8)?,
+            report_sha256: row.get(9)?,
+        })
+    }
+}
+
+impl Store {
+    /// Every sum by its label.
+    pub fn sums(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT label, total FROM sums")?;
+        let sums = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(sums.collect::<Result<_, _>>()?)
+    }
+
+    /// Every job as it was at the last commit. Tasks that were out count as seen at `now`.
+    pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256 FROM jobs ORDER BY id",
+        )?;
+        let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
+        rows.into_iter().map(|row| self.recover_job(row, now)).collect()
+    }
+
+    fn recover_job(&self, row: JobRow, now: Moment) -> Result<Job, StoreError> {
+        let spec: JobSpec = serde_json::from_str(&row.spec).map_err(content)?;
+        let counts: Counts = serde_json::from_str(&row.counts).map_err(content)?;
+        let mut job =
+            Job::new(JobId::try_from(row.job).map_err(content)?, spec, Duration::from_secs_f64(row.opened_at));
+        job.finished_at = row.finished_at.map(Duration::from_secs_f64);
+        job.report_sha256 = row.report_sha256;
+        job.sealed = row.sealed;
+        job.counts = counts;
+        job.dispatched = row.dispatched;
+        job.answered = Contiguous::up_to(row.answered);
+        if job.finished_at.is_some() {
+            job.planned = Contiguous::up_to(job.counts.tasks_planned);
+            return Ok(job);
+        }
+        if fold::is_derived(&job.spec) {
+            self.recover_answers(
+                row.id,
+                &mut job,
+                "SELECT number FROM outcomes WHERE job_id = ? AND number >= ? ORDER BY number",
+            )?;
+            job.watch_derived(now);
+        } else {
+            self.recover_plan(row.id, &mut job)?;
+            self.recover_answers(
+                row.id,
+                &mut job,
+                "SELECT number FROM outcomes WHERE job_id = ?1 AND number >= ?2
+                 UNION SELECT number FROM tasks WHERE job_id = ?1 AND number >= ?2 AND body IS NULL ORDER BY number",
+            )?;
+            self.recover_flights(row.id, &mut job, now)?;
+        }
+        Ok(job)
+    }
+
+    /// Numbers are counted from the answered prefix on: below it every task is planned.
+    fn recover_plan(&self, id: i64, job: &mut Job) -> Result<(), StoreError> {
+        job.planned = Contiguous::up_to(job.answered.prefix());
+        let mut statement =
+            self.connection.prepare("SELECT number FROM tasks WHERE job_id = ? AND number >= ? ORDER BY number")?;
+        for number in statement.query_map(params![id, job.answered.prefix()], |row| row.get(0))? {
+            job.planned.insert(number?);
+        }
+        Ok(())
+    }
+
+    fn recover_answers(&self, id: i64, job: &mut Job, sql: &str) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
+        for number in statement.query_map(params![id, job.answered.prefix()], |row| row.get(0))? {
+            job.answered.insert(number?);
+        }
+        Ok(())
+    }
+
+    fn recover_flights(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, class FROM tasks WHERE job_id = ? AND number >= ? AND number < ?")?;
+        let rows = statement.query_map(params![id, job.answered.prefix(), job.dispatched], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        for row in rows {
+            let (number, class) = row?;
+            if !job.answered.contains(number) {
+                let class = Some(Class::try_from(class).map_err(content)?);
+                job.flights.insert(number, Flight { class, ..Flight::sent(now) });
+            }
+        }
+        Ok(())
+    }
+}

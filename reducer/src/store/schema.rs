@@ -1,0 +1,103 @@
+//! The store's tables and views, made to explain themselves in the `sqlite3` shell.
+
+/// Written into `PRAGMA user_version`; a store of another version is refused.
+pub(super) const VERSION: i64 = 1;
+
+pub(super) const TABLES: &str = r#"
+CREATE TABLE store (            -- one row: whose store this is
+    store_id   TEXT NOT NULL,   -- tasks carry it, outcomes echo it
+    owner      TEXT NOT NULL,
+    created_at TEXT NOT NULL    -- UTC
+) STRICT;
+
+CREATE TABLE jobs (
+    id            INTEGER PRIMARY KEY,
+    job           TEXT NOT NULL UNIQUE,
+    workload      TEXT NOT NULL,
+    spec          TEXT NOT NULL,      -- JSON: what was asked for
+    opened_at     REAL NOT NULL,      -- seconds since 1970
+    finished_at   REAL,
+    sealed        INTEGER,            -- the number of tasks, once the plan is complete
+    dispatched    INTEGER NOT NULL,   -- tasks below this number were sent
+    answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
+    counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
+    report_sha256 TEXT
+) STRICT;
+
+-- One row per task. body and outcomes.answer are JSON; the view files opens them.
+CREATE TABLE tasks (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    number  INTEGER NOT NULL,
+    class   TEXT NOT NULL,
+    items   INTEGER NOT NULL,
+    body    TEXT,                     -- NULL: nothing to do, failures and skips only
+    failed  TEXT,                     -- JSON: what failed in planning
+    skipped TEXT,                     -- JSON: what was left out
+    resume  TEXT NOT NULL,            -- JSON: where the plan goes on
+    PRIMARY KEY (job_id, number)
+) STRICT;
+
+-- The one outcome of each task.
+CREATE TABLE outcomes (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    number  INTEGER NOT NULL,
+    status  TEXT NOT NULL CHECK (status IN ('done', 'failed')),
+    attempt INTEGER NOT NULL,
+    answer  TEXT NOT NULL,            -- JSON of the workload, or the reason of the failure
+    host    TEXT NOT NULL,
+    micros  INTEGER NOT NULL,         -- how long it took there
+    PRIMARY KEY (job_id, number)
+) STRICT;
+
+CREATE TABLE sums (
+    label TEXT PRIMARY KEY,           -- such as "caravan NAME"
+    total INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE dead_letters (
+    id     INTEGER PRIMARY KEY,
+    job    TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    at     REAL NOT NULL              -- seconds since 1970
+) STRICT;
+
+CREATE VIEW job_summary AS
+SELECT job, workload,
+       CASE WHEN finished_at IS NOT NULL THEN 'finished' WHEN sealed IS NOT NULL THEN 'running' ELSE 'planning' END AS state,
+       datetime(opened_at, 'unixepoch') AS opened, datetime(finished_at, 'unixepoch') AS finished,
+       counts ->> '$.tasks_planned' AS tasks_planned, counts ->> '$.tasks_done' AS tasks_done,
+       counts ->> '$.tasks_failed' AS tasks_failed, counts ->> '$.items_planned' AS items_planned,
+       counts ->> '$.items_done' AS items_done, counts ->> '$.items_failed' AS items_failed,
+       counts ->> '$.bytes_done' AS bytes_done, counts ->> '$.duplicates' AS duplicates,
+       counts ->> '$.resends' AS resends, report_sha256
+FROM jobs;
+
+-- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
+CREATE VIEW files AS
+SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.root' AS root,
+       item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
+       item.value ->> '$.size' AS size,
+       json_extract(outcomes.answer, '$.digests[' || item.key || ']') AS digest,
+       outcomes.status AS task_status, outcomes.host
+FROM tasks
+JOIN jobs ON jobs.id = tasks.job_id
+JOIN json_each(tasks.body, '$.items') AS item
+LEFT JOIN outcomes USING (job_id, number)
+WHERE jobs.workload = 'digest';
+
+-- What has no result, and why.
+CREATE VIEW failures AS
+SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
+       plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
+FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
+UNION ALL
+SELECT jobs.job, tasks.number, json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path'),
+       json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path_base64'), item.value ->> '$.reason'
+FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
+JOIN json_each(outcomes.answer, '$.failed') AS item
+WHERE jobs.workload = 'digest' AND outcomes.status = 'done'
+UNION ALL
+SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
+FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';
+"#;

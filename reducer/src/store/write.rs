@@ -1,0 +1,101 @@
+//! Writing: a turn is one transaction.
+
+use rusqlite::{Connection, params};
+use shared::clock::Moment;
+use shared::message::Verdict;
+
+use super::{Store, StoreError};
+use crate::owner::{Job, Write};
+
+impl Store {
+    /// Begins a turn's transaction.
+    pub fn begin_turn(&mut self) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
+    }
+
+    /// Makes the turn's writes durable. Only then may its effects happen.
+    pub fn commit_turn(&mut self) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    /// Writes within the turn.
+    pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
+        let db = &self.connection;
+        match write {
+            Write::Open { job, spec } => {
+                let spec_json = json(spec)?;
+                db.prepare_cached(
+                    "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts) VALUES (?, ?, ?, ?, 0, 0, '{}')",
+                )?
+                .execute(params![job.as_str(), spec.workload().as_str(), spec_json, now.as_secs_f64()])?;
+            }
+            Write::Task { job, planned } => {
+                let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
+                db.prepare_cached(
+                    "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, resume)
+                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    job.as_str(),
+                    planned.number,
+                    planned.class.as_str(),
+                    planned.items,
+                    planned.body.as_ref().map(|body| body.get()),
+                    text(json(&planned.failed)?, planned.failed.is_empty()),
+                    text(json(&planned.skipped)?, planned.skipped.is_empty()),
+                    planned.resume.get(),
+                ])?;
+            }
+            Write::Outcome { outcome } => write_outcome(db, outcome)?,
+            Write::Sum { label, amount } => {
+                db.prepare_cached(
+                    "INSERT INTO sums (label, total) VALUES (?, ?) ON CONFLICT (label) DO UPDATE SET total = total + excluded.total",
+                )?
+                .execute(params![label, amount])?;
+            }
+            Write::DeadLetter { letter } => {
+                db.prepare_cached("INSERT INTO dead_letters (job, number, reason, at) VALUES (?, ?, ?, ?)")?
+                    .execute(params![letter.task.job.as_str(), letter.task.number, letter.reason, now.as_secs_f64()])?;
+            }
+            Write::Finished { job, sha256 } => {
+                db.prepare_cached("UPDATE jobs SET finished_at = ?, report_sha256 = ? WHERE job = ?")?
+                    .execute(params![now.as_secs_f64(), sha256, job.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a job's account: once a turn, however much happened to it.
+    pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ? WHERE job = ?")?
+            .execute(params![job.sealed, job.dispatched, job.answered.prefix(), json(&job.counts)?, job.id.as_str()])?;
+        Ok(())
+    }
+}
+
+fn write_outcome(db: &Connection, outcome: &shared::message::Outcome) -> Result<(), StoreError> {
+    let (status, answer) = match &outcome.verdict {
+        Verdict::Done(answer) => ("done", String::from_utf8_lossy(answer).into_owned()),
+        Verdict::Failed(failure) => ("failed", json(failure)?),
+    };
+    let task = &outcome.address.task;
+    db.prepare_cached(
+        "INSERT INTO outcomes (job_id, number, status, attempt, answer, host, micros)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        task.job.as_str(),
+        task.number,
+        status,
+        outcome.address.attempt,
+        answer,
+        outcome.host,
+        i64::try_from(outcome.micros).unwrap_or(i64::MAX),
+    ])?;
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Content(error.to_string()))
+}

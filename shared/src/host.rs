@@ -1,0 +1,11 @@
+//! This machine's name, for people who read reports.
+
+use std::fs;
+
+/// The host's name, as the kernel or the environment gives it.
+pub fn name() -> String {
+    let file = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let known =
+        file("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| file("/etc/hostname"));
+    known.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}
