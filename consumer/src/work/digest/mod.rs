@@ -1,0 +1,105 @@
+//! The work of `digest`: opens each file of a batch beneath its root and digests it.
+//!
+//! # Layout
+//! - [`open`]: opening beneath a root, never outside, whatever changes meanwhile
+//! - [`read`]: reading a file to its end, and noticing that it changed
+//! - [`hash`]: the digest itself
+
+mod hash;
+mod open;
+mod read;
+
+use std::io;
+
+use shared::limits::TASK_ITEMS_MAX;
+use shared::message::Reason;
+use shared::workload::digest::{Answer, Batch, ItemFailure};
+
+use super::{Site, WorkError};
+use hash::Digest;
+use open::{OpenError, is_exhaustion};
+use read::{Lane, ReadError};
+
+pub(super) use open::RootDir;
+
+/// Digests a batch.
+pub(super) fn work(body: &[u8], site: &Site, cancelled: &dyn Fn() -> bool) -> Result<Answer, WorkError> {
+    let batch = Batch::parse(body)?;
+    if batch.items.len() > TASK_ITEMS_MAX {
+        let detail = format!("{} items, over the limit of {TASK_ITEMS_MAX}", batch.items.len());
+        return Err(Reason::Body { detail }.into());
+    }
+    let root = site.root(&batch.root).ok_or_else(|| Reason::NotServed { what: format!("root {:?}", batch.root) })?;
+    let results = digest_all(&batch, root, site.follows_outside(), cancelled).map_err(|stop| match stop {
+        Stop::Cancelled => WorkError::failed("cancelled"),
+        Stop::Exhausted(error) => WorkError::failed(format!("out of resources: {}", os_text(&error))),
+    })?;
+    Ok(answer(results))
+}
+
+/// What became of one item: its digest and the bytes read, or why there is none.
+type ItemResult = Result<(Digest, u64), String>;
+
+/// Why a batch is not finished.
+#[derive(Debug)]
+enum Stop {
+    Cancelled,
+    /// This process lacks descriptors or memory: no fault of the item, and another attempt may do.
+    Exhausted(io::Error),
+}
+
+/// Digests every item. The one place that decides in which order files are opened and read: a way
+/// to digest several at once replaces this function.
+fn digest_all(
+    batch: &Batch,
+    root: &RootDir,
+    follow_outside: bool,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Vec<ItemResult>, Stop> {
+    let mut lane = Lane::new(batch.algorithm);
+    let mut results = Vec::with_capacity(batch.items.len());
+    for item in &batch.items {
+        if cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let result = match root.open_file(item.path.as_bytes(), batch.links, follow_outside) {
+            Ok(file) => lane.digest(&file, cancelled),
+            Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
+            Err(OpenError::Refused(reason)) => Err(ReadError::Changed(reason)),
+        };
+        results.push(match result {
+            Ok(done) => Ok(done),
+            Err(ReadError::Cancelled) => return Err(Stop::Cancelled),
+            Err(ReadError::Os(error)) if is_exhaustion(&error) => return Err(Stop::Exhausted(error)),
+            Err(ReadError::Os(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(format!("{} (vanished after it was listed)", os_text(&error)))
+            }
+            Err(ReadError::Os(error)) => Err(os_text(&error)),
+            Err(ReadError::Changed(reason)) => Err(reason.to_owned()),
+        });
+    }
+    Ok(results)
+}
+
+fn answer(results: Vec<ItemResult>) -> Answer {
+    let mut answer = Answer { digests: Vec::with_capacity(results.len()), failed: Vec::new(), bytes: 0 };
+    for (item, result) in (0u32..).zip(results) {
+        match result {
+            Ok((digest, bytes)) => {
+                answer.digests.push(Some(digest.to_hex()));
+                answer.bytes += bytes;
+            }
+            Err(reason) => {
+                answer.digests.push(None);
+                answer.failed.push(ItemFailure { item, reason });
+            }
+        }
+    }
+    answer
+}
+
+/// An error of the operating system in its words, without its number.
+pub(super) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}

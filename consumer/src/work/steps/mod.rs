@@ -1,0 +1,26 @@
+//! The work of `steps`: a horse takes as many steps as the whip says.
+
+use shared::workload::steps::{Answer, Whip};
+
+use super::WorkError;
+
+pub(super) fn work(body: &[u8]) -> Result<Answer, WorkError> {
+    Ok(Answer { steps: Whip::parse(body)?.intensity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whip_is_worth_its_intensity() {
+        assert_eq!(work(br#"{"intensity":7}"#), Ok(Answer { steps: 7 }));
+    }
+
+    #[test]
+    fn anything_else_is_rejected() {
+        for bad in [&b"{}"[..], b"", br#"{"intensity":-1}"#, br#"{"intensity":1,"more":2}"#] {
+            assert!(matches!(work(bad), Err(WorkError::Rejected(_))));
+        }
+    }
+}

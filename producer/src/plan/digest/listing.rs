@@ -1,0 +1,136 @@
+//! One directory, sorted so that a depth-first walk comes by its files in path-byte order.
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, FileType};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    /// A link that is not followed.
+    Symlink,
+    /// A link to be followed that leads nowhere, or an entry that cannot be looked at.
+    Broken,
+    Fifo,
+    Socket,
+    Device,
+}
+
+impl Kind {
+    pub(super) fn of(file_type: FileType) -> Self {
+        match file_type {
+            t if t.is_file() => Self::File,
+            t if t.is_dir() => Self::Directory,
+            t if t.is_symlink() => Self::Symlink,
+            t if t.is_fifo() => Self::Fifo,
+            t if t.is_socket() => Self::Socket,
+            _ => Self::Device,
+        }
+    }
+}
+
+/// An entry of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// What it is, or what its link leads to when it was followed.
+    pub kind: Kind,
+    /// Whether a link was followed to find out.
+    pub linked: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    start: usize,
+    len: u32,
+    entry: Entry,
+}
+
+/// What is still to be visited of one directory. A name costs its own bytes and 16 more.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    names: Vec<u8>,
+    slots: Vec<Slot>,
+    next: usize,
+}
+
+impl Listing {
+    /// Lists a directory. What could be read of it comes even when an error ends the reading.
+    pub(super) fn read(dir: &Path, follow: bool) -> (Self, Option<io::Error>) {
+        let mut listing = Self::default();
+        let error = listing.fill(dir, follow).err();
+        let names = &listing.names;
+        let key = |slot: &Slot| (&names[slot.start..][..slot.len as usize], slot.entry.kind == Kind::Directory);
+        listing.slots.sort_unstable_by(|a, b| compare(key(a), key(b)));
+        (listing, error)
+    }
+
+    fn fill(&mut self, dir: &Path, follow: bool) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let len = u32::try_from(name.len()).expect("no file system has names of 4 GiB");
+            self.slots.push(Slot { start: self.names.len(), len, entry: look(&entry, follow) });
+            self.names.extend_from_slice(name.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Drops what a walk has behind it once it has come to `after`, a path relative to this
+    /// directory: all that sorts up to it, except the directory that `after` lies in. Whether that
+    /// directory is there, and so comes next.
+    pub(super) fn pass(&mut self, after: &[u8]) -> bool {
+        let name = |slot: &Slot| &self.names[slot.start..][..slot.len as usize];
+        let leads_on = |slot: &Slot| {
+            let is_dir = slot.entry.kind == Kind::Directory;
+            is_dir && beneath(after, name(slot)).is_some_and(|rest| !rest.is_empty())
+        };
+        self.next = self.slots.partition_point(|slot| {
+            let key = (name(slot), slot.entry.kind == Kind::Directory);
+            !leads_on(slot) && compare(key, (after, false)) != Ordering::Greater
+        });
+        self.slots.get(self.next).is_some_and(leads_on)
+    }
+
+    /// The next entry and its name.
+    pub(super) fn next(&mut self) -> Option<(Entry, &OsStr)> {
+        let slot = self.slots.get(self.next)?;
+        self.next += 1;
+        Some((slot.entry, OsStr::from_bytes(&self.names[slot.start..][..slot.len as usize])))
+    }
+}
+
+/// What is left of `path` beneath the directory `name`, if it lies there.
+pub(super) fn beneath<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    path.strip_prefix(name)?.strip_prefix(b"/")
+}
+
+/// Byte order, with a directory compared as its name and a slash.
+fn compare((a, a_is_dir): (&[u8], bool), (b, b_is_dir): (&[u8], bool)) -> Ordering {
+    let common = a.len().min(b.len());
+    a[..common].cmp(&b[..common]).then_with(|| {
+        let slash = |is_dir: bool| is_dir.then_some(&b'/');
+        a[common..].iter().chain(slash(a_is_dir)).cmp(b[common..].iter().chain(slash(b_is_dir)))
+    })
+}
+
+fn look(entry: &DirEntry, follow: bool) -> Entry {
+    let kind = entry.file_type().map_or(Kind::Broken, Kind::of);
+    if kind != Kind::Symlink || !follow {
+        return Entry { kind, linked: false };
+    }
+    // Where a link leads decides its place: what lies beneath a directory is named `link/...`.
+    let kind = fs::metadata(entry.path()).map_or(Kind::Broken, |metadata| Kind::of(metadata.file_type()));
+    Entry { kind, linked: true }
+}
+
+/// An error of the operating system in its words, without its number.
+pub(super) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}

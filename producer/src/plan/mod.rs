@@ -1,0 +1,82 @@
+//! Plans: a job's spec becomes numbered tasks, handed out one at a time when asked.
+//!
+//! A plan can stop after any task and go on later, in another process, from the number of tasks
+//! planned so far and the last one's `resume`: it then yields exactly the tasks that it would have
+//! yielded, as long as what it plans over has not changed.
+
+pub mod digest;
+mod steps;
+
+use std::path::PathBuf;
+
+use serde_json::value::{RawValue, to_raw_value};
+use shared::job::JobSpec;
+use shared::message::Planned;
+
+/// Why there can be no plan for a spec.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The caller's directories do not fit the spec.
+    #[error("the job has {expected} roots, but {given} directories were given")]
+    Roots {
+        /// Roots of the spec.
+        expected: usize,
+        /// Directories given.
+        given: usize,
+    },
+    /// A start points at no root.
+    #[error("start {start} of the job names root {root}, which the job does not have")]
+    Start {
+        /// Which start.
+        start: usize,
+        /// The root that it names.
+        root: usize,
+    },
+    /// The place to go on from is missing or cannot be read.
+    #[error("the job cannot go on after {planned} tasks: {detail}; cancel it and begin a new one")]
+    Resume {
+        /// Tasks planned before.
+        planned: u64,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// The plan of one job.
+#[derive(Debug)]
+pub enum Plan {
+    /// Digests of files.
+    Digest(Box<digest::DigestPlan>),
+    /// A rider's whips.
+    Steps(steps::StepsPlan),
+}
+
+impl Plan {
+    /// The plan of `spec`, going on after its first `planned` tasks, the last of which had
+    /// `resume`.
+    ///
+    /// For workloads over files `roots[i]` is the local directory of the spec's root i; others
+    /// ignore it.
+    pub fn new(spec: &JobSpec, roots: &[PathBuf], planned: u64, resume: Option<&RawValue>) -> Result<Self, PlanError> {
+        Ok(match spec {
+            JobSpec::Digest(spec) => {
+                Self::Digest(Box::new(digest::DigestPlan::new(spec.clone(), roots, planned, resume)?))
+            }
+            JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
+        })
+    }
+
+    /// The next task, or `None` when the plan is complete: it then has as many tasks as were
+    /// planned so far, earlier runs included.
+    pub fn next_task(&mut self) -> Option<Planned> {
+        match self {
+            Self::Digest(plan) => plan.next_task(),
+            Self::Steps(plan) => plan.next_task(),
+        }
+    }
+}
+
+/// A value of ours as raw JSON.
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("our messages have string keys and serialize without I/O")
+}

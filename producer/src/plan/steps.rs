@@ -1,0 +1,60 @@
+//! The plan of `steps`: one whip a task.
+
+use std::collections::BTreeMap;
+
+use shared::id::Class;
+use shared::message::Planned;
+use shared::workload::steps::{Spec, Whip};
+
+use super::raw;
+
+/// A rider's whips that are still to come.
+#[derive(Debug)]
+pub struct StepsPlan {
+    next: u64,
+    whips: u64,
+}
+
+impl StepsPlan {
+    pub(super) fn new(spec: &Spec, planned: u64) -> Self {
+        Self { next: planned, whips: spec.whips }
+    }
+
+    pub(super) fn next_task(&mut self) -> Option<Planned> {
+        let number = self.next;
+        if number >= self.whips {
+            return None;
+        }
+        self.next += 1;
+        Some(Planned {
+            number,
+            class: Class::from_name(b"any"),
+            body: Some(raw(&Whip { intensity: number })),
+            items: 1,
+            bytes: 0,
+            failed: Vec::new(),
+            skipped: BTreeMap::new(),
+            resume: raw(&number),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bodies(mut plan: StepsPlan) -> Vec<String> {
+        std::iter::from_fn(|| plan.next_task())
+            .map(|task| format!("{} {}", task.number, task.body.expect("a whip").get()))
+            .collect()
+    }
+
+    #[test]
+    fn whips_are_numbered_from_zero_and_go_on_where_they_stopped() {
+        let spec = Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3 };
+        let all = [r#"0 {"intensity":0}"#, r#"1 {"intensity":1}"#, r#"2 {"intensity":2}"#];
+        for planned in 0..=3 {
+            assert_eq!(bodies(StepsPlan::new(&spec, planned)), all[planned as usize..]);
+        }
+    }
+}
