@@ -129,7 +129,13 @@ pub struct Consumer {
 impl Consumer {
     /// One that holds nothing.
     pub fn new(config: Config) -> Self {
-        Self { config, waiting: VecDeque::new(), running: BTreeMap::new(), publishing: BTreeMap::new(), stopping: false }
+        Self {
+            config,
+            waiting: VecDeque::new(),
+            running: BTreeMap::new(),
+            publishing: BTreeMap::new(),
+            stopping: false,
+        }
     }
 
     /// Which process it is.
@@ -178,7 +184,8 @@ impl Consumer {
     }
 
     fn forget_waiting(&mut self, which: impl Fn(&Held) -> bool) -> Vec<Action> {
-        let (stale, kept) = std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(_, held)| which(held));
+        let (stale, kept) =
+            std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(_, held)| which(held));
         self.waiting = kept;
         stale.into_iter().map(|(tag, _)| Action::Drop { tag }).collect()
     }
@@ -265,7 +272,10 @@ mod tests {
     fn an_ack_follows_the_confirm_of_the_outcome() {
         let mut consumer = consumer(1);
         assert_eq!(names(&consumer.step(delivered(1))), ["start 1"]);
-        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(b"{}".to_vec()), micros: 1 })), ["answer 1"]);
+        assert_eq!(
+            names(&consumer.step(Event::Worked { tag: 1, result: Ok(b"{}".to_vec()), micros: 1 })),
+            ["answer 1"]
+        );
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
     }
 
@@ -281,7 +291,8 @@ mod tests {
     #[test]
     fn a_message_that_is_no_task_is_buried_and_the_next_one_runs() {
         let mut consumer = consumer(1);
-        let bad = Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), redelivered: false };
+        let bad =
+            Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), redelivered: false };
         assert_eq!(names(&consumer.step(bad)), ["bury 1"]);
         assert_eq!(names(&consumer.step(delivered(2))), ["start 2"]);
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);

@@ -40,7 +40,14 @@ pub struct ConsumerConfig {
 impl ConsumerConfig {
     /// The defaults for one core.
     pub fn new(site: Site, serves: Vec<(Workload, Class)>) -> Self {
-        Self { site: Arc::new(site), serves, slots: 1, prefetch: None, heartbeat: limits::HEARTBEAT, done: Arc::default() }
+        Self {
+            site: Arc::new(site),
+            serves,
+            slots: 1,
+            prefetch: None,
+            heartbeat: limits::HEARTBEAT,
+            done: Arc::default(),
+        }
     }
 
     /// One delivery waits while every slot works, so that no slot idles for a round trip; more
@@ -185,7 +192,8 @@ impl Running {
         if task.address.workload == *workload && task.class == *class {
             return Ok(task);
         }
-        let what = format!("workload {}, class {} in the queue of {workload}, {class}", task.address.workload, task.class);
+        let what =
+            format!("workload {}, class {} in the queue of {workload}, {class}", task.address.workload, task.class);
         Err(Reason::NotServed { what })
     }
 
@@ -216,7 +224,8 @@ impl Running {
     }
 
     fn start(&mut self, tag: Tag, task: Task) {
-        let (site, inputs, cancelled) = (Arc::clone(&self.config.site), self.inputs.clone(), Arc::clone(&self.cancelled));
+        let (site, inputs, cancelled) =
+            (Arc::clone(&self.config.site), self.inputs.clone(), Arc::clone(&self.cancelled));
         self.tasks.spawn_blocking(move || {
             let started = Instant::now();
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
@@ -249,7 +258,11 @@ impl Running {
 }
 
 /// Publishes until the owner's queue has it: a full queue is the owner's back-pressure.
-async fn publish_outcome(transport: Arc<dyn Transport>, clock: Clock, mut outcome: Outcome) -> Result<(), TransportError> {
+async fn publish_outcome(
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    mut outcome: Outcome,
+) -> Result<(), TransportError> {
     let mut jitter = Jitter::new(outcome.address.task.number);
     let mut failures = 0;
     loop {

@@ -110,3 +110,6 @@ pub const REFUSED_DELAY: Duration = Duration::from_millis(5);
 
 /// The longest wait after a refused publish.
 pub const REFUSED_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// Before a service tries again to write a report that could not be written.
+pub const REPORT_RETRY: Duration = Duration::from_secs(10);

@@ -38,7 +38,7 @@ impl Owner {
             (Check::None, Verdict::Failed(failure)) => failure.reason.clone(),
             (Check::None, Verdict::Done(_)) => "the answer was not read".to_owned(),
         };
-        self.failed(&task, items, failure, outcome, now, step);
+        self.failed(&task, items, failure, *outcome, now, step);
     }
 
     /// The first answer: the one place that counts.
@@ -76,7 +76,7 @@ impl Owner {
         task: &TaskId,
         items: u32,
         reason: String,
-        outcome: Box<Outcome>,
+        outcome: Outcome,
         now: Moment,
         step: &mut Step,
     ) {
@@ -86,7 +86,7 @@ impl Owner {
         }
         tracing::warn!(%task, reason, "A task failed for the last time.");
         let verdict = Verdict::Failed(Failure { reason, stderr: String::new() });
-        self.give_up(items, Box::new(Outcome { verdict, ..*outcome }), now, step);
+        self.give_up(items, Box::new(Outcome { verdict, ..outcome }), now, step);
     }
 
     fn give_up(&mut self, items: u32, outcome: Box<Outcome>, now: Moment, step: &mut Step) {

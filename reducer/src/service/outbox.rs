@@ -1,6 +1,6 @@
 //! What leaves the owner: tasks, replies, acks, reports.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use shared::clock::Clock;
@@ -21,7 +21,7 @@ use super::{Kind, ServiceError};
 use crate::fold;
 use crate::ledger::Action;
 use crate::owner::{Effect, Event, ReplyTo, Tag};
-use crate::report::{self, Format, Render};
+use crate::report::{self, Format, Render, ReportError};
 
 /// What the tasks around a ledger share.
 pub(super) struct Wiring {
@@ -215,21 +215,26 @@ impl Wiring {
         };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            let (store, id) = (wiring.store.clone(), job.clone());
-            let write = move || {
-                let mut render = Render::new(&store, &id, Format::Text)?;
-                let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
-                match output_dir {
-                    Some(directory) => report::write_file(&directory.join(format!("{id}.txt")), whole)?,
-                    None => whole(&mut std::io::sink())?,
+            // The work is done and safe in the store: a full disk delays its report, no more.
+            loop {
+                let (store, id, directory) = (wiring.store.clone(), job.clone(), output_dir.clone());
+                match tokio::task::spawn_blocking(move || write_report(&store, &id, directory.as_deref())).await {
+                    Ok(Ok(sha256)) => return wiring.tell(Event::Reported { job, sha256 }).await,
+                    Ok(Err(error)) => tracing::error!(%error, %job, "A report cannot be written; trying again."),
+                    Err(error) => return wiring.fail(ServiceError::Report(error.to_string())).await,
                 }
-                Ok::<_, report::ReportError>(render.sha256())
-            };
-            match tokio::task::spawn_blocking(write).await {
-                Ok(Ok(sha256)) => wiring.tell(Event::Reported { job, sha256 }).await,
-                Ok(Err(error)) => wiring.fail(ServiceError::Report(error.to_string())).await,
-                Err(error) => wiring.fail(ServiceError::Report(error.to_string())).await,
+                tokio::time::sleep(limits::REPORT_RETRY).await;
             }
         });
     }
+}
+
+fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<String, ReportError> {
+    let mut render = Render::new(store, job, Format::Text)?;
+    let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
+    match output_dir {
+        Some(directory) => report::write_file(&directory.join(format!("{job}.txt")), whole)?,
+        None => whole(&mut std::io::sink())?,
+    }
+    Ok(render.sha256())
 }
