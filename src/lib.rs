@@ -1,1 +1,14 @@
-//! placeholder
+//! Packhorse carries work to many machines and brings back exactly one answer.
+//!
+//! This crate is the facade: the four libraries under one name, the run that plans, does and
+//! reduces in one process ([`run`]), and the command line ([`cli`]).
+//!
+//! - [`shared`]: messages, contracts, topology, transports
+//! - [`producer`]: plans a job
+//! - [`consumer`]: does its tasks
+//! - [`reducer`]: owns it, counts, reports
+
+pub mod cli;
+pub mod run;
+
+pub use {consumer, producer, reducer, shared};

@@ -8,6 +8,7 @@
 //! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`host`]: this machine's name
+//! - [`notice`]: what a waiting submitter says
 //! - [`message`]: every message that travels, and its form on the wire
 //! - [`workload`]: the contract of each workload (what a task and its answer hold)
 //! - [`job`]: what a job is, and how it stands
@@ -27,6 +28,7 @@ pub mod id;
 pub mod job;
 pub mod limits;
 pub mod message;
+pub mod notice;
 pub mod path;
 pub mod random;
 pub mod shutdown;

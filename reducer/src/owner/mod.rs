@@ -186,6 +186,11 @@ impl Owner {
             reply,
             Reply::Opened(Opened { job: id.clone(), owner, store, planned, resume: None, sealed: job.sealed }),
         );
+        let (answered, is_finished) = (job.answered.prefix(), job.finished_at.is_some());
+        step.effects.push(Effect::Advanced { job: id.clone(), answered });
+        if is_finished {
+            step.effects.push(Effect::Finished { job: id.clone() });
+        }
         self.send_more(&id, now, step);
         self.finish_if_complete(&id, step);
     }

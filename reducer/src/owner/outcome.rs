@@ -71,15 +71,7 @@ impl Owner {
     }
 
     /// A task failed as a whole: another attempt after a back-off, or none.
-    fn failed(
-        &mut self,
-        task: &TaskId,
-        items: u32,
-        reason: String,
-        outcome: Outcome,
-        now: Moment,
-        step: &mut Step,
-    ) {
+    fn failed(&mut self, task: &TaskId, items: u32, reason: String, outcome: Outcome, now: Moment, step: &mut Step) {
         if self.retry(task, now) {
             tracing::info!(%task, reason, "A task failed and will be sent again.");
             return;

@@ -24,7 +24,7 @@ use crate::ledger::Ledger;
 use crate::owner::Config;
 use crate::store::{Place, Store, StoreError};
 
-pub use handle::{Handle, OpenError};
+pub use handle::{Handle, OpenError, Progress};
 
 /// What kind of owner it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod open;
 mod read;
 mod recover;
 mod schema;
+mod status;
 mod write;
 
 use std::path::PathBuf;

@@ -102,6 +102,15 @@ impl Reader {
         spec.map(parse).transpose()
     }
 
+    /// The latest job that asked for exactly this.
+    pub fn find(&self, spec: &JobSpec) -> Result<Option<JobId>, StoreError> {
+        let text = serde_json::to_string(spec).map_err(|e| StoreError::Content(e.to_string()))?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT job FROM jobs WHERE spec = ? ORDER BY id DESC LIMIT 1")?;
+        let job: Option<String> = statement.query_row([text], |row| row.get(0)).optional()?;
+        job.map(|job| JobId::try_from(job).map_err(|e| StoreError::Content(e.to_string()))).transpose()
+    }
+
     /// The part of task `number`, which must have its outcome; `None` if the plan has no such task.
     pub fn part(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Part>, StoreError> {
         if fold::is_derived(spec) {

@@ -1,0 +1,207 @@
+//! The submission wired to a transport.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::control::Asker;
+use shared::id::{JobId, OwnerId};
+use shared::job::{JobSpec, JobStatus};
+use shared::limits;
+use shared::message::{Message, Planned, Reply, Request, Seal};
+use shared::notice::Notify;
+use shared::random::Jitter;
+use shared::shutdown::Shutdown;
+use shared::topology;
+use shared::transport::{PublishError, Transport, TransportError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::plan::{Plan, PlanError};
+use crate::planner;
+use crate::submission::{Action, Config, Event, Submission};
+
+/// What a producer is told.
+#[derive(Clone)]
+pub struct ProducerConfig {
+    /// The job's id.
+    pub job: JobId,
+    /// Who is to own it.
+    pub owner: OwnerId,
+    /// What it is.
+    pub spec: JobSpec,
+    /// The local directories of its roots.
+    pub roots: Vec<PathBuf>,
+    /// Whether to stay until it ends.
+    pub wait: bool,
+    /// The broker, as notices show it.
+    pub broker: String,
+    /// Takes notices.
+    pub notify: Notify,
+    /// Takes the job's account while it runs.
+    pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
+}
+
+/// A job could not be submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum ProducerError {
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The plan cannot go on.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The owner will not have the job.
+    #[error("{0}")]
+    Refused(String),
+    /// One task of the plan is too large for a message.
+    #[error("task {number} of the plan has {bytes} bytes, over the limit of a message; names that long cannot be sent")]
+    TooLarge {
+        /// The task.
+        number: u64,
+        /// Its size.
+        bytes: usize,
+    },
+    /// Asked to stop before the end.
+    #[error("stopped before the job was done; the same command with --job {0} goes on with it")]
+    Stopped(JobId),
+}
+
+struct Running {
+    config: ProducerConfig,
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    questions: mpsc::Sender<Request>,
+    plan: Option<mpsc::Receiver<Planned>>,
+    publishing: JoinSet<Result<Event, ProducerError>>,
+}
+
+/// Submits a job and, if asked to, waits for its end. `None` when it was not to wait.
+pub async fn run(
+    config: ProducerConfig,
+    transport: Arc<dyn Transport>,
+    shutdown: Shutdown,
+) -> Result<Option<JobStatus>, ProducerError> {
+    let asker = Asker::new(Arc::clone(&transport)).await?;
+    let (questions, asked) = mpsc::channel(1);
+    let (answers, mut replies) = mpsc::channel(1);
+    tokio::spawn(ask(asker, config.owner.clone(), asked, answers));
+    let mut engine = Submission::new(Config {
+        owner: config.owner.clone(),
+        spec: config.spec.clone(),
+        wait: config.wait,
+        broker: config.broker.clone(),
+    });
+    let clock = Clock::start();
+    let mut running = Running { config, transport, clock, questions, plan: None, publishing: JoinSet::new() };
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let wants_more = engine.wants_more() && running.plan.is_some();
+        let event = tokio::select! {
+            biased;
+            () = shutdown.asked() => return Err(ProducerError::Stopped(running.config.job)),
+            Some(published) = running.publishing.join_next() => published.expect("publishing does not panic")?,
+            Some(reply) = replies.recv() => Event::Replied(running.note(reply?)),
+            planned = next_planned(&mut running.plan), if wants_more => match planned {
+                Some(planned) => Event::Planned(Box::new(planned)),
+                None => {
+                    running.plan = None;
+                    Event::PlanEnded
+                }
+            },
+            _ = tick.tick() => Event::Tick,
+        };
+        for action in engine.step(event, clock.now()) {
+            match action {
+                Action::Done(status) => return Ok(status.map(|status| *status)),
+                Action::Refused(reason) => return Err(ProducerError::Refused(reason)),
+                other => running.perform(other).await?,
+            }
+        }
+    }
+}
+
+async fn next_planned(plan: &mut Option<mpsc::Receiver<Planned>>) -> Option<Planned> {
+    match plan {
+        Some(plan) => plan.recv().await,
+        None => None,
+    }
+}
+
+/// Asks in the background: a question that waits for its answer must not hold up the plan.
+async fn ask(
+    mut asker: Asker,
+    owner: OwnerId,
+    mut asked: mpsc::Receiver<Request>,
+    answers: mpsc::Sender<Result<Option<Reply>, TransportError>>,
+) {
+    while let Some(request) = asked.recv().await {
+        let reply = asker.ask(&owner, &request, limits::CONTROL_TIMEOUT).await;
+        if answers.send(reply).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Running {
+    fn note(&self, reply: Option<Reply>) -> Option<Reply> {
+        if let Some(Reply::Status(status)) = &reply {
+            (self.config.progress)(status);
+        }
+        reply
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), ProducerError> {
+        let job = self.config.job.clone();
+        match action {
+            Action::AskOpen => {
+                let spec = Box::new(self.config.spec.clone());
+                // The asking task ends only with this one.
+                let _ = self.questions.send(Request::Open { job, spec }).await;
+            }
+            Action::AskStatus => {
+                let _ = self.questions.send(Request::Status { job }).await;
+            }
+            Action::StartPlan { planned, resume } => {
+                let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
+                self.plan = Some(planner::spawn(plan));
+            }
+            Action::Publish(planned) => {
+                let number = planned.number;
+                let message = planned.to_message(&job, self.clock.system());
+                self.publish(message, number, Event::Confirmed(number));
+            }
+            Action::Seal(tasks) => {
+                let message = Seal { job, tasks }.to_message(self.clock.system());
+                self.publish(message, tasks, Event::Sealed);
+            }
+            Action::Say(text) => (self.config.notify)(text),
+            // Performed by the loop that ends on them.
+            Action::Done(_) | Action::Refused(_) => {}
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, message: Message, number: u64, then: Event) {
+        let (transport, owner) = (Arc::clone(&self.transport), self.config.owner.clone());
+        self.publishing.spawn(async move {
+            let mut jitter = Jitter::new(number);
+            let mut failures = 0;
+            loop {
+                match transport.publish(topology::OUTCOMES, owner.as_str(), message.clone()).await {
+                    Ok(()) => return Ok(then),
+                    // The owner's queue is full: it is busy, and the plan waits.
+                    Err(PublishError::Refused { .. }) => {
+                        failures += 1;
+                        let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
+                        tokio::time::sleep(wait).await;
+                    }
+                    Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number, bytes }),
+                    Err(PublishError::Transport(error)) => return Err(error.into()),
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,222 @@
+//! The engine of a submission: opens a job with its owner, publishes the plan, seals it, waits.
+//!
+//! No I/O, no clock. A lost question is asked again; a plan's message may arrive twice, since its
+//! owner takes each number once.
+
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+use shared::clock::Moment;
+use shared::id::OwnerId;
+use shared::job::{JobSpec, JobState, JobStatus};
+use shared::limits;
+use shared::message::{Opened, Planned, Reply};
+use shared::notice::{self, Unserved};
+
+/// What a submission is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who is to own the job.
+    pub owner: OwnerId,
+    /// What it is.
+    pub spec: JobSpec,
+    /// Whether to stay until the job ends.
+    pub wait: bool,
+    /// The broker, as notices show it.
+    pub broker: String,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The owner's reply to a question, or none in time.
+    Replied(Option<Reply>),
+    /// The plan's next task.
+    Planned(Box<Planned>),
+    /// The plan has no more tasks.
+    PlanEnded,
+    /// The broker has a planned task.
+    Confirmed(u64),
+    /// The broker has the seal.
+    Sealed,
+    /// Time passes.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Ask the owner to open the job, then tell [`Event::Replied`].
+    AskOpen,
+    /// Ask the owner how the job stands, then tell [`Event::Replied`].
+    AskStatus,
+    /// Plan from here on.
+    StartPlan {
+        /// Tasks that are planned already.
+        planned: u64,
+        /// Where the last of them said the plan goes on.
+        resume: Option<Box<RawValue>>,
+    },
+    /// Publish a planned task.
+    Publish(Box<Planned>),
+    /// Publish the seal.
+    Seal(u64),
+    /// Tell people.
+    Say(String),
+    /// The submission is over: with the finished job's account, or without waiting for it.
+    Done(Option<Box<JobStatus>>),
+    /// The owner will not have the job.
+    Refused(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Planning,
+    Sealing,
+    Waiting,
+    Over,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Submission {
+    config: Config,
+    phase: Phase,
+    asking: bool,
+    asked_at: Moment,
+    said_no_owner: bool,
+    unserved: Unserved,
+    next: u64,
+    plan_ended: bool,
+    unconfirmed: BTreeSet<u64>,
+}
+
+impl Submission {
+    /// One that has not asked yet: the first tick begins it.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            phase: Phase::Opening,
+            asking: false,
+            asked_at: Moment::ZERO,
+            said_no_owner: false,
+            unserved: Unserved::default(),
+            next: 0,
+            plan_ended: false,
+            unconfirmed: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it can take the plan's next task now.
+    pub fn wants_more(&self) -> bool {
+        self.phase == Phase::Planning && !self.plan_ended && self.unconfirmed.len() < limits::PLAN_WINDOW
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
+        match event {
+            Event::Replied(reply) => {
+                self.asking = false;
+                self.replied(reply, now)
+            }
+            Event::Planned(planned) => {
+                self.next = planned.number + 1;
+                self.unconfirmed.insert(planned.number);
+                vec![Action::Publish(planned)]
+            }
+            Event::PlanEnded => {
+                self.plan_ended = true;
+                self.seal_if_confirmed()
+            }
+            Event::Confirmed(number) => {
+                self.unconfirmed.remove(&number);
+                self.seal_if_confirmed()
+            }
+            Event::Sealed => self.sealed(),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    fn tick(&mut self, now: Moment) -> Vec<Action> {
+        if self.asking || self.phase == Phase::Over {
+            return Vec::new();
+        }
+        let due = self.asked_at + limits::STATUS_INTERVAL;
+        match self.phase {
+            Phase::Opening => vec![self.ask(Action::AskOpen, now)],
+            _ if self.config.wait && now >= due => vec![self.ask(Action::AskStatus, now)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, action: Action, now: Moment) -> Action {
+        self.asking = true;
+        self.asked_at = now;
+        action
+    }
+
+    fn replied(&mut self, reply: Option<Reply>, now: Moment) -> Vec<Action> {
+        match reply {
+            None if self.said_no_owner => Vec::new(),
+            None => {
+                self.said_no_owner = true;
+                vec![Action::Say(notice::no_owner(&self.config.owner, &self.config.broker))]
+            }
+            Some(reply) => {
+                self.said_no_owner = false;
+                self.answered(reply, now)
+            }
+        }
+    }
+
+    fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
+        match reply {
+            Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
+            Reply::Status(status) if status.state == JobState::Finished => {
+                self.phase = Phase::Over;
+                vec![Action::Done(Some(status))]
+            }
+            Reply::Status(status) => {
+                let say = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
+                say.into_iter().map(Action::Say).collect()
+            }
+            // The owner has lost its store, or is another one now: begin again.
+            Reply::UnknownJob => {
+                *self = Self::new(self.config.clone());
+                vec![Action::Say("the reducer does not know the job any more; submitting it again".to_owned())]
+            }
+            Reply::Refused { reason } => {
+                self.phase = Phase::Over;
+                vec![Action::Refused(reason)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn opened(&mut self, opened: Opened) -> Vec<Action> {
+        self.next = opened.planned;
+        if opened.sealed.is_some() {
+            return self.sealed();
+        }
+        self.phase = Phase::Planning;
+        vec![Action::StartPlan { planned: opened.planned, resume: opened.resume }]
+    }
+
+    fn seal_if_confirmed(&mut self) -> Vec<Action> {
+        if self.phase != Phase::Planning || !self.plan_ended || !self.unconfirmed.is_empty() {
+            return Vec::new();
+        }
+        self.phase = Phase::Sealing;
+        vec![Action::Seal(self.next)]
+    }
+
+    fn sealed(&mut self) -> Vec<Action> {
+        if self.config.wait {
+            self.phase = Phase::Waiting;
+            return Vec::new();
+        }
+        self.phase = Phase::Over;
+        vec![Action::Done(None)]
+    }
+}

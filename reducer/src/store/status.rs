@@ -1,0 +1,75 @@
+//! How jobs stand, read from a store whose owner may not be running.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Row;
+use shared::id::{JobId, OwnerId};
+use shared::job::{JobSpec, JobState, JobStatus};
+
+use super::{Reader, StoreError};
+use crate::fold;
+
+struct StatusRow {
+    job: String,
+    spec: String,
+    counts: String,
+    opened_at: f64,
+    finished_at: Option<f64>,
+    is_sealed: bool,
+    report_sha256: Option<String>,
+    owner: String,
+}
+
+impl StatusRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            job: row.get(0)?,
+            spec: row.get(1)?,
+            counts: row.get(2)?,
+            opened_at: row.get(3)?,
+            finished_at: row.get(4)?,
+            is_sealed: row.get(5)?,
+            report_sha256: row.get(6)?,
+            owner: row.get(7)?,
+        })
+    }
+}
+
+impl Reader {
+    /// Every job, oldest first. Consumers are not known here.
+    pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256, (SELECT owner FROM store)
+             FROM jobs ORDER BY id",
+        )?;
+        let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;
+        rows.into_iter().map(|row| self.status(row)).collect()
+    }
+
+    fn status(&self, row: StatusRow) -> Result<JobStatus, StoreError> {
+        let content = |error: &dyn std::fmt::Display| StoreError::Content(error.to_string());
+        let spec: JobSpec = serde_json::from_str(&row.spec).map_err(|e| content(&e))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let sum = fold::label(&spec).map(|label| {
+            let total = self.connection.query_row("SELECT total FROM sums WHERE label = ?", [&label], |row| row.get(0));
+            (label, total.unwrap_or(0))
+        });
+        Ok(JobStatus {
+            schema: 1,
+            job: JobId::try_from(row.job).map_err(|e| content(&e))?,
+            owner: OwnerId::try_from(row.owner).map_err(|e| content(&e))?,
+            workload: spec.workload(),
+            state: match (row.finished_at, row.is_sealed) {
+                (Some(_), _) => JobState::Finished,
+                (None, true) => JobState::Running,
+                (None, false) => JobState::Planning,
+            },
+            counts: serde_json::from_str(&row.counts).map_err(|e| content(&e))?,
+            consumers: 0,
+            unserved: Vec::new(),
+            seconds: (row.finished_at.unwrap_or(now) - row.opened_at).max(0.0),
+            report_sha256: row.report_sha256,
+            sum,
+        })
+    }
+}

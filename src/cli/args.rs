@@ -1,0 +1,271 @@
+//! The command line's grammar.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shared::id::{JobId, OwnerId};
+use shared::workload::Workload;
+
+use super::exit::EXIT_CODES;
+
+/// Carries work to many machines and brings back exactly one answer.
+#[derive(Debug, Parser)]
+#[command(name = "packhorse", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Packhorse {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the SHA-1 digest of every file, as sha1sum does
+    Sha1(Sha1Args),
+    /// Submit a job to a reducer over a broker
+    Producer(ProducerArgs),
+    /// Do tasks from a broker
+    Consumer(ConsumerArgs),
+    /// Own jobs: count, resend, report
+    Reducer(ReducerArgs),
+    /// List jobs and how they stand
+    Jobs(JobsArgs),
+    /// Show how one job stands
+    Status(StatusArgs),
+}
+
+/// How to reach a broker.
+#[derive(Debug, Clone, Args)]
+pub struct BrokerArgs {
+    /// The broker, as amqp://USER:PASSWORD@HOST:PORT/VHOST [env: PACKHORSE_BROKER, or a file that holds it: PACKHORSE_BROKER_FILE]
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+
+    /// Give up when the broker cannot be reached for this long at the start [default: never]
+    #[arg(long, value_name = "SECONDS")]
+    pub connect_timeout: Option<f64>,
+}
+
+/// How to say it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputArgs {
+    /// Print JSON Lines
+    #[arg(long)]
+    pub json: bool,
+
+    /// No progress and no receipt on stderr; failures still show
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Which files.
+#[derive(Debug, Clone, Args)]
+pub struct FilesArgs {
+    /// Files and directories; over a broker NAME=PATH gives a root another name than its last part
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+
+    /// Follow symbolic links that stay within their root
+    #[arg(long)]
+    pub follow: bool,
+
+    /// Follow symbolic links wherever they lead (a consumer must allow it, too)
+    #[arg(long)]
+    pub follow_outside: bool,
+}
+
+/// `packhorse sha1`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Sha1Args {
+    #[command(flatten)]
+    /// Which files.
+    pub files: FilesArgs,
+
+    /// Write the manifest to FILE, whole or not at all, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Keep the job's state in FILE: run the same command again after a crash, and it goes on
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// The job's id [default: that of the same job in --state, or a fresh one]
+    #[arg(long, value_name = "ID")]
+    pub job: Option<JobId>,
+
+    /// Tasks at a time in this process [default: the number of cores]
+    #[arg(short = 'j', long, value_name = "N", conflicts_with = "broker")]
+    pub slots: Option<u32>,
+
+    /// Unanswered tasks at a time [default: 4 for each slot of the consumers, at least 64]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+
+    #[command(flatten)]
+    /// With a broker, consumers elsewhere do the work.
+    pub broker: BrokerArgs,
+
+    #[command(flatten)]
+    /// How to say it.
+    pub out: OutputArgs,
+}
+
+/// `producer`
+#[derive(Debug, Clone, Parser)]
+#[command(name = "producer", version, about = "Submit a job to a reducer over a broker", after_help = EXIT_CODES)]
+pub struct ProducerArgs {
+    /// What to submit.
+    #[command(subcommand)]
+    pub job: ProducerJob,
+}
+
+/// What a producer can submit.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ProducerJob {
+    /// The SHA-1 digest of every file
+    Sha1(ProducerSha1Args),
+}
+
+/// `producer sha1`
+#[derive(Debug, Clone, Args)]
+pub struct ProducerSha1Args {
+    #[command(flatten)]
+    /// Which files.
+    pub files: FilesArgs,
+
+    /// The job's id; the same id again goes on with the same job [default: a fresh one]
+    #[arg(long, value_name = "ID")]
+    pub job: Option<JobId>,
+
+    /// The reducer that is to own the job
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub owner: OwnerId,
+
+    /// Leave once the plan is complete and confirmed
+    #[arg(long)]
+    pub no_wait: bool,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    #[command(flatten)]
+    /// How to say it.
+    pub out: OutputArgs,
+}
+
+/// `consumer`
+#[derive(Debug, Clone, Parser)]
+#[command(name = "consumer", version, about = "Do tasks from a broker", after_help = EXIT_CODES)]
+pub struct ConsumerArgs {
+    /// Serve the files of root NAME from this machine's directory DIR; may be given several times
+    #[arg(long = "root", value_name = "NAME=DIR")]
+    pub roots: Vec<OsString>,
+
+    /// Serve only this workload; may be given several times [default: every one]
+    #[arg(long = "workload", value_name = "WORKLOAD")]
+    pub workloads: Vec<Workload>,
+
+    /// Tasks at a time [default: the number of cores]
+    #[arg(short = 'j', long, value_name = "N")]
+    pub slots: Option<u32>,
+
+    /// Deliveries held at a time, for each queue [default: one more than slots]
+    #[arg(long, value_name = "N")]
+    pub prefetch: Option<u16>,
+
+    /// Allow jobs to follow links that lead outside their root
+    #[arg(long)]
+    pub follow_outside: bool,
+
+    /// Between two signs of life
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub heartbeat: f64,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    #[command(flatten)]
+    /// How to log.
+    pub log: LogArgs,
+}
+
+/// How a service logs.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LogArgs {
+    /// Log JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reducer`
+#[derive(Debug, Clone, Parser)]
+#[command(name = "reducer", version, about = "Own jobs: count, resend, report", after_help = EXIT_CODES)]
+pub struct ReducerArgs {
+    /// Its name
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub owner: OwnerId,
+
+    /// Where its jobs are kept [default: packhorse/NAME.sqlite in XDG_STATE_HOME, or ~/.local/state]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// Write the report of each finished job there, as JOB.txt
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+
+    /// Wait for this job, write its report and exit; a running reducer is asked for it
+    #[arg(long, value_name = "ID")]
+    pub job: Option<JobId>,
+
+    /// With --job: write the report to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE", requires = "job")]
+    pub output: Option<PathBuf>,
+
+    /// Unanswered tasks of one job at a time [default: 4 for each slot of the consumers, at least 64]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+
+    /// Between two signs of life of a consumer
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub heartbeat: f64,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    #[command(flatten)]
+    /// How to log.
+    pub log: LogArgs,
+}
+
+/// `packhorse jobs`
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// Read this store instead of asking over a broker
+    #[arg(long, value_name = "FILE", conflicts_with = "broker")]
+    pub state: Option<PathBuf>,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    /// Print JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `packhorse status`
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// The job
+    #[arg(value_name = "ID")]
+    pub job: JobId,
+
+    #[command(flatten)]
+    /// Where to look.
+    pub from: JobsArgs,
+}

@@ -1,0 +1,101 @@
+//! The command line: arguments in, an exit code out. Results go to stdout, all else to stderr.
+
+pub mod args;
+mod broker;
+mod consumer;
+mod digest;
+mod exit;
+mod fetch;
+mod jobs;
+mod producer;
+mod progress;
+mod reducer;
+mod sha1;
+mod signals;
+mod term;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ReducerArgs};
+pub use exit::Exit;
+use shared::transport::TransportError;
+
+/// A command ends early: how, and what people are told.
+pub(crate) struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
+        Self { exit, text: error.to_string() }
+    }
+
+    fn usage(error: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+
+    fn unfinished(error: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Unfinished, error)
+    }
+}
+
+impl From<TransportError> for Failure {
+    /// What the user can mend in the command or the configuration is usage.
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Credentials { .. } | TransportError::VirtualHost { .. } => Self::usage(error),
+            _ => Self::unfinished(error),
+        }
+    }
+}
+
+/// `packhorse`
+pub fn packhorse(args: Packhorse) -> ExitCode {
+    match args.command {
+        Command::Sha1(args) => enter("warn", false, sha1::run(args)),
+        Command::Producer(args) => producer(args),
+        Command::Consumer(args) => consumer(args),
+        Command::Reducer(args) => reducer(args),
+        Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
+        Command::Status(args) => enter("warn", false, jobs::status(args)),
+    }
+}
+
+/// `producer`
+pub fn producer(args: ProducerArgs) -> ExitCode {
+    enter("warn", false, producer::run(args))
+}
+
+/// `consumer`
+pub fn consumer(args: ConsumerArgs) -> ExitCode {
+    enter("info", args.log.json, consumer::run(args))
+}
+
+/// `reducer`
+pub fn reducer(args: ReducerArgs) -> ExitCode {
+    enter("info", args.log.json, reducer::run(args))
+}
+
+/// Runs a command to its end. Threads that hang in a read or a write after that are left behind:
+/// the process must not hang with them.
+fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+    shared::telemetry::init(level, json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            term::complain(&format!("cannot start: {error}"));
+            return Exit::Unfinished.into();
+        }
+    };
+    let result = runtime.block_on(command);
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, text }) => {
+            term::complain(&text);
+            exit.into()
+        }
+    }
+}

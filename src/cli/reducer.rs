@@ -1,0 +1,131 @@
+//! `reducer`: the service that owns jobs; with `--job` one job's report.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reducer::report::{Format, Render, ReportError, receipt_text, write_file};
+use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
+use reducer::store::{Place, StoreError};
+use shared::control::Asker;
+use shared::id::{JobId, OwnerId};
+use shared::message::Request;
+use shared::shutdown::{self, Shutdown};
+use shared::transport::Transport;
+use shared::{limits, transport};
+
+use super::args::ReducerArgs;
+use super::{Exit, Failure, broker, fetch, sha1, signals, term};
+
+/// Runs the command.
+pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
+    let url = broker::required(&args.broker)?;
+    let state = args.state.clone().map_or_else(|| default_state(&args.owner), Ok)?;
+    if let Some(directory) = &args.output_dir {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| Failure::usage(format!("cannot use --output-dir {}: {error}", directory.display())))?;
+    }
+    let shutdown = signals::listen()?;
+    let transport = tokio::select! {
+        biased;
+        () = shutdown.asked() => return Ok(Exit::Interrupted),
+        transport = broker::reach(&url, &args.broker) => transport?,
+    };
+    let result = serve(&args, state, &transport, shutdown, &url).await;
+    transport.close().await;
+    result
+}
+
+async fn serve(
+    args: &ReducerArgs,
+    state: PathBuf,
+    transport: &Arc<dyn Transport>,
+    shutdown: Shutdown,
+    url: &transport::BrokerUrl,
+) -> Result<Exit, Failure> {
+    if let Some(job) = &args.job {
+        let mut asker = Asker::new(Arc::clone(transport)).await?;
+        if asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT / 2).await?.is_some() {
+            return fetch::report(asker, &args.owner, job, args.output.as_deref(), shutdown).await;
+        }
+    }
+    let (stopper, stop) = shutdown::channel();
+    let config = ServiceConfig {
+        owner: args.owner.clone(),
+        place: Place::File(state.clone()),
+        kind: Kind::Service { output_dir: args.output_dir.clone() },
+        window: args.window,
+        heartbeat: broker::seconds(args.heartbeat)?,
+    };
+    let handle = service::start(config, Arc::clone(transport), stop).await.map_err(explain)?;
+    tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
+    let result = tokio::select! {
+        biased;
+        () = shutdown.asked() => Ok(if args.job.is_some() { Exit::Interrupted } else { Exit::Success }),
+        ended = handle.ended() => ended.map_err(explain).map(|()| Exit::Success),
+        exit = one_job(&handle, args), if args.job.is_some() => exit,
+    };
+    stopper.stop();
+    let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
+    tracing::info!("The reducer has stopped.");
+    result
+}
+
+async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
+    let Some(job) = args.job.clone() else { return Ok(Exit::Success) };
+    let mut said = false;
+    let status = loop {
+        match handle.status(&job).await {
+            Some(status) if status.report_sha256.is_some() => break status,
+            None if !said => {
+                said = true;
+                term::complain(&format!("waiting for job {job}, which this reducer does not have yet"));
+            }
+            _ => {}
+        }
+        tokio::time::sleep(limits::STATUS_INTERVAL).await;
+    };
+    write_report(handle, &job, args.output.clone()).await?;
+    term::say(&receipt_text(&status, &fetch::recompute(args.output.as_deref())));
+    Ok(sha1::verdict(&status))
+}
+
+async fn write_report(handle: &Handle, job: &JobId, output: Option<PathBuf>) -> Result<(), Failure> {
+    let (store, job) = (handle.store_path().to_owned(), job.clone());
+    let write = move || {
+        let mut render = Render::new(&store, &job, Format::Text)?;
+        let mut whole =
+            |out: &mut dyn Write| render.write_up_to(u64::MAX, out, &mut |record| sha1::complain_of(record));
+        match output {
+            Some(path) => write_file(&path, whole),
+            None => whole(&mut std::io::BufWriter::new(std::io::stdout().lock())),
+        }
+    };
+    match tokio::task::spawn_blocking(write).await.map_err(Failure::unfinished)? {
+        Err(error) if !error.is_broken_pipe() => Err(unfinished(error)),
+        _ => Ok(()),
+    }
+}
+
+fn unfinished(error: ReportError) -> Failure {
+    Failure::unfinished(error)
+}
+
+fn explain(error: ServiceError) -> Failure {
+    match error {
+        ServiceError::Transport(error) => error.into(),
+        ServiceError::Running(_) => Failure::usage(error),
+        ServiceError::Store(ref cause) if matches!(**cause, StoreError::InUse(_) | StoreError::Version { .. }) => {
+            Failure::usage(error)
+        }
+        other => Failure::unfinished(other),
+    }
+}
+
+/// The XDG base directory specification's place for state.
+fn default_state(owner: &OwnerId) -> Result<PathBuf, Failure> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    let base = base.ok_or_else(|| Failure::usage("neither XDG_STATE_HOME nor HOME is set; give --state FILE"))?;
+    Ok(base.join("packhorse").join(format!("{owner}.sqlite")))
+}

@@ -1,0 +1,33 @@
+//! The two-step stop: the first SIGINT or SIGTERM asks, the second exits at once.
+
+use shared::shutdown::{Shutdown, Stopper, channel};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Failure, term};
+
+/// Listens for signals from now on.
+pub fn listen() -> Result<Shutdown, Failure> {
+    let (stopper, shutdown) = channel();
+    let failed = |error: std::io::Error| Failure::unfinished(format!("cannot listen for signals: {error}"));
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
+    tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => ask(&stopper),
+            _ = terminate.recv() => ask(&stopper),
+        }
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
+    Ok(shutdown)
+}
+
+fn ask(stopper: &Stopper) {
+    term::complain("stopping; once more to exit at once");
+    stopper.stop();
+}

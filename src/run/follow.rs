@@ -1,0 +1,115 @@
+//! The report as the job goes on: a thread that writes what is complete.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use reducer::fold::Record;
+use reducer::report::{Format, Render, ReportError, write_file};
+use reducer::service::{Handle, Progress};
+use shared::id::JobId;
+
+/// Where a report goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To standard output, as it grows.
+    Stdout,
+    /// Into a file, whole or not at all.
+    File(PathBuf),
+}
+
+/// How a report is written.
+#[derive(Clone)]
+pub struct Output {
+    /// Where to.
+    pub target: Target,
+    /// How.
+    pub format: Format,
+    /// Takes each failed item.
+    pub failed: Arc<dyn Fn(&Record) + Send + Sync>,
+}
+
+/// How far the report may go.
+enum Reach {
+    /// Tasks below this number.
+    Answered(u64),
+    /// All of it.
+    Complete,
+}
+
+/// Starts writing; gives the SHA-256 of the whole report, or fails when the owner stops before.
+pub fn spawn(
+    handle: &Handle,
+    job: &JobId,
+    output: Output,
+) -> impl Future<Output = Result<String, ReportError>> + use<> {
+    let (reach, reached) = channel();
+    let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());
+    let forward = tokio::spawn(forward(progress, job.clone(), reach));
+    let write = tokio::task::spawn_blocking(move || {
+        let mut render = Render::new(&store, &job, output.format)?;
+        let mut follow =
+            |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
+        match &output.target {
+            // The buffer keeps one write for one task; each part is flushed when it is complete.
+            Target::Stdout => follow(&mut BufWriter::with_capacity(256 * 1024, io::stdout().lock()))?,
+            Target::File(path) => write_file(path, follow)?,
+        }
+        Ok(render.sha256())
+    });
+    async move {
+        let written = write.await.expect("writing a report does not panic");
+        forward.abort();
+        written
+    }
+}
+
+async fn forward(mut progress: tokio::sync::watch::Receiver<Progress>, job: JobId, reach: Sender<Reach>) {
+    let mut told = 0;
+    loop {
+        let next = {
+            let progress = progress.borrow_and_update();
+            if progress.complete.contains(&job) || progress.finished.contains(&job) {
+                Some(Reach::Complete)
+            } else {
+                progress
+                    .answered
+                    .get(&job)
+                    .filter(|&&answered| answered > told)
+                    .map(|&answered| Reach::Answered(answered))
+            }
+        };
+        let is_complete = matches!(next, Some(Reach::Complete));
+        if let Some(next) = next {
+            if let Reach::Answered(answered) = next {
+                told = answered;
+            }
+            if reach.send(next).is_err() {
+                return;
+            }
+        }
+        if is_complete || progress.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn follow(
+    render: &mut Render,
+    reached: &Receiver<Reach>,
+    out: &mut dyn Write,
+    failed: &mut dyn FnMut(&Record),
+) -> Result<(), ReportError> {
+    loop {
+        let reach = reached.recv().map_err(|_| stopped())?;
+        match reached.try_iter().last().unwrap_or(reach) {
+            Reach::Answered(answered) => render.write_up_to(answered, out, failed)?,
+            Reach::Complete => return render.write_up_to(u64::MAX, out, failed),
+        }
+    }
+}
+
+fn stopped() -> ReportError {
+    ReportError::Output { path: None, cause: io::Error::other("the job was stopped before its end") }
+}

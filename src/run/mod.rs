@@ -1,0 +1,175 @@
+//! Submit and wait: a job that this process plans, owns and reports, over any transport. With
+//! workers of its own it is the whole system in one process.
+
+mod follow;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consumer::ConsumerConfig;
+use producer::plan::{Plan, PlanError};
+use producer::planner;
+use reducer::report::ReportError;
+use reducer::service::{self, Handle, Kind, OpenError, ServiceConfig, ServiceError, fresh_job_id};
+use reducer::store::{Place, Reader, StoreError};
+use shared::clock::Clock;
+use shared::id::{JobId, OwnerId};
+use shared::job::{JobSpec, JobState, JobStatus};
+use shared::limits;
+use shared::message::{Opened, Seal};
+use shared::notice::{Notify, Unserved};
+use shared::shutdown::{self, Shutdown};
+use shared::transport::{Transport, TransportError};
+
+pub use follow::{Output, Target};
+
+/// What a run is told.
+#[derive(Clone)]
+pub struct RunConfig {
+    /// The job's id; if `None`, that of the same job in the store, or a fresh one.
+    pub job: Option<JobId>,
+    /// What is to be done.
+    pub spec: JobSpec,
+    /// The local directories of its roots.
+    pub roots: Vec<PathBuf>,
+    /// Where the store is.
+    pub place: Place,
+    /// This owner's name, if its store is new.
+    pub owner: OwnerId,
+    /// Workers in this process, if any.
+    pub workers: Option<ConsumerConfig>,
+    /// Unanswered tasks at a time; see [`limits::WINDOW_MIN`].
+    pub window: Option<usize>,
+    /// Where the report goes.
+    pub output: Output,
+    /// The broker, as notices show it.
+    pub broker: String,
+    /// Takes notices.
+    pub notify: Notify,
+    /// Takes the job's account while it runs.
+    pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
+}
+
+/// A run could not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The owner failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The job cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The plan cannot go on.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Asked to stop before the end.
+    #[error("stopped before the job was done")]
+    Stopped,
+}
+
+/// Runs a job to its end and gives its account.
+pub async fn run(config: RunConfig, transport: Arc<dyn Transport>, shutdown: Shutdown) -> Result<JobStatus, RunError> {
+    // The order of stopping is the reverse of the flow: workers first, so that their last outcomes
+    // still find the owner, then the owner, then the transport.
+    let (stop_workers, workers_stop) = shutdown::channel();
+    let (stop_owner, owner_stop) = shutdown::channel();
+    let owner = ServiceConfig {
+        owner: config.owner.clone(),
+        place: config.place.clone(),
+        kind: Kind::Command,
+        window: config.window,
+        heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
+    };
+    let handle = service::start(owner, Arc::clone(&transport), owner_stop).await?;
+    let workers = config.workers.clone().map(|workers| {
+        let transport = Arc::clone(&transport);
+        tokio::spawn(consumer::run(workers, transport, workers_stop))
+    });
+    let result = tokio::select! {
+        biased;
+        () = shutdown.asked() => Err(RunError::Stopped),
+        result = drive(&config, &handle) => result,
+    };
+    stop_workers.stop();
+    if let Some(workers) = workers {
+        // It stops within its own limit, and its failure has shown as the job's.
+        let _ = workers.await;
+    }
+    stop_owner.stop();
+    let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
+    transport.close().await;
+    result
+}
+
+async fn drive(config: &RunConfig, handle: &Handle) -> Result<JobStatus, RunError> {
+    let job = match &config.job {
+        Some(job) => job.clone(),
+        None => Reader::open(handle.store_path())?.find(&config.spec)?.unwrap_or_else(fresh_job_id),
+    };
+    let opened = handle.open(job.clone(), config.spec.clone()).await?;
+    let report = follow::spawn(handle, &job, config.output.clone());
+    let plan = plan(config, handle, &job, opened);
+    let watch = watch(config, handle, &job);
+    let ended = async { handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped)) };
+    tokio::select! {
+        biased;
+        result = finish(handle, &job, report) => result,
+        result = ended => result,
+        // Neither comes to an end before the job does, unless it fails.
+        Err(error) = async { tokio::join!(plan, watch).0 } => Err(error),
+    }
+}
+
+async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {
+    if opened.sealed.is_some() {
+        return Ok(());
+    }
+    let mut tasks = opened.planned;
+    let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
+    let mut planned = planner::spawn(plan);
+    while let Some(task) = planned.recv().await {
+        tasks = task.number + 1;
+        if !handle.planned(job.clone(), task).await {
+            return Ok(());
+        }
+    }
+    handle.seal(Seal { job: job.clone(), tasks }).await;
+    Ok(())
+}
+
+/// Shows progress, and says when nobody does the work.
+async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
+    let (clock, mut unserved) = (Clock::start(), Unserved::default());
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let Some(status) = handle.status(job).await else { return };
+        (config.progress)(&status);
+        if let Some(text) = unserved.check(&config.spec, &status, &config.broker, clock.now()) {
+            (config.notify)(text);
+        }
+        if status.state == JobState::Finished {
+            return;
+        }
+    }
+}
+
+async fn finish(
+    handle: &Handle,
+    job: &JobId,
+    report: impl Future<Output = Result<String, ReportError>>,
+) -> Result<JobStatus, RunError> {
+    let sha256 = report.await?;
+    handle.reported(job.clone(), sha256).await;
+    handle.finished(job).await?;
+    handle.status(job).await.ok_or(RunError::Stopped)
+}
