@@ -16,11 +16,13 @@
 //!
 //! # Layout
 //! - `route`: which queues an exchange gives a message to
-//! - `queue`: one queue with its consumers
+//! - `entry`: what a queue is made of
+//! - `queue`: one queue: who gets what, what goes back, what is given up
 //! - `broker`: the exchanges and queues together, and where dead letters go
 //! - `subscription`: the consumer's end
 
 mod broker;
+mod entry;
 mod queue;
 mod route;
 mod subscription;
