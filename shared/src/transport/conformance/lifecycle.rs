@@ -95,8 +95,7 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
     let mine = ground.connect().await;
     let mut consumer = subscribe(&ground, &mine, &what).await.expect("subscribes");
     ground.send(&exchange, 0..3).await;
-    let held = consumer.expect(0..1).await;
-    drop(consumer);
+    consumer.expect(0..1).await;
     within("a handle to close", mine.close()).await;
     // The broker may notice a little later that its owner is gone.
     let deadline = Instant::now() + WAIT;
@@ -108,9 +107,10 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
         }
         assert!(Instant::now() < deadline, "still occupied {WAIT:?} after its owner closed");
     };
+    // What is left of the old subscription must not end the new queue.
+    drop(consumer);
     ground.send(&exchange, 3..4).await;
     assert!(!next.expect(3..4).await[0].redelivered, "the new queue has nothing of the old one");
-    drop(held);
 }
 
 pub(super) async fn close_ends_a_pending_next(ground: Arc<Ground>) {

@@ -2,7 +2,7 @@
 //!
 //! A transport joins with a [`Harness`] and one line in a test file:
 //!
-//! ```ignore
+//! ```text
 //! shared::conformance_tests!(MyHarness::new());
 //! ```
 //!
