@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Features, Harness, WAIT};
+use crate::limits::DELIVERY_LIMIT;
 use crate::message::Message;
 use crate::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{
@@ -70,7 +71,8 @@ impl Ground {
         Exchange { name: self.name(what), alternate: None }
     }
 
-    /// A queue of the usual kind, without limits.
+    /// A queue of the usual kind, without limits of length. The delivery limit is out of reach of
+    /// every case; without any, RabbitMQ puts what is requeued last instead of first.
     pub(super) fn queue(&self, what: &str) -> Queue {
         Queue {
             name: self.name(what),
@@ -79,7 +81,7 @@ impl Ground {
             bytes_max: None,
             overflow: Overflow::Reject,
             dead_letter: None,
-            delivery_limit: None,
+            delivery_limit: Some(DELIVERY_LIMIT),
             single_active_consumer: false,
         }
     }

@@ -31,7 +31,10 @@ pub(super) async fn other_arguments_are_a_mismatch(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;
     let others = [
         Topology { queues: vec![Queue { messages_max: Some(5), ..queue.clone() }], ..Topology::default() },
-        Topology { queues: vec![Queue { kind: QueueKind::Classic, ..queue.clone() }], ..Topology::default() },
+        Topology {
+            queues: vec![Queue { kind: QueueKind::Classic, delivery_limit: None, ..queue.clone() }],
+            ..Topology::default()
+        },
         Topology {
             exchanges: vec![Exchange { alternate: Some(ground.name("other")), ..exchange.clone() }],
             ..Topology::default()
@@ -66,7 +69,8 @@ pub(super) async fn states_of_queues(ground: Arc<Ground>) {
 async fn exclusive(ground: &Ground) -> (Exchange, Subscribe) {
     let exchange = ground.exchange("exchange");
     ground.declare(&[&exchange], &[], &[]).await;
-    let queue = Queue { kind: QueueKind::Exclusive, messages_max: Some(100), ..ground.queue("queue") };
+    let (kind, messages_max) = (QueueKind::Exclusive, Some(100));
+    let queue = Queue { kind, messages_max, delivery_limit: None, ..ground.queue("queue") };
     let bindings = vec![binding(&queue, &exchange, "#")];
     (exchange, Subscribe { queue, bindings, prefetch: 10 })
 }

@@ -15,7 +15,7 @@ use crate::transport::PublishError;
 const OVERSHOOT_MAX: usize = 2_000;
 
 fn classic(queue: Queue) -> Queue {
-    Queue { kind: QueueKind::Classic, ..queue }
+    Queue { kind: QueueKind::Classic, delivery_limit: None, ..queue }
 }
 
 /// Publishes numbered messages until one is refused, and answers with its number.

@@ -10,7 +10,8 @@
 //!   as at RabbitMQ.
 //! - Limits count ready messages. What goes back to a queue, and a dead letter, was admitted once
 //!   and is taken also by a full queue.
-//! - What goes back takes its old place, in front of what was never delivered.
+//! - What goes back takes its old place, in front of what was never delivered (RabbitMQ's quorum
+//!   queues put a requeued message last when they have no delivery limit).
 //! - A message with a delivery limit of n is given up when it goes back for the n + 1st time.
 //! - An exclusive queue is gone when its subscription ends, or with the handle that declared it.
 //!
