@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::queue::{Consumer, Dead, LiveQueue, Taken, Verdict};
+use super::entry::{Consumer, Dead, Taken, Verdict};
+use super::queue::LiveQueue;
 use super::route::{LiveExchange, route};
 use crate::message::Message;
 use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};

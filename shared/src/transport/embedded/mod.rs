@@ -10,17 +10,20 @@
 //!   as at RabbitMQ.
 //! - Limits count ready messages. What goes back to a queue, and a dead letter, was admitted once
 //!   and is taken also by a full queue.
-//! - What goes back takes its old place, in front of what was never delivered.
+//! - What goes back takes its old place, in front of what was never delivered (RabbitMQ's quorum
+//!   queues put a requeued message last when they have no delivery limit).
 //! - A message with a delivery limit of n is given up when it goes back for the n + 1st time.
 //! - An exclusive queue is gone when its subscription ends, or with the handle that declared it.
 //!
 //! # Layout
 //! - `route`: which queues an exchange gives a message to
-//! - `queue`: one queue with its consumers
+//! - `entry`: what a queue is made of
+//! - `queue`: one queue: who gets what, what goes back, what is given up
 //! - `broker`: the exchanges and queues together, and where dead letters go
 //! - `subscription`: the consumer's end
 
 mod broker;
+mod entry;
 mod queue;
 mod route;
 mod subscription;

@@ -3,73 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
+use super::entry::{Consumer, Dead, Entry, Full, Taken, Verdict};
 use crate::message::{HeaderValue, Message};
 use crate::topology::{Overflow, Queue, QueueKind};
-
-/// A message in a queue.
-#[derive(Debug)]
-struct Entry {
-    /// Its place: grows with each message that enters the queue, and stays when it goes back.
-    place: u64,
-    key: Arc<str>,
-    message: Arc<Message>,
-    /// How often it went back.
-    returns: u32,
-}
-
-/// One subscription as its queue sees it.
-#[derive(Debug)]
-pub(super) struct Consumer {
-    connection: u64,
-    prefetch: usize,
-    /// Places of what was pushed and not yet taken; all of them are in `unacked` too.
-    inbox: VecDeque<u64>,
-    unacked: BTreeMap<u64, Entry>,
-    /// Rung when something is in the inbox, and when the consumer is gone.
-    bell: Arc<Notify>,
-}
-
-impl Consumer {
-    pub(super) fn new(connection: u64, prefetch: u16, bell: Arc<Notify>) -> Self {
-        let prefetch = usize::from(prefetch.max(1));
-        Self { connection, prefetch, inbox: VecDeque::new(), unacked: BTreeMap::new(), bell }
-    }
-
-    fn has_room(&self) -> bool {
-        self.unacked.len() < self.prefetch
-    }
-}
-
-/// A delivery without its acker.
-#[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) place: u64,
-    pub(super) key: Arc<str>,
-    pub(super) message: Arc<Message>,
-    pub(super) redelivered: bool,
-}
-
-/// A message on its way to a dead-letter exchange.
-#[derive(Debug)]
-pub(super) struct Dead {
-    pub(super) exchange: String,
-    pub(super) key: Arc<str>,
-    pub(super) message: Arc<Message>,
-}
-
-/// The word on a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Done,
-    Requeue,
-    Reject,
-}
-
-/// The queue is full and refuses more.
-#[derive(Debug)]
-pub(super) struct Full;
 
 /// A queue, its messages and its consumers.
 #[derive(Debug)]

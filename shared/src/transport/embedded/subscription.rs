@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::Connection;
-use super::queue::{Taken, Verdict};
+use super::entry::{Taken, Verdict};
 use crate::message::Message;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 

@@ -1,4 +1,4 @@
-//! What holds for this transport beyond the conformance suite: exact numbers and places.
+//! The conformance suite, and what holds for this transport beyond it: exact numbers and places.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,6 +7,24 @@ use super::Embedded;
 use crate::message::Message;
 use crate::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
+
+mod conformance {
+    use super::*;
+    use crate::transport::conformance::{Features, Harness};
+
+    #[async_trait::async_trait]
+    impl Harness for Embedded {
+        async fn connect(&self) -> Arc<dyn Transport> {
+            Arc::new(Embedded::connect(self))
+        }
+
+        fn features(&self) -> Features {
+            Features { reconnects: false, exact_length_limit: true, ephemeral: true }
+        }
+    }
+
+    crate::conformance_tests!(Embedded::new());
+}
 
 fn queue(name: &str) -> Queue {
     Queue {
