@@ -76,7 +76,7 @@ fn verdict(status: String, answer: String) -> Result<Bytes, String> {
 /// Reads reports beside the writer.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// What a report shows of one task.
