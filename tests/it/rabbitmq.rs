@@ -102,9 +102,18 @@ async fn stream_through(url: &BrokerUrl, kind: QueueKind, count: usize, fault: i
     let queue = queue(kind);
     transport.declare(&topology(&queue)).await.expect("declared");
     let mut subscription = subscribe(&transport, &queue, 100).await;
+    // The last fifth goes when the fault is over, so that the stream cannot end before it.
+    let (first, last) = (count / 5, count - count / 5);
     let publishing = async {
-        publish_all(&transport, 0..count / 5).await;
-        tokio::join!(publish_all(&transport, count / 5..count), fault);
+        publish_all(&transport, 0..first).await;
+        let under_fault = async {
+            for start in (first..last).step_by(50) {
+                publish_all(&transport, start..last.min(start + 50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::join!(under_fault, fault);
+        publish_all(&transport, last..count).await;
     };
     let (interruptions, ()) = tokio::join!(take_all(&mut subscription, count), publishing);
     transport.close().await;

@@ -76,11 +76,13 @@ impl Source {
     /// still hold an exclusive queue, and exchanges or rights may be missing for a while.
     async fn open_again(&self) -> Result<Feed, TransportError> {
         let give_up = Instant::now() + CONFIRM_TIMEOUT;
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut told) = (Backoff::new(), false);
         loop {
             match self.open().await {
                 Err(error) if error != TransportError::Closed && Instant::now() < give_up => {
-                    tracing::debug!("subscribing to {} again: {error}", self.wanted.queue.name);
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!("cannot consume from {} again: {error}; trying again", self.wanted.queue.name);
+                    }
                     backoff.wait().await;
                     self.control.restore().await?;
                 }

@@ -16,11 +16,15 @@ use tokio::time::{Instant, timeout};
 use super::address::Address;
 use super::backoff::Backoff;
 use super::fault::{Fault, rpc};
+use crate::limits::RPC_TIMEOUT;
 use crate::transport::TransportError;
 
 /// How long a close may take, per connection or channel. The broker cleans up by itself when the
 /// socket is gone.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a first try may take, however short the caller's patience.
+const FIRST_TRY: Duration = Duration::from_secs(1);
 
 /// What the connections of one transport share.
 pub(super) struct Session {
@@ -126,9 +130,12 @@ impl Link {
     async fn first(&self, deadline: Option<Instant>) -> Result<Arc<Epoch>, TransportError> {
         let mut backoff = Backoff::new();
         loop {
-            let fault = match self.attempt().await {
-                Ok(epoch) => return Ok(epoch),
-                Err(fault) => fault,
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let limit = left.map_or(RPC_TIMEOUT, |left| left.max(FIRST_TRY));
+            let fault = match timeout(limit, self.attempt()).await {
+                Ok(Ok(epoch)) => return Ok(epoch),
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::Lost(format!("no answer within {limit:?}")),
             };
             if let Some(error) = self.session.address.refusal(&fault) {
                 return Err(error);
