@@ -1,7 +1,8 @@
 //! The transport: how messages get from one role to another.
 //!
 //! One small trait, two implementations: [`embedded`] inside one process and [`rabbitmq`] across
-//! machines. Both pass the same conformance suite ([`conformance`]). The contract:
+//! machines. Both pass the same suite (`conformance`, behind the feature of that name). The
+//! contract:
 //!
 //! - **At least once.** A message whose publish was confirmed is delivered until it is acked, as
 //!   long as its queue exists. It may be delivered more than once, and published twice under the
@@ -13,6 +14,7 @@
 //!   decision. Nothing buffers without a limit.
 
 mod choose;
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;
 mod error;

@@ -1,0 +1,116 @@
+//! What becomes of a delivery: done, given back, given up.
+
+use std::sync::Arc;
+
+use super::ground::{Ground, message};
+use crate::topology::Queue;
+
+pub(super) async fn ack_removes(ground: Arc<Ground>) {
+    let (exchange, queue) = ground.one().await;
+    let mut consumer = ground.subscribe(&queue, 10).await;
+    ground.send(&exchange, 0..5).await;
+    let deliveries = consumer.expect(0..5).await;
+    for delivery in deliveries {
+        delivery.acker.ack().await;
+    }
+    drop(consumer);
+    // Without a consumer, what was not removed would be ready again.
+    ground.stands(&queue, 0, 0).await;
+    ground.send(&exchange, 5..6).await;
+    assert!(!ground.subscribe(&queue, 10).await.expect(5..6).await[0].redelivered);
+}
+
+pub(super) async fn a_dropped_subscription_gives_back(ground: Arc<Ground>) {
+    let (exchange, queue) = ground.one().await;
+    let mut consumer = ground.subscribe(&queue, 3).await;
+    ground.send(&exchange, 0..6).await;
+    // One acked, one held, one in the prefetch or not taken, the rest never delivered.
+    let mut held = consumer.expect(0..2).await;
+    held.remove(0).acker.ack().await;
+    drop(consumer);
+    ground.stands(&queue, 5, 0).await;
+    let mut next = ground.subscribe(&queue, 10).await;
+    let deliveries = next.expect(1..6).await;
+    assert!(deliveries[0].redelivered, "it was delivered before: {deliveries:?}");
+    assert!(!deliveries[4].redelivered, "it was beyond the prefetch: {deliveries:?}");
+    // Its subscription is gone: this must neither fail nor remove what was delivered anew.
+    for stale in held {
+        stale.acker.ack().await;
+    }
+    drop(deliveries);
+    drop(next);
+    ground.stands(&queue, 5, 0).await;
+}
+
+pub(super) async fn a_forgotten_delivery_stays_unacked(ground: Arc<Ground>) {
+    let (exchange, queue) = ground.one().await;
+    let mut consumer = ground.subscribe(&queue, 1).await;
+    ground.send(&exchange, 0..2).await;
+    drop(consumer.receive().await);
+    consumer.is_silent().await;
+    drop(consumer);
+    let deliveries = ground.subscribe(&queue, 10).await.expect(0..2).await;
+    assert_eq!((deliveries[0].redelivered, deliveries[1].redelivered), (true, false));
+}
+
+pub(super) async fn nack_requeues(ground: Arc<Ground>) {
+    let (exchange, queue) = ground.one().await;
+    let mut consumer = ground.subscribe(&queue, 1).await;
+    ground.send(&exchange, 0..3).await;
+    let first = consumer.receive().await;
+    assert!(!first.redelivered);
+    first.acker.nack(true).await;
+    for number in 0..3 {
+        for delivery in consumer.expect(number..number + 1).await {
+            assert_eq!(delivery.redelivered, number == 0);
+            assert_eq!(delivery.key, "some.key");
+            delivery.acker.ack().await;
+        }
+    }
+    ground.stands(&queue, 0, 1).await;
+}
+
+/// An exchange and queue of dead letters, and a queue that they come from.
+async fn with_dead_letters(ground: &Ground, delivery_limit: Option<u32>) -> (crate::topology::Exchange, Queue, Queue) {
+    let (dead_letters, dead) = (ground.exchange("dead-letters"), ground.queue("dead"));
+    ground.all_from(&dead_letters, &[&dead]).await;
+    let exchange = ground.exchange("exchange");
+    let queue = Queue { dead_letter: Some(dead_letters.name), delivery_limit, ..ground.queue("queue") };
+    ground.all_from(&exchange, &[&queue]).await;
+    (exchange, queue, dead)
+}
+
+pub(super) async fn nack_dead_letters(ground: Arc<Ground>) {
+    let (exchange, queue, dead) = with_dead_letters(&ground, None).await;
+    let sent = message(0).with_text("kept", "header").with_integer("number", 7);
+    ground.publish(&exchange, "a.key.kept", sent.clone()).await.expect("published");
+    let mut consumer = ground.subscribe(&queue, 1).await;
+    consumer.receive().await.acker.nack(false).await;
+    let delivery = ground.subscribe(&dead, 1).await.receive().await;
+    assert_eq!(delivery.key, "a.key.kept");
+    assert_eq!(delivery.message.text("x-first-death-reason"), Some("rejected"));
+    assert_eq!((&delivery.message.id, &delivery.message.body), (&sent.id, &sent.body));
+    assert_eq!((delivery.message.text("kept"), delivery.message.integer("number")), (Some("header"), Some(7)));
+    ground.stands(&queue, 0, 1).await;
+}
+
+pub(super) async fn the_delivery_limit_dead_letters(ground: Arc<Ground>) {
+    const LIMIT: u32 = 2;
+    let (exchange, queue, dead) = with_dead_letters(&ground, Some(LIMIT)).await;
+    let mut morgue = ground.subscribe(&dead, 1).await;
+    ground.publish(&exchange, "a.key.kept", message(0)).await.expect("published");
+    // By ended subscriptions, as crashes would: whether a nack counts differs between brokers.
+    let mut deliveries = 0;
+    let delivery = loop {
+        let mut consumer = ground.subscribe(&queue, 1).await;
+        tokio::select! {
+            biased;
+            delivery = morgue.receive() => break delivery,
+            _ = consumer.receive() => deliveries += 1,
+        }
+        assert!(deliveries <= LIMIT + 1, "delivered {deliveries} times with a limit of {LIMIT}");
+    };
+    assert!(deliveries >= LIMIT, "given up after {deliveries} deliveries with a limit of {LIMIT}");
+    assert_eq!((delivery.message.id.as_str(), delivery.key.as_str()), ("0", "a.key.kept"));
+    assert_eq!(delivery.message.text("x-first-death-reason"), Some("delivery_limit"));
+}

@@ -1,0 +1,216 @@
+//! The exchanges and queues together. Nothing here waits; one lock guards it all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::entry::{Consumer, Dead, Taken, Verdict};
+use super::queue::LiveQueue;
+use super::route::{LiveExchange, route};
+use crate::message::Message;
+use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};
+use crate::transport::{PublishError, QueueState, Subscribe, TransportError};
+
+/// Dead letters of dead letters that one event may set off: queues that drop their head may name
+/// each other as their dead-letter exchange, in a circle.
+const DEATHS_IN_A_ROW_MAX: u32 = 8;
+
+/// What the handles of one broker share.
+#[derive(Default)]
+pub(super) struct Broker {
+    /// The last id given to a connection or consumer; none is used twice, so a stale acker cannot
+    /// meet another's delivery.
+    ids: u64,
+    connections: BTreeSet<u64>,
+    exchanges: BTreeMap<String, LiveExchange>,
+    /// Every binding names a queue that is here.
+    queues: BTreeMap<Arc<str>, LiveQueue>,
+}
+
+impl Broker {
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    pub(super) fn connect(&mut self) -> u64 {
+        let id = self.next_id();
+        self.connections.insert(id);
+        id
+    }
+
+    pub(super) fn is_connected(&self, connection: u64) -> bool {
+        self.connections.contains(&connection)
+    }
+
+    /// Ends a connection's subscriptions and exclusive queues.
+    pub(super) fn disconnect(&mut self, connection: u64) {
+        if !self.connections.remove(&connection) {
+            return;
+        }
+        let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
+        for name in &names {
+            let Some(queue) = self.queues.get_mut(name) else { continue };
+            if queue.spec.kind == QueueKind::Exclusive && queue.connection == connection {
+                self.delete(name);
+            } else {
+                let dead = queue.remove_consumers_of(connection);
+                self.bury(dead);
+            }
+        }
+    }
+
+    pub(super) fn declare(&mut self, topology: &Topology, connection: u64) -> Result<(), TransportError> {
+        topology.exchanges.iter().try_for_each(|exchange| self.declare_exchange(exchange))?;
+        topology.queues.iter().try_for_each(|queue| self.declare_queue(queue, connection))?;
+        topology.bindings.iter().try_for_each(|binding| self.bind(binding))
+    }
+
+    fn declare_exchange(&mut self, exchange: &Exchange) -> Result<(), TransportError> {
+        match self.exchanges.get(&exchange.name) {
+            None => {
+                self.exchanges.insert(exchange.name.clone(), LiveExchange::new(exchange.alternate.clone()));
+            }
+            Some(live) if live.alternate == exchange.alternate => {}
+            Some(live) => {
+                let (name, is, asked) = (exchange.name.clone(), &live.alternate, &exchange.alternate);
+                let cause = format!("its alternate exchange is {is:?}, and {asked:?} was asked for");
+                return Err(TransportError::Mismatch { name, cause });
+            }
+        }
+        Ok(())
+    }
+
+    fn declare_queue(&mut self, queue: &Queue, connection: u64) -> Result<(), TransportError> {
+        let name = queue.name.clone();
+        match self.queues.get(queue.name.as_str()) {
+            None => {
+                self.queues.insert(name.into(), LiveQueue::new(queue.clone(), connection));
+                Ok(())
+            }
+            Some(live) if live.spec.kind == QueueKind::Exclusive && live.connection != connection => {
+                Err(TransportError::Occupied { name })
+            }
+            Some(live) if live.spec == *queue => Ok(()),
+            Some(live) => {
+                let cause = format!("it is {:?}, and {queue:?} was asked for", live.spec);
+                Err(TransportError::Mismatch { name, cause })
+            }
+        }
+    }
+
+    fn bind(&mut self, binding: &Binding) -> Result<(), TransportError> {
+        let missing = |what: &str, name: &str| TransportError::Other {
+            action: format!("binding queue {} to exchange {}", binding.queue, binding.exchange),
+            cause: format!("there is no {what} {name}"),
+        };
+        let (queue, _) =
+            self.queues.get_key_value(binding.queue.as_str()).ok_or_else(|| missing("queue", &binding.queue))?;
+        let exchange =
+            self.exchanges.get_mut(&binding.exchange).ok_or_else(|| missing("exchange", &binding.exchange))?;
+        exchange.bind(&binding.key, queue);
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+        let queues = route(&self.exchanges, exchange, key).ok_or_else(|| TransportError::Other {
+            action: format!("publishing to exchange {exchange}"),
+            cause: "there is no such exchange".to_owned(),
+        })?;
+        let (shared_key, message) = (Arc::from(key), Arc::new(message));
+        let mut refused = false;
+        for name in queues {
+            let Some(queue) = self.queues.get_mut(&name) else { continue };
+            match queue.push(Arc::clone(&shared_key), message.clone(), false) {
+                Ok(dead) => self.bury(dead),
+                Err(_) => refused = true,
+            }
+        }
+        match refused {
+            true => Err(PublishError::Refused { exchange: exchange.to_owned(), key: key.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Routes dead letters, and those that they displace in turn.
+    fn bury(&mut self, mut dead: Vec<Dead>) {
+        for _ in 0..DEATHS_IN_A_ROW_MAX {
+            let mut displaced = Vec::new();
+            for Dead { exchange, key, message } in dead {
+                for name in route(&self.exchanges, &exchange, &key).unwrap_or_default() {
+                    let Some(queue) = self.queues.get_mut(&name) else { continue };
+                    displaced.extend(queue.push(key.clone(), message.clone(), true).unwrap_or_default());
+                }
+            }
+            if displaced.is_empty() {
+                return;
+            }
+            dead = displaced;
+        }
+        tracing::warn!(messages = dead.len(), "dropped dead letters that went round in a circle");
+    }
+
+    /// Adds a consumer; answers with its id and its bell.
+    pub(super) fn subscribe(
+        &mut self,
+        subscription: &Subscribe,
+        connection: u64,
+    ) -> Result<(u64, Arc<Notify>), TransportError> {
+        let spec = &subscription.queue;
+        let existing = self.queues.get(spec.name.as_str());
+        let is_new = existing.is_none();
+        if existing.is_some_and(|queue| queue.spec.kind == QueueKind::Exclusive && queue.consumers() > 0) {
+            return Err(TransportError::Occupied { name: spec.name.clone() });
+        }
+        self.declare_queue(spec, connection)?;
+        if let Err(error) = subscription.bindings.iter().try_for_each(|binding| self.bind(binding)) {
+            // Without a subscription nothing would ever end this queue.
+            if is_new && spec.kind == QueueKind::Exclusive {
+                self.delete(&spec.name);
+            }
+            return Err(error);
+        }
+        let (id, bell) = (self.next_id(), Arc::new(Notify::new()));
+        if let Some(queue) = self.queues.get_mut(spec.name.as_str()) {
+            queue.add_consumer(id, Consumer::new(connection, subscription.prefetch, bell.clone()));
+        }
+        Ok((id, bell))
+    }
+
+    /// Ends a consumer, and its queue if that is exclusive.
+    pub(super) fn unsubscribe(&mut self, name: &str, consumer: u64) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        if queue.spec.kind == QueueKind::Exclusive && queue.has_consumer(consumer) {
+            self.delete(name);
+        } else {
+            let dead = queue.remove_consumer(consumer);
+            self.bury(dead);
+        }
+    }
+
+    /// Deletes a queue with what it holds; deleted messages are no dead letters.
+    fn delete(&mut self, name: &str) {
+        self.exchanges.values_mut().for_each(|exchange| exchange.unbind(name));
+        if let Some(queue) = self.queues.remove(name) {
+            queue.ring_all();
+        }
+    }
+
+    /// The next delivery for a consumer, `None` when it must wait for its bell.
+    pub(super) fn take(&mut self, queue: &str, consumer: u64) -> Result<Option<Taken>, TransportError> {
+        self.queues.get_mut(queue).and_then(|queue| queue.take(consumer)).ok_or(TransportError::Closed)
+    }
+
+    pub(super) fn settle(&mut self, queue: &str, consumer: u64, place: u64, verdict: Verdict) {
+        let dead = self.queues.get_mut(queue).and_then(|queue| queue.settle(consumer, place, verdict));
+        self.bury(dead.into_iter().collect());
+    }
+
+    pub(super) fn queue_state(&self, name: &str) -> Option<QueueState> {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.queues
+            .get(name)
+            .map(|queue| QueueState { ready: count(queue.ready()), consumers: count(queue.consumers()) })
+    }
+}

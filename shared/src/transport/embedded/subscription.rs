@@ -1,0 +1,88 @@
+//! The consumer's end: deliveries and their ackers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::Connection;
+use super::entry::{Taken, Verdict};
+use crate::message::Message;
+use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
+
+/// Deliveries of one queue.
+pub(super) struct EmbeddedSubscription {
+    connection: Arc<Connection>,
+    queue: Arc<str>,
+    consumer: u64,
+    bell: Arc<Notify>,
+}
+
+impl EmbeddedSubscription {
+    pub(super) fn new(connection: Arc<Connection>, queue: Arc<str>, (consumer, bell): (u64, Arc<Notify>)) -> Self {
+        Self { connection, queue, consumer, bell }
+    }
+
+    fn delivery(&self, taken: Taken) -> Delivery {
+        let Taken { place, key, message, redelivered } = taken;
+        let (connection, queue, consumer) = (self.connection.clone(), self.queue.clone(), self.consumer);
+        let acker = Box::new(EmbeddedAcker { connection, queue, consumer, place });
+        // The queue keeps the message until it is acked: the properties are copied, the body is not.
+        Delivery { message: Message::clone(&message), key: key.to_string(), redelivered, acker }
+    }
+}
+
+#[async_trait]
+impl Subscription for EmbeddedSubscription {
+    async fn next(&mut self) -> Result<Incoming, TransportError> {
+        // A consumer whose inbox is never empty would starve the others of its thread.
+        tokio::task::consume_budget().await;
+        loop {
+            // Nothing may be awaited between this and the return, or a cancelled wait would lose it.
+            let taken = self.connection.lock().take(&self.queue, self.consumer)?;
+            if let Some(taken) = taken {
+                return Ok(Incoming::Delivery(Box::new(self.delivery(taken))));
+            }
+            self.bell.notified().await;
+        }
+    }
+}
+
+impl Drop for EmbeddedSubscription {
+    fn drop(&mut self) {
+        self.connection.lock().unsubscribe(&self.queue, self.consumer);
+    }
+}
+
+/// Settles one delivery.
+struct EmbeddedAcker {
+    connection: Arc<Connection>,
+    queue: Arc<str>,
+    consumer: u64,
+    place: u64,
+}
+
+impl EmbeddedAcker {
+    async fn settle(&self, verdict: Verdict) {
+        self.connection.lock().settle(&self.queue, self.consumer, self.place, verdict);
+        tokio::task::consume_budget().await;
+    }
+}
+
+impl fmt::Debug for EmbeddedAcker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmbeddedAcker({} #{} of consumer {})", self.queue, self.place, self.consumer)
+    }
+}
+
+#[async_trait]
+impl Acker for EmbeddedAcker {
+    async fn ack(self: Box<Self>) {
+        self.settle(Verdict::Done).await;
+    }
+
+    async fn nack(self: Box<Self>, requeue: bool) {
+        self.settle(if requeue { Verdict::Requeue } else { Verdict::Reject }).await;
+    }
+}
