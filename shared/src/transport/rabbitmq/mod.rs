@@ -1,32 +1,139 @@
-//! RabbitMQ.
+//! RabbitMQ: the transport across machines. The only place that knows the client library.
+//!
+//! A transport has three connections. The *publish* connection is the only one that publishes, since
+//! a broker short of memory stops those. The *consume* connection holds shared queues' consumers.
+//! The *control* connection declares, and holds exclusive queues with their consumers, which belong
+//! to the connection that declared them. Each is made anew when it is lost; the client library's
+//! own recovery stays off, because it leaves consumers hanging without a word.
+//!
+//! # Layout
+//! - `address`: the broker's URL, and what a refused connection means
+//! - `link`: one connection and its epochs; the session that the connections share
+//! - `fault`: what a request can end in, and the time limit on each
+//! - `backoff`: waits between tries
+//! - `control`: declaring, and declaring again after a loss
+//! - `declare`: single declarations
+//! - `arguments`: queues and exchanges in AMQP's form
+//! - `publish`: a message's way into the publishing window
+//! - `window`: the task that sends, awaits confirms, and sends again
+//! - `alarm`: publishing blocked by the broker
+//! - `consume`: the task behind each subscription
+//! - `subscription`: the subscriber's side, and acks
+//! - `properties`: envelopes and AMQP's basic properties
 
-/// A connection.
-#[derive(Debug, Default)]
-pub struct RabbitMq;
+mod address;
+mod alarm;
+mod arguments;
+mod backoff;
+mod consume;
+mod control;
+mod declare;
+mod fault;
+mod link;
+mod properties;
+mod publish;
+mod subscription;
+mod window;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use self::address::Address;
+use self::consume::Source;
+use self::control::Control;
+use self::link::{CLOSE_TIMEOUT, Link, Session};
+use self::publish::Publisher;
+use self::subscription::{Inbox, Inlet};
+use self::window::Window;
+use super::{BrokerUrl, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
+use crate::message::Message;
+use crate::topology::Topology;
+
+/// A broker, for as long as this process wants it.
+pub struct RabbitMq {
+    session: Arc<Session>,
+    control: Arc<Control>,
+    consume: Arc<Link>,
+    publish: Arc<Link>,
+    publisher: Publisher,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl RabbitMq {
-    /// Connects.
-    pub async fn connect(_: &super::BrokerUrl, _: Option<std::time::Duration>) -> Result<Self, super::TransportError> {
-        Ok(Self)
+    /// Connects. An absent broker is tried again with back-off until `patience` has passed, for ever
+    /// if `None`; refused credentials or a refused virtual host are errors at once.
+    ///
+    /// # Errors
+    /// The broker cannot be reached in time, or refuses.
+    pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Self, TransportError> {
+        let session = Arc::new(Session::new(Address::new(url)?));
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        let control = Link::open("control", Arc::clone(&session), deadline).await?;
+        let consume = Arc::new(Link::open("consume", Arc::clone(&session), deadline).await?);
+        let publish = Arc::new(Link::open("publish", Arc::clone(&session), deadline).await?);
+        let control = Arc::new(Control::new(control));
+        let (publisher, jobs) = Publisher::new(Arc::clone(&session));
+        let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs);
+        let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
+        Ok(Self { session, control, consume, publish, publisher, tasks })
+    }
+
+    fn keep(&self, task: JoinHandle<()>) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
     }
 }
 
-#[async_trait::async_trait]
-impl super::Transport for RabbitMq {
-    async fn declare(&self, _: &crate::topology::Topology) -> Result<(), super::TransportError> {
-        Err(super::TransportError::Closed)
+#[async_trait]
+impl Transport for RabbitMq {
+    async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
+        self.session.unless_closed(self.control.declare(topology)).await
     }
-    async fn publish(&self, _: &str, _: &str, _: crate::message::Message) -> Result<(), super::PublishError> {
-        Err(super::TransportError::Closed.into())
+
+    async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+        self.publisher.publish(exchange, key, message).await
     }
-    async fn subscribe(&self, _: super::Subscribe) -> Result<Box<dyn super::Subscription>, super::TransportError> {
-        Err(super::TransportError::Closed)
+
+    async fn subscribe(&self, wanted: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
+        let source = Source {
+            session: Arc::clone(&self.session),
+            control: Arc::clone(&self.control),
+            consume: Arc::clone(&self.consume),
+            wanted,
+        };
+        let feed = self.session.unless_closed(source.open()).await?;
+        let inbox = Arc::new(Inbox::default());
+        let (alive, dropped) = oneshot::channel();
+        self.keep(tokio::spawn(source.feed(feed, Arc::clone(&inbox), dropped)));
+        Ok(Box::new(Inlet { inbox, session: Arc::clone(&self.session), _alive: alive }))
     }
-    async fn queue(&self, _: &str) -> Result<Option<super::QueueState>, super::TransportError> {
-        Err(super::TransportError::Closed)
+
+    async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError> {
+        self.session.unless_closed(self.control.look(name)).await
     }
+
     fn is_ephemeral(&self) -> bool {
         false
     }
-    async fn close(&self) {}
+
+    async fn close(&self) {
+        self.session.close();
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = futures_util::future::join_all(tasks);
+        let _ = timeout(CLOSE_TIMEOUT, ended).await;
+        tokio::join!(self.control.link.close(), self.consume.close(), self.publish.close());
+    }
+}
+
+impl Drop for RabbitMq {
+    /// Ends the tasks, and with them the last handles on the connections, which close behind them.
+    fn drop(&mut self) {
+        self.session.close();
+    }
 }

@@ -1,0 +1,151 @@
+//! The task behind a subscription: opens its channel, and opens it again.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::backoff::Backoff;
+use super::control::Control;
+use super::fault::{Fault, code, rpc};
+use super::link::{CLOSE_TIMEOUT, Epoch, Link, Session};
+use super::properties::short;
+use super::subscription::Inbox;
+use crate::limits::CONFIRM_TIMEOUT;
+use crate::topology::QueueKind;
+use crate::transport::{Subscribe, TransportError};
+
+/// What it takes to subscribe, each time anew.
+pub(super) struct Source {
+    pub(super) session: Arc<Session>,
+    pub(super) control: Arc<Control>,
+    pub(super) consume: Arc<Link>,
+    pub(super) wanted: Subscribe,
+}
+
+/// An open channel with its consumer.
+pub(super) struct Feed {
+    epoch: Arc<Epoch>,
+    channel: Channel,
+    consumer: Consumer,
+}
+
+/// Why a feed ended.
+enum Ending {
+    /// The channel, the connection or the queue is gone.
+    Lost,
+    /// Nobody wants it any more.
+    Unwanted,
+}
+
+impl Source {
+    /// An exclusive queue is consumed on the connection that declared it, the only one that may.
+    fn link(&self) -> &Link {
+        if self.wanted.queue.kind == QueueKind::Exclusive { &self.control.link } else { &self.consume }
+    }
+
+    /// Declares the queue and consumes from it, as soon as the broker can be reached.
+    pub(super) async fn open(&self) -> Result<Feed, TransportError> {
+        let mut backoff = Backoff::new();
+        loop {
+            let declared_in = self.control.queue(&self.wanted.queue, &self.wanted.bindings).await?;
+            let exclusive = self.wanted.queue.kind == QueueKind::Exclusive;
+            let epoch = if exclusive { declared_in } else { self.consume.epoch().await? };
+            match self.consume_in(&epoch).await {
+                Ok((channel, consumer)) => return Ok(Feed { epoch, channel, consumer }),
+                // Deleted since it was declared just now, by its last consumer or by hand.
+                Err(fault) if fault.is_refusal(code::NOT_FOUND) => {}
+                Err(Fault::Lost(cause)) => {
+                    tracing::debug!("subscribing to {} failed: {cause}; trying again", self.wanted.queue.name);
+                    self.link().end(&epoch).await;
+                }
+                Err(fault) => match fault.about("consuming from queue", &self.wanted.queue.name) {
+                    Fault::Fatal(error) => return Err(error),
+                    Fault::Refused { .. } | Fault::Lost(_) => {}
+                },
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// The same after a loss, when the broker may not yet be what it was: our old connection may
+    /// still hold an exclusive queue, and exchanges or rights may be missing for a while.
+    async fn open_again(&self) -> Result<Feed, TransportError> {
+        let give_up = Instant::now() + CONFIRM_TIMEOUT;
+        let (mut backoff, mut told) = (Backoff::new(), false);
+        loop {
+            match self.open().await {
+                Err(error) if error != TransportError::Closed && Instant::now() < give_up => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!("cannot consume from {} again: {error}; trying again", self.wanted.queue.name);
+                    }
+                    backoff.wait().await;
+                    self.control.restore().await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn consume_in(&self, epoch: &Epoch) -> Result<(Channel, Consumer), Fault> {
+        let queue = short("a queue's name", &self.wanted.queue.name).map_err(Fault::Fatal)?;
+        let channel = epoch.channel().await?;
+        // 0 would mean no limit.
+        let prefetch = self.wanted.prefetch.max(1);
+        rpc(channel.basic_qos(prefetch, BasicQosOptions { global: false })).await?;
+        let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = rpc(channel.basic_consume(queue, "".into(), options, table)).await?;
+        Ok((channel, consumer))
+    }
+
+    /// Keeps the inbox fed until the subscription is dropped or the transport is closed.
+    pub(super) async fn feed(self, mut feed: Feed, inbox: Arc<Inbox>, mut dropped: oneshot::Receiver<()>) {
+        loop {
+            let ending = tokio::select! {
+                biased;
+                () = self.session.closed() => Ending::Unwanted,
+                _ = &mut dropped => Ending::Unwanted,
+                () = feed.epoch.over() => Ending::Lost,
+                () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
+            };
+            inbox.lost();
+            feed.close().await;
+            if matches!(ending, Ending::Unwanted) {
+                break;
+            }
+            let again = tokio::select! {
+                biased;
+                _ = &mut dropped => break,
+                again = self.open_again() => again,
+            };
+            feed = match again {
+                Ok(feed) => feed,
+                Err(error) => return inbox.failed(error),
+            };
+            inbox.restored();
+        }
+        inbox.failed(TransportError::Closed);
+    }
+}
+
+impl Feed {
+    async fn close(self) {
+        let Self { epoch, channel, consumer } = self;
+        if channel.status().connected() && !epoch.connection.status().blocked() {
+            let _ = timeout(CLOSE_TIMEOUT, channel.close(200, "done".into())).await;
+        }
+        drop(consumer);
+    }
+}
+
+/// Ends with the consumer. The end of its stream is the broker's cancel, as when the queue was
+/// deleted; an error is the end of the channel.
+async fn pour(consumer: &mut Consumer, inbox: &Inbox) {
+    while let Some(Ok(delivery)) = consumer.next().await {
+        inbox.deliver(delivery);
+    }
+}

@@ -1,0 +1,98 @@
+//! Single declarations, on throw-away channels: a refusal costs the channel it came on.
+
+use lapin::Channel;
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{ExchangeKind, Queue as Found};
+
+use super::arguments;
+use super::fault::{Fault, code, rpc};
+use super::link::Epoch;
+use super::properties::short;
+use crate::topology::{Binding, Exchange, Queue, QueueKind};
+use crate::transport::TransportError;
+
+/// Channels for declarations: opened when needed, and again after a refusal.
+pub(super) struct Scratch<'a> {
+    epoch: &'a Epoch,
+    channel: Option<Channel>,
+}
+
+impl<'a> Scratch<'a> {
+    pub(super) fn new(epoch: &'a Epoch) -> Self {
+        Self { epoch, channel: None }
+    }
+
+    async fn channel(&mut self) -> Result<Channel, Fault> {
+        if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.epoch.channel().await?;
+        Ok(self.channel.insert(channel).clone())
+    }
+
+    /// Declares it. Where that is forbidden it is enough that it exists: then an operator made it.
+    pub(super) async fn exchange(&mut self, exchange: &Exchange) -> Result<(), Fault> {
+        let name = name(&exchange.name)?;
+        let (options, table) = arguments::exchange(exchange);
+        let channel = self.channel().await?;
+        let declare = channel.exchange_declare(name.clone(), ExchangeKind::Topic, options, table);
+        match rpc(declare).await {
+            Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) => {
+                let channel = self.channel().await?;
+                let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+                let exists = rpc(channel.exchange_declare(name, ExchangeKind::Topic, passive, FieldTable::default()));
+                exists.await.map_err(|_| fault)
+            }
+            done => done,
+        }
+        .map_err(|fault| fault.about("declaring exchange", &exchange.name))
+    }
+
+    /// The same for a queue. A passive declaration does not look at arguments, so the active one
+    /// comes first.
+    pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), Fault> {
+        let (options, table) = arguments::queue(queue);
+        let channel = self.channel().await?;
+        match rpc(channel.queue_declare(name(&queue.name)?, options, table)).await {
+            Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && queue.kind != QueueKind::Exclusive => {
+                self.look(&queue.name).await.map(drop).map_err(|_| fault)
+            }
+            done => done.map(drop),
+        }
+        .map_err(|fault| fault.about("declaring queue", &queue.name))
+    }
+
+    /// A passive declaration: how the queue stands.
+    pub(super) async fn look(&mut self, queue: &str) -> Result<Found, Fault> {
+        let channel = self.channel().await?;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        rpc(channel.queue_declare(name(queue)?, passive, FieldTable::default())).await
+    }
+
+    /// Binds a queue. Nobody can ask whether a binding exists, so where binding is forbidden it is
+    /// taken that the operator made it, except for a queue that this connection has just made.
+    pub(super) async fn binding(&mut self, binding: &Binding, own: bool) -> Result<(), Fault> {
+        let channel = self.channel().await?;
+        let bind = channel.queue_bind(
+            name(&binding.queue)?,
+            name(&binding.exchange)?,
+            short("a binding's key", &binding.key).map_err(Fault::Fatal)?,
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        match rpc(bind).await {
+            Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && !own => {
+                let Binding { queue, exchange, key } = binding;
+                tracing::info!("may not bind {queue} to {exchange} with key {key}; taken as bound: {fault}");
+                Ok(())
+            }
+            done => done,
+        }
+        .map_err(|fault| fault.about("binding queue", &binding.queue))
+    }
+}
+
+fn name(name: &str) -> Result<ShortString, Fault> {
+    short("a name", name).map_err(|error: TransportError| Fault::Fatal(error))
+}

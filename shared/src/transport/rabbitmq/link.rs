@@ -1,0 +1,209 @@
+//! One connection that is made anew whenever it is lost.
+//!
+//! Each connection's life is an [`Epoch`]. Whoever meets an error in an epoch ends it; whoever needs
+//! a connection next makes the new one, while the others wait for it. So no task supervises: a
+//! connection is missed only by those who use it.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::address::Address;
+use super::backoff::Backoff;
+use super::fault::{Fault, rpc};
+use crate::limits::RPC_TIMEOUT;
+use crate::transport::TransportError;
+
+/// How long a close may take, per connection or channel. The broker cleans up by itself when the
+/// socket is gone.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a first try may take, however short the caller's patience.
+const FIRST_TRY: Duration = Duration::from_secs(1);
+
+/// What the connections of one transport share.
+pub(super) struct Session {
+    address: Address,
+    closed: watch::Sender<bool>,
+    /// Connections that are being tried for without success: people hear of the first and the last.
+    down: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Session {
+    pub(super) fn new(address: Address) -> Self {
+        Self { address, closed: watch::Sender::new(false), down: Mutex::default() }
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Waits until this process closes the transport.
+    pub(super) async fn closed(&self) {
+        // The sender lives in `self`, so the wait ends only with the value.
+        let _ = self.closed.subscribe().wait_for(|&closed| closed).await;
+    }
+
+    /// Does it, unless and until the transport is closed.
+    pub(super) async fn unless_closed<T, E: From<TransportError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.closed() => Err(TransportError::Closed.into()),
+            done = work => done,
+        }
+    }
+
+    fn unreachable(&self, link: &'static str, fault: &Fault) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        if down.is_empty() {
+            tracing::warn!("cannot reach the broker at {}: {fault}; trying again", self.address.shown());
+        }
+        down.insert(link);
+    }
+
+    fn reachable(&self, link: &'static str) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        if down.remove(link) && down.is_empty() {
+            tracing::info!("the broker at {} is there again", self.address.shown());
+        }
+    }
+}
+
+/// The life of one connection.
+pub(super) struct Epoch {
+    pub(super) connection: Connection,
+    over: watch::Sender<bool>,
+}
+
+impl Epoch {
+    /// A channel of its own.
+    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+        rpc(self.connection.create_channel()).await
+    }
+
+    /// Waits until someone has ended the epoch. A lost connection alone does not show here.
+    pub(super) async fn over(&self) {
+        let _ = self.over.subscribe().wait_for(|&over| over).await;
+    }
+
+    /// A blocked connection writes nothing, so a close of it would wait as long as the block.
+    async fn close(&self) {
+        self.over.send_replace(true);
+        if !self.connection.status().blocked() {
+            let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "done".into())).await;
+        }
+    }
+}
+
+/// One of a transport's connections.
+pub(super) struct Link {
+    name: &'static str,
+    session: Arc<Session>,
+    current: tokio::sync::Mutex<Option<Arc<Epoch>>>,
+}
+
+impl Link {
+    /// Connects for the first time, until `deadline`.
+    pub(super) async fn open(
+        name: &'static str,
+        session: Arc<Session>,
+        deadline: Option<Instant>,
+    ) -> Result<Self, TransportError> {
+        let link = Self { name, session, current: tokio::sync::Mutex::default() };
+        let first = link.first(deadline).await?;
+        *link.current.lock().await = Some(first);
+        Ok(link)
+    }
+
+    async fn first(&self, deadline: Option<Instant>) -> Result<Arc<Epoch>, TransportError> {
+        let mut backoff = Backoff::new();
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let limit = left.map_or(RPC_TIMEOUT, |left| left.max(FIRST_TRY));
+            let fault = match timeout(limit, self.attempt()).await {
+                Ok(Ok(epoch)) => return Ok(epoch),
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::Lost(format!("no answer within {limit:?}")),
+            };
+            if let Some(error) = self.session.address.refusal(&fault) {
+                return Err(error);
+            }
+            let mut delay = backoff.delay();
+            if let Some(deadline) = deadline {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(self.session.address.unreachable(&fault));
+                }
+                delay = delay.min(left);
+            }
+            self.session.unreachable(self.name, &fault);
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Arc<Epoch>, Fault> {
+        let name = format!("packhorse {} (process {})", self.name, std::process::id());
+        let properties = ConnectionProperties::default()
+            .with_client_property("product".into(), "packhorse".into())
+            .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into())
+            .with_connection_name(name.into());
+        let connection = rpc(Connection::connect_uri(self.session.address.uri.clone(), properties)).await?;
+        self.session.reachable(self.name);
+        Ok(Arc::new(Epoch { connection, over: watch::Sender::new(false) }))
+    }
+
+    /// The present epoch, or the next one as soon as the broker can be reached. Whatever the broker
+    /// says now, it took these credentials before: an operator may mend it, so it is waited for.
+    pub(super) async fn epoch(&self) -> Result<Arc<Epoch>, TransportError> {
+        self.session
+            .unless_closed(async {
+                let mut current = self.current.lock().await;
+                if let Some(epoch) = current.as_ref().filter(|epoch| epoch.connection.status().connected()) {
+                    return Ok(Arc::clone(epoch));
+                }
+                if let Some(lost) = current.take() {
+                    lost.over.send_replace(true);
+                    tracing::debug!("the {} connection is lost; connecting again", self.name);
+                }
+                let mut backoff = Backoff::new();
+                loop {
+                    match self.attempt().await {
+                        Ok(epoch) => return Ok(Arc::clone(current.insert(epoch))),
+                        Err(fault) => self.session.unreachable(self.name, &fault),
+                    }
+                    backoff.wait().await;
+                }
+            })
+            .await
+    }
+
+    /// Ends this epoch, if it is still the present one, for everyone who uses it.
+    pub(super) async fn end(&self, epoch: &Arc<Epoch>) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|present| Arc::ptr_eq(present, epoch)) {
+            *current = None;
+            let epoch = Arc::clone(epoch);
+            epoch.over.send_replace(true);
+            tokio::spawn(async move { epoch.close().await });
+        }
+    }
+
+    /// Closes the connection for good.
+    pub(super) async fn close(&self) {
+        if let Some(epoch) = self.current.lock().await.take() {
+            epoch.close().await;
+        }
+    }
+}

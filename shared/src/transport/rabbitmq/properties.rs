@@ -1,0 +1,177 @@
+//! A message's envelope and AMQP's basic properties, in both directions.
+
+use std::collections::BTreeMap;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use crate::message::{HeaderValue, Message};
+use crate::transport::TransportError;
+
+/// Bytes of headers and ids that a message may have. They travel in one frame, and a frame over the
+/// broker's limit (128 KiB unless configured) costs the whole connection.
+const HEADERS_BYTES_MAX: usize = 64 * 1024;
+
+/// Survives a restart of the broker. Without it a confirmed message may be lost.
+const PERSISTENT: u8 = 2;
+
+/// The reason of a message's first death, as the broker gives it, or as it stands in `x-death`.
+const FIRST_DEATH: &str = "x-first-death-reason";
+
+/// Properties of a message to publish.
+pub(super) fn of_message(message: &Message) -> Result<BasicProperties, TransportError> {
+    let mut headers = BTreeMap::new();
+    let mut bytes = 0;
+    for (name, value) in &message.headers {
+        bytes += name.len() + 16;
+        let value = match value {
+            HeaderValue::Text(text) => {
+                bytes += text.len();
+                AMQPValue::LongString(text.as_str().into())
+            }
+            HeaderValue::Integer(integer) => AMQPValue::LongLongInt(*integer),
+            HeaderValue::Bool(flag) => AMQPValue::Boolean(*flag),
+        };
+        headers.insert(short("a header's name", name)?, value);
+    }
+    if bytes > HEADERS_BYTES_MAX {
+        let cause = format!("its headers take {bytes} bytes, more than {HEADERS_BYTES_MAX}");
+        return Err(TransportError::Other { action: "publishing a message".to_owned(), cause });
+    }
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_timestamp(message.timestamp)
+        .with_headers(FieldTable::from(headers));
+    if !message.id.is_empty() {
+        properties = properties.with_message_id(short("message_id", &message.id)?);
+    }
+    if !message.kind.is_empty() {
+        properties = properties.with_type(short("type", &message.kind)?);
+    }
+    if !message.content_type.is_empty() {
+        properties = properties.with_content_type(short("content_type", &message.content_type)?);
+    }
+    if !message.app_id.is_empty() {
+        properties = properties.with_app_id(short("app_id", &message.app_id)?);
+    }
+    if let Some(correlation) = &message.correlation {
+        properties = properties.with_correlation_id(short("correlation_id", correlation)?);
+    }
+    if let Some(reply_to) = &message.reply_to {
+        properties = properties.with_reply_to(short("reply_to", reply_to)?);
+    }
+    Ok(properties)
+}
+
+/// A short string of AMQP. Its length is a byte, so it is checked: the library panics.
+pub(super) fn short(what: &str, text: &str) -> Result<ShortString, TransportError> {
+    ShortString::try_new(text).map_err(|error| TransportError::Other {
+        action: format!("putting {what} into a frame"),
+        cause: error.to_string(),
+    })
+}
+
+/// The message in a delivery. Headers of types that Packhorse has no use for are left out.
+pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message {
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let mut headers = BTreeMap::new();
+    if let Some(table) = properties.headers() {
+        headers.extend(table.into_iter().filter_map(|(name, value)| Some((name.to_string(), header(value)?))));
+        if !headers.contains_key(FIRST_DEATH)
+            && let Some(reason) = first_death(table)
+        {
+            headers.insert(FIRST_DEATH.to_owned(), reason);
+        }
+    }
+    Message {
+        id: text(properties.message_id()).unwrap_or_default(),
+        correlation: text(properties.correlation_id()),
+        kind: text(properties.kind()).unwrap_or_default(),
+        content_type: text(properties.content_type()).unwrap_or_default(),
+        timestamp: properties.timestamp().unwrap_or_default(),
+        app_id: text(properties.app_id()).unwrap_or_default(),
+        reply_to: text(properties.reply_to()),
+        headers,
+        body: body.into(),
+    }
+}
+
+/// Other clients choose other widths for the same number.
+fn header(value: &AMQPValue) -> Option<HeaderValue> {
+    Some(match value {
+        AMQPValue::LongString(text) => HeaderValue::Text(std::str::from_utf8(text.as_bytes()).ok()?.to_owned()),
+        AMQPValue::ShortString(text) => HeaderValue::Text(text.to_string()),
+        AMQPValue::Boolean(flag) => HeaderValue::Bool(*flag),
+        AMQPValue::ShortShortInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::ShortShortUInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::ShortInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::ShortUInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::LongInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::LongUInt(n) => HeaderValue::Integer((*n).into()),
+        AMQPValue::LongLongInt(n) => HeaderValue::Integer(*n),
+        AMQPValue::Timestamp(n) => HeaderValue::Integer(i64::try_from(*n).ok()?),
+        _ => return None,
+    })
+}
+
+/// `x-death` lists the deaths of a message, the latest first.
+fn first_death(table: &FieldTable) -> Option<HeaderValue> {
+    let AMQPValue::FieldArray(deaths) = table.inner().get("x-death")? else { return None };
+    let AMQPValue::FieldTable(first) = deaths.as_slice().last()? else { return None };
+    header(first.inner().get("reason")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::types::FieldArray;
+
+    fn sample() -> Message {
+        let mut message = Message::new("task", "j.1".to_owned(), "{}".into(), std::time::SystemTime::UNIX_EPOCH);
+        message.correlation = Some("j".to_owned());
+        message.reply_to = Some("reply.x".to_owned());
+        message.timestamp = 7;
+        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(true));
+        message.with_text("owner", "main").with_integer("attempt", -2)
+    }
+
+    #[test]
+    fn an_envelope_comes_back_as_it_went_and_is_persistent() {
+        let message = sample();
+        let properties = of_message(&message).expect("fits");
+        assert_eq!(properties.delivery_mode(), &Some(2));
+        assert_eq!(to_message(&properties, message.body.to_vec()), message);
+        let empty = of_message(&Message::default()).expect("fits");
+        assert_eq!(to_message(&empty, Vec::new()), Message::default());
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_frame_is_an_error_and_no_panic() {
+        let long = "x".repeat(256);
+        let mut message = sample();
+        message.id = long.clone();
+        assert!(of_message(&message).is_err());
+        assert!(of_message(&sample().with_integer(&long, 1)).is_err());
+        assert!(of_message(&sample().with_text("reason", "x".repeat(HEADERS_BYTES_MAX))).is_err());
+    }
+
+    #[test]
+    fn foreign_headers_are_taken_where_they_can_be() {
+        let death = |reason: &str| {
+            AMQPValue::FieldTable(FieldTable::from(BTreeMap::from([(
+                "reason".into(),
+                AMQPValue::LongString(reason.into()),
+            )])))
+        };
+        let mut table = FieldTable::default();
+        table.insert("n".into(), AMQPValue::ShortInt(3));
+        table.insert("half".into(), AMQPValue::Double(0.5));
+        table.insert("raw".into(), AMQPValue::LongString(vec![0xff].into()));
+        let deaths = FieldArray::from(vec![death("delivery_limit"), death("rejected")]);
+        table.insert("x-death".into(), AMQPValue::FieldArray(deaths));
+        let message = to_message(&BasicProperties::default().with_headers(table), Vec::new());
+        assert_eq!(message.integer("n"), Some(3));
+        assert_eq!(message.text(FIRST_DEATH), Some("rejected"));
+        assert_eq!(message.headers.len(), 2);
+    }
+}

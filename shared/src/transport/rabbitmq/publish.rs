@@ -1,0 +1,95 @@
+//! The publisher's front: room in the window for each message, and the wait for its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::types::ShortString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::link::Session;
+use super::properties::{of_message, short};
+use crate::limits::{MESSAGE_BYTES_MAX, PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
+use crate::message::Message;
+use crate::transport::{PublishError, TransportError};
+
+/// A message as it is sent, as often as it takes.
+pub(super) struct Shot {
+    pub(super) exchange: ShortString,
+    pub(super) key: ShortString,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Bytes,
+}
+
+/// A message whose publisher waits.
+pub(super) struct Job {
+    pub(super) shot: Arc<Shot>,
+    /// Was under way when the broker closed a channel for a message that it did not name.
+    pub(super) suspect: bool,
+    answer: oneshot::Sender<Result<(), PublishError>>,
+    /// Held until the answer, so that all that waits or is under way fits into the window.
+    _room: [OwnedSemaphorePermit; 2],
+}
+
+impl Job {
+    pub(super) fn answer(self, answer: Result<(), PublishError>) {
+        // A publisher that has gone away does not want to know.
+        let _ = self.answer.send(answer);
+    }
+
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    pub(super) fn refused(&self) -> PublishError {
+        PublishError::Refused { exchange: self.shot.exchange.to_string(), key: self.shot.key.to_string() }
+    }
+}
+
+/// Hands messages to the task that owns the publishing channel.
+pub(super) struct Publisher {
+    session: Arc<Session>,
+    jobs: mpsc::Sender<Job>,
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Publisher {
+    pub(super) fn new(session: Arc<Session>) -> (Self, mpsc::Receiver<Job>) {
+        // As many as have room in the window, so that it never is the bound itself.
+        let (jobs, receiver) = mpsc::channel(PUBLISH_WINDOW_MESSAGES);
+        let messages = Arc::new(Semaphore::new(PUBLISH_WINDOW_MESSAGES));
+        let bytes = Arc::new(Semaphore::new(PUBLISH_WINDOW_BYTES));
+        (Self { session, jobs, messages, bytes }, receiver)
+    }
+
+    /// Waits for room, then for the broker's answer.
+    pub(super) async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+        let bytes = message.body.len();
+        if bytes > MESSAGE_BYTES_MAX {
+            return Err(PublishError::TooLarge { bytes });
+        }
+        let shot = Shot {
+            exchange: short("an exchange's name", exchange)?,
+            key: short("a routing key", key)?,
+            properties: of_message(&message)?,
+            body: message.body,
+        };
+        self.session.unless_closed(self.hand_over(shot)).await
+    }
+
+    async fn hand_over(&self, shot: Shot) -> Result<(), PublishError> {
+        let bytes = u32::try_from(shot.body.len()).unwrap_or(u32::MAX);
+        let message = Arc::clone(&self.messages).acquire_owned().await.map_err(closed)?;
+        let room = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.map_err(closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job { shot: Arc::new(shot), suspect: false, answer, _room: [message, room] };
+        self.jobs.send(job).await.map_err(closed)?;
+        answered.await.map_err(closed)?
+    }
+}
+
+/// Whatever ends with the publishing task ends because the transport is closed.
+fn closed<E>(_: E) -> PublishError {
+    TransportError::Closed.into()
+}

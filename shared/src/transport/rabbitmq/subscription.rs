@@ -1,0 +1,146 @@
+//! Subscriptions: each has a channel of its own, a task that keeps it open, and a buffer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use tokio::sync::{Notify, oneshot};
+
+use super::fault::rpc;
+use super::link::Session;
+use super::properties;
+use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
+
+/// What the task hands to the subscription. The broker's prefetch bounds it: a lost epoch's
+/// deliveries are thrown away before the next epoch's come in.
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    news: Notify,
+    /// Counts the epochs of this subscription, so that a late ack can tell that it is late.
+    epoch: Arc<AtomicU64>,
+}
+
+#[derive(Default)]
+struct State {
+    interruptions: usize,
+    deliveries: VecDeque<Delivery>,
+    failed: Option<TransportError>,
+}
+
+impl Inbox {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.news.notify_one();
+    }
+
+    /// A delivery of the present epoch.
+    pub(super) fn deliver(&self, delivery: lapin::message::Delivery) {
+        let acker = Settle {
+            acker: delivery.acker,
+            epoch: self.epoch.load(Ordering::SeqCst),
+            present: Arc::clone(&self.epoch),
+        };
+        let delivery = Delivery {
+            message: properties::to_message(&delivery.properties, delivery.data),
+            key: delivery.routing_key.to_string(),
+            redelivered: delivery.redelivered,
+            acker: Box::new(acker),
+        };
+        self.change(|state| state.deliveries.push_back(delivery));
+    }
+
+    /// The epoch is over: what came in it comes again.
+    pub(super) fn lost(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.change(|state| state.deliveries.clear());
+    }
+
+    /// The next epoch has begun.
+    pub(super) fn restored(&self) {
+        self.change(|state| state.interruptions += 1);
+    }
+
+    /// There will be no other epoch.
+    pub(super) fn failed(&self, error: TransportError) {
+        self.lost();
+        self.change(|state| state.failed = Some(error));
+    }
+
+    fn take(&self) -> Option<Result<Incoming, TransportError>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.interruptions > 0 {
+            state.interruptions -= 1;
+            return Some(Ok(Incoming::Interrupted));
+        }
+        if let Some(error) = &state.failed {
+            return Some(Err(error.clone()));
+        }
+        state.deliveries.pop_front().map(|delivery| Ok(Incoming::Delivery(Box::new(delivery))))
+    }
+}
+
+/// The subscriber's side. Its drop ends the task, which closes the channel.
+pub(super) struct Inlet {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) session: Arc<Session>,
+    /// Never sent: the task sees it go.
+    pub(super) _alive: oneshot::Sender<()>,
+}
+
+#[async_trait]
+impl Subscription for Inlet {
+    async fn next(&mut self) -> Result<Incoming, TransportError> {
+        loop {
+            if self.session.is_closed() {
+                return Err(TransportError::Closed);
+            }
+            if let Some(incoming) = self.inbox.take() {
+                return incoming;
+            }
+            tokio::select! {
+                biased;
+                () = self.session.closed() => {}
+                () = self.inbox.news.notified() => {}
+            }
+        }
+    }
+}
+
+/// Settles on the channel that the delivery came on, or not at all.
+#[derive(Debug)]
+struct Settle {
+    acker: lapin::Acker,
+    epoch: u64,
+    present: Arc<AtomicU64>,
+}
+
+impl Settle {
+    fn is_stale(&self) -> bool {
+        self.epoch != self.present.load(Ordering::SeqCst)
+    }
+}
+
+/// An ack that fails or comes too late is no one's business here: the message comes again, and the
+/// subscription's task sees for itself that its channel is gone.
+#[async_trait]
+impl Acker for Settle {
+    async fn ack(self: Box<Self>) {
+        if !self.is_stale()
+            && let Err(fault) = rpc(self.acker.ack(BasicAckOptions::default())).await
+        {
+            tracing::debug!("an ack was lost: {fault}");
+        }
+    }
+
+    async fn nack(self: Box<Self>, requeue: bool) {
+        let options = BasicNackOptions { multiple: false, requeue };
+        if !self.is_stale()
+            && let Err(fault) = rpc(self.acker.nack(options)).await
+        {
+            tracing::debug!("a nack was lost: {fault}");
+        }
+    }
+}

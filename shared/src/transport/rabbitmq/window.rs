@@ -1,0 +1,264 @@
+//! The task that owns the publishing channel: what waits, what is under way, what comes of it.
+//!
+//! Nobody else publishes on the channel, and whole publish-to-confirm futures are polled here alone:
+//! with two publishers on one channel the client library mixes up their confirms.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation, Event};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, interval, timeout};
+
+use super::alarm::Alarm;
+use super::backoff::Backoff;
+use super::control::Control;
+use super::fault::{Fault, code, rpc};
+use super::link::{Epoch, Link, Session};
+use super::publish::{Job, Shot};
+use crate::limits::{CONFIRM_TIMEOUT, PUBLISH_WINDOW_MESSAGES};
+use crate::transport::TransportError;
+
+/// How often the oldest confirm's deadline is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a dead channel's confirms are waited for: they all fail at once.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Why a channel's life ended.
+enum Ending {
+    /// Something that the broker did not like about one of the messages.
+    Refused { code: u16, text: String },
+    /// The connection is gone, or confirms do not come.
+    Lost(String),
+    /// The transport is closed.
+    Closed,
+}
+
+/// A message that was sent and is not confirmed.
+struct Flight {
+    job: Job,
+    since: Instant,
+}
+
+/// The publishing task.
+pub(super) struct Window {
+    session: Arc<Session>,
+    link: Arc<Link>,
+    control: Arc<Control>,
+    jobs: mpsc::Receiver<Job>,
+    waiting: VecDeque<Job>,
+    under_way: BTreeMap<u64, Flight>,
+    next: u64,
+    /// Suspects among both. While there are any, messages go one at a time.
+    suspects: usize,
+    alarm: Alarm,
+    backoff: Backoff,
+}
+
+impl Window {
+    pub(super) fn new(
+        session: Arc<Session>,
+        link: Arc<Link>,
+        control: Arc<Control>,
+        jobs: mpsc::Receiver<Job>,
+    ) -> Self {
+        Self {
+            session,
+            link,
+            control,
+            jobs,
+            waiting: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            next: 0,
+            suspects: 0,
+            alarm: Alarm::default(),
+            backoff: Backoff::new(),
+        }
+    }
+
+    /// Publishes until the transport is closed; whoever waits then is told so by the drop.
+    pub(super) async fn run(mut self) {
+        let session = Arc::clone(&self.session);
+        tokio::select! {
+            biased;
+            () = session.closed() => {}
+            () = self.publish_all() => {}
+        }
+    }
+
+    async fn publish_all(&mut self) {
+        loop {
+            if self.waiting.is_empty() {
+                let Some(job) = self.jobs.recv().await else { return };
+                self.waiting.push_back(job);
+            }
+            let Ok(epoch) = self.link.epoch().await else { return };
+            let ending = match open(&epoch).await {
+                Ok(channel) => self.drive(&epoch, &channel).await,
+                Err(fault) => Ending::Lost(fault.to_string()),
+            };
+            let going_on = match ending {
+                Ending::Closed => return,
+                Ending::Refused { code, text } => self.find_culprit(code, text).await,
+                Ending::Lost(cause) => {
+                    tracing::debug!("publishing was interrupted: {cause}");
+                    self.take_back();
+                    self.link.end(&epoch).await;
+                    self.backoff.wait().await;
+                    // The broker may have come back without its queues; then messages would go nowhere.
+                    self.control.restore().await
+                }
+            };
+            if going_on.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sends and settles on one channel, until its end.
+    async fn drive(&mut self, epoch: &Epoch, channel: &Channel) -> Ending {
+        let mut events = std::pin::pin!(epoch.connection.events_listener());
+        self.alarm.look(&epoch.connection);
+        let mut flights = FuturesUnordered::new();
+        let mut look = interval(LOOK);
+        loop {
+            while self.has_room()
+                && let Some(job) = self.waiting.pop_front()
+            {
+                if let Some((number, shot)) = self.launch(job) {
+                    flights.push(fly(channel, number, shot));
+                }
+            }
+            tokio::select! {
+                biased;
+                () = epoch.over() => return Ending::Lost("the connection was given up".to_owned()),
+                Some(event) = events.next() => self.note(event),
+                Some((number, landed)) = flights.next(), if !flights.is_empty() => {
+                    if let Err(fault) = self.land(number, landed) {
+                        return self.collapse(fault, flights).await;
+                    }
+                }
+                job = self.jobs.recv(), if self.has_room() => match job {
+                    Some(job) => self.waiting.push_back(job),
+                    None => return Ending::Closed,
+                },
+                _ = look.tick() => {
+                    self.alarm.look(&epoch.connection);
+                    if self.is_overdue() {
+                        return Ending::Lost(format!("no confirm within {} s", CONFIRM_TIMEOUT.as_secs()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.under_way.len() < if self.suspects > 0 { 1 } else { PUBLISH_WINDOW_MESSAGES }
+    }
+
+    fn launch(&mut self, job: Job) -> Option<(u64, Arc<Shot>)> {
+        if job.is_unwanted() {
+            self.suspects -= usize::from(job.suspect);
+            return None;
+        }
+        let (number, shot) = (self.next, Arc::clone(&job.shot));
+        self.next += 1;
+        self.under_way.insert(number, Flight { job, since: Instant::now() });
+        Some((number, shot))
+    }
+
+    fn land(&mut self, number: u64, landed: lapin::Result<Confirmation>) -> Result<(), Fault> {
+        let confirmation = landed?;
+        self.backoff.reset();
+        let Some(Flight { job, .. }) = self.under_way.remove(&number) else { return Ok(()) };
+        self.suspects -= usize::from(job.suspect);
+        let answer = if confirmation.is_ack() { Ok(()) } else { Err(job.refused()) };
+        job.answer(answer);
+        Ok(())
+    }
+
+    /// After a first fault: some of the others may have been confirmed before it, and one of them
+    /// may carry the broker's words where the first only knew that the channel was gone.
+    async fn collapse<F>(&mut self, mut fault: Fault, mut flights: FuturesUnordered<F>) -> Ending
+    where
+        F: Future<Output = (u64, lapin::Result<Confirmation>)>,
+    {
+        while let Ok(Some((number, landed))) = timeout(SETTLE, flights.next()).await {
+            if let Err(other) = self.land(number, landed)
+                && !matches!(fault, Fault::Refused { .. })
+            {
+                fault = other;
+            }
+        }
+        match fault {
+            Fault::Refused { code, text } => Ending::Refused { code, text },
+            Fault::Lost(cause) => Ending::Lost(cause),
+            Fault::Fatal(error) => Ending::Lost(error.to_string()),
+        }
+    }
+
+    /// What is not confirmed is sent again, in its order, before anything new.
+    fn take_back(&mut self) {
+        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
+            self.waiting.push_front(job);
+        }
+    }
+
+    /// The broker closes the channel for a bad message without saying which. All that were under way
+    /// go once more, one at a time, after what is known was declared again; the one that costs the
+    /// channel a second time is the culprit, and its publisher hears of it.
+    async fn find_culprit(&mut self, reply: u16, text: String) -> Result<(), TransportError> {
+        if self.suspects == 0 {
+            tracing::debug!("the broker closed the publishing channel: {text}");
+            self.under_way.values_mut().for_each(|flight| flight.job.suspect = true);
+            self.suspects = self.under_way.len();
+            self.take_back();
+            return if reply == code::NOT_FOUND { self.control.restore().await } else { Ok(()) };
+        }
+        let culprits = std::mem::take(&mut self.under_way);
+        self.waiting.iter_mut().for_each(|job| job.suspect = false);
+        self.suspects = 0;
+        for (_, Flight { job, .. }) in culprits {
+            let (name, cause) = (job.shot.exchange.to_string(), text.clone());
+            let error = match reply {
+                code::ACCESS_REFUSED => TransportError::Forbidden { name, cause },
+                _ => TransportError::Other { action: format!("publishing to exchange {name:?}"), cause },
+            };
+            job.answer(Err(error.into()));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::ConnectionBlocked(reason) => self.alarm.begin(&reason),
+            Event::ConnectionUnblocked => self.alarm.end(Instant::now()),
+            _ => {}
+        }
+    }
+
+    fn is_overdue(&self) -> bool {
+        let Some(oldest) = self.under_way.values().next() else { return false };
+        self.alarm.waited_since(oldest.since, Instant::now()).is_some_and(|waited| waited > CONFIRM_TIMEOUT)
+    }
+}
+
+async fn open(epoch: &Epoch) -> Result<Channel, Fault> {
+    let channel = epoch.channel().await?;
+    rpc(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    Ok(channel)
+}
+
+/// One message, from the call to its confirm.
+async fn fly(channel: &Channel, number: u64, shot: Arc<Shot>) -> (u64, lapin::Result<Confirmation>) {
+    let (exchange, key, properties) = (shot.exchange.clone(), shot.key.clone(), shot.properties.clone());
+    let options = BasicPublishOptions::default();
+    match channel.basic_publish(exchange, key, options, &shot.body, properties).await {
+        Ok(confirm) => (number, confirm.await),
+        Err(error) => (number, Err(error)),
+    }
+}
