@@ -19,6 +19,8 @@ mod input;
 mod listing;
 mod naming;
 mod pack;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod walk;
 
