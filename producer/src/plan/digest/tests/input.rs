@@ -76,7 +76,7 @@ fn files_of_one_parent_share_a_root_and_starts_are_sorted() {
 #[test]
 fn shared_roots_have_names() {
     let tree = Tree::new();
-    tree.file("photos/x/f", 1).file("a b/f", 1).file("c=d/f", 1);
+    tree.file("photos/x/f", 1).file("photos/x/g", 1).file("a b/f", 1).file("c=d/f", 1);
     let named = |argument: &str| {
         let (name, path) = argument.split_once('=').expect("NAME=PATH");
         let mut whole = OsString::from(format!("{name}="));
@@ -89,6 +89,8 @@ fn shared_roots_have_names() {
     assert_eq!(shared(&[tree.argument("a b/f")]), one("a b", "a_20b"));
     assert_eq!(shared(&[named("p=photos")]), one("p", "p"));
     assert_eq!(shared(&[named("p=photos/x/f")]), one("p", "p"));
+    assert_eq!(shared(&[named("photos=photos"), tree.argument("photos/x")]), one("photos", "photos"));
+    assert_eq!(shared(&[named("x=photos/x/f"), tree.argument("photos/x/g")]), one("x", "x"));
     assert_eq!(shared(&[tree.argument("c=d")]), one("c=d", "c_3Dd"));
     assert_eq!(shared(&["here=.".into()]), one("here", "here"));
 }

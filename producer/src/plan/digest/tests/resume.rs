@@ -66,5 +66,8 @@ fn a_place_that_is_missing_or_unreadable_is_told() {
     let bad = serde_json::value::RawValue::from_string("{}".to_owned()).expect("json");
     let error = DigestPlan::new(spec.clone(), &dirs, 3, Some(&bad)).expect_err("no place");
     assert!(error.to_string().starts_with("the job cannot go on after 3 tasks: "), "{error}");
+    let beyond =
+        serde_json::value::RawValue::from_string(r#"{"start":1,"after":{"path":"a"}}"#.to_owned()).expect("json");
+    assert!(DigestPlan::new(spec.clone(), &dirs, 3, Some(&beyond)).is_err());
     assert!(DigestPlan::new(spec, &[], 0, None).is_err());
 }
