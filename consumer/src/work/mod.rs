@@ -1,4 +1,8 @@
 //! Work: one task's body becomes one answer, without a broker.
+//!
+//! # Layout
+//! - [`Site`]: what this process may touch; threads share one
+//! - one module for each workload, each a function from a body to an answer
 
 mod digest;
 mod site;
@@ -44,4 +48,21 @@ pub fn work(workload: Workload, body: &[u8], site: &Site, cancelled: &dyn Fn() -
 
 fn json(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers have string keys and serialize without I/O")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_may_share_a_site() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Site>();
+    }
+
+    #[test]
+    fn answers_are_json() {
+        let answer = work(Workload::Steps, br#"{"intensity":3}"#, &Site::new(), &|| false);
+        assert_eq!(answer, Ok(br#"{"steps":3}"#.to_vec()));
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use shared::path::PathBytes;
 
 use super::digest::{RootDir, os_text};
 
@@ -48,7 +51,7 @@ impl Site {
         }
         let unreachable = |error: io::Error| SiteError::Unreachable {
             name: name.to_owned(),
-            dir: dir.display().to_string(),
+            dir: PathBytes::from(dir.as_os_str().as_bytes()).display(),
             reason: os_text(&error),
         };
         self.roots.insert(name.to_owned(), RootDir::open(dir).map_err(unreachable)?);

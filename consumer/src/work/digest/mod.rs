@@ -8,6 +8,8 @@
 mod hash;
 mod open;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

@@ -50,6 +50,12 @@ impl RootDir {
         Ok(Self { dir, canonical, by_hand: AtomicBool::new(false) })
     }
 
+    /// Opens as where `openat2` is missing.
+    #[cfg(test)]
+    pub(super) fn forgo_openat2(&self) {
+        self.by_hand.store(true, Ordering::Relaxed);
+    }
+
     /// Opens the file at `path` for reading. `path` has no empty, `.` or `..` component.
     pub(super) fn open_file(&self, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
         match (self.beneath(self.dir.as_fd(), path), links) {

@@ -1,6 +1,6 @@
 //! From command-line arguments to a spec.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -70,7 +70,10 @@ struct Given {
 
 impl Given {
     fn look(name: Option<String>, path: &OsStr) -> Result<Self, InputError> {
-        let printable = || PathBytes::from(path.as_bytes()).display();
+        let printable = || match path.as_bytes() {
+            b"" => "(an empty path)".to_owned(),
+            bytes => PathBytes::from(bytes).display(),
+        };
         let fail = |error: io::Error| InputError::Unreachable { path: printable(), reason: describe(path, &error) };
         // A path on the command line is followed when it is a link, whatever the job says about
         // the links that a walk comes upon.
@@ -102,6 +105,12 @@ impl Given {
 /// report's names are those that `find PATH -type f` prints. What is given twice, or inside
 /// another given directory, is taken once. The report is in the byte order of names, except where
 /// one path is spelt through `..` of another.
+///
+/// A path that is itself a link is followed. To digest a file so named, a consumer has to follow
+/// the link too: where it leads outside the file's directory, its [`Batch`] says
+/// [`Links::FollowAnywhere`] whatever `links` says, and the consumer must allow that.
+///
+/// [`Batch`]: shared::workload::digest::Batch
 pub fn spec(
     paths: &[OsString],
     naming: Naming,
@@ -119,36 +128,37 @@ pub fn spec(
     given.sort_by_cached_key(|one| (one.printed(), one.name.clone()));
     let mut spec = Spec { algorithm, links, roots: Vec::new(), starts: Vec::new() };
     let mut dirs = Vec::new();
+    // Command lines of 100,000 files in as many directories are common: no search through roots.
+    let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
+    let mut by_prefix: BTreeMap<(PathBytes, Option<String>), usize> = BTreeMap::new();
     for Given { name, prefix, file, .. } in given {
-        let name = naming.name(&prefix, name, spec.roots.len())?;
-        let known =
-            spec.roots.iter().rposition(|root| root.prefix == prefix && (naming == Naming::Local || root.name == name));
-        let root = match known {
-            Some(known) => known,
-            None => {
-                if let Some(other) = spec.roots.iter().find(|root| root.name == name) {
-                    let printable = |prefix| PathBytes::from(directory(prefix)).display();
-                    return Err(InputError::SameName {
-                        name,
-                        first: printable(&other.prefix),
-                        second: printable(&prefix),
-                    });
-                }
-                dirs.push(Path::new(OsStr::from_bytes(directory(&prefix))).to_owned());
-                spec.roots.push(naming.root(name, prefix));
-                spec.roots.len() - 1
-            }
-        };
+        let key = (prefix, name);
+        if let Some(&root) = by_prefix.get(&key) {
+            spec.starts.push(Start { root, file });
+            continue;
+        }
+        let (prefix, name) = key.clone();
+        let next = spec.roots.len();
+        let name = naming.name(&prefix, name, next)?;
+        let root = *by_name.entry(name.clone()).or_insert(next);
+        by_prefix.insert(key, root);
         spec.starts.push(Start { root, file });
+        if root == next {
+            dirs.push(Path::new(OsStr::from_bytes(directory(&prefix))).to_owned());
+            spec.roots.push(naming.root(name, prefix));
+        } else if spec.roots[root].prefix != prefix {
+            let [first, second] =
+                [&spec.roots[root].prefix, &prefix].map(|prefix| PathBytes::from(directory(prefix)).display());
+            return Err(InputError::SameName { name, first, second });
+        }
     }
     Ok((spec, dirs))
 }
 
 /// Without those that are given twice or lie inside another; of two spellings the first stays.
 fn outermost(mut given: Vec<Given>) -> Vec<Given> {
-    // A directory comes before what is inside it, and the sort is stable. Of one path given as a
-    // file and, through a race, as a directory, the directory comes first.
-    given.sort_by(|a, b| (&a.canonical, Reverse(a.file.is_none())).cmp(&(&b.canonical, Reverse(b.file.is_none()))));
+    // A directory comes before what is inside it, and the sort is stable.
+    given.sort_by(|a, b| a.canonical.cmp(&b.canonical));
     let mut kept: Vec<Given> = Vec::new();
     let mut tree: Option<PathBuf> = None;
     for one in given {

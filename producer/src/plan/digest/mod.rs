@@ -19,6 +19,8 @@ mod input;
 mod listing;
 mod naming;
 mod pack;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod walk;
 
@@ -70,11 +72,15 @@ impl DigestPlan {
             return Err(PlanError::Start { start, root: bad.root });
         }
         let wrong = |detail: String| PlanError::Resume { planned, detail };
-        let resume: Option<Resume> = match resume {
-            Some(raw) => Some(serde_json::from_str(raw.get()).map_err(|e| wrong(e.to_string()))?),
+        let resume = match resume {
+            Some(raw) => Some(serde_json::from_str::<Resume>(raw.get()).map_err(|e| wrong(e.to_string()))?),
             None if planned > 0 => return Err(wrong("where the last task ended is not known".to_owned())),
             None => None,
         };
+        // Without this check a damaged place would seal a plan that is not complete.
+        if let Some(place) = resume.as_ref().filter(|place| place.start >= spec.starts.len()) {
+            return Err(wrong(format!("it stopped in start {}, which the job does not have", place.start)));
+        }
         Ok(Self { walk: Walk::new(spec, dirs.to_vec(), resume), next: planned, pending: None })
     }
 
