@@ -1,9 +1,9 @@
 //! The work of `digest`: opens each file of a batch beneath its root and digests it.
 //!
 //! # Layout
-//! - [`open`]: opening beneath a root, never outside, whatever changes meanwhile
-//! - [`read`]: reading a file to its end, and noticing that it changed
-//! - [`hash`]: the digest itself
+//! - `open`: opening beneath a root, never outside, whatever changes meanwhile
+//! - `read`: reading a file to its end, and noticing that it changed
+//! - `hash`: the digest itself
 
 mod hash;
 mod open;

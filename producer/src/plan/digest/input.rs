@@ -128,7 +128,7 @@ pub fn spec(
     given.sort_by_cached_key(|one| (one.printed(), one.name.clone()));
     let mut spec = Spec { algorithm, links, roots: Vec::new(), starts: Vec::new() };
     let mut dirs = Vec::new();
-    // Command lines of 100,000 files in as many directories are common: no search through roots.
+    // A shell expands one pattern to 100,000 files in as many directories: no search through roots.
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
     let mut by_prefix: BTreeMap<(PathBytes, Option<String>), usize> = BTreeMap::new();
     for Given { name, prefix, file, .. } in given {

@@ -1,12 +1,12 @@
 //! The plan of `digest`: walks directory trees and packs their files into tasks.
 //!
 //! # Layout
-//! - [`input`]: command-line arguments become a spec
-//! - [`naming`]: what roots are called
-//! - [`walk`]: the job's starts, one after the other, as a stream of findings
-//! - [`tree`]: depth first through one root
-//! - [`listing`]: one directory, sorted
-//! - [`pack`]: findings become a task
+//! - `input`: command-line arguments become a spec
+//! - `naming`: what roots are called
+//! - `walk`: the job's starts, one after the other, as a stream of findings
+//! - `tree`: depth first through one root
+//! - `listing`: one directory, sorted
+//! - `pack`: findings become a task
 //!
 //! # Invariants
 //! - Findings come in the byte order of their paths, directories compared as name + `/`.
