@@ -21,13 +21,20 @@ use shared::transport::BrokerUrl;
 /// Longer than a node takes to start on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Takes `start`, `kill` and the end of its input.
+/// Takes `start`, `kill` and the end of its input. The node is killed before the script around it,
+/// which then reaps it; where it has not said yet which process it is, both go together.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 "$EPMD" -port "$ERL_EPMD_PORT" -address 127.0.0.1 >/dev/null 2>&1 &
 epmd=$!
 server=
-end() { [ -z "$server" ] || { kill -9 -"$server"; wait "$server"; server=; }; } 2>/dev/null
+end() {
+    [ -n "$server" ] || return
+    if [ -s "$RABBITMQ_PID_FILE" ]; then kill -9 "$(cat "$RABBITMQ_PID_FILE")"; else kill -9 -"$server"; fi
+    wait "$server"
+    rm -f "$RABBITMQ_PID_FILE"
+    server=
+} 2>/dev/null
 while read -r command; do
     case $command in
     start) setsid "$SERVER" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;

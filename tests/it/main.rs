@@ -2,7 +2,9 @@
 //!
 //! # Modules
 //! - `broker`: RabbitMQ for tests, of one's own or shared
+//! - `conformance`: the suite that every transport passes, over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 
 mod broker;
+mod conformance;
 mod rabbitmq;
