@@ -105,9 +105,19 @@ impl Broker {
         let vhost = unique("test");
         let url = node.url("guest:guest", &vhost);
         let broker = Self { node: Some(node), vhost, url };
-        broker.ctl(&["add_vhost", &broker.vhost]).await;
-        broker.ctl(&["set_permissions", "--vhost", &broker.vhost, "guest", ".*", ".*", ".*"]).await;
+        broker.make_vhost().await;
         broker
+    }
+
+    async fn make_vhost(&self) {
+        self.ctl(&["add_vhost", &self.vhost]).await;
+        self.ctl(&["set_permissions", "--vhost", &self.vhost, "guest", ".*", ".*", ".*"]).await;
+    }
+
+    /// Replaces the virtual host by an empty one, as if the broker had lost its disk.
+    pub async fn empty(&self) {
+        self.ctl(&["delete_vhost", &self.vhost]).await;
+        self.make_vhost().await;
     }
 
     /// Where it is, with all rights.

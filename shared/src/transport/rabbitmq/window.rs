@@ -4,7 +4,7 @@
 //! with two publishers on one channel the client library mixes up their confirms.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -55,6 +55,8 @@ pub(super) struct Window {
     next: u64,
     /// Suspects among both. While there are any, messages go one at a time.
     suspects: usize,
+    /// The epoch of the last channel, to tell a new connection from a new channel.
+    last: Weak<Epoch>,
     alarm: Alarm,
     backoff: Backoff,
 }
@@ -75,6 +77,7 @@ impl Window {
             under_way: BTreeMap::new(),
             next: 0,
             suspects: 0,
+            last: Weak::new(),
             alarm: Alarm::default(),
             backoff: Backoff::new(),
         }
@@ -96,27 +99,41 @@ impl Window {
                 let Some(job) = self.jobs.recv().await else { return };
                 self.waiting.push_back(job);
             }
-            let Ok(epoch) = self.link.epoch().await else { return };
+            let Ok(epoch) = self.epoch().await else { return };
             let ending = match open(&epoch).await {
                 Ok(channel) => self.drive(&epoch, &channel).await,
                 Err(fault) => Ending::Lost(fault.to_string()),
             };
-            let going_on = match ending {
+            match ending {
                 Ending::Closed => return,
-                Ending::Refused { code, text } => self.find_culprit(code, text).await,
+                Ending::Refused { code, text } => {
+                    if self.find_culprit(code, text).await.is_err() {
+                        return;
+                    }
+                }
                 Ending::Lost(cause) => {
                     tracing::debug!("publishing was interrupted: {cause}");
                     self.take_back();
                     self.link.end(&epoch).await;
                     self.backoff.wait().await;
-                    // The broker may have come back without its queues; then messages would go nowhere.
-                    self.control.restore().await
                 }
-            };
-            if going_on.is_err() {
-                return;
             }
         }
+    }
+
+    /// The present epoch. In a new one the broker may have come back without its queues, and messages
+    /// would go nowhere; so all that is known is declared first.
+    async fn epoch(&mut self) -> Result<Arc<Epoch>, TransportError> {
+        let epoch = self.link.epoch().await?;
+        if self.last.as_ptr() != Arc::as_ptr(&epoch) {
+            // Nothing to compare with: the first epoch, in which callers declare for themselves.
+            let is_first = self.last.ptr_eq(&Weak::new());
+            self.last = Arc::downgrade(&epoch);
+            if !is_first {
+                self.control.restore().await?;
+            }
+        }
+        Ok(epoch)
     }
 
     /// Sends and settles on one channel, until its end.
