@@ -234,6 +234,35 @@ async fn a_queue_deleted_under_its_consumer_is_made_again() {
 }
 
 #[tokio::test]
+async fn an_emptied_broker_gets_its_queues_back_before_the_next_message() {
+    let broker = broker::shared().await;
+    let (transport, queue) = (connect(broker.url()).await, queue(QueueKind::Quorum));
+    transport.declare(&topology(&queue)).await.expect("declared");
+    broker.empty().await;
+    transport.publish(EXCHANGE, "k", message(1)).await.expect("published");
+    let mut subscription = subscribe(&transport, &queue, 10).await;
+    assert_eq!(delivery(&mut subscription).await.message.id, "1");
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn an_exclusive_queue_comes_back_empty() {
+    let broker = broker::shared().await;
+    let (transport, queue) = (connect(broker.url()).await, queue(QueueKind::Exclusive));
+    let exchange = Topology { queues: Vec::new(), bindings: Vec::new(), ..topology(&queue) };
+    transport.declare(&exchange).await.expect("declared");
+    let mut subscription = subscribe(&transport, &queue, 1).await;
+    publish_all(&transport, 0..2).await;
+    let stale = delivery(&mut subscription).await;
+    broker.close_connections().await;
+    assert!(matches!(incoming(&mut subscription).await, Incoming::Interrupted));
+    stale.acker.ack().await;
+    publish_all(&transport, 2..3).await;
+    assert_eq!(delivery(&mut subscription).await.message.id, "2");
+    transport.close().await;
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_exactly_what_is_too_much() {
     let broker = broker::shared().await;
     let (transport, mut queue) = (connect(broker.url()).await, queue(QueueKind::Classic));

@@ -67,6 +67,8 @@ impl From<lapin::Error> for Fault {
             ErrorKind::ProtocolError(told) if told.get_id() != code::CONNECTION_FORCED => {
                 Self::Refused { code: told.get_id(), text: told.get_message().to_string() }
             }
+            // The system's own words: people know them better than the library's.
+            ErrorKind::IOError(cause) => Self::Lost(cause.to_string()),
             _ => Self::Lost(error.to_string()),
         }
     }

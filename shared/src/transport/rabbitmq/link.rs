@@ -4,18 +4,16 @@
 //! a connection next makes the new one, while the others wait for it. So no task supervises: a
 //! connection is missed only by those who use it.
 
-use std::collections::BTreeSet;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::address::Address;
 use super::backoff::Backoff;
 use super::fault::{Fault, rpc};
+use super::session::Session;
 use crate::limits::RPC_TIMEOUT;
 use crate::transport::TransportError;
 
@@ -25,61 +23,6 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a first try may take, however short the caller's patience.
 const FIRST_TRY: Duration = Duration::from_secs(1);
-
-/// What the connections of one transport share.
-pub(super) struct Session {
-    address: Address,
-    closed: watch::Sender<bool>,
-    /// Connections that are being tried for without success: people hear of the first and the last.
-    down: Mutex<BTreeSet<&'static str>>,
-}
-
-impl Session {
-    pub(super) fn new(address: Address) -> Self {
-        Self { address, closed: watch::Sender::new(false), down: Mutex::default() }
-    }
-
-    pub(super) fn close(&self) {
-        self.closed.send_replace(true);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        *self.closed.borrow()
-    }
-
-    /// Waits until this process closes the transport.
-    pub(super) async fn closed(&self) {
-        // The sender lives in `self`, so the wait ends only with the value.
-        let _ = self.closed.subscribe().wait_for(|&closed| closed).await;
-    }
-
-    /// Does it, unless and until the transport is closed.
-    pub(super) async fn unless_closed<T, E: From<TransportError>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        tokio::select! {
-            biased;
-            () = self.closed() => Err(TransportError::Closed.into()),
-            done = work => done,
-        }
-    }
-
-    fn unreachable(&self, link: &'static str, fault: &Fault) {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        if down.is_empty() {
-            tracing::warn!("cannot reach the broker at {}: {fault}; trying again", self.address.shown());
-        }
-        down.insert(link);
-    }
-
-    fn reachable(&self, link: &'static str) {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        if down.remove(link) && down.is_empty() {
-            tracing::info!("the broker at {} is there again", self.address.shown());
-        }
-    }
-}
 
 /// The life of one connection.
 pub(super) struct Epoch {
@@ -137,14 +80,14 @@ impl Link {
                 Ok(Err(fault)) => fault,
                 Err(_) => Fault::Lost(format!("no answer within {limit:?}")),
             };
-            if let Some(error) = self.session.address.refusal(&fault) {
+            if let Some(error) = self.session.address().refusal(&fault) {
                 return Err(error);
             }
             let mut delay = backoff.delay();
             if let Some(deadline) = deadline {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    return Err(self.session.address.unreachable(&fault));
+                    return Err(self.session.address().unreachable(&fault));
                 }
                 delay = delay.min(left);
             }
@@ -159,7 +102,7 @@ impl Link {
             .with_client_property("product".into(), "packhorse".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into())
             .with_connection_name(name.into());
-        let connection = rpc(Connection::connect_uri(self.session.address.uri.clone(), properties)).await?;
+        let connection = rpc(Connection::connect_uri(self.session.address().uri.clone(), properties)).await?;
         self.session.reachable(self.name);
         Ok(Arc::new(Epoch { connection, over: watch::Sender::new(false) }))
     }

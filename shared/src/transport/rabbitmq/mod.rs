@@ -8,13 +8,15 @@
 //!
 //! # Layout
 //! - `address`: the broker's URL, and what a refused connection means
-//! - `link`: one connection and its epochs; the session that the connections share
+//! - `session`: what the connections share: the address, the end, and what people are told
+//! - `link`: one connection and its epochs
 //! - `fault`: what a request can end in, and the time limit on each
 //! - `backoff`: waits between tries
 //! - `control`: declaring, and declaring again after a loss
 //! - `declare`: single declarations
 //! - `arguments`: queues and exchanges in AMQP's form
 //! - `publish`: a message's way into the publishing window
+//! - `outbox`: what waits and what is under way; pure state
 //! - `window`: the task that sends, awaits confirms, and sends again
 //! - `alarm`: publishing blocked by the broker
 //! - `consume`: the task behind each subscription
@@ -30,8 +32,10 @@ mod control;
 mod declare;
 mod fault;
 mod link;
+mod outbox;
 mod properties;
 mod publish;
+mod session;
 mod subscription;
 mod window;
 
@@ -46,8 +50,9 @@ use tokio::time::{Instant, timeout};
 use self::address::Address;
 use self::consume::Source;
 use self::control::Control;
-use self::link::{CLOSE_TIMEOUT, Link, Session};
+use self::link::{CLOSE_TIMEOUT, Link};
 use self::publish::Publisher;
+use self::session::Session;
 use self::subscription::{Inbox, Inlet};
 use self::window::Window;
 use super::{BrokerUrl, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};

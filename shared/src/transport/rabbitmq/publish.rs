@@ -7,8 +7,8 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::link::Session;
 use super::properties::{of_message, short};
+use super::session::Session;
 use crate::limits::{MESSAGE_BYTES_MAX, PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
 use crate::message::Message;
 use crate::transport::{PublishError, TransportError};
@@ -35,6 +35,16 @@ impl Job {
     pub(super) fn answer(self, answer: Result<(), PublishError>) {
         // A publisher that has gone away does not want to know.
         let _ = self.answer.send(answer);
+    }
+
+    /// A message without content, and its publisher's end.
+    #[cfg(test)]
+    pub(super) fn for_test(key: &str) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
+        let room = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one is free");
+        let (exchange, key) = ("e".into(), key.into());
+        let shot = Shot { exchange, key, properties: BasicProperties::default(), body: Bytes::new() };
+        let (answer, answered) = oneshot::channel();
+        (Self { shot: Arc::new(shot), suspect: false, answer, _room: [room(), room()] }, answered)
     }
 
     pub(super) fn is_unwanted(&self) -> bool {

@@ -1,10 +1,9 @@
-//! The task that owns the publishing channel: what waits, what is under way, what comes of it.
+//! The task that owns the publishing channel.
 //!
 //! Nobody else publishes on the channel, and whole publish-to-confirm futures are polled here alone:
 //! with two publishers on one channel the client library mixes up their confirms.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -17,9 +16,11 @@ use super::alarm::Alarm;
 use super::backoff::Backoff;
 use super::control::Control;
 use super::fault::{Fault, code, rpc};
-use super::link::{Epoch, Link, Session};
+use super::link::{Epoch, Link};
+use super::outbox::Outbox;
 use super::publish::{Job, Shot};
-use crate::limits::{CONFIRM_TIMEOUT, PUBLISH_WINDOW_MESSAGES};
+use super::session::Session;
+use crate::limits::CONFIRM_TIMEOUT;
 use crate::transport::TransportError;
 
 /// How often the oldest confirm's deadline is looked at.
@@ -38,23 +39,15 @@ enum Ending {
     Closed,
 }
 
-/// A message that was sent and is not confirmed.
-struct Flight {
-    job: Job,
-    since: Instant,
-}
-
 /// The publishing task.
 pub(super) struct Window {
     session: Arc<Session>,
     link: Arc<Link>,
     control: Arc<Control>,
     jobs: mpsc::Receiver<Job>,
-    waiting: VecDeque<Job>,
-    under_way: BTreeMap<u64, Flight>,
-    next: u64,
-    /// Suspects among both. While there are any, messages go one at a time.
-    suspects: usize,
+    outbox: Outbox,
+    /// The epoch of the last channel, to tell a new connection from a new channel.
+    last: Weak<Epoch>,
     alarm: Alarm,
     backoff: Backoff,
 }
@@ -71,10 +64,8 @@ impl Window {
             link,
             control,
             jobs,
-            waiting: VecDeque::new(),
-            under_way: BTreeMap::new(),
-            next: 0,
-            suspects: 0,
+            outbox: Outbox::default(),
+            last: Weak::new(),
             alarm: Alarm::default(),
             backoff: Backoff::new(),
         }
@@ -92,31 +83,41 @@ impl Window {
 
     async fn publish_all(&mut self) {
         loop {
-            if self.waiting.is_empty() {
+            if self.outbox.is_idle() {
                 let Some(job) = self.jobs.recv().await else { return };
-                self.waiting.push_back(job);
+                self.outbox.push(job);
             }
-            let Ok(epoch) = self.link.epoch().await else { return };
+            let Ok(epoch) = self.epoch().await else { return };
             let ending = match open(&epoch).await {
                 Ok(channel) => self.drive(&epoch, &channel).await,
                 Err(fault) => Ending::Lost(fault.to_string()),
             };
-            let going_on = match ending {
+            match ending {
                 Ending::Closed => return,
-                Ending::Refused { code, text } => self.find_culprit(code, text).await,
+                Ending::Refused { code, text } => {
+                    if self.find_culprit(code, text).await.is_err() {
+                        return;
+                    }
+                }
                 Ending::Lost(cause) => {
                     tracing::debug!("publishing was interrupted: {cause}");
-                    self.take_back();
+                    self.outbox.take_back();
                     self.link.end(&epoch).await;
                     self.backoff.wait().await;
-                    // The broker may have come back without its queues; then messages would go nowhere.
-                    self.control.restore().await
                 }
-            };
-            if going_on.is_err() {
-                return;
             }
         }
+    }
+
+    /// The present epoch. In a new one the broker may have come back without its queues, and messages
+    /// would go nowhere; so all that is known is declared first.
+    async fn epoch(&mut self) -> Result<Arc<Epoch>, TransportError> {
+        let epoch = self.link.epoch().await?;
+        if self.last.as_ptr() != Arc::as_ptr(&epoch) {
+            self.control.restore().await?;
+            self.last = Arc::downgrade(&epoch);
+        }
+        Ok(epoch)
     }
 
     /// Sends and settles on one channel, until its end.
@@ -126,12 +127,8 @@ impl Window {
         let mut flights = FuturesUnordered::new();
         let mut look = interval(LOOK);
         loop {
-            while self.has_room()
-                && let Some(job) = self.waiting.pop_front()
-            {
-                if let Some((number, shot)) = self.launch(job) {
-                    flights.push(fly(channel, number, shot));
-                }
+            while let Some((number, shot)) = self.outbox.launch(Instant::now()) {
+                flights.push(fly(channel, number, shot));
             }
             tokio::select! {
                 biased;
@@ -142,8 +139,8 @@ impl Window {
                         return self.collapse(fault, flights).await;
                     }
                 }
-                job = self.jobs.recv(), if self.has_room() => match job {
-                    Some(job) => self.waiting.push_back(job),
+                job = self.jobs.recv(), if self.outbox.has_room() => match job {
+                    Some(job) => self.outbox.push(job),
                     None => return Ending::Closed,
                 },
                 _ = look.tick() => {
@@ -156,28 +153,10 @@ impl Window {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.under_way.len() < if self.suspects > 0 { 1 } else { PUBLISH_WINDOW_MESSAGES }
-    }
-
-    fn launch(&mut self, job: Job) -> Option<(u64, Arc<Shot>)> {
-        if job.is_unwanted() {
-            self.suspects -= usize::from(job.suspect);
-            return None;
-        }
-        let (number, shot) = (self.next, Arc::clone(&job.shot));
-        self.next += 1;
-        self.under_way.insert(number, Flight { job, since: Instant::now() });
-        Some((number, shot))
-    }
-
     fn land(&mut self, number: u64, landed: lapin::Result<Confirmation>) -> Result<(), Fault> {
         let confirmation = landed?;
         self.backoff.reset();
-        let Some(Flight { job, .. }) = self.under_way.remove(&number) else { return Ok(()) };
-        self.suspects -= usize::from(job.suspect);
-        let answer = if confirmation.is_ack() { Ok(()) } else { Err(job.refused()) };
-        job.answer(answer);
+        self.outbox.land(number, confirmation.is_ack());
         Ok(())
     }
 
@@ -201,36 +180,18 @@ impl Window {
         }
     }
 
-    /// What is not confirmed is sent again, in its order, before anything new.
-    fn take_back(&mut self) {
-        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
-            self.waiting.push_front(job);
-        }
-    }
-
-    /// The broker closes the channel for a bad message without saying which. All that were under way
-    /// go once more, one at a time, after what is known was declared again; the one that costs the
-    /// channel a second time is the culprit, and its publisher hears of it.
+    /// One of the messages cost the channel. An exchange that is missing may only have been lost: it
+    /// is declared again before anyone is blamed.
     async fn find_culprit(&mut self, reply: u16, text: String) -> Result<(), TransportError> {
-        if self.suspects == 0 {
-            tracing::debug!("the broker closed the publishing channel: {text}");
-            self.under_way.values_mut().for_each(|flight| flight.job.suspect = true);
-            self.suspects = self.under_way.len();
-            self.take_back();
-            return if reply == code::NOT_FOUND { self.control.restore().await } else { Ok(()) };
-        }
-        let culprits = std::mem::take(&mut self.under_way);
-        self.waiting.iter_mut().for_each(|job| job.suspect = false);
-        self.suspects = 0;
-        for (_, Flight { job, .. }) in culprits {
-            let (name, cause) = (job.shot.exchange.to_string(), text.clone());
-            let error = match reply {
+        tracing::debug!("the broker closed the publishing channel: {text}");
+        let found = self.outbox.refused(|shot| {
+            let (name, cause) = (shot.exchange.to_string(), text.clone());
+            match reply {
                 code::ACCESS_REFUSED => TransportError::Forbidden { name, cause },
                 _ => TransportError::Other { action: format!("publishing to exchange {name:?}"), cause },
-            };
-            job.answer(Err(error.into()));
-        }
-        Ok(())
+            }
+        });
+        if found || reply != code::NOT_FOUND { Ok(()) } else { self.control.restore().await }
     }
 
     fn note(&mut self, event: Event) {
@@ -242,8 +203,8 @@ impl Window {
     }
 
     fn is_overdue(&self) -> bool {
-        let Some(oldest) = self.under_way.values().next() else { return false };
-        self.alarm.waited_since(oldest.since, Instant::now()).is_some_and(|waited| waited > CONFIRM_TIMEOUT)
+        let Some(oldest) = self.outbox.oldest() else { return false };
+        self.alarm.waited_since(oldest, Instant::now()).is_some_and(|waited| waited > CONFIRM_TIMEOUT)
     }
 }
 

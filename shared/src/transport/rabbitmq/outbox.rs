@@ -1,0 +1,170 @@
+//! What waits to be sent, what is under way, and who is suspected of costing the channel. No I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::publish::{Job, Shot};
+use crate::limits::PUBLISH_WINDOW_MESSAGES;
+use crate::transport::{PublishError, TransportError};
+
+/// A message that was sent and is not confirmed.
+struct Flight {
+    job: Job,
+    since: Instant,
+}
+
+/// The messages of the publishing window.
+#[derive(Default)]
+pub(super) struct Outbox {
+    waiting: VecDeque<Job>,
+    under_way: BTreeMap<u64, Flight>,
+    next: u64,
+    /// Suspects among both. While there are any, messages go one at a time.
+    suspects: usize,
+}
+
+impl Outbox {
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn push(&mut self, job: Job) {
+        self.waiting.push_back(job);
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way.len() < if self.suspects > 0 { 1 } else { PUBLISH_WINDOW_MESSAGES }
+    }
+
+    /// The next message to send, with the number under which it lands. One whose publisher has gone
+    /// away is not sent any more.
+    pub(super) fn launch(&mut self, now: Instant) -> Option<(u64, Arc<Shot>)> {
+        while self.has_room() {
+            let job = self.waiting.pop_front()?;
+            if job.is_unwanted() {
+                self.suspects -= usize::from(job.suspect);
+                continue;
+            }
+            let (number, shot) = (self.next, Arc::clone(&job.shot));
+            self.next += 1;
+            self.under_way.insert(number, Flight { job, since: now });
+            return Some((number, shot));
+        }
+        None
+    }
+
+    /// The broker has taken the message, or refused it.
+    pub(super) fn land(&mut self, number: u64, taken: bool) {
+        let Some(Flight { job, .. }) = self.under_way.remove(&number) else { return };
+        self.suspects -= usize::from(job.suspect);
+        let answer = if taken { Ok(()) } else { Err(job.refused()) };
+        job.answer(answer);
+    }
+
+    /// Since when the oldest confirm is missing.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.under_way.values().next().map(|flight| flight.since)
+    }
+
+    /// The channel is gone. What is not confirmed is sent again, in its order, before anything new.
+    pub(super) fn take_back(&mut self) {
+        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
+            self.waiting.push_front(job);
+        }
+    }
+
+    /// The broker closes the channel for a bad message without saying which. At the first time, all
+    /// that were under way become suspects and go once more, one at a time; `false`. The one that
+    /// costs the channel again is the culprit, and its publisher hears of it; `true`.
+    pub(super) fn refused(&mut self, error: impl Fn(&Shot) -> TransportError) -> bool {
+        if self.suspects == 0 {
+            self.under_way.values_mut().for_each(|flight| flight.job.suspect = true);
+            self.suspects = self.under_way.len();
+            self.take_back();
+            return false;
+        }
+        // The others are cleared: should there be another culprit, it is found in the same way.
+        self.suspects = 0;
+        self.waiting.iter_mut().for_each(|job| job.suspect = false);
+        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way) {
+            let error = error(&job.shot);
+            job.answer(Err(PublishError::Transport(error)));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot::Receiver;
+
+    type Answer = Receiver<Result<(), PublishError>>;
+
+    fn filled(keys: &[&str]) -> (Outbox, Vec<Answer>) {
+        let mut outbox = Outbox::default();
+        let answers = keys.iter().map(|key| {
+            let (job, answer) = Job::for_test(key);
+            outbox.push(job);
+            answer
+        });
+        let answers = answers.collect();
+        (outbox, answers)
+    }
+
+    fn launched(outbox: &mut Outbox) -> Vec<(u64, String)> {
+        let next = || outbox.launch(Instant::now()).map(|(number, shot)| (number, shot.key.to_string()));
+        std::iter::from_fn(next).collect()
+    }
+
+    fn keys(launched: &[(u64, String)]) -> Vec<&str> {
+        launched.iter().map(|(_, key)| key.as_str()).collect()
+    }
+
+    fn other(shot: &Shot) -> TransportError {
+        TransportError::Other { action: shot.key.to_string(), cause: "no".to_owned() }
+    }
+
+    #[test]
+    fn after_a_loss_what_is_not_confirmed_goes_again_first_and_in_order() {
+        let (mut outbox, mut answers) = filled(&["a", "b", "c"]);
+        let first = launched(&mut outbox);
+        outbox.land(first[1].0, true);
+        assert_eq!(answers[1].try_recv(), Ok(Ok(())));
+        let (job, _late) = Job::for_test("d");
+        outbox.push(job);
+        outbox.take_back();
+        let second = launched(&mut outbox);
+        assert_eq!(keys(&second), ["a", "c", "d"]);
+        outbox.land(first[0].0, true);
+        assert!(answers[0].try_recv().is_err(), "a confirm of the old channel says nothing");
+        outbox.land(second[0].0, false);
+        assert!(matches!(answers[0].try_recv(), Ok(Err(PublishError::Refused { .. }))));
+    }
+
+    #[test]
+    fn the_message_that_costs_the_channel_twice_is_the_culprit() {
+        let (mut outbox, mut answers) = filled(&["a", "bad", "c"]);
+        assert_eq!(launched(&mut outbox).len(), 3);
+        assert!(!outbox.refused(other));
+        let one = launched(&mut outbox);
+        assert_eq!(keys(&one), ["a"]);
+        outbox.land(one[0].0, true);
+        assert_eq!(keys(&launched(&mut outbox)), ["bad"]);
+        assert!(outbox.refused(other));
+        assert!(matches!(answers[1].try_recv(), Ok(Err(PublishError::Transport(_)))));
+        assert_eq!(keys(&launched(&mut outbox)), ["c"]);
+        assert!(outbox.has_room(), "the rest goes at full width");
+    }
+
+    #[test]
+    fn who_has_gone_away_is_not_sent_for() {
+        let (mut outbox, mut answers) = filled(&["a", "b"]);
+        assert_eq!(launched(&mut outbox).len(), 2);
+        assert!(!outbox.refused(other));
+        answers.remove(0);
+        assert_eq!(keys(&launched(&mut outbox)), ["b"]);
+    }
+}

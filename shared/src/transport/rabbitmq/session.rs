@@ -1,0 +1,72 @@
+//! What the connections of one transport share: the address, the end, and what people are told.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::address::Address;
+use super::fault::Fault;
+use crate::transport::TransportError;
+
+/// What the connections of one transport share.
+pub(super) struct Session {
+    address: Address,
+    closed: watch::Sender<bool>,
+    /// Connections that are being tried for without success: people hear of the first and the last.
+    down: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Session {
+    pub(super) fn new(address: Address) -> Self {
+        Self { address, closed: watch::Sender::new(false), down: Mutex::default() }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Waits until this process closes the transport.
+    pub(super) async fn closed(&self) {
+        // The sender lives in `self`, so the wait ends only with the value.
+        let _ = self.closed.subscribe().wait_for(|&closed| closed).await;
+    }
+
+    /// Does it, unless and until the transport is closed.
+    pub(super) async fn unless_closed<T, E: From<TransportError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.closed() => Err(TransportError::Closed.into()),
+            done = work => done,
+        }
+    }
+
+    /// Says that a connection cannot be made, unless that was said and holds still.
+    pub(super) fn unreachable(&self, link: &'static str, fault: &Fault) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        if down.is_empty() {
+            tracing::warn!("cannot reach the broker at {}: {fault}; trying again", self.address.shown());
+        }
+        down.insert(link);
+    }
+
+    /// Says that all is well again once it is.
+    pub(super) fn reachable(&self, link: &'static str) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        if down.remove(link) && down.is_empty() {
+            tracing::info!("the broker at {} is there again", self.address.shown());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A RabbitMQ node of this process alone.
+//!
+//! Its parent is a shell that reads commands from a pipe. When this process ends, however it ends,
+//! the pipe closes and the shell kills the node and removes its directory.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use shared::transport::BrokerUrl;
+
+use super::unique;
+
+/// Longer than a node takes to start on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Takes `start`, `kill` and the end of its input. The node is killed before the script around it,
+/// which then reaps it; where it has not said yet which process it is, both go together.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+"$EPMD" -port "$ERL_EPMD_PORT" -address 127.0.0.1 >/dev/null 2>&1 &
+epmd=$!
+server=
+end() {
+    [ -n "$server" ] || return
+    if [ -s "$RABBITMQ_PID_FILE" ]; then kill -9 "$(cat "$RABBITMQ_PID_FILE")"; else kill -9 -"$server"; fi
+    wait "$server"
+    rm -f "$RABBITMQ_PID_FILE"
+    server=
+} 2>/dev/null
+while read -r command; do
+    case $command in
+    start) setsid "$SERVER" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;
+    kill) end ;;
+    esac
+done
+end
+kill -9 "$epmd"
+rm -rf "$HOME"
+"#;
+
+/// A RabbitMQ node, killed with this process or with this value.
+pub(super) struct Node {
+    keeper: Mutex<Child>,
+    directory: PathBuf,
+    pub(super) port: u16,
+    pub(super) environment: Vec<(&'static str, String)>,
+}
+
+impl Node {
+    pub(super) fn start() -> Self {
+        let node = Self::prepare();
+        node.order("start");
+        node.accepts();
+        node
+    }
+
+    pub(super) fn prepare() -> Self {
+        let (server, epmd) = (program("rabbitmq-server"), program("epmd"));
+        let directory = std::env::temp_dir().join(unique("packhorse-broker"));
+        std::fs::create_dir(&directory).expect("a directory for the node");
+        let [port, naming, distribution] = free_ports();
+        let environment = environment(&directory, port, naming, distribution);
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER]).envs(environment.iter().cloned());
+        command.env("SERVER", server).env("EPMD", epmd).stdin(Stdio::piped()).stdout(Stdio::null());
+        let keeper = Mutex::new(command.spawn().expect("a shell runs"));
+        Self { keeper, directory, port, environment }
+    }
+
+    pub(super) fn url(&self, user: &str, vhost: &str) -> BrokerUrl {
+        format!("amqp://{user}@127.0.0.1:{}/{vhost}", self.port).parse().expect("a broker's URL")
+    }
+
+    pub(super) fn order(&self, command: &str) {
+        let mut keeper = self.keeper.lock().expect("no test panics while it orders");
+        let pipe = keeper.stdin.as_mut().expect("the pipe is open until the node is dropped");
+        writeln!(pipe, "{command}").expect("the keeper reads until the pipe closes");
+    }
+
+    pub(super) fn accepts(&self) {
+        let give_up = Instant::now() + START_TIMEOUT;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let output = || std::fs::read_to_string(self.directory.join("output")).unwrap_or_default();
+            assert!(Instant::now() < give_up, "RabbitMQ does not start: {}", output());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Ok(keeper) = self.keeper.get_mut() {
+            drop(keeper.stdin.take());
+            // A keeper that failed has nothing left to clean.
+            let _ = keeper.wait();
+        }
+    }
+}
+
+/// Everything that a node and its tools would otherwise share with a node of the system.
+fn environment(directory: &Path, port: u16, naming: u16, distribution: u16) -> Vec<(&'static str, String)> {
+    let inside = |name: &str| directory.join(name).display().to_string();
+    let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).expect("a file for the node");
+    write("plugins", "[].");
+    write("rabbitmq.conf", "disk_free_limit.absolute = 1MB\nraft.wal_max_size_bytes = 33554432\n");
+    vec![
+        ("HOME", directory.display().to_string()),
+        ("ERL_EPMD_PORT", naming.to_string()),
+        ("RABBITMQ_NODENAME", format!("packhorse{port}@localhost")),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_NODE_PORT", port.to_string()),
+        ("RABBITMQ_DIST_PORT", distribution.to_string()),
+        ("RABBITMQ_MNESIA_BASE", inside("data")),
+        ("RABBITMQ_LOG_BASE", inside("log")),
+        ("RABBITMQ_PID_FILE", inside("pid")),
+        ("RABBITMQ_CONFIG_FILE", inside("rabbitmq.conf")),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("advanced.config")),
+        ("RABBITMQ_CONF_ENV_FILE", inside("environment")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", inside("plugins")),
+        // Idle schedulers sleep instead of spinning: several nodes may run on few cores.
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none".to_owned()),
+    ]
+}
+
+/// Packages put scripts that switch users on the search path; the real ones need no user of their own.
+pub(super) fn program(name: &str) -> PathBuf {
+    let usual = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    usual
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| {
+            panic!("{name} is missing: install RabbitMQ (Debian: rabbitmq-server) or set AMQP_URL to a broker's URL")
+        })
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let sockets: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    sockets.map(|socket| socket.local_addr().expect("it is bound").port())
+}
