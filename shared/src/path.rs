@@ -3,8 +3,6 @@
 //! A name is a JSON string under `path` when it is UTF-8 and base64 under `path_base64` when it is
 //! not, so that every name round-trips exactly and ordinary ones stay readable.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,34 +41,55 @@ impl From<&[u8]> for PathBytes {
     }
 }
 
+/// The two keys of a name are not as they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Both keys, or none.
+    #[error("exactly one of the keys path and path_base64 is needed")]
+    Keys,
+    /// No base64.
+    #[error("path_base64: {0}")]
+    Base64(String),
+}
+
+impl PathBytes {
+    /// From the values of the keys `path` and `path_base64`.
+    pub(crate) fn from_keys(path: Option<String>, path_base64: Option<String>) -> Result<Self, InvalidName> {
+        match (path, path_base64) {
+            (Some(text), None) => Ok(Self(text.into_bytes())),
+            (None, Some(text)) => STANDARD.decode(text).map(Self).map_err(|e| InvalidName::Base64(e.to_string())),
+            _ => Err(InvalidName::Keys),
+        }
+    }
+
+    /// The values of the keys `path` and `path_base64`.
+    pub(crate) fn into_keys(self) -> (Option<String>, Option<String>) {
+        match String::from_utf8(self.0) {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
-struct Wire<'a> {
-    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
-    path: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
-    path_base64: Option<Cow<'a, str>>,
+struct Wire {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
 }
 
 impl Serialize for PathBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let wire = match std::str::from_utf8(&self.0) {
-            Ok(text) => Wire { path: Some(text.into()), path_base64: None },
-            Err(_) => Wire { path: None, path_base64: Some(STANDARD.encode(&self.0).into()) },
-        };
-        wire.serialize(serializer)
+        let (path, path_base64) = self.clone().into_keys();
+        Wire { path, path_base64 }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for PathBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        match Wire::deserialize(deserializer)? {
-            Wire { path: Some(text), path_base64: None } => Ok(Self(text.into_owned().into_bytes())),
-            Wire { path: None, path_base64: Some(text) } => {
-                STANDARD.decode(text.as_bytes()).map(Self).map_err(|e| D::Error::custom(format!("path_base64: {e}")))
-            }
-            _ => Err(D::Error::custom("exactly one of the keys path and path_base64 is needed")),
-        }
+        let wire = Wire::deserialize(deserializer)?;
+        Self::from_keys(wire.path, wire.path_base64).map_err(serde::de::Error::custom)
     }
 }
 
