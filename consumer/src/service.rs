@@ -1,6 +1,7 @@
 //! The engine and the work wired to a transport.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::{Action, Config, Consumer, Event, Lane, Tag};
-use crate::work::{Site, work};
+use crate::work::{Site, WorkError, work};
 
 /// What a consumer is told.
 #[derive(Clone)]
@@ -229,7 +230,10 @@ impl Running {
         self.tasks.spawn_blocking(move || {
             let started = Instant::now();
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
-            let result = work(task.address.workload, &task.body, &site, &is_cancelled);
+            // A panic fails its task and no other.
+            let work = AssertUnwindSafe(|| work(task.address.workload, &task.body, &site, &is_cancelled));
+            let result =
+                catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the worker panicked; see its log")));
             let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
             // The loop is gone when the process stops; the task is then given back.
             let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));

@@ -10,17 +10,46 @@ use crate::plan::Plan;
 /// bounded, so that a slow owner slows the walk.
 const AHEAD: usize = 16;
 
-/// Starts handing out the plan's tasks; the channel closes after the last. Dropping the receiver
-/// ends the thread.
-pub fn spawn(mut plan: Plan) -> mpsc::Receiver<Planned> {
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let walk = move || {
-        while let Some(planned) = plan.next_task() {
-            if sender.blocking_send(planned).is_err() {
-                return;
+/// What a planner hands out.
+#[derive(Debug)]
+pub enum Step {
+    /// The next task.
+    Task(Box<Planned>),
+    /// There are no more. A channel that closes without it is a planner that died, and the plan
+    /// must not be sealed.
+    End,
+}
+
+/// The planner died before the end of its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("planning broke off; this is a bug. Run the same command again with the same --job or --state, and it goes on")]
+pub struct BrokenOff;
+
+/// A plan's tasks, in order.
+#[derive(Debug)]
+pub struct Planner {
+    steps: mpsc::Receiver<Step>,
+}
+
+impl Planner {
+    /// Starts handing out. Dropping it ends its thread.
+    pub fn spawn(mut plan: Plan) -> Self {
+        let (sender, steps) = mpsc::channel(AHEAD);
+        let walk = move || {
+            while let Some(planned) = plan.next_task() {
+                if sender.blocking_send(Step::Task(Box::new(planned))).is_err() {
+                    return;
+                }
             }
-        }
-    };
-    std::thread::Builder::new().name("planner".to_owned()).spawn(walk).expect("a thread can be started");
-    receiver
+            // Whoever has gone needs no end.
+            let _ = sender.blocking_send(Step::End);
+        };
+        std::thread::Builder::new().name("planner".to_owned()).spawn(walk).expect("a thread can be started");
+        Self { steps }
+    }
+
+    /// The next step. Cancelling the wait loses nothing.
+    pub async fn next(&mut self) -> Result<Step, BrokenOff> {
+        self.steps.recv().await.ok_or(BrokenOff)
+    }
 }

@@ -9,7 +9,7 @@ use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
-use shared::message::{Message, Planned, Reply, Request, Seal};
+use shared::message::{Message, Reply, Request, Seal};
 use shared::notice::Notify;
 use shared::random::Jitter;
 use shared::shutdown::Shutdown;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::plan::{Plan, PlanError};
-use crate::planner;
+use crate::planner::{BrokenOff, Planner, Step};
 use crate::submission::{Action, Config, Event, Submission};
 
 /// What a producer is told.
@@ -52,6 +52,9 @@ pub enum ProducerError {
     /// The plan cannot go on.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The plan broke off.
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
     /// The owner will not have the job.
     #[error("{0}")]
     Refused(String),
@@ -73,7 +76,7 @@ struct Running {
     transport: Arc<dyn Transport>,
     clock: Clock,
     questions: mpsc::Sender<Request>,
-    plan: Option<mpsc::Receiver<Planned>>,
+    plan: Option<Planner>,
     publishing: JoinSet<Result<Event, ProducerError>>,
 }
 
@@ -104,9 +107,9 @@ pub async fn run(
             () = shutdown.asked() => return Err(ProducerError::Stopped(running.config.job)),
             Some(published) = running.publishing.join_next() => published.expect("publishing does not panic")?,
             Some(reply) = replies.recv() => Event::Replied(running.note(reply?)),
-            planned = next_planned(&mut running.plan), if wants_more => match planned {
-                Some(planned) => Event::Planned(Box::new(planned)),
-                None => {
+            step = next_step(&mut running.plan), if wants_more => match step? {
+                Step::Task(planned) => Event::Planned(planned),
+                Step::End => {
                     running.plan = None;
                     Event::PlanEnded
                 }
@@ -123,10 +126,10 @@ pub async fn run(
     }
 }
 
-async fn next_planned(plan: &mut Option<mpsc::Receiver<Planned>>) -> Option<Planned> {
+async fn next_step(plan: &mut Option<Planner>) -> Result<Step, BrokenOff> {
     match plan {
-        Some(plan) => plan.recv().await,
-        None => None,
+        Some(plan) => plan.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -166,7 +169,7 @@ impl Running {
             }
             Action::StartPlan { planned, resume } => {
                 let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
-                self.plan = Some(planner::spawn(plan));
+                self.plan = Some(Planner::spawn(plan));
             }
             Action::Publish(planned) => {
                 let number = planned.number;

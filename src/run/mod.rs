@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use consumer::ConsumerConfig;
 use producer::plan::{Plan, PlanError};
-use producer::planner;
+use producer::planner::{BrokenOff, Planner, Step};
 use reducer::report::ReportError;
 use reducer::service::{self, Handle, Kind, OpenError, ServiceConfig, ServiceError, fresh_job_id};
 use reducer::store::{Place, Reader, StoreError};
@@ -66,6 +66,9 @@ pub enum RunError {
     /// The plan cannot go on.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The plan broke off.
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -136,8 +139,8 @@ async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) 
     }
     let mut tasks = opened.planned;
     let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
-    let mut planned = planner::spawn(plan);
-    while let Some(task) = planned.recv().await {
+    let mut planner = Planner::spawn(plan);
+    while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
         if !handle.planned(job.clone(), task).await {
             return Ok(());

@@ -30,7 +30,7 @@ impl From<Reason> for WorkError {
 }
 
 impl WorkError {
-    fn failed(reason: impl Into<String>) -> Self {
+    pub(crate) fn failed(reason: impl Into<String>) -> Self {
         Self::Failed(Failure { reason: reason.into(), stderr: String::new() })
     }
 }

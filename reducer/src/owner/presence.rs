@@ -49,10 +49,13 @@ impl Consumers {
 
 impl Owner {
     pub(super) fn presence(&mut self, presence: Presence, now: Moment, step: &mut Step) {
+        // A consumer with a slower heart gets the more patience.
+        let silence = self.config.heartbeat * 2;
+        let until = now + (Duration::from_millis(presence.heartbeat_millis) * 2).saturating_sub(silence);
         for task in &presence.holds {
             let flight = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number));
             if let Some(flight) = flight.filter(|_| !presence.leaving) {
-                flight.seen_at = now;
+                flight.seen_at = until;
             }
         }
         self.consumers.hear(presence, now);

@@ -102,8 +102,8 @@ impl Handle {
     }
 
     /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
-    pub async fn planned(&self, job: JobId, planned: Planned) -> bool {
-        self.inbox.send(Event::Planned { job, planned: Box::new(planned), tag: None }).await.is_ok()
+    pub async fn planned(&self, job: JobId, planned: Box<Planned>) -> bool {
+        self.inbox.send(Event::Planned { job, planned, tag: None }).await.is_ok()
     }
 
     /// Seals a plan; `false` when the owner has stopped.

@@ -66,6 +66,11 @@ pub enum ServiceError {
     /// A report could not be written.
     #[error("{0}")]
     Report(String),
+    /// The ledger's thread panicked.
+    #[error(
+        "the reducer broke; this is a bug, and its message stands above. What was acknowledged is safe in its store"
+    )]
+    Broken,
     /// Another one has its name.
     #[error("a reducer {0} is running already. Stop it, ask it (packhorse jobs), or give this one another --owner")]
     Running(OwnerId),

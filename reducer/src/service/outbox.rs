@@ -100,14 +100,8 @@ impl Wiring {
         self.stop().await;
     }
 
-    /// The ledger's thread has ended: notes how, unless something failed before it.
-    pub fn end(&self, ended: Result<(), ServiceError>) {
-        if ended.is_err() {
-            self.note_end(ended);
-        }
-    }
-
-    fn note_end(&self, ended: Result<(), ServiceError>) {
+    /// Notes how the owner ended; what failed first counts.
+    pub fn note_end(&self, ended: Result<(), ServiceError>) {
         self.progress.send_modify(|progress| progress.ended = progress.ended.take().or(Some(ended)));
     }
 

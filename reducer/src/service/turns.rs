@@ -1,10 +1,12 @@
 //! The ledger's thread: takes what has gathered, turns, hands out.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use shared::clock::Clock;
 use tokio::sync::mpsc;
 
+use super::ServiceError;
 use super::outbox::Wiring;
 use crate::ledger::{Action, Ledger};
 use crate::owner::Event;
@@ -22,8 +24,12 @@ pub(super) fn spawn(
     wiring: Arc<Wiring>,
 ) {
     let run = move || {
-        let ended = run(ledger, clock, inputs, &outbox);
-        wiring.end(ended.map_err(Into::into));
+        // A panic here must end the owner with an error, not leave it waiting for a dead thread.
+        let run = AssertUnwindSafe(|| run(ledger, clock, inputs, &outbox));
+        let ended = catch_unwind(run).map_err(|_| ServiceError::Broken);
+        if let Err(error) = ended.and_then(|ended| ended.map_err(ServiceError::from)) {
+            wiring.note_end(Err(error));
+        }
     };
     std::thread::Builder::new().name("ledger".to_owned()).spawn(run).expect("a thread can be started");
 }
