@@ -113,3 +113,6 @@ pub const REFUSED_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Before a service tries again to write a report that could not be written.
 pub const REPORT_RETRY: Duration = Duration::from_secs(10);
+
+/// Jobs in one listing: about 700 bytes each, in one message.
+pub const JOBS_LISTED_MAX: usize = 1_000;

@@ -130,8 +130,7 @@ impl Owner {
                 step.reply(reply, answer);
             }
             Event::Jobs { reply } => {
-                let jobs = self.jobs.keys().filter_map(|job| self.status(job, now)).collect();
-                step.reply(reply, Reply::Jobs { jobs });
+                step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
             }
             Event::Planned { job, planned, tag } => self.planned(&job, planned, tag, now, &mut step),
             Event::Seal { seal, tag } => self.seal(&seal, tag, now, &mut step),
@@ -151,6 +150,14 @@ impl Owner {
             Event::Stop => {}
         }
         step
+    }
+
+    /// How the latest jobs stand, oldest first: as many as fit a message.
+    fn latest(&self, now: Moment) -> Vec<JobStatus> {
+        let mut jobs: Vec<&Job> = self.jobs.values().collect();
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.opened_at));
+        jobs.truncate(limits::JOBS_LISTED_MAX);
+        jobs.iter().rev().filter_map(|job| self.status(&job.id, now)).collect()
     }
 
     /// How a job stands.
