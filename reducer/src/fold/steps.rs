@@ -10,9 +10,10 @@ use super::{Derived, Record, Settled, Tally};
 
 pub(super) fn tally(answer: &[u8]) -> Result<Tally, Reason> {
     let steps = Answer::parse(answer)?.steps;
+    // A bound on one answer keeps the sum of 2^31 of them within 63 bits.
     let amount =
-        i64::try_from(steps).map_err(|_| Reason::Body { detail: format!("{steps} steps do not fit 63 bits") })?;
-    Ok(Tally { items_done: 1, items_failed: 0, bytes: 0, amount })
+        u32::try_from(steps).map_err(|_| Reason::Body { detail: format!("{steps} steps, more than 32 bits") })?;
+    Ok(Tally { items_done: 1, items_failed: 0, bytes: 0, amount: i64::from(amount) })
 }
 
 pub(super) fn is_same(first: &[u8], second: &[u8]) -> bool {
