@@ -26,7 +26,7 @@ pub struct Store {
     id: StoreId,
     path: PathBuf,
     /// Held open: one process at a time writes a store.
-    _lock: Option<std::fs::File>,
+    _lock: Option<open::Lock>,
     /// Removed with the store.
     _temporary: Option<tempfile::TempDir>,
 }

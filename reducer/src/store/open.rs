@@ -1,6 +1,7 @@
 //! Opening a store: where it is, whose it is, and what makes it durable.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ impl Store {
                 Self::begin(connection, path, owner, None, Some(directory))
             }
             Place::File(path) => {
-                let lock = lock(path)?;
+                let lock = Lock::take(path)?;
                 let connection = Connection::open(path)?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 Self::begin(connection, path.clone(), owner, Some(lock), None)
@@ -78,7 +79,7 @@ impl Store {
         connection: Connection,
         path: PathBuf,
         owner: impl FnOnce() -> OwnerId,
-        lock: Option<File>,
+        lock: Option<Lock>,
         temporary: Option<tempfile::TempDir>,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -113,19 +114,44 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A lock file beside the store: SQLite's own locks are held only while it writes.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let failed = |cause| StoreError::File { path: path.to_owned(), cause };
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        fs::create_dir_all(directory).map_err(failed)?;
+/// A lock file beside the store, gone with its holder: SQLite's own locks are held only while it
+/// writes.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(store: &Path) -> Result<Self, StoreError> {
+        let failed = |cause| StoreError::File { path: store.to_owned(), cause };
+        if let Some(directory) = store.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+            fs::create_dir_all(directory).map_err(failed)?;
+        }
+        let mut path = store.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        loop {
+            let file = File::create(&path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(store.to_owned())),
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
+            // The holder before may have removed the file between our opening and locking it: then
+            // the lock is on a file that nobody else can find.
+            let held = file.metadata().map_err(failed)?;
+            if fs::metadata(&path).is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino())) {
+                return Ok(Self { path, _file: file });
+            }
+        }
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = File::create(PathBuf::from(name)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be removed is locked by nobody.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
