@@ -64,6 +64,8 @@ impl Store {
                 let connection = Connection::open(&path)?;
                 // Nothing of it outlives the process, so nothing is gained by waiting for a disk.
                 connection.pragma_update(None, "synchronous", "OFF")?;
+                // Nor by moving its pages from the log to the database.
+                connection.pragma_update(None, "wal_autocheckpoint", 0)?;
                 Self::begin(connection, path, owner, None, Some(directory))
             }
             Place::File(path) => {
