@@ -1,6 +1,5 @@
 //! Opening a store: where it is, whose it is, and what makes it durable.
 
-use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use shared::id::{OwnerId, StoreId};
 use shared::random;
 
+use super::lock::Lock;
 use super::{Store, schema};
 
 /// Where a store is.
@@ -66,7 +66,7 @@ impl Store {
                 Self::begin(connection, path, owner, None, Some(directory))
             }
             Place::File(path) => {
-                let lock = lock(path)?;
+                let lock = Lock::take(path)?;
                 let connection = Connection::open(path)?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 Self::begin(connection, path.clone(), owner, Some(lock), None)
@@ -78,7 +78,7 @@ impl Store {
         connection: Connection,
         path: PathBuf,
         owner: impl FnOnce() -> OwnerId,
-        lock: Option<File>,
+        lock: Option<Lock>,
         temporary: Option<tempfile::TempDir>,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -109,22 +109,6 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     connection.pragma_update(None, "user_version", schema::VERSION)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
-}
-
-/// A lock file beside the store: SQLite's own locks are held only while it writes.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let failed = |cause| StoreError::File { path: path.to_owned(), cause };
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        fs::create_dir_all(directory).map_err(failed)?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = File::create(PathBuf::from(name)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(failed(cause)),
-    }
 }
 
 /// A second connection for reading.
