@@ -168,6 +168,8 @@ impl Running {
                 let _ = self.questions.send(Request::Status { job }).await;
             }
             Action::StartPlan { planned, resume } => {
+                // Confirms of a plan from before it began again would pass for those of this one.
+                self.publishing = JoinSet::new();
                 let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
                 self.plan = Some(Planner::spawn(plan));
             }

@@ -3,6 +3,9 @@
 //! No I/O, no clock. A lost question is asked again; a plan's message may arrive twice, since its
 //! owner takes each number once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
@@ -133,7 +136,9 @@ impl Submission {
                 self.unconfirmed.remove(&number);
                 self.seal_if_confirmed()
             }
-            Event::Sealed => self.sealed(),
+            Event::Sealed if self.phase == Phase::Sealing => self.sealed(),
+            // Of a seal from before it began again.
+            Event::Sealed => Vec::new(),
             Event::Tick => self.tick(now),
         }
     }

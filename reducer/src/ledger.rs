@@ -3,6 +3,9 @@
 //!
 //! Synchronous and deterministic: its driver owns the thread, the clock and the transport.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use shared::clock::Moment;
@@ -36,11 +39,9 @@ impl Ledger {
         let mut owner = Owner::new(config);
         owner.restore(store.recover(now)?, store.sums()?);
         let mut ledger = Self { owner, store };
-        let mut events = vec![Event::Tick];
-        if is_fresh {
-            events.push(Event::Interrupted);
-        }
-        let actions = ledger.turn(events, now)?;
+        // In this order: what the tick sends for the first time was not out before.
+        let interrupted = is_fresh.then_some(Event::Interrupted);
+        let actions = ledger.turn(interrupted.into_iter().chain([Event::Tick]).collect(), now)?;
         Ok((ledger, actions))
     }
 

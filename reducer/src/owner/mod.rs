@@ -268,10 +268,14 @@ impl Owner {
 
     fn reported(&mut self, id: &JobId, sha256: String, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        step.effects.push(Effect::Finished { job: id.clone() });
+        if job.finished_at.is_some() {
+            // Written once more, as a command does that is run again: the job ended long ago.
+            return;
+        }
         job.finished_at = Some(now);
         job.report_sha256 = Some(sha256.clone());
         step.writes.push(Write::Finished { job: id.clone(), sha256 });
-        step.effects.push(Effect::Finished { job: id.clone() });
         self.changed.push(id.clone());
     }
 }

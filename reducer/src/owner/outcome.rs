@@ -72,6 +72,12 @@ impl Owner {
 
     /// A task failed as a whole: another attempt after a back-off, or none.
     fn failed(&mut self, task: &TaskId, items: u32, reason: String, outcome: Outcome, now: Moment, step: &mut Step) {
+        let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
+        if flight.is_some_and(|flight| outcome.address.attempt < flight.attempt) {
+            // A later attempt is out and will speak for itself: one failure that is delivered again
+            // and again must not use up the task's attempts.
+            return;
+        }
         if self.retry(task, now) {
             tracing::info!(%task, reason, "A task failed and will be sent again.");
             return;

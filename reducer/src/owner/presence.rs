@@ -81,6 +81,8 @@ impl Owner {
                 }
             }
             self.send_more(&id, now, step);
+            // The process before this one may have ended between the last outcome and the report.
+            self.finish_if_complete(&id, step);
         }
     }
 

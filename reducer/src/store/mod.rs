@@ -3,6 +3,7 @@
 //! One writer (the ledger's thread) and any number of readers (reports). A turn's writes are one
 //! transaction; a store in a file is fsynced at each commit, a temporary one never.
 
+mod lock;
 mod open;
 mod read;
 mod recover;
@@ -26,7 +27,7 @@ pub struct Store {
     id: StoreId,
     path: PathBuf,
     /// Held open: one process at a time writes a store.
-    _lock: Option<open::Lock>,
+    _lock: Option<lock::Lock>,
     /// Removed with the store.
     _temporary: Option<tempfile::TempDir>,
 }

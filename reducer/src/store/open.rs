@@ -1,7 +1,5 @@
 //! Opening a store: where it is, whose it is, and what makes it durable.
 
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use shared::id::{OwnerId, StoreId};
 use shared::random;
 
+use super::lock::Lock;
 use super::{Store, schema};
 
 /// Where a store is.
@@ -114,47 +113,6 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     connection.pragma_update(None, "user_version", schema::VERSION)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
-}
-
-/// A lock file beside the store, gone with its holder: SQLite's own locks are held only while it
-/// writes.
-#[derive(Debug)]
-pub(super) struct Lock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl Lock {
-    fn take(store: &Path) -> Result<Self, StoreError> {
-        let failed = |cause| StoreError::File { path: store.to_owned(), cause };
-        if let Some(directory) = store.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            fs::create_dir_all(directory).map_err(failed)?;
-        }
-        let mut path = store.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        loop {
-            let file = File::create(&path).map_err(failed)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(store.to_owned())),
-                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-            }
-            // The holder before may have removed the file between our opening and locking it: then
-            // the lock is on a file that nobody else can find.
-            let held = file.metadata().map_err(failed)?;
-            if fs::metadata(&path).is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino())) {
-                return Ok(Self { path, _file: file });
-            }
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // What cannot be removed is locked by nobody.
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 /// A second connection for reading.

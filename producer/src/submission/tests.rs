@@ -1,0 +1,238 @@
+//! A submission in virtual time: questions that are lost, owners that forget, seals that wait.
+
+use std::time::Duration;
+
+use serde_json::value::{RawValue, to_raw_value};
+use shared::id::{Class, JobId, StoreId};
+use shared::job::Counts;
+use shared::workload::steps;
+
+use super::*;
+
+struct Bench {
+    submission: Submission,
+    now: Moment,
+}
+
+impl Bench {
+    fn new(wait: bool) -> Self {
+        let (owner, broker) = (OwnerId::from_name(b"main"), "amqp://b".to_owned());
+        let submission = Submission::new(Config { owner, spec: spec(), wait, broker });
+        Self { submission, now: Duration::from_secs(1_000) }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<String> {
+        self.submission.step(event, self.now).iter().map(name).collect()
+    }
+
+    fn reply(&mut self, reply: Reply) -> Vec<String> {
+        self.step(Event::Replied(Some(reply)))
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<String> {
+        self.now += time;
+        self.step(Event::Tick)
+    }
+
+    /// One whose job is open and whose plan begins at task `planned`.
+    fn planning(wait: bool, planned: u64) -> Self {
+        let mut bench = Self::new(wait);
+        assert_eq!(bench.step(Event::Tick), ["ask open"]);
+        assert_eq!(bench.reply(opened(planned, None)), [format!("plan from {planned}")]);
+        bench
+    }
+
+    fn plan(&mut self, number: u64) {
+        assert_eq!(self.step(Event::Planned(Box::new(planned(number)))), [format!("publish {number}")]);
+    }
+}
+
+fn name(action: &Action) -> String {
+    match action {
+        Action::AskOpen => "ask open".to_owned(),
+        Action::AskStatus => "ask status".to_owned(),
+        Action::StartPlan { planned, .. } => format!("plan from {planned}"),
+        Action::Publish(planned) => format!("publish {}", planned.number),
+        Action::Seal(tasks) => format!("seal {tasks}"),
+        Action::Say(text) => format!("say {text}"),
+        Action::Done(status) => format!("done {}", status.is_some()),
+        Action::Refused(reason) => format!("refused {reason}"),
+    }
+}
+
+fn job() -> JobId {
+    JobId::from_name(b"job")
+}
+
+fn spec() -> JobSpec {
+    JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 })
+}
+
+fn raw() -> Box<RawValue> {
+    to_raw_value(&1).expect("it is JSON")
+}
+
+fn planned(number: u64) -> Planned {
+    let (failed, skipped) = (Vec::new(), Default::default());
+    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped, resume: raw() }
+}
+
+fn opened(planned: u64, sealed: Option<u64>) -> Reply {
+    let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
+    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed })
+}
+
+fn status(state: JobState, unserved: &[&str]) -> Reply {
+    Reply::Status(Box::new(JobStatus {
+        schema: 1,
+        job: job(),
+        owner: OwnerId::from_name(b"main"),
+        workload: spec().workload(),
+        state,
+        counts: Counts { tasks_planned: 1, tasks_open: 1, ..Counts::default() },
+        consumers: 0,
+        unserved: unserved.iter().map(ToString::to_string).collect(),
+        seconds: 1.0,
+        report_sha256: None,
+        sum: None,
+    }))
+}
+
+#[test]
+fn a_job_is_opened_planned_sealed_and_waited_for() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    bench.plan(1);
+    assert!(bench.step(Event::Confirmed(0)).is_empty());
+    assert!(bench.step(Event::Confirmed(1)).is_empty());
+    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
+    assert!(bench.step(Event::Sealed).is_empty());
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    assert!(bench.reply(status(JobState::Running, &[])).is_empty());
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    assert_eq!(bench.reply(status(JobState::Finished, &[])), ["done true"]);
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn the_seal_waits_for_every_confirm() {
+    let mut bench = Bench::planning(true, 5);
+    for number in 5..8 {
+        bench.plan(number);
+    }
+    assert!(bench.step(Event::PlanEnded).is_empty());
+    assert!(bench.step(Event::Confirmed(7)).is_empty());
+    assert!(bench.step(Event::Confirmed(5)).is_empty());
+    assert_eq!(bench.step(Event::Confirmed(6)), ["seal 8"]);
+    assert!(bench.step(Event::Confirmed(6)).is_empty(), "sealed once");
+}
+
+#[test]
+fn no_more_is_planned_than_the_window_takes() {
+    let mut bench = Bench::planning(true, 0);
+    for number in 0..limits::PLAN_WINDOW as u64 {
+        assert!(bench.submission.wants_more());
+        bench.plan(number);
+    }
+    assert!(!bench.submission.wants_more());
+    bench.step(Event::Confirmed(3));
+    assert!(bench.submission.wants_more());
+}
+
+#[test]
+fn a_lost_question_is_asked_again_and_the_absent_owner_named_once() {
+    let mut bench = Bench::new(true);
+    assert_eq!(bench.step(Event::Tick), ["ask open"]);
+    assert!(bench.pass(Duration::from_secs(1)).is_empty(), "one question at a time");
+    let said = bench.step(Event::Replied(None));
+    assert!(said.len() == 1 && said[0].contains("packhorse reducer --broker amqp://b"), "{said:?}");
+    for _ in 0..3 {
+        assert_eq!(bench.pass(Duration::from_secs(1)), ["ask open"]);
+        assert!(bench.step(Event::Replied(None)).is_empty());
+    }
+    assert_eq!(bench.pass(Duration::from_secs(1)), ["ask open"]);
+    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+}
+
+#[test]
+fn a_late_reply_to_a_question_asked_twice_starts_no_second_plan() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    assert!(bench.reply(opened(0, None)).is_empty());
+    bench.step(Event::Confirmed(0));
+    assert_eq!(bench.step(Event::PlanEnded), ["seal 1"]);
+}
+
+#[test]
+fn an_owner_that_does_not_know_the_job_any_more_gets_it_again() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    bench.step(Event::Confirmed(0));
+    bench.step(Event::PlanEnded);
+    bench.step(Event::Sealed);
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    let said = bench.reply(Reply::UnknownJob);
+    assert!(said.len() == 1 && said[0].contains("submitting it again"), "{said:?}");
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
+    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+    bench.plan(0);
+    bench.step(Event::Confirmed(0));
+    assert_eq!(bench.step(Event::PlanEnded), ["seal 1"]);
+}
+
+/// Its plan was published before, and the owner lost it before the broker's answer came back.
+#[test]
+fn what_was_confirmed_before_it_began_again_confirms_nothing_now() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    bench.step(Event::PlanEnded);
+    bench.pass(limits::STATUS_INTERVAL);
+    bench.reply(Reply::UnknownJob);
+    assert!(bench.step(Event::Confirmed(0)).is_empty());
+    assert!(bench.step(Event::Sealed).is_empty());
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"], "it was not sealed: nothing was opened");
+    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+}
+
+#[test]
+fn a_job_that_is_sealed_already_is_only_waited_for() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    assert!(bench.reply(opened(3, Some(3))).is_empty());
+    assert!(!bench.submission.wants_more());
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+}
+
+#[test]
+fn without_waiting_it_is_over_when_the_seal_is_confirmed() {
+    let mut bench = Bench::planning(false, 0);
+    bench.plan(0);
+    assert!(bench.pass(Duration::from_secs(60)).is_empty(), "it asks for no status");
+    assert!(bench.step(Event::PlanEnded).is_empty());
+    assert_eq!(bench.step(Event::Confirmed(0)), ["seal 1"]);
+    assert_eq!(bench.step(Event::Sealed), ["done false"]);
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn a_refusal_ends_it() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    assert_eq!(bench.reply(Reply::Refused { reason: "no".to_owned() }), ["refused no"]);
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn a_class_that_nobody_serves_is_named_once_after_five_seconds() {
+    let mut bench = Bench::planning(true, 0);
+    let mut said = Vec::new();
+    for _ in 0..40 {
+        bench.pass(limits::STATUS_INTERVAL);
+        let now = bench.now;
+        let texts = bench.reply(status(JobState::Running, &["any"]));
+        said.extend(texts.into_iter().map(|text| (now, text)));
+    }
+    let [(at, text)] = said.as_slice() else { panic!("{said:?}") };
+    assert!(*at >= Duration::from_secs(1_005), "{at:?}");
+    assert!(text.contains("packhorse consumer --broker amqp://b --workload steps"), "{text}");
+}

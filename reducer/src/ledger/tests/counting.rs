@@ -1,0 +1,200 @@
+//! What an outcome, a plan and a seal add to a job's account.
+
+use shared::id::{JobId, StoreId};
+use shared::job::JobState;
+use shared::message::{Outcome, Reply, Verdict};
+use shared::workload::{Workload, steps};
+
+use super::*;
+
+#[test]
+fn the_first_outcome_counts_and_every_later_one_is_a_duplicate() {
+    let mut world = World::new();
+    world.open_with(2);
+    assert_eq!(settled(&world.done(0)), ["ack"]);
+    for _ in 0..3 {
+        assert_eq!(settled(&world.done(0)), ["ack"]);
+    }
+    let counts = world.counts();
+    assert_eq!((counts.tasks_done, counts.items_done, counts.bytes_done), (1, 1, 10));
+    assert_eq!((counts.duplicates, counts.conflicts), (3, 0));
+}
+
+#[test]
+fn a_duplicate_in_the_same_turn_as_the_first_is_one_too() {
+    let mut world = World::new();
+    world.open_with(1);
+    let events = vec![world.outcome(0, 1, done(1)), world.outcome(0, 2, done(1))];
+    world.turn(events);
+    let counts = world.counts();
+    assert_eq!((counts.tasks_done, counts.duplicates, counts.conflicts), (1, 1, 0));
+}
+
+#[test]
+fn another_answer_to_an_answered_task_is_an_alarm_and_does_not_count() {
+    let mut world = World::new();
+    world.open_with(1);
+    world.done(0);
+    let other = Verdict::Done(format!(r#"{{"digests":["{}"],"bytes":99}}"#, "0".repeat(40)).into());
+    world.answer(0, 1, other);
+    let counts = world.counts();
+    assert_eq!((counts.duplicates, counts.conflicts, counts.bytes_done), (1, 1, 10));
+}
+
+#[test]
+fn the_wording_of_a_failure_is_no_other_answer() {
+    let mut world = World::new();
+    world.open_with(1);
+    for reason in ["Permission denied", "permission denied"] {
+        let failed = format!(r#"{{"digests":[null],"failed":[{{"item":0,"reason":"{reason}"}}],"bytes":0}}"#);
+        world.answer(0, 1, Verdict::Done(failed.into()));
+    }
+    let counts = world.counts();
+    assert_eq!((counts.items_failed, counts.duplicates, counts.conflicts), (1, 1, 0));
+}
+
+#[test]
+fn an_outcome_for_another_store_or_of_a_task_never_sent_is_refused_with_its_reason() {
+    let mut world = World::with(|config| config.window_min = 1);
+    world.open_with(2);
+    let Event::Outcome { mut outcome, check, items, tag } = world.outcome(0, 1, done(1)) else { unreachable!() };
+    outcome.address.store = StoreId::from_name(b"other");
+    let refused = settled(&world.event(Event::Outcome { outcome, check, items, tag }));
+    assert!(refused.len() == 1 && refused[0].contains("for store other"), "{refused:?}");
+    let refused = settled(&world.done(1));
+    assert!(refused.len() == 1 && refused[0].contains("job.1, which this owner has not sent"), "{refused:?}");
+    assert_eq!(world.counts().tasks_done, 0);
+}
+
+#[test]
+fn a_plan_may_come_in_any_order_and_twice_and_is_sent_in_its_own() {
+    let mut world = World::new();
+    world.open();
+    assert_eq!(sent(&world.plan(1, 1)), []);
+    assert_eq!(sent(&world.plan(2, 1)), []);
+    assert_eq!(settled(&world.plan(2, 1)), ["ack"]);
+    assert_eq!(sent(&world.plan(0, 1)), [(0, 1), (1, 1), (2, 1)]);
+    assert_eq!(sent(&world.plan(0, 1)), []);
+    assert_eq!((world.counts().tasks_planned, world.counts().items_planned), (3, 3));
+}
+
+#[test]
+fn a_job_ends_when_it_is_sealed_and_every_task_has_its_outcome() {
+    let mut world = World::new();
+    world.open();
+    world.plan(0, 1);
+    assert!(!wants_report(&world.done(0)), "the plan is not complete");
+    // The seal overtakes the last task of the plan.
+    assert!(!wants_report(&world.seal(2)));
+    world.plan(1, 1);
+    assert!(wants_report(&world.done(1)));
+    assert!(!wants_report(&world.done(1)), "asked for once");
+    assert_eq!(world.status().state, JobState::Running);
+    world.report();
+    assert_eq!(world.status().state, JobState::Finished);
+}
+
+#[test]
+fn time_alone_never_ends_a_job() {
+    let mut world = World::new();
+    world.open_with(1);
+    for _ in 0..100 {
+        assert!(!wants_report(&world.pass(Duration::from_secs(3_600))));
+    }
+    assert_eq!(world.counts().tasks_open, 1);
+}
+
+#[test]
+fn a_job_without_tasks_is_complete_when_it_is_sealed() {
+    let mut world = World::new();
+    world.open();
+    assert!(wants_report(&world.seal(0)));
+}
+
+#[test]
+fn a_seal_that_contradicts_the_plan_is_refused_and_changes_nothing() {
+    let mut world = World::new();
+    world.open();
+    world.plan(0, 1);
+    world.plan(3, 1);
+    let refused = settled(&world.seal(3));
+    assert!(refused.len() == 1 && refused[0].contains("contradicts"), "{refused:?}");
+    assert_eq!(world.status().state, JobState::Planning);
+    assert_eq!(settled(&world.seal(4)), ["ack"]);
+    assert_eq!(settled(&world.seal(4)), ["ack"], "the same seal again is harmless");
+    assert_ne!(settled(&world.seal(5)), ["ack"]);
+    assert_ne!(settled(&world.plan(4, 1)), ["ack"], "beyond the seal");
+    assert_eq!(world.counts().tasks_planned, 2);
+}
+
+#[test]
+fn what_failed_and_was_skipped_in_planning_is_part_of_the_account() {
+    let mut world = World::new();
+    world.open();
+    let actions = world.plan(0, 0);
+    assert_eq!(sent(&actions), [], "there is nothing to do");
+    assert!(wants_report(&world.seal(1)));
+    world.report();
+    let counts = world.counts();
+    assert_eq!((counts.tasks_done, counts.items_planned, counts.items_failed), (1, 1, 1));
+    assert_eq!(counts.items_skipped["fifo"], 1);
+}
+
+#[test]
+fn a_plan_and_a_seal_for_an_unknown_job_are_refused() {
+    let mut world = World::new();
+    for refused in [settled(&world.plan(0, 1)), settled(&world.seal(1))] {
+        assert!(refused.len() == 1 && refused[0].contains("does not have"), "{refused:?}");
+    }
+}
+
+#[test]
+fn the_same_id_with_the_same_spec_is_one_job_and_with_another_spec_refused() {
+    let mut world = World::new();
+    world.open();
+    world.plan(0, 1);
+    let again = world.open();
+    assert_eq!((again.planned, again.resume.expect("where to go on").get()), (1, "0"));
+    let spec = Box::new(JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 }));
+    let actions = world.event(Event::Open { job: job(), spec, reply: ReplyTo::Local(0) });
+    let refused = |action: &Action| match action {
+        Action::Other(Effect::Reply { reply, .. }) => matches!(&**reply, Reply::Refused { .. }),
+        _ => false,
+    };
+    assert!(actions.iter().any(refused), "{actions:?}");
+    assert_eq!(world.counts().tasks_planned, 1);
+}
+
+#[test]
+fn a_report_that_comes_again_does_not_move_the_end_of_a_job() {
+    let mut world = World::new();
+    world.open_with(1);
+    world.done(0);
+    world.report();
+    let seconds = world.status().seconds;
+    world.now += Duration::from_secs(60);
+    world.report();
+    assert_eq!(world.status().seconds, seconds);
+}
+
+#[test]
+fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
+    let mut world = World::new();
+    let caravan = JobId::from_name(b"caravan");
+    for rider in 0..2 {
+        let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 2 };
+        let (job, store) = (spec.job(), world.store());
+        let open = Event::Open { job: job.clone(), spec: Box::new(JobSpec::Steps(spec)), reply: ReplyTo::Local(0) };
+        world.event(open);
+        for number in [1, 0, 1] {
+            let task = TaskId { job: job.clone(), number };
+            let address = Address { task, attempt: 1, owner: owner(), store: store.clone(), workload: Workload::Steps };
+            let verdict = Verdict::Done(r#"{"steps":3000000000}"#.into());
+            let outcome = Box::new(Outcome { address, host: "h".to_owned(), micros: 1, redelivered: false, verdict });
+            world.event(Event::Outcome { outcome, check: Check::None, items: 0, tag: None });
+        }
+    }
+    let status = world.ledger().owner().status(&JobId::from_name(b"caravan-rider-1"), world.now).expect("known");
+    assert_eq!(status.sum, Some(("caravan caravan".to_owned(), 12_000_000_000)));
+    assert_eq!((status.counts.tasks_done, status.counts.duplicates), (2, 1));
+}

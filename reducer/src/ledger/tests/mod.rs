@@ -1,0 +1,287 @@
+//! The ledger in virtual time: no runtime, no transport, no clock.
+//!
+//! - `counting`: what an outcome, a plan and a seal add to a job's account
+//! - `sending`: windows, retries, dead letters, what becomes of silent tasks
+//! - `restart`: what a new process makes of the same store
+//! - `schedules`: random deliveries, losses and crashes against a plain oracle
+
+mod counting;
+mod restart;
+mod schedules;
+mod sending;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::value::{RawValue, to_raw_value};
+use shared::clock::Moment;
+use shared::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
+use shared::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::message::{
+    Address, DeadLetter, Failure, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
+};
+use shared::path::PathBytes;
+use shared::workload::Workload;
+use shared::workload::digest::{Algorithm, Batch, Item, Links, Root, Spec, Start};
+
+use super::{Action, Ledger};
+use crate::owner::{Check, Config, Effect, Event, ReplyTo, Tag};
+use crate::store::{Place, Store};
+
+/// A digest of some content.
+const HEX: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+
+/// An owner with a store in a file, so that it can be started again.
+struct World {
+    ledger: Option<Ledger>,
+    now: Moment,
+    configure: fn(&mut Config),
+    path: PathBuf,
+    next_tag: Tag,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(configure: fn(&mut Config)) -> Self {
+        // In memory where there is such a place: no test cuts the power, so none needs the disk.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
+        let path = directory.path().join("store.sqlite");
+        let now = Duration::from_secs(1_700_000_000);
+        let mut world = Self { ledger: None, now, configure, path, next_tag: 0, _directory: directory };
+        world.start(true);
+        world
+    }
+
+    fn start(&mut self, is_fresh: bool) -> Vec<Action> {
+        let store = Store::open(&Place::File(self.path.clone()), || owner()).expect("the store opens");
+        let mut config = Config::new(store.owner().clone(), store.id().clone());
+        (self.configure)(&mut config);
+        let (ledger, actions) = Ledger::new(config, store, self.now, is_fresh).expect("the store can be read");
+        self.ledger = Some(ledger);
+        actions
+    }
+
+    /// The process ends and another opens the same store.
+    fn restart(&mut self, is_fresh: bool) -> Vec<Action> {
+        self.ledger = None;
+        self.start(is_fresh)
+    }
+
+    fn ledger(&self) -> &Ledger {
+        self.ledger.as_ref().expect("it runs")
+    }
+
+    fn store(&self) -> StoreId {
+        self.ledger().store().id().clone()
+    }
+
+    fn turn(&mut self, events: Vec<Event>) -> Vec<Action> {
+        let now = self.now;
+        let actions = self.ledger.as_mut().expect("it runs").turn(events, now).expect("the store takes it");
+        for status in self.statuses() {
+            assert_adds_up(&status);
+        }
+        actions
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        self.turn(vec![event])
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<Action> {
+        self.now += time;
+        self.event(Event::Tick)
+    }
+
+    fn tag(&mut self) -> Option<Tag> {
+        self.next_tag += 1;
+        Some(self.next_tag)
+    }
+
+    fn open(&mut self) -> Opened {
+        opened(&self.event(open()))
+    }
+
+    fn plan(&mut self, number: u64, items: u32) -> Vec<Action> {
+        let tag = self.tag();
+        self.event(Event::Planned { job: job(), planned: Box::new(planned(number, items)), tag })
+    }
+
+    /// Opens the job, plans and seals `tasks` tasks of one item; what was sent.
+    fn open_with(&mut self, tasks: u64) -> Vec<Sent> {
+        self.open();
+        let mut actions = Vec::new();
+        for number in 0..tasks {
+            actions.extend(self.plan(number, 1));
+        }
+        actions.extend(self.seal(tasks));
+        sent(&actions)
+    }
+
+    fn seal(&mut self, tasks: u64) -> Vec<Action> {
+        let tag = self.tag();
+        self.event(Event::Seal { seal: Seal { job: job(), tasks }, tag })
+    }
+
+    fn answer(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Vec<Action> {
+        let event = self.outcome(number, attempt, verdict);
+        self.event(event)
+    }
+
+    fn done(&mut self, number: u64) -> Vec<Action> {
+        self.answer(number, 1, done(1))
+    }
+
+    fn outcome(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Event {
+        let tag = self.tag();
+        let store = self.store();
+        let address = Address { task: id(number), attempt, owner: owner(), store, workload: Workload::Digest };
+        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict };
+        Event::Outcome { outcome: Box::new(outcome), check: Check::None, items: 0, tag }
+    }
+
+    fn dead_letter(&mut self, number: u64) -> Vec<Action> {
+        let letter = DeadLetter { task: id(number), reason: "unknown kind \"x\"".to_owned() };
+        let tag = self.tag();
+        self.event(Event::DeadLetter { letter, items: 0, tag })
+    }
+
+    fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {
+        self.event(Event::Presence(Box::new(Presence {
+            consumer: ConsumerId::from_name(b"c"),
+            host: "h".to_owned(),
+            version: "0".to_owned(),
+            slots,
+            serves: vec![(Workload::Digest, class())],
+            holds: holds.iter().map(|&number| id(number)).collect(),
+            heartbeat_millis: 10_000,
+            leaving: false,
+        })))
+    }
+
+    fn queue_state(&mut self, ready: Option<u32>) -> Vec<Action> {
+        self.event(Event::QueueState { workload: Workload::Digest, class: class(), ready })
+    }
+
+    fn report(&mut self) -> Vec<Action> {
+        self.event(Event::Reported { job: job(), sha256: "00".to_owned() })
+    }
+
+    fn status(&self) -> JobStatus {
+        self.ledger().owner().status(&job(), self.now).expect("the job is known")
+    }
+
+    fn statuses(&self) -> Vec<JobStatus> {
+        self.ledger().owner().status(&job(), self.now).into_iter().collect()
+    }
+
+    fn counts(&self) -> Counts {
+        self.status().counts
+    }
+}
+
+/// The equations of the receipt, which hold at any moment.
+fn assert_adds_up(status: &JobStatus) {
+    let counts = &status.counts;
+    assert_eq!(counts.tasks_done + counts.tasks_failed + counts.tasks_open, counts.tasks_planned, "{status:?}");
+    if status.state == JobState::Finished {
+        assert_eq!((counts.tasks_open, counts.items_done + counts.items_failed), (0, counts.items_planned));
+    }
+}
+
+fn job() -> JobId {
+    JobId::from_name(b"job")
+}
+
+fn owner() -> OwnerId {
+    OwnerId::from_name(b"main")
+}
+
+fn class() -> Class {
+    Class::from_name(b"r")
+}
+
+fn id(number: u64) -> TaskId {
+    TaskId { job: job(), number }
+}
+
+fn spec() -> JobSpec {
+    let root = Root { name: "r".to_owned(), class: class(), prefix: PathBytes(b"r/".to_vec()) };
+    let starts = vec![Start { root: 0, file: None }];
+    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+}
+
+fn open() -> Event {
+    Event::Open { job: job(), spec: Box::new(spec()), reply: ReplyTo::Local(0) }
+}
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("it is JSON")
+}
+
+/// Task `number` of a plan; one without items has failures to tell and nothing to do.
+fn planned(number: u64, items: u32) -> Planned {
+    let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10 };
+    let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
+    let batch = Batch { algorithm, links, root, items: (0..items).map(item).collect() };
+    let failure = PlanFailure { name: PathBytes(b"r/x".to_vec()), reason: "no".to_owned() };
+    Planned {
+        number,
+        class: class(),
+        body: (items > 0).then(|| raw(&batch)),
+        items,
+        bytes: u64::from(items) * 10,
+        failed: if items > 0 { Vec::new() } else { vec![failure] },
+        skipped: [("fifo".to_owned(), 1)].into(),
+        resume: raw(&number),
+    }
+}
+
+fn done(items: usize) -> Verdict {
+    let digests: Vec<_> = vec![HEX; items];
+    Verdict::Done(serde_json::json!({"digests": digests, "bytes": 10 * items}).to_string().into())
+}
+
+fn failed(reason: &str) -> Verdict {
+    Verdict::Failed(Failure { reason: reason.to_owned(), stderr: String::new() })
+}
+
+/// A task that was published: its number and attempt.
+type Sent = (u64, u32);
+
+fn sent(actions: &[Action]) -> Vec<Sent> {
+    let sent = |action: &Action| match action {
+        Action::Publish(task) => Some((task.address.task.number, task.address.attempt)),
+        Action::Other(_) => None,
+    };
+    actions.iter().filter_map(sent).collect()
+}
+
+/// What is settled outside, in order.
+fn settled(actions: &[Action]) -> Vec<String> {
+    let settled = |action: &Action| match action {
+        Action::Other(Effect::Ack(_)) => Some("ack".to_owned()),
+        Action::Other(Effect::Bury { reason, .. }) => Some(reason.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(settled).collect()
+}
+
+fn opened(actions: &[Action]) -> Opened {
+    let opened = |action: &Action| match action {
+        Action::Other(Effect::Reply { reply, .. }) => match &**reply {
+            Reply::Opened(opened) => Some(opened.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    actions.iter().find_map(opened).expect("it was opened")
+}
+
+fn wants_report(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Other(Effect::Report { .. })))
+}
