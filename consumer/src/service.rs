@@ -208,7 +208,8 @@ impl Running {
             }
             Action::Bury { tag, reason } => {
                 let Some(delivery) = self.deliveries.get(&tag) else { return };
-                tracing::warn!(%reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
+                let id = &delivery.message.id;
+                tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
                 let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
                 let publish = publish_letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
                 self.publish(tag, publish);

@@ -38,7 +38,8 @@ pub enum Command {
 /// How to reach a broker.
 #[derive(Debug, Clone, Args)]
 pub struct BrokerArgs {
-    /// The broker, as amqp://USER:PASSWORD@HOST:PORT/VHOST [env: PACKHORSE_BROKER, or a file that holds it: PACKHORSE_BROKER_FILE]
+    /// The broker, as amqp://USER:PASSWORD@HOST:PORT/VHOST
+    /// [env: PACKHORSE_BROKER, or a file that holds it: PACKHORSE_BROKER_FILE]
     #[arg(long, value_name = "URL")]
     pub broker: Option<String>,
 

@@ -28,7 +28,10 @@ pub enum ReportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The output failed.
-    #[error("cannot write the report{}: {cause}", .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+    #[error(
+        "cannot write the report{}: {cause}",
+        .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default()
+    )]
     Output {
         /// Where to, if it is a file.
         path: Option<std::path::PathBuf>,

@@ -23,10 +23,18 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has it.
-    #[error("the store {} is in use by another process. Stop it first, or name another file with --state", .0.display())]
+    #[error(
+        "the store {} is in use by another process. Stop it first, or name another file with --state",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// Not a store of this program, or of another version.
-    #[error("{} is not a store that this version can use (schema {found}, this program writes {}). Name another file with --state", .path.display(), schema::VERSION)]
+    #[error(
+        "{} is not a store that this version can use (schema {found}, this program writes {}). \
+         Name another file with --state",
+        .path.display(),
+        schema::VERSION
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -43,7 +51,8 @@ pub enum StoreError {
     },
     /// SQLite refused: a full disk, a damaged file.
     #[error(
-        "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file, and start again with the same --state"
+        "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file, \
+         and start again with the same --state"
     )]
     Sqlite(#[from] rusqlite::Error),
     /// Something in it cannot be read.

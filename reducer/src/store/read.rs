@@ -42,7 +42,8 @@ impl Store {
     /// A task of the stored plan, to send it.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT class, body FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
+            "SELECT class, body FROM tasks
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
         )?;
         let row = statement
             .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));

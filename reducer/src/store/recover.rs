@@ -57,7 +57,8 @@ impl Store {
     /// Every job as it was at the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256 FROM jobs ORDER BY id",
+            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256
+             FROM jobs ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
         rows.into_iter().map(|row| self.recover_job(row, now)).collect()

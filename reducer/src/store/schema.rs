@@ -64,7 +64,8 @@ CREATE TABLE dead_letters (
 
 CREATE VIEW job_summary AS
 SELECT job, workload,
-       CASE WHEN finished_at IS NOT NULL THEN 'finished' WHEN sealed IS NOT NULL THEN 'running' ELSE 'planning' END AS state,
+       CASE WHEN finished_at IS NOT NULL THEN 'finished' WHEN sealed IS NOT NULL THEN 'running'
+            ELSE 'planning' END AS state,
        datetime(opened_at, 'unixepoch') AS opened, datetime(finished_at, 'unixepoch') AS finished,
        counts ->> '$.tasks_planned' AS tasks_planned, counts ->> '$.tasks_done' AS tasks_done,
        counts ->> '$.tasks_failed' AS tasks_failed, counts ->> '$.items_planned' AS items_planned,

@@ -39,7 +39,8 @@ impl Reader {
     /// Every job, oldest first. Consumers are not known here.
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256, (SELECT owner FROM store)
+            "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256,
+                    (SELECT owner FROM store)
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;

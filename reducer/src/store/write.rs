@@ -25,9 +25,15 @@ impl Store {
             Write::Open { job, spec } => {
                 let spec_json = json(spec)?;
                 db.prepare_cached(
-                    "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts) VALUES (?, ?, ?, ?, 0, 0, '{}')",
+                    "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts)
+                     VALUES (?, ?, ?, ?, 0, 0, '{}')",
                 )?
-                .execute(params![job.as_str(), spec.workload().as_str(), spec_json, now.as_secs_f64()])?;
+                .execute(params![
+                    job.as_str(),
+                    spec.workload().as_str(),
+                    spec_json,
+                    now.as_secs_f64()
+                ])?;
             }
             Write::Task { job, planned } => {
                 let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
@@ -49,7 +55,8 @@ impl Store {
             Write::Outcome { outcome } => write_outcome(db, outcome)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
-                    "INSERT INTO sums (label, total) VALUES (?, ?) ON CONFLICT (label) DO UPDATE SET total = total + excluded.total",
+                    "INSERT INTO sums (label, total) VALUES (?, ?)
+                     ON CONFLICT (label) DO UPDATE SET total = total + excluded.total",
                 )?
                 .execute(params![label, amount])?;
             }

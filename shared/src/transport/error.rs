@@ -35,7 +35,8 @@ pub enum TransportError {
     },
     /// Wrong user or password.
     #[error(
-        "the broker at {url} refused the credentials of user {user:?}. Check user and password in --broker or PACKHORSE_BROKER"
+        "the broker at {url} refused the credentials of user {user:?}. \
+         Check user and password in --broker or PACKHORSE_BROKER"
     )]
     Credentials {
         /// Without its password.
@@ -45,7 +46,8 @@ pub enum TransportError {
     },
     /// No such virtual host, or no right to it.
     #[error(
-        "the broker at {url} refused the virtual host {vhost:?}: {cause}. Create it (rabbitmqctl add_vhost), give the user rights on it, or name another at the end of the URL"
+        "the broker at {url} refused the virtual host {vhost:?}: {cause}. \
+         Create it (rabbitmqctl add_vhost), give the user rights on it, or name another at the end of the URL"
     )]
     VirtualHost {
         /// Without its password.
@@ -57,7 +59,8 @@ pub enum TransportError {
     },
     /// Exists with other arguments.
     #[error(
-        "{name} exists on the broker with other arguments than this version uses: {cause}. If nothing else uses it, delete it (rabbitmqctl delete_queue), or use another virtual host"
+        "{name} exists on the broker with other arguments than this version uses: {cause}. \
+         If nothing else uses it, delete it (rabbitmqctl delete_queue), or use another virtual host"
     )]
     Mismatch {
         /// The queue or exchange.
@@ -67,7 +70,8 @@ pub enum TransportError {
     },
     /// The broker's permissions forbid it.
     #[error(
-        "the broker does not let this user use {name}: {cause}. Its permissions are set with rabbitmqctl set_permissions"
+        "the broker does not let this user use {name}: {cause}. \
+         Its permissions are set with rabbitmqctl set_permissions"
     )]
     Forbidden {
         /// The queue or exchange.

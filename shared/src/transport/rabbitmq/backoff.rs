@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use crate::limits::{RECONNECT_DELAY, RECONNECT_DELAY_MAX};
+use crate::random::{self, Jitter};
 
 /// The wait before the next try.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    next: Duration,
+    jitter: Jitter,
+    failures: u32,
 }
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self { next: RECONNECT_DELAY }
+        Self { jitter: Jitter::new(random::seed()), failures: 0 }
     }
 
     /// The last try went well.
     pub(super) fn reset(&mut self) {
-        self.next = RECONNECT_DELAY;
+        self.failures = 0;
     }
 
-    /// How long to wait now: between half and one and a half of the step.
+    /// How long to wait now: between half and all of the step.
     pub(super) fn delay(&mut self) -> Duration {
-        let step = self.next;
-        self.next = (step * 2).min(RECONNECT_DELAY_MAX);
-        step.mul_f64(0.5 + rand::random::<f64>()).min(RECONNECT_DELAY_MAX)
+        self.failures = self.failures.saturating_add(1);
+        self.jitter.back_off(RECONNECT_DELAY, RECONNECT_DELAY_MAX, self.failures)
     }
 
     pub(super) async fn wait(&mut self) {
@@ -39,7 +40,7 @@ mod tests {
     #[test]
     fn delays_grow_and_stay_within_their_bounds() {
         let mut backoff = Backoff::new();
-        assert!(backoff.delay() <= RECONNECT_DELAY * 3 / 2);
+        assert!(backoff.delay() <= RECONNECT_DELAY);
         for _ in 0..20 {
             let delay = backoff.delay();
             assert!(delay >= RECONNECT_DELAY && delay <= RECONNECT_DELAY_MAX, "{delay:?}");

@@ -43,6 +43,21 @@ fn differential_random_trees() {
     }
 }
 
+/// The usual walk, sorted at the end, knows nothing of ours.
+#[test]
+fn differential_walk_equals_walkdir() {
+    for seed in 100..108 {
+        let tree = Tree::new();
+        grow(&tree, seed, 150);
+        let entries = walkdir::WalkDir::new(tree.path("")).follow_links(false).into_iter();
+        let files = entries.map(|entry| entry.expect("readable")).filter(|entry| entry.file_type().is_file());
+        let mut expected: Vec<_> = files.map(|file| file.into_path().into_os_string()).collect();
+        expected.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        let (spec, dirs) = tree.spec(Links::Skip);
+        assert_eq!(names(&spec, &tasks(&spec, &dirs)), expected, "seed {seed}");
+    }
+}
+
 #[test]
 fn an_empty_tree_has_no_tasks() {
     let tree = Tree::new();
