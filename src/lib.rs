@@ -1,13 +1,14 @@
 //! Packhorse carries work to many machines and brings back exactly one answer.
 //!
 //! This crate is the facade: the four libraries under one name, the run that plans, does and
-//! reduces in one process ([`run`]), and the command line ([`cli`]).
+//! reduces in one process ([`run`]), riders and horses ([`caravan`]), and the command line ([`cli`]).
 //!
 //! - [`shared`]: messages, contracts, topology, transports
 //! - [`producer`]: plans a job
 //! - [`consumer`]: does its tasks
 //! - [`reducer`]: owns it, counts, reports
 
+pub mod caravan;
 pub mod cli;
 pub mod run;
 

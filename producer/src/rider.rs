@@ -1,12 +1,13 @@
 //! A rider: the producer of `steps`. It sends its whips itself, one at a time, and waits while the
 //! whip holds its 16.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::clock::Clock;
+use shared::clock::{Clock, Moment};
 use shared::control::Asker;
-use shared::id::{Class, OwnerId, TaskId};
+use shared::id::{OwnerId, TaskId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
 use shared::message::{Address, Message, Opened, Reply, Request, Seal, Task};
@@ -15,12 +16,16 @@ use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
 use shared::transport::{PublishError, Transport};
 use shared::workload::Workload;
-use shared::workload::steps::{Spec, Whip};
+use shared::workload::steps::{Spec, Whip, class};
+use tokio::sync::Notify as Bell;
 
 use crate::ProducerError;
 
 /// A full whip is tried again after this long: a horse takes about as long to feel it.
 const WHIP_WAIT: Duration = Duration::from_millis(2);
+
+/// Between two looks at the job once the last whip is sent: its end is near.
+const LAST_LOOKS: Duration = Duration::from_millis(50);
 
 /// What a rider is told.
 #[derive(Clone)]
@@ -33,120 +38,202 @@ pub struct RiderConfig {
     pub broker: String,
     /// Takes notices.
     pub notify: Notify,
+    /// Takes the job's account, with the caravan's steps, while it rides.
+    pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
 }
 
 /// What a rider did.
 #[derive(Debug, Clone)]
 pub struct Ride {
+    /// The whip that this process began with: 0, unless it went on with an earlier ride.
+    pub first: u64,
     /// Whips sent by this process.
     pub sent: u64,
+    /// Whether the job was done before, so that there was nothing to ride.
+    pub was_over: bool,
     /// How long the sending took, waits for the full whip included.
     pub seconds: f64,
     /// How the job stood at its end.
     pub status: JobStatus,
 }
 
-/// Rides to the end of the job.
+/// Rides to the end of the job. The same job again goes on at the first whip without an answer.
 pub async fn run(
     config: RiderConfig,
     transport: Arc<dyn Transport>,
     shutdown: Shutdown,
 ) -> Result<Ride, ProducerError> {
     let stopped = config.spec.job();
+    let rider = Rider { config, transport, clock: Clock::start() };
     tokio::select! {
         biased;
         () = shutdown.asked() => Err(ProducerError::Stopped(stopped)),
-        ride = ride(config, transport) => ride,
+        ride = rider.ride() => ride,
     }
 }
 
-async fn ride(config: RiderConfig, transport: Arc<dyn Transport>) -> Result<Ride, ProducerError> {
-    let clock = Clock::start();
-    let job = config.spec.job();
-    let class = Class::from_name(b"any");
-    let (queue, binding) = topology::tasks(Workload::Steps, &class);
-    let mut asker = Asker::new(Arc::clone(&transport)).await?;
-    transport.declare(&Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] }).await?;
-    let opened = open(&config, &mut asker).await?;
-    let started = Instant::now();
-    let mut sent = 0;
-    if opened.sealed.is_none() {
-        for number in opened.planned..config.spec.whips {
-            let task = TaskId { job: job.clone(), number };
+struct Rider {
+    config: RiderConfig,
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+}
+
+impl Rider {
+    async fn ride(self) -> Result<Ride, ProducerError> {
+        let mut asker = Asker::new(Arc::clone(&self.transport)).await?;
+        let (queue, binding) = topology::tasks(Workload::Steps, &class());
+        let whip = queue.name.clone();
+        self.transport
+            .declare(&Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] })
+            .await?;
+        let opened = self.open(&mut asker).await?;
+        let first = opened.planned;
+        let was_over = opened.sealed.is_some_and(|whips| first >= whips);
+        let all_sent = Bell::new();
+        let sending = async {
+            let started = Instant::now();
+            let sent = self.send_all(&opened).await?;
+            all_sent.notify_one();
+            Ok((sent, started.elapsed().as_secs_f64()))
+        };
+        let watching = Watch::new(&self, &mut asker, whip).to_the_end(&all_sent);
+        let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
+        Ok(Ride { first, sent, was_over, seconds, status })
+    }
+
+    async fn open(&self, asker: &mut Asker) -> Result<Opened, ProducerError> {
+        let spec = &self.config.spec;
+        let request = Request::Open { job: spec.job(), spec: Box::new(JobSpec::Steps(spec.clone())) };
+        let mut said = false;
+        loop {
+            match asker.ask(&self.config.owner, &request, limits::CONTROL_TIMEOUT).await? {
+                Some(Reply::Opened(opened)) => return Ok(opened),
+                Some(Reply::Refused { reason }) => return Err(ProducerError::Refused(reason)),
+                Some(_) => {}
+                None if said => {}
+                None => {
+                    said = true;
+                    (self.config.notify)(notice::no_owner(&self.config.owner, &self.config.broker));
+                }
+            }
+        }
+    }
+
+    /// Sends what is left and the seal; gives the number of whips.
+    async fn send_all(&self, opened: &Opened) -> Result<u64, ProducerError> {
+        if opened.sealed.is_some() {
+            return Ok(0);
+        }
+        let (job, whips) = (self.config.spec.job(), self.config.spec.whips);
+        let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
+        for number in opened.planned..whips {
             let address = Address {
-                task,
+                task: TaskId { job: job.clone(), number },
                 attempt: 1,
                 owner: opened.owner.clone(),
                 store: opened.store.clone(),
                 workload: Workload::Steps,
             };
             let body = serde_json::to_vec(&Whip { intensity: number }).expect("a whip is one number");
-            let task = Task { address, class: class.clone(), body: body.into() };
-            let key = topology::task_key(Workload::Steps, &class, &opened.owner);
-            send(&transport, topology::TASKS, &key, &task.to_message(clock.system())).await?;
-            sent += 1;
+            let task = Task { address, class: class(), body: body.into() };
+            self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
-        let seal = Seal { job: job.clone(), tasks: config.spec.whips };
-        send(&transport, topology::OUTCOMES, opened.owner.as_str(), &seal.to_message(clock.system())).await?;
+        let seal = Seal { job, tasks: whips };
+        self.send(topology::OUTCOMES, opened.owner.as_str(), &seal.to_message(self.clock.system())).await?;
+        Ok(whips.saturating_sub(opened.planned))
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let status = wait(&config, &mut asker, clock).await?;
-    Ok(Ride { sent, seconds, status })
-}
 
-async fn send(
-    transport: &Arc<dyn Transport>,
-    exchange: &str,
-    key: &str,
-    message: &Message,
-) -> Result<(), ProducerError> {
-    loop {
-        match transport.publish(exchange, key, message.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Refused { .. }) => tokio::time::sleep(WHIP_WAIT).await,
-            Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number: 0, bytes }),
-            Err(PublishError::Transport(error)) => return Err(error.into()),
-        }
-    }
-}
-
-async fn open(config: &RiderConfig, asker: &mut Asker) -> Result<Opened, ProducerError> {
-    let request = Request::Open { job: config.spec.job(), spec: Box::new(JobSpec::Steps(config.spec.clone())) };
-    let mut said = false;
-    loop {
-        match asker.ask(&config.owner, &request, limits::CONTROL_TIMEOUT).await? {
-            Some(Reply::Opened(opened)) => return Ok(opened),
-            Some(Reply::Refused { reason }) => return Err(ProducerError::Refused(reason)),
-            Some(_) => {}
-            None if said => {}
-            None => {
-                said = true;
-                (config.notify)(notice::no_owner(&config.owner, &config.broker));
+    async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), ProducerError> {
+        loop {
+            match self.transport.publish(exchange, key, message.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(PublishError::Refused { .. }) => tokio::time::sleep(WHIP_WAIT).await,
+                Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number: 0, bytes }),
+                Err(PublishError::Transport(error)) => return Err(error.into()),
             }
         }
     }
 }
 
-async fn wait(config: &RiderConfig, asker: &mut Asker, clock: Clock) -> Result<JobStatus, ProducerError> {
-    let request = Request::Status { job: config.spec.job() };
-    let spec = JobSpec::Steps(config.spec.clone());
-    let mut unserved = Unserved::default();
-    loop {
-        match asker.ask(&config.owner, &request, limits::CONTROL_TIMEOUT).await? {
-            Some(Reply::Status(status)) if status.state == JobState::Finished => return Ok(*status),
+/// Looks at the job while it is ridden: how far the caravan is, and whether anybody is missing.
+struct Watch<'a> {
+    rider: &'a Rider,
+    asker: &'a mut Asker,
+    whip: String,
+    spec: JobSpec,
+    unserved: Unserved,
+    silent_since: Option<Moment>,
+    said_silent: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(rider: &'a Rider, asker: &'a mut Asker, whip: String) -> Self {
+        let spec = JobSpec::Steps(rider.config.spec.clone());
+        Self { rider, asker, whip, spec, unserved: Unserved::default(), silent_since: None, said_silent: false }
+    }
+
+    async fn to_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
+        let mut sent = pin!(all_sent.notified());
+        let mut pause = limits::STATUS_INTERVAL;
+        loop {
+            if let Some(status) = self.look().await? {
+                return Ok(status);
+            }
+            tokio::select! {
+                biased;
+                () = &mut sent, if pause != LAST_LOOKS => pause = LAST_LOOKS,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// The job's account, once it is finished.
+    async fn look(&mut self) -> Result<Option<JobStatus>, ProducerError> {
+        let config = &self.rider.config;
+        let request = Request::Status { job: config.spec.job() };
+        let reply = self.asker.ask(&config.owner, &request, limits::CONTROL_TIMEOUT).await?;
+        if reply.is_some() {
+            (self.silent_since, self.said_silent) = (None, false);
+        }
+        match reply {
             Some(Reply::Status(status)) => {
-                if let Some(text) = unserved.check(&spec, &status, &config.broker, clock.now()) {
-                    (config.notify)(text);
+                (config.progress)(&status);
+                if status.state == JobState::Finished {
+                    return Ok(Some(*status));
                 }
+                self.look_for_horses(*status).await?;
             }
             Some(Reply::UnknownJob) => {
+                let job = config.spec.job();
                 return Err(ProducerError::Refused(format!(
-                    "the reducer does not know job {} any more; ride again",
-                    config.spec.job()
+                    "reducer {} does not know job {job} any more; ride again",
+                    config.owner
                 )));
             }
-            _ => {}
+            Some(_) => {}
+            None => self.note_silence(),
         }
-        tokio::time::sleep(limits::STATUS_INTERVAL / 5).await;
+        Ok(None)
+    }
+
+    /// The broker knows before the owner does whether anybody feels the whip.
+    async fn look_for_horses(&mut self, mut status: JobStatus) -> Result<(), ProducerError> {
+        let felt = self.rider.transport.queue(&self.whip).await?.is_some_and(|queue| queue.consumers > 0);
+        status.unserved = if felt { Vec::new() } else { vec![class().to_string()] };
+        let (config, now) = (&self.rider.config, self.rider.clock.now());
+        if let Some(text) = self.unserved.check(&self.spec, &status, &config.broker, now) {
+            (config.notify)(text);
+        }
+        Ok(())
+    }
+
+    /// An owner that is started again takes a moment; one that stays away is worth a word.
+    fn note_silence(&mut self) {
+        let (config, now) = (&self.rider.config, self.rider.clock.now());
+        let since = *self.silent_since.get_or_insert(now);
+        if !self.said_silent && now.saturating_sub(since) >= limits::NO_CONSUMER_NOTICE {
+            self.said_silent = true;
+            (config.notify)(notice::no_owner(&config.owner, &config.broker));
+        }
     }
 }

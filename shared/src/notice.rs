@@ -26,7 +26,9 @@ fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
             let root = spec.roots.iter().find(|root| root.class.as_str() == class);
             format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
         }
-        JobSpec::Steps(_) => format!("packhorse consumer --broker {broker} --workload steps"),
+        JobSpec::Steps(_) => format!(
+            "packhorse consumer --broker {broker} --workload steps (or cargo run --example horse_rider -- horse 0 --broker {broker})"
+        ),
     };
     format!("no consumer serves {} of {}, waiting for one; start it with: {start}", class, spec.workload())
 }

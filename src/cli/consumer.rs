@@ -9,6 +9,7 @@ use consumer::work::Site;
 use shared::id::Class;
 use shared::workload::Workload;
 use shared::workload::digest::Root;
+use shared::workload::steps;
 
 use super::args::ConsumerArgs;
 use super::{Exit, Failure, broker, sha1, signals};
@@ -57,7 +58,7 @@ fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Fa
     for &workload in wanted {
         match workload {
             Workload::Digest => serves.extend(site.root_names().map(|name| (workload, Root::class_of(name)))),
-            Workload::Steps => serves.push((workload, Class::from_name(b"any"))),
+            Workload::Steps => serves.push((workload, steps::class())),
         }
     }
     serves.sort();

@@ -1,7 +1,10 @@
 //! The command line: arguments in, an exit code out. Results go to stdout, all else to stderr.
+//!
+//! Other commands, such as the examples, are made of the same parts: [`enter`], [`broker`],
+//! [`signals`], [`term`].
 
 pub mod args;
-mod broker;
+pub mod broker;
 mod consumer;
 mod digest;
 mod exit;
@@ -11,8 +14,8 @@ mod producer;
 mod progress;
 mod reducer;
 mod sha1;
-mod signals;
-mod term;
+pub mod signals;
+pub mod term;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,21 +25,25 @@ pub use exit::Exit;
 use shared::transport::TransportError;
 
 /// A command ends early: how, and what people are told.
-pub(crate) struct Failure {
+#[derive(Debug)]
+pub struct Failure {
     exit: Exit,
     text: String,
 }
 
 impl Failure {
-    fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
+    /// Any.
+    pub fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
         Self { exit, text: error.to_string() }
     }
 
-    fn usage(error: impl std::fmt::Display) -> Self {
+    /// The command line or the configuration is wrong.
+    pub fn usage(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Usage, error)
     }
 
-    fn unfinished(error: impl std::fmt::Display) -> Self {
+    /// Could not finish.
+    pub fn unfinished(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Unfinished, error)
     }
 }
@@ -80,7 +87,7 @@ pub fn reducer(args: ReducerArgs) -> ExitCode {
 
 /// Runs a command to its end. Threads that hang in a read or a write after that are left behind:
 /// the process must not hang with them.
-fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+pub fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     shared::telemetry::init(level, json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -3,10 +3,12 @@
 //! # Modules
 //! - `broker`: RabbitMQ for tests, of one's own or shared
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
+//! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 //! - `tidy`: the house rules
 
 mod broker;
 mod conformance;
+mod horse_rider;
 mod rabbitmq;
 mod tidy;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::id::Class;
 use shared::message::Planned;
-use shared::workload::steps::{Spec, Whip};
+use shared::workload::steps::{Spec, Whip, class};
 
 use super::raw;
 
@@ -28,7 +27,7 @@ impl StepsPlan {
         self.next += 1;
         Some(Planned {
             number,
-            class: Class::from_name(b"any"),
+            class: class(),
             body: Some(raw(&Whip { intensity: number })),
             items: 1,
             bytes: 0,

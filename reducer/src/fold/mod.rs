@@ -54,7 +54,7 @@ pub fn label(spec: &JobSpec) -> Option<String> {
 pub fn classes(spec: &JobSpec) -> Vec<Class> {
     let mut classes = match spec {
         JobSpec::Digest(spec) => spec.roots.iter().map(|root| root.class.clone()).collect(),
-        JobSpec::Steps(_) => vec![steps::class()],
+        JobSpec::Steps(_) => vec![shared::workload::steps::class()],
     };
     classes.sort();
     classes.dedup();

@@ -1,10 +1,9 @@
 //! Steps: a sum over the caravan, one record a whip.
 
 use bytes::Bytes;
-use shared::id::Class;
 use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::steps::{Answer, Spec, Whip};
+use shared::workload::steps::{Answer, Spec, Whip, class};
 
 use super::{Derived, Record, Settled, Tally};
 
@@ -25,10 +24,6 @@ pub(super) fn is_same(first: &[u8], second: &[u8]) -> bool {
 
 pub(super) fn label(spec: &Spec) -> String {
     format!("caravan {}", spec.caravan)
-}
-
-pub(super) fn class() -> Class {
-    Class::from_name(b"any")
 }
 
 pub(super) fn derive(spec: &Spec, number: u64) -> Option<Derived> {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::JobId;
+use crate::id::{Class, JobId};
 use crate::message::Reason;
 
 /// What a rider's job asks for.
@@ -26,6 +26,11 @@ impl Spec {
     pub fn job(&self) -> JobId {
         JobId::from_name(format!("{}-rider-{}", self.caravan, self.rider).as_bytes())
     }
+}
+
+/// The one class of `steps`: any horse feels any whip.
+pub fn class() -> Class {
+    Class::from_name(b"any")
 }
 
 /// A task's body: one whip.

@@ -1,0 +1,147 @@
+//! A caravan: riders whip, horses step, and the owner knows how far they are together.
+//!
+//! Its roles run in any process and in any number; [`Caravan::launch`] puts all of them into one.
+
+mod launch;
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use consumer::ConsumerConfig;
+use consumer::work::Site;
+use producer::ProducerError;
+use producer::rider::{Ride, RiderConfig};
+use shared::id::{JobId, OwnerId};
+use shared::job::JobStatus;
+use shared::shutdown::Shutdown;
+use shared::transport::{Transport, TransportError};
+use shared::workload::{Workload, steps};
+
+pub use launch::{Lap, LaunchError};
+
+/// Between two words of one role.
+const WORD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Whips.
+    Rider(u32),
+    /// Steps.
+    Horse(u32),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rider(number) => write!(f, "rider {number}"),
+            Self::Horse(number) => write!(f, "horse {number}"),
+        }
+    }
+}
+
+/// Takes what a role says.
+pub type Say = Arc<dyn Fn(Role, &str) + Send + Sync>;
+
+/// What the roles of one caravan have in common.
+#[derive(Clone)]
+pub struct Caravan {
+    /// Its name: the owner sums the steps of all its riders.
+    pub name: JobId,
+    /// Who owns the riders' jobs.
+    pub owner: OwnerId,
+    /// Whips of each rider.
+    pub whips: u64,
+    /// The broker, as notices show it.
+    pub broker: String,
+    /// Takes results: whips felt, the distance.
+    pub tell: Say,
+    /// Takes notices: who is missing, and how to start it.
+    pub warn: Say,
+}
+
+impl Caravan {
+    /// A rider: sends its whips and stays until each was felt, telling the distance now and then.
+    pub async fn ride(
+        &self,
+        rider: u32,
+        transport: Arc<dyn Transport>,
+        shutdown: Shutdown,
+    ) -> Result<Ride, ProducerError> {
+        let role = Role::Rider(rider);
+        let (tell, warn) = (Arc::clone(&self.tell), Arc::clone(&self.warn));
+        let told = Mutex::new(Instant::now());
+        let config = RiderConfig {
+            spec: steps::Spec { caravan: self.name.clone(), rider, whips: self.whips },
+            owner: self.owner.clone(),
+            broker: self.broker.clone(),
+            notify: Arc::new(move |text| warn(role, &text)),
+            progress: Arc::new(move |status| {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.elapsed() >= WORD_INTERVAL {
+                    *told = Instant::now();
+                    tell(role, &standing(status));
+                }
+            }),
+        };
+        let ride = producer::rider::run(config, transport, shutdown).await?;
+        if ride.was_over {
+            let text = format!("has arrived before; to ride again, name another caravan: --caravan {}-2", self.name);
+            (self.warn)(role, &text);
+        } else if ride.first > 0 {
+            (self.warn)(role, &format!("went on at whip {}, the first that no answer was known of", ride.first));
+        }
+        (self.tell)(role, &standing(&ride.status));
+        Ok(ride)
+    }
+
+    /// A horse: feels whips until `shutdown`, telling how many now and then.
+    pub async fn pull(
+        &self,
+        horse: u32,
+        transport: Arc<dyn Transport>,
+        shutdown: Shutdown,
+    ) -> Result<u64, TransportError> {
+        let role = Role::Horse(horse);
+        let config = ConsumerConfig::new(Site::new(), vec![(Workload::Steps, steps::class())]);
+        let felt = Arc::clone(&config.done);
+        let tell = |count: u64| (self.tell)(role, &format!("felt {count} whips"));
+        let mut running = std::pin::pin!(consumer::run(config, transport, shutdown));
+        let mut told = 0;
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut running => break result,
+                () = tokio::time::sleep(WORD_INTERVAL) => {
+                    let count = felt.load(Ordering::Relaxed);
+                    if count > told {
+                        told = count;
+                        tell(count);
+                    }
+                }
+            }
+        };
+        let count = felt.load(Ordering::Relaxed);
+        tell(count);
+        result.map(|()| count)
+    }
+}
+
+fn standing(status: &JobStatus) -> String {
+    let counts = &status.counts;
+    let failed = if counts.tasks_failed == 0 { String::new() } else { format!(", {} failed", counts.tasks_failed) };
+    let whips = format!("{} of {} whips felt{failed}", counts.tasks_done, counts.tasks_planned);
+    format!("{whips}, the caravan's distance is {}", distance(steps_of(status)))
+}
+
+/// The caravan's steps so far.
+pub fn steps_of(status: &JobStatus) -> i64 {
+    status.sum.as_ref().map_or(0, |(_, steps)| *steps)
+}
+
+/// A pace has two steps.
+pub const fn distance(steps: i64) -> i64 {
+    steps / 2
+}

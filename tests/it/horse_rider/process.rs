@@ -1,0 +1,131 @@
+//! The example and the commands as processes: started, watched, signalled, and gone with their test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a busy machine; a test that reaches it has failed.
+pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// A process with what it has said so far. Killed when dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// The example, built as this test was: cargo names no variable for examples, and builds none for
+/// `cargo test --test it`.
+pub fn example() -> &'static Path {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--example", "horse_rider"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the example builds");
+        let test = std::env::current_exe().expect("this test's path");
+        let profile = test.parent().and_then(Path::parent).expect("PROFILE/deps/it-HASH");
+        profile.join("examples/horse_rider")
+    })
+}
+
+impl Process {
+    pub fn horse_rider(arguments: &[&str]) -> Self {
+        Self::start(Command::new(example()).args(arguments))
+    }
+
+    pub fn packhorse(arguments: &[&str]) -> Self {
+        Self::start(Command::new(env!("CARGO_BIN_EXE_packhorse")).args(arguments))
+    }
+
+    pub fn start(command: &mut Command) -> Self {
+        for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
+            command.env_remove(name);
+        }
+        let name = format!("{command:?}");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let (out, err) = (Arc::default(), Arc::default());
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), Arc::clone(&out)),
+            collect(child.stderr.take().expect("piped"), Arc::clone(&err)),
+        ];
+        Self { name, child, out, err, readers }
+    }
+
+    /// As Ctrl-C does.
+    pub fn interrupt(&self) {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "{} is there to be interrupted", self.name);
+    }
+
+    /// SIGKILL: it cannot say goodbye.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        let _ = self.child.wait();
+    }
+
+    pub fn errors(&self) -> String {
+        self.err.lock().expect("readers do not panic").clone()
+    }
+
+    /// Waits until stderr holds `text`.
+    pub fn complains(&self, text: &str) {
+        let give_up = Instant::now() + LIMIT;
+        while !self.errors().contains(text) {
+            assert!(Instant::now() < give_up, "{} does not say {text:?}: {}", self.name, self.errors());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for its end: exit code (`None` after a signal), stdout, stderr.
+    pub fn end(mut self) -> (Option<i32>, String, String) {
+        let give_up = Instant::now() + LIMIT;
+        let status = loop {
+            match self.child.try_wait().expect("it is a child") {
+                Some(status) => break status,
+                None => assert!(Instant::now() < give_up, "{} does not end: {}", self.name, self.errors()),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().expect("readers do not panic");
+        }
+        let out = self.out.lock().expect("readers do not panic").clone();
+        (status.code(), out, self.errors())
+    }
+
+    /// Its stdout, once it has ended well.
+    pub fn succeeds(self) -> String {
+        let name = self.name.clone();
+        let (code, out, err) = self.end();
+        assert_eq!(code, Some(0), "{name}: {out}{err}");
+        out
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Ended already, as it should be; or its test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut text = into.lock().expect("no other holder panics");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    })
+}
