@@ -62,6 +62,9 @@ impl ConsumerConfig {
     }
 }
 
+/// How long a stopping consumer waits for the broker to take its last sign of life.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
 enum Input {
     Delivery(Lane, Box<Delivery>),
     Event(Event),
@@ -76,6 +79,7 @@ struct Running {
     deliveries: BTreeMap<Tag, Box<Delivery>>,
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
+    signs: JoinSet<()>,
     cancelled: Arc<AtomicBool>,
     next_tag: Tag,
 }
@@ -94,6 +98,7 @@ pub async fn run(
         deliveries: BTreeMap::new(),
         inputs,
         tasks: JoinSet::new(),
+        signs: JoinSet::new(),
         cancelled: Arc::default(),
         next_tag: 0,
         config,
@@ -170,8 +175,7 @@ impl Running {
             };
             for action in engine.step(event) {
                 match action {
-                    Action::Announce(presence) => self.announce(&presence).await?,
-                    Action::Stopped => return Ok(()),
+                    Action::Stopped => return self.take_leave().await,
                     other => self.perform(other).await,
                 }
             }
@@ -220,8 +224,9 @@ impl Running {
                 }
             }
             Action::Drop { tag } => drop(self.deliveries.remove(&tag)),
-            // Performed by the loop that can end on them.
-            Action::Announce(_) | Action::Stopped => {}
+            Action::Announce(presence) => self.announce(&presence),
+            // Performed by the loop that ends on it.
+            Action::Stopped => {}
         }
     }
 
@@ -252,13 +257,26 @@ impl Running {
         });
     }
 
-    async fn announce(&self, presence: &Presence) -> Result<(), TransportError> {
+    /// In the background: a blocked broker must not hold up the loop. A sign that is refused is
+    /// repeated at the next heartbeat.
+    fn announce(&mut self, presence: &Presence) {
         let message = Message::json(kind::PRESENCE, random::token(), presence, self.clock.system());
-        match self.transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
-            Err(PublishError::Transport(error)) => Err(error),
-            // A sign that is not heard is repeated at the next heartbeat.
-            _ => Ok(()),
-        }
+        let (transport, inputs) = (Arc::clone(&self.transport), self.inputs.clone());
+        self.signs.spawn(async move {
+            if let Err(PublishError::Transport(error)) =
+                transport.publish(topology::CONTROL, topology::PRESENCE, message).await
+            {
+                let _ = inputs.send(Input::Failed(error));
+            }
+        });
+        while self.signs.try_join_next().is_some() {}
+    }
+
+    /// The last sign of life says that there will be no more: worth a short wait.
+    async fn take_leave(&mut self) -> Result<(), TransportError> {
+        let all = async { while self.signs.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LEAVE_TIMEOUT, all).await;
+        Ok(())
     }
 }
 

@@ -77,13 +77,13 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     match request {
         Request::Open { job, spec } => match declare_classes(&wiring.transport, &spec).await {
             Ok(()) => wiring.tell(Event::Open { job, spec, reply }).await,
-            Err(error) => wiring.reply(reply, &Reply::Refused { reason: error.to_string() }).await,
+            Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
         },
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
         Request::Jobs => wiring.tell(Event::Jobs { reply }).await,
         Request::Ping => {
             let owner = wiring.owner().clone();
-            wiring.reply(reply, &Reply::Pong { owner }).await;
+            wiring.reply(reply, Reply::Pong { owner });
         }
         Request::Report { job, from } => {
             // Off this loop: a long report must not delay signs of life.
@@ -97,7 +97,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
                     Ok(Err(error)) => Reply::Refused { reason: error.to_string() },
                     Err(error) => Reply::Refused { reason: error.to_string() },
                 };
-                wiring.reply(reply, &answer).await;
+                wiring.reply(reply, answer);
             });
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn spawn(own: Box<dyn Subscription>, is_command: bool, wiring: Arc<Wi
     });
 }
 
-async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Wiring) {
+async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<Wiring>) {
     loop {
         match own.next().await {
             Ok(Incoming::Delivery(delivery)) => {
@@ -50,7 +50,7 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Wirin
                 let tag = wiring.deliveries.hold(delivery);
                 match read(&message, tag, wiring.owner()) {
                     Ok(event) => wiring.tell(event).await,
-                    Err(reason) => wiring.bury(tag, &reason.to_string()).await,
+                    Err(reason) => wiring.bury(tag, reason.to_string()),
                 }
             }
             // Only a command's queue is empty when it is there again.

@@ -117,8 +117,8 @@ impl Wiring {
                     delivery.acker.ack().await;
                 }
             }
-            Effect::Bury { tag, reason } => self.bury(tag, &reason).await,
-            Effect::Reply { to, reply } => self.reply(to, &reply).await,
+            Effect::Bury { tag, reason } => self.bury(tag, reason),
+            Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => {
                 let wiring = Arc::clone(self);
                 tokio::spawn(async move {
@@ -170,33 +170,41 @@ impl Wiring {
         }
     }
 
-    /// Publishes an unusable delivery where people find it, then settles it.
-    pub async fn bury(&self, tag: Tag, reason: &str) {
+    /// Publishes an unusable delivery where people find it, then settles it. In the background, as
+    /// every publish: a blocked broker must not hold up acks.
+    pub fn bury(self: &Arc<Self>, tag: Tag, reason: String) {
         let Some(delivery) = self.deliveries.take(tag) else { return };
         tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
         let message = delivery.message.clone().with_text("reason", reason).with_text("host", self.owner.as_str());
-        // One word: no owner binds it, so it cannot come back here.
-        match self.transport.publish(topology::DEAD, "refused", message).await {
-            Ok(()) => delivery.acker.ack().await,
-            Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
-        }
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            // One word: no owner binds it, so it cannot come back here.
+            match wiring.transport.publish(topology::DEAD, "refused", message).await {
+                Ok(()) => delivery.acker.ack().await,
+                Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
+            }
+        });
     }
 
-    pub async fn reply(&self, to: ReplyTo, reply: &Reply) {
+    /// Answers whoever asked; over the transport in the background.
+    pub fn reply(self: &Arc<Self>, to: ReplyTo, reply: Reply) {
         match to {
             ReplyTo::Local(number) => {
                 let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                 if let Some(waiting) = waiting {
                     // A caller that has gone needs no answer.
-                    let _ = waiting.send(reply.clone());
+                    let _ = waiting.send(reply);
                 }
             }
             ReplyTo::Remote { key, correlation } => {
-                let mut message = Message::json(kind::REPLY, random::token(), reply, self.clock.system());
+                let mut message = Message::json(kind::REPLY, random::token(), &reply, self.clock.system());
                 message.correlation = Some(correlation);
-                if let Err(error) = self.transport.publish(topology::CONTROL, &key, message).await {
-                    tracing::warn!(%error, "A reply cannot be sent.");
-                }
+                let wiring = Arc::clone(self);
+                tokio::spawn(async move {
+                    if let Err(error) = wiring.transport.publish(topology::CONTROL, &key, message).await {
+                        tracing::warn!(%error, "A reply cannot be sent.");
+                    }
+                });
             }
         }
     }
