@@ -19,7 +19,7 @@ use shared::workload::digest::{Answer, Batch, ItemFailure};
 
 use super::{Site, WorkError};
 use hash::Digest;
-use open::{OpenError, is_exhaustion};
+use open::{OpenError, Opener, is_exhaustion};
 use read::{Lane, ReadError};
 
 pub(super) use open::RootDir;
@@ -59,12 +59,13 @@ fn digest_all(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<ItemResult>, Stop> {
     let mut lane = Lane::new(batch.algorithm);
+    let mut opener = Opener::new(root, batch.links, follow_outside);
     let mut results = Vec::with_capacity(batch.items.len());
     for item in &batch.items {
         if cancelled() {
             return Err(Stop::Cancelled);
         }
-        let result = match root.open_file(item.path.as_bytes(), batch.links, follow_outside) {
+        let result = match opener.open_file(item.path.as_bytes()) {
             Ok(file) => lane.digest(&file, cancelled),
             Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
             Err(OpenError::Refused(reason)) => Err(ReadError::Changed(reason)),

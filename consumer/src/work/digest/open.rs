@@ -56,15 +56,6 @@ impl RootDir {
         self.by_hand.store(true, Ordering::Relaxed);
     }
 
-    /// Opens the file at `path` for reading. `path` has no empty, `.` or `..` component.
-    pub(super) fn open_file(&self, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
-        match (self.beneath(self.dir.as_fd(), path), links) {
-            (Err(Errno::LOOP), Links::Skip) => Err(OpenError::Refused("a symbolic link is in its path now")),
-            (Err(Errno::LOOP), _) => self.open_followed(path, links, follow_outside),
-            (opened, _) => told(opened),
-        }
-    }
-
     fn open_followed(&self, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
         let target = fs::canonicalize(self.canonical.join(OsStr::from_bytes(path))).map_err(OpenError::Os)?;
         let (from, rest) = match (target.strip_prefix(&self.canonical), links) {
@@ -84,27 +75,70 @@ impl RootDir {
             return Err(OpenError::Refused(NOT_REGULAR));
         }
         let from = from.as_ref().map_or(self.dir.as_fd(), OwnedFd::as_fd);
-        match self.beneath(from, rest.as_os_str().as_bytes()) {
+        match self.beneath(from, rest.as_os_str().as_bytes(), FILE) {
             Err(Errno::LOOP) => Err(OpenError::Refused("its links changed while they were followed")),
             opened => told(opened),
         }
     }
 
-    fn beneath(&self, dir: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    fn beneath(&self, dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         #[cfg(target_os = "linux")]
         if !self.by_hand.load(Ordering::Relaxed) {
             use rustix::fs::{ResolveFlags, openat2};
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            let opened = openat2(dir, path, FILE, Mode::empty(), resolve);
+            let opened = openat2(dir, path, flags, Mode::empty(), resolve);
             // Old sandboxes answer EPERM to calls that they do not know.
             if !matches!(opened, Err(Errno::NOSYS | Errno::PERM)) {
                 return opened;
             }
-            let opened = by_hand(dir, path);
+            let opened = by_hand(dir, path, flags);
             self.by_hand.store(opened.is_ok(), Ordering::Relaxed);
             return opened;
         }
-        by_hand(dir, path)
+        by_hand(dir, path, flags)
+    }
+}
+
+/// Opens the files of one batch. Neighbours share the directory that they lie in: it is reached from
+/// the root once, and then they are one component away.
+#[derive(Debug)]
+pub(super) struct Opener<'a> {
+    root: &'a RootDir,
+    links: Links,
+    follow_outside: bool,
+    /// The last directory, by its path beneath the root.
+    near: Option<(Vec<u8>, OwnedFd)>,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(root: &'a RootDir, links: Links, follow_outside: bool) -> Self {
+        Self { root, links, follow_outside, near: None }
+    }
+
+    /// Opens the file at `path` for reading. `path` has no empty, `.` or `..` component.
+    pub(super) fn open_file(&mut self, path: &[u8]) -> Result<File, OpenError> {
+        match (self.open_near(path), self.links) {
+            (Err(Errno::LOOP), Links::Skip) => Err(OpenError::Refused("a symbolic link is in its path now")),
+            (Err(Errno::LOOP), links) => self.root.open_followed(path, links, self.follow_outside),
+            (opened, _) => told(opened),
+        }
+    }
+
+    fn open_near(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else {
+            return openat(&self.root.dir, path, FILE | OFlags::NOFOLLOW, Mode::empty());
+        };
+        let (parent, name) = (&path[..slash], &path[slash + 1..]);
+        if self.near.as_ref().is_none_or(|(near, _)| near != parent) {
+            match self.root.beneath(self.root.dir.as_fd(), parent, PASS.difference(OFlags::NOFOLLOW)) {
+                Ok(dir) => self.near = Some((parent.to_vec(), dir)),
+                // The whole path tells what is wrong with it.
+                Err(_) => return self.root.beneath(self.root.dir.as_fd(), path, FILE),
+            }
+        }
+        let dir = self.near.as_ref().map_or(self.root.dir.as_fd(), |(_, dir)| dir.as_fd());
+        // One component that is no link cannot lead out.
+        openat(dir, name, FILE | OFlags::NOFOLLOW, Mode::empty())
     }
 }
 
@@ -118,7 +152,7 @@ fn told(opened: Result<OwnedFd, Errno>) -> Result<File, OpenError> {
 }
 
 /// Opens component by component, following no link.
-fn by_hand(dir: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+fn by_hand(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut parents: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
     let name = parents.pop().unwrap_or_default();
     if path.is_empty() || parents.iter().chain([&name]).any(|part| matches!(*part, b"" | b"." | b"..")) {
@@ -131,7 +165,7 @@ fn by_hand(dir: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
         reached = Some(next);
     }
     let at = reached.as_ref().map_or(dir, OwnedFd::as_fd);
-    openat(at, name, FILE | OFlags::NOFOLLOW, Mode::empty())
+    openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty())
 }
 
 /// Passing through a directory needs no right to list it, where the system knows such a thing.
