@@ -1,0 +1,204 @@
+//! The examples in docs/PROTOCOL.md are what the code sends, byte for byte.
+//!
+//! A changed message fails here and prints the example as it has to be.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::value::{RawValue, to_raw_value};
+use shared::id::{Class, JobId, OwnerId, TaskId};
+use shared::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::message::{
+    Address, DeadLetter, Failure, HeaderValue, Message, Opened, Outcome, PlanFailure, Planned, Presence, Reason, Reply,
+    ReportChunk, ReportPlace, Request, Seal, Task, Verdict, kind,
+};
+use shared::path::PathBytes;
+use shared::topology;
+use shared::workload::Workload;
+use shared::workload::digest::{Algorithm, Batch, Item, Links, Root, Spec, Start};
+use shared::workload::steps::{Answer, Whip};
+
+const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
+
+#[test]
+fn examples_are_what_the_code_sends() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    let examples = [tasks(), plans(), requests(), replies(), signs()].concat();
+    let missing: Vec<String> = examples.into_iter().filter(|example| !page.contains(example.as_str())).collect();
+    assert!(missing.is_empty(), "docs/PROTOCOL.md lacks:\n\n{}", missing.join("\n\n"));
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+}
+
+fn job() -> JobId {
+    "photos-2026".parse().expect("an id")
+}
+
+fn owner() -> OwnerId {
+    "main".parse().expect("an id")
+}
+
+fn address(workload: Workload, job: &str, number: u64) -> Address {
+    let task = TaskId { job: job.parse().expect("an id"), number };
+    Address { task, attempt: 1, owner: owner(), store: "7c0s5v2b9k1m3q4t".parse().expect("an id"), workload }
+}
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("JSON")
+}
+
+fn spec() -> JobSpec {
+    let root = Root { name: "photos".to_owned(), class: Class::from_name(b"photos"), prefix: path(b"/srv/photos/") };
+    let starts = vec![Start { root: 0, file: None }];
+    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+}
+
+fn path(bytes: &[u8]) -> PathBytes {
+    PathBytes(bytes.to_vec())
+}
+
+fn batch() -> Batch {
+    let items = vec![Item { path: path(b"a/1.jpg"), size: 3 }, Item { path: path(b"a/\xff.jpg"), size: 7 }];
+    Batch { algorithm: Algorithm::Sha1, links: Links::Skip, root: "photos".to_owned(), items }
+}
+
+/// An example as the page shows it.
+fn show(exchange: &str, key: &str, message: &Message) -> String {
+    let mut text = format!("exchange        {exchange}\nrouting key     {key}\n");
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<15} {value}\n"));
+    line("message_id", &message.id);
+    message.correlation.iter().for_each(|correlation| line("correlation_id", correlation));
+    line("type", &message.kind);
+    line("content_type", &message.content_type);
+    line("timestamp", &message.timestamp.to_string());
+    line("app_id", message.app_id.split('/').next().expect("never empty"));
+    message.reply_to.iter().for_each(|reply_to| line("reply_to", reply_to));
+    for (name, value) in &message.headers {
+        let value = match value {
+            HeaderValue::Text(text) => format!("{text:?}"),
+            HeaderValue::Integer(number) => number.to_string(),
+            HeaderValue::Bool(flag) => flag.to_string(),
+        };
+        line("header", &format!("{name}={value}"));
+    }
+    text + "\n" + std::str::from_utf8(&message.body).expect("JSON is UTF-8")
+}
+
+fn tasks() -> Vec<String> {
+    let (photos, any) = (Class::from_name(b"photos"), Class::from_name(b"any"));
+    let digest = address(Workload::Digest, "photos-2026", 0);
+    let body = serde_json::to_vec(&batch()).expect("JSON").into();
+    let task = Task { address: digest.clone(), class: photos.clone(), body }.to_message(now());
+    let key = topology::task_key(Workload::Digest, &photos, &owner());
+    let answer = format!(
+        r#"{{"digests":["{DIGEST}",null],"failed":[{{"item":1,"reason":"Permission denied"}}],"bytes":3}}"#
+    );
+    shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
+    let outcome = |address: &Address, verdict: Verdict| {
+        let (address, host) = (address.clone(), "node-07".to_owned());
+        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict };
+        show(topology::OUTCOMES, "main", &outcome.to_message(now()))
+    };
+    let failure = Failure { reason: "out of resources: Too many open files".to_owned(), stderr: String::new() };
+    let letter = DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
+    let steps = address(Workload::Steps, "desert-rider-0", 41);
+    let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
+    let whip = Task { address: steps.clone(), class: any.clone(), body: whip }.to_message(now());
+    let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
+    vec![
+        show(topology::TASKS, &key, &task),
+        outcome(&digest, Verdict::Done(answer.into())),
+        outcome(&digest, Verdict::Failed(failure)),
+        show(topology::DEAD, &key, &letter),
+        show(topology::TASKS, &topology::task_key(Workload::Steps, &any, &owner()), &whip),
+        outcome(&steps, Verdict::Done(taken.into())),
+    ]
+}
+
+fn plans() -> Vec<String> {
+    let planned = Planned {
+        number: 0,
+        class: Class::from_name(b"photos"),
+        body: Some(raw(&batch())),
+        items: 2,
+        bytes: 10,
+        failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
+        skipped: [("symlink".to_owned(), 2)].into(),
+        resume: RawValue::from_string(r#"{"start":0,"after":{"path":"a/z"}}"#.to_owned()).expect("JSON"),
+    };
+    let seal = Seal { job: job(), tasks: 1 };
+    vec![
+        show(topology::OUTCOMES, "main", &planned.to_message(&job(), now())),
+        show(topology::OUTCOMES, "main", &seal.to_message(now())),
+    ]
+}
+
+fn request(id: u32, request: &Request) -> Message {
+    let mut message = Message::json(kind::REQUEST, format!("k3v9-{id}"), request, now());
+    message.reply_to = Some(topology::reply_key(&"k3v9".parse().expect("an id")));
+    message
+}
+
+fn bodies<T: serde::Serialize>(values: &[T]) -> Vec<String> {
+    values.iter().map(|value| serde_json::to_string(value).expect("JSON")).collect()
+}
+
+fn requests() -> Vec<String> {
+    let open = Request::Open { job: job(), spec: Box::new(spec()) };
+    let mut examples = vec![show(topology::CONTROL, &topology::owner_request_key(&owner()), &request(1, &open))];
+    let place = ReportPlace { task: 0, byte: 0 };
+    let report = Request::Report { job: job(), from: place };
+    examples.extend(bodies(&[Request::Status { job: job() }, Request::Jobs, report, Request::Ping]));
+    examples
+}
+
+fn replies() -> Vec<String> {
+    let store = "7c0s5v2b9k1m3q4t".parse().expect("an id");
+    let opened = Opened { job: job(), owner: owner(), store, planned: 0, resume: None, sealed: None };
+    let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());
+    message.correlation = Some("k3v9-1".to_owned());
+    let mut examples = vec![show(topology::CONTROL, "reply.k3v9", &message)];
+    let counts = Counts { tasks_planned: 1, tasks_open: 1, items_planned: 2, bytes_planned: 10, ..Counts::default() };
+    let status = JobStatus {
+        schema: 1,
+        job: job(),
+        owner: owner(),
+        workload: Workload::Digest,
+        state: JobState::Running,
+        counts,
+        consumers: 0,
+        unserved: vec!["photos".to_owned()],
+        seconds: 1.5,
+        report_sha256: None,
+        sum: None,
+    };
+    let next = ReportPlace { task: 1, byte: 0 };
+    examples.extend(bodies(&[
+        Reply::Status(Box::new(status)),
+        Reply::Report(ReportChunk { next, last: true, text_base64: "YTk5OQo=".to_owned() }),
+        Reply::Pong { owner: owner() },
+        Reply::Refused { reason: "job photos-2026 exists and asks for something else".to_owned() },
+        Reply::UnknownJob,
+    ]));
+    examples
+}
+
+fn signs() -> Vec<String> {
+    let presence = Presence {
+        consumer: "2p8d".parse().expect("an id"),
+        host: "node-07".to_owned(),
+        version: "0.1.0".to_owned(),
+        slots: 4,
+        serves: vec![(Workload::Digest, Class::from_name(b"photos"))],
+        holds: vec![TaskId { job: job(), number: 0 }],
+        heartbeat_millis: 10_000,
+        leaving: false,
+    };
+    let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
+    let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());
+    vec![
+        show(topology::CONTROL, topology::PRESENCE, &message),
+        show(topology::CONTROL, topology::ALL_CONSUMERS, &call),
+    ]
+}
