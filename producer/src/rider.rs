@@ -96,7 +96,7 @@ impl Rider {
             all_sent.notify_one();
             Ok((sent, started.elapsed().as_secs_f64()))
         };
-        let watching = Watch::new(&self, &mut asker, whip).to_the_end(&all_sent);
+        let watching = Watch::new(&self, &mut asker, whip).until_the_end(&all_sent);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -172,7 +172,7 @@ impl<'a> Watch<'a> {
         Self { rider, asker, whip, spec, unserved: Unserved::default(), silent_since: None, said_silent: false }
     }
 
-    async fn to_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
+    async fn until_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
         let mut sent = pin!(all_sent.notified());
         let mut pause = limits::STATUS_INTERVAL;
         loop {

@@ -91,9 +91,8 @@ fn tasks() -> Vec<String> {
     let body = serde_json::to_vec(&batch()).expect("JSON").into();
     let task = Task { address: digest.clone(), class: photos.clone(), body }.to_message(now());
     let key = topology::task_key(Workload::Digest, &photos, &owner());
-    let answer = format!(
-        r#"{{"digests":["{DIGEST}",null],"failed":[{{"item":1,"reason":"Permission denied"}}],"bytes":3}}"#
-    );
+    let answer =
+        format!(r#"{{"digests":["{DIGEST}",null],"failed":[{{"item":1,"reason":"Permission denied"}}],"bytes":3}}"#);
     shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
     let outcome = |address: &Address, verdict: Verdict| {
         let (address, host) = (address.clone(), "node-07".to_owned());
@@ -197,8 +196,5 @@ fn signs() -> Vec<String> {
     };
     let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());
-    vec![
-        show(topology::CONTROL, topology::PRESENCE, &message),
-        show(topology::CONTROL, topology::ALL_CONSUMERS, &call),
-    ]
+    vec![show(topology::CONTROL, topology::PRESENCE, &message), show(topology::CONTROL, topology::ALL_CONSUMERS, &call)]
 }

@@ -128,8 +128,8 @@ fn skip(rest: &str) -> (usize, usize) {
     if rest.starts_with('r') && rest[1 + hashes..].starts_with('"') {
         return (until(&format!("\"{}", "#".repeat(hashes)), hashes + 2), 1);
     }
-    if rest.starts_with('"') {
-        return (1 + quoted(&rest[1..], '"'), 1);
+    if let Some(inside) = rest.strip_prefix('"') {
+        return (1 + quoted(inside, '"'), 1);
     }
     // A lifetime has no quote behind its first letter.
     let is_char = rest.starts_with("'\\") || rest.starts_with('\'') && rest.chars().nth(2) == Some('\'');
