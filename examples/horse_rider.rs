@@ -72,7 +72,8 @@ struct CaravanArgs {
     #[arg(long, value_name = "NAME", default_value = "caravan")]
     caravan: JobId,
     /// Whips of each rider
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     whips: u64,
     /// The reducer that counts
     #[arg(long, value_name = "NAME", default_value = "main")]

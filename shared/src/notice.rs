@@ -27,7 +27,8 @@ fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
             format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
         }
         JobSpec::Steps(_) => format!(
-            "packhorse consumer --broker {broker} --workload steps (or cargo run --example horse_rider -- horse 0 --broker {broker})"
+            "packhorse consumer --broker {broker} --workload steps \
+             (or cargo run --example horse_rider -- horse 0 --broker {broker})"
         ),
     };
     format!("no consumer serves {} of {}, waiting for one; start it with: {start}", class, spec.workload())

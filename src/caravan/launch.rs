@@ -98,7 +98,10 @@ impl Caravan {
         let result = tokio::select! {
             biased;
             () = shutdown.asked() => Err(LaunchError::Stopped),
-            ended = handle.ended() => Err(ended.map_or_else(Into::into, |()| LaunchError::Ended("the owner".to_owned()))),
+            ended = handle.ended() => match ended {
+                Ok(()) => Err(LaunchError::Ended("the owner".to_owned())),
+                Err(error) => Err(error.into()),
+            },
             Some(horse) = herd.join_next() => Err(lost_horse(horse.expect("a horse does not panic"))),
             arrived = arrive(&mut band) => arrived.map(|()| started.elapsed().as_secs_f64()),
         };

@@ -96,6 +96,11 @@ impl Owner {
         self.jobs.get(job).map(|job| &job.spec)
     }
 
+    /// The specs of jobs that are not over.
+    pub(crate) fn unfinished_specs(&self) -> Vec<JobSpec> {
+        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.spec.clone()).collect()
+    }
+
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
         self.jobs.get(job)
     }

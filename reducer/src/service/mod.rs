@@ -7,6 +7,8 @@ mod control;
 mod handle;
 mod inbox;
 mod outbox;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::path::PathBuf;
@@ -119,6 +121,10 @@ pub async fn start(
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
+    // What was out is sent again at once, perhaps to a broker that has no queue for it yet.
+    for spec in ledger.owner().unfinished_specs() {
+        outbox::declare_classes(&transport, &spec).await?;
+    }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
     // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.

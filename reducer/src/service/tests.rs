@@ -1,0 +1,80 @@
+//! A service over the embedded transport.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+use shared::id::Class;
+use shared::job::JobSpec;
+use shared::limits;
+use shared::message::Planned;
+use shared::shutdown;
+use shared::topology;
+use shared::transport::Transport;
+use shared::transport::embedded::Embedded;
+use shared::workload::Workload;
+use shared::workload::digest::{Algorithm, Links, Root, Spec, Start};
+
+use super::{Handle, Kind, ServiceConfig, start};
+use crate::store::Place;
+
+fn spec() -> JobSpec {
+    let root = Root { name: "r".to_owned(), class: Class::from_name(b"r"), prefix: b"r/"[..].into() };
+    let starts = vec![Start { root: 0, file: None }];
+    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+}
+
+fn planned() -> Box<Planned> {
+    let json = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
+    Box::new(Planned {
+        number: 0,
+        class: Class::from_name(b"r"),
+        body: Some(json(r#"{"algorithm":"sha1","links":"skip","root":"r","items":[{"path":"a","size":1}]}"#)),
+        items: 1,
+        bytes: 1,
+        failed: Vec::new(),
+        skipped: [].into(),
+        resume: json("{}"),
+    })
+}
+
+async fn serve(store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdown::Stopper) {
+    let (stopper, stop) = shutdown::channel();
+    let config = ServiceConfig {
+        owner: "o".parse().expect("an id"),
+        place: Place::File(store.to_owned()),
+        kind: Kind::Command,
+        window: None,
+        heartbeat: limits::HEARTBEAT,
+    };
+    (start(config, Arc::clone(transport), stop).await.expect("it starts"), stopper)
+}
+
+/// Well below the two heartbeats after which a lost task would be sent again.
+async fn one_task_waits(transport: &Arc<dyn Transport>) {
+    let (queue, _) = topology::tasks(Workload::Digest, &Class::from_name(b"r"));
+    let give_up = Instant::now() + limits::HEARTBEAT / 2;
+    while transport.queue(&queue.name).await.expect("it answers").is_none_or(|state| state.ready != 1) {
+        assert!(Instant::now() < give_up, "no task comes");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("store");
+    for round in 0..2 {
+        // Each round a broker that knows nothing.
+        let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
+        let (handle, stopper) = serve(&store, &transport).await;
+        if round == 0 {
+            handle.open("j".parse().expect("an id"), spec()).await.expect("it opens");
+            assert!(handle.planned("j".parse().expect("an id"), planned()).await);
+        }
+        one_task_waits(&transport).await;
+        stopper.stop();
+        handle.ended().await.expect("it stops");
+    }
+}
