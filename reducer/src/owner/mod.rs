@@ -96,6 +96,11 @@ impl Owner {
         self.jobs.get(job).map(|job| &job.spec)
     }
 
+    /// What the jobs that are not finished ask for.
+    pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
+        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| &job.spec)
+    }
+
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
         self.jobs.get(job)
     }

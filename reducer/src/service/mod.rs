@@ -114,6 +114,10 @@ pub async fn start(
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
+    // What a job of an earlier process sends now must find its queue: no consumer may have come yet.
+    for spec in ledger.owner().open_specs() {
+        outbox::declare_classes(&transport, spec).await?;
+    }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
     // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.
