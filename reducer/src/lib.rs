@@ -7,6 +7,7 @@
 //! - [`ledger`]: engine and store together: one turn, one transaction
 //! - [`fold`]: what each workload's answers add up to, and how a report shows them
 //! - [`report`]: reports and receipts
+//! - [`scratch`]: what must not outlive the process
 //! - [`service`]: the ledger wired to a transport
 //!
 //! Invariant: what has an effect outside (an ack, a publish, a reply) happens after the transaction
@@ -16,5 +17,6 @@ pub mod fold;
 pub mod ledger;
 pub mod owner;
 pub mod report;
+pub mod scratch;
 pub mod service;
 pub mod store;

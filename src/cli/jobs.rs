@@ -40,7 +40,7 @@ async fn look(args: &JobsArgs, request: Request) -> Result<Vec<JobStatus>, Failu
         if !state.exists() {
             return Err(Failure::usage(format!("no store {}", state.display())));
         }
-        return Reader::open(state).and_then(|reader| reader.statuses()).map_err(Failure::unfinished);
+        return Reader::open(state).and_then(|reader| reader.statuses()).map_err(|error| Failure::from(&error));
     }
     let url = broker::required(&args.broker)?;
     let transport = broker::reach(&url, &args.broker).await?;

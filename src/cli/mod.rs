@@ -20,6 +20,8 @@ pub mod term;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ::reducer::service::ServiceError;
+use ::reducer::store::StoreError;
 use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ReducerArgs};
 pub use exit::Exit;
 use shared::transport::TransportError;
@@ -53,6 +55,26 @@ impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::Credentials { .. } | TransportError::VirtualHost { .. } => Self::usage(error),
+            _ => Self::unfinished(error),
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Transport(error) => error.into(),
+            ServiceError::Running(_) => Self::usage(error),
+            ServiceError::Store(cause) => Self::from(&*cause),
+            other => Self::unfinished(other),
+        }
+    }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::InUse(_) | StoreError::Version { .. } => Self::usage(error),
             _ => Self::unfinished(error),
         }
     }
@@ -98,6 +120,7 @@ pub fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit,
     };
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(Duration::from_millis(100));
+    ::reducer::scratch::sweep();
     match result {
         Ok(exit) => exit.into(),
         Err(Failure { exit, text }) => {

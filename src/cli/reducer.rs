@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reducer::report::{Format, Render, ReportError, receipt_text, write_file};
-use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
-use reducer::store::{Place, StoreError};
+use reducer::service::{self, Handle, Kind, ServiceConfig};
+use reducer::store::Place;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::message::Request;
@@ -57,12 +57,12 @@ async fn serve(
         window: args.window,
         heartbeat: broker::seconds(args.heartbeat)?,
     };
-    let handle = service::start(config, Arc::clone(transport), stop).await.map_err(explain)?;
+    let handle = service::start(config, Arc::clone(transport), stop).await?;
     tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
     let result = tokio::select! {
         biased;
         () = shutdown.asked() => Ok(if args.job.is_some() { Exit::Interrupted } else { Exit::Success }),
-        ended = handle.ended() => ended.map_err(explain).map(|()| Exit::Success),
+        ended = handle.ended() => ended.map(|()| Exit::Success).map_err(Failure::from),
         exit = one_job(&handle, args), if args.job.is_some() => exit,
     };
     stopper.stop();
@@ -109,17 +109,6 @@ async fn write_report(handle: &Handle, job: &JobId, output: Option<PathBuf>) -> 
 
 fn unfinished(error: ReportError) -> Failure {
     Failure::unfinished(error)
-}
-
-fn explain(error: ServiceError) -> Failure {
-    match error {
-        ServiceError::Transport(error) => error.into(),
-        ServiceError::Running(_) => Failure::usage(error),
-        ServiceError::Store(ref cause) if matches!(**cause, StoreError::InUse(_) | StoreError::Version { .. }) => {
-            Failure::usage(error)
-        }
-        other => Failure::unfinished(other),
-    }
 }
 
 /// The XDG base directory specification's place for state.

@@ -10,12 +10,11 @@ use consumer::work::Site;
 use producer::plan::digest::Naming;
 use reducer::fold::Record;
 use reducer::report::{Format, receipt_json, receipt_text};
-use reducer::service::command_owner_id;
+use reducer::service::{OpenError, command_owner_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobStatus};
 use shared::transport::BrokerUrl;
 use shared::workload::Workload;
-use shared::workload::digest::Links;
 
 use super::args::Sha1Args;
 use super::progress::Progress;
@@ -81,6 +80,9 @@ fn finish(result: Result<JobStatus, RunError>, args: &Sha1Args) -> Result<Exit, 
             };
             Err(Failure::new(Exit::Interrupted, format!("stopped before the job was done{hint}")))
         }
+        Err(RunError::Service(error)) => Err(error.into()),
+        Err(RunError::Transport(error)) => Err(error.into()),
+        Err(error @ RunError::Open(OpenError::Refused(_))) => Err(Failure::usage(error)),
         Err(error) => Err(Failure::unfinished(error)),
     }
 }
@@ -110,9 +112,9 @@ fn workers(spec: &JobSpec, roots: &[PathBuf], slots: Option<u32>) -> Result<Cons
     for (root, directory) in spec.roots.iter().zip(roots) {
         site.add_root(&root.name, directory).map_err(Failure::usage)?;
     }
-    if spec.links == Links::FollowAnywhere {
-        site.allow_follow_outside();
-    }
+    // These workers take tasks of their own plan alone, and the plan says of each what may be
+    // followed: outside its root only what the user named, or all with --follow-outside.
+    site.allow_follow_outside();
     let mut classes: Vec<_> = spec.roots.iter().map(|root| root.class.clone()).collect();
     classes.sort();
     classes.dedup();

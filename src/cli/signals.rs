@@ -22,6 +22,7 @@ pub fn listen() -> Result<Shutdown, Failure> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        reducer::scratch::sweep();
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     Ok(shutdown)

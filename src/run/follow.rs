@@ -4,11 +4,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use reducer::fold::Record;
 use reducer::report::{Format, Render, ReportError, write_file};
 use reducer::service::{Handle, Progress};
 use shared::id::JobId;
+use tokio::task::JoinHandle;
 
 /// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +40,33 @@ enum Reach {
     Complete,
 }
 
-/// Starts writing; gives the SHA-256 of the whole report, or fails when the owner stops before.
-pub fn spawn(
-    handle: &Handle,
-    job: &JobId,
-    output: Output,
-) -> impl Future<Output = Result<String, ReportError>> + use<> {
+/// How long a stopping run waits for a write to an output that nobody reads.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A report that is being written.
+pub struct Report {
+    forward: JoinHandle<()>,
+    write: JoinHandle<Result<String, ReportError>>,
+}
+
+impl Report {
+    /// Waits for its end: the SHA-256 of the whole report, or a failure when the owner stops before.
+    pub async fn written(&mut self) -> Result<String, ReportError> {
+        (&mut self.write).await.expect("writing a report does not panic")
+    }
+
+    /// Ends it where it is. The store must not be closed while it reads: the last to close tidies
+    /// up, and a reader may not.
+    pub async fn stop(self) {
+        self.forward.abort();
+        if !self.write.is_finished() {
+            let _ = tokio::time::timeout(STOP_TIMEOUT, self.write).await;
+        }
+    }
+}
+
+/// Starts writing.
+pub fn spawn(handle: &Handle, job: &JobId, output: Output) -> Report {
     let (reach, reached) = channel();
     let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());
     let forward = tokio::spawn(forward(progress, job.clone(), reach));
@@ -58,11 +81,7 @@ pub fn spawn(
         }
         Ok(render.sha256())
     });
-    async move {
-        let written = write.await.expect("writing a report does not panic");
-        forward.abort();
-        written
-    }
+    Report { forward, write }
 }
 
 async fn forward(mut progress: tokio::sync::watch::Receiver<Progress>, job: JobId, reach: Sender<Reach>) {

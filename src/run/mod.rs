@@ -22,6 +22,7 @@ use shared::notice::{Notify, Unserved};
 use shared::shutdown::{self, Shutdown};
 use shared::transport::{Transport, TransportError};
 
+use follow::Report;
 pub use follow::{Output, Target};
 
 /// What a run is told.
@@ -98,10 +99,9 @@ pub async fn run(config: RunConfig, transport: Arc<dyn Transport>, shutdown: Shu
         let transport = Arc::clone(&transport);
         tokio::spawn(consumer::run(workers, transport, workers_stop))
     });
-    let result = tokio::select! {
-        biased;
-        () = shutdown.asked() => Err(RunError::Stopped),
-        result = drive(&config, &handle) => result,
+    let result = match unless(&shutdown, open(&config, &handle)).await {
+        Ok((job, opened)) => drive(&config, &handle, job, opened, &shutdown).await,
+        Err(error) => Err(error),
     };
     stop_workers.stop();
     if let Some(workers) = workers {
@@ -114,23 +114,47 @@ pub async fn run(config: RunConfig, transport: Arc<dyn Transport>, shutdown: Shu
     result
 }
 
-async fn drive(config: &RunConfig, handle: &Handle) -> Result<JobStatus, RunError> {
+/// Does this until a stop is asked for.
+async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        () = shutdown.asked() => Err(RunError::Stopped),
+        result = doing => result,
+    }
+}
+
+async fn open(config: &RunConfig, handle: &Handle) -> Result<(JobId, Opened), RunError> {
     let job = match &config.job {
         Some(job) => job.clone(),
         None => Reader::open(handle.store_path())?.find(&config.spec)?.unwrap_or_else(fresh_job_id),
     };
     let opened = handle.open(job.clone(), config.spec.clone()).await?;
-    let report = follow::spawn(handle, &job, config.output.clone());
+    Ok((job, opened))
+}
+
+async fn drive(
+    config: &RunConfig,
+    handle: &Handle,
+    job: JobId,
+    opened: Opened,
+    shutdown: &Shutdown,
+) -> Result<JobStatus, RunError> {
+    let mut report = follow::spawn(handle, &job, config.output.clone());
     let plan = plan(config, handle, &job, opened);
     let watch = watch(config, handle, &job);
     let ended = async { handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped)) };
-    tokio::select! {
-        biased;
-        result = finish(handle, &job, report) => result,
-        result = ended => result,
-        // Neither comes to an end before the job does, unless it fails.
-        Err(error) = async { tokio::join!(plan, watch).0 } => Err(error),
-    }
+    let whole = async {
+        tokio::select! {
+            biased;
+            result = finish(handle, &job, &mut report) => result,
+            result = ended => result,
+            // Neither comes to an end before the job does, unless it fails.
+            Err(error) = async { tokio::join!(plan, watch).0 } => Err(error),
+        }
+    };
+    let result = unless(shutdown, whole).await;
+    report.stop().await;
+    result
 }
 
 async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {
@@ -166,12 +190,8 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
     }
 }
 
-async fn finish(
-    handle: &Handle,
-    job: &JobId,
-    report: impl Future<Output = Result<String, ReportError>>,
-) -> Result<JobStatus, RunError> {
-    let sha256 = report.await?;
+async fn finish(handle: &Handle, job: &JobId, report: &mut Report) -> Result<JobStatus, RunError> {
+    let sha256 = report.written().await?;
     handle.reported(job.clone(), sha256).await;
     handle.finished(job).await?;
     handle.status(job).await.ok_or(RunError::Stopped)

@@ -1,16 +1,26 @@
 //! Packhorse as a whole, in one binary: linking is dear.
 //!
 //! # Modules
+//! - `world`: a directory for each test, and the real commands as processes in it
 //! - `broker`: RabbitMQ for tests, of one's own or shared
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
-//! - `horse_rider`: riders and horses, in one process and over RabbitMQ
-//! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
+//! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
+//! - `cli`: `packhorse sha1` as its users run it, on one machine
+//! - `hostile`: trees that break other tools, and files that change under the reader
+//! - `resume`: `--state FILE`, killed at any moment and run again
+//! - `stopping`: signals: once and twice, and what is left behind
+//! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `tidy`: the house rules
 
 mod broker;
+mod cli;
 mod conformance;
 mod horse_rider;
+mod hostile;
 mod protocol;
 mod rabbitmq;
+mod resume;
+mod stopping;
 mod tidy;
+mod world;

@@ -96,9 +96,9 @@ impl Owner {
         self.jobs.get(job).map(|job| &job.spec)
     }
 
-    /// The specs of jobs that are not over.
-    pub(crate) fn unfinished_specs(&self) -> Vec<JobSpec> {
-        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.spec.clone()).collect()
+    /// What the jobs that are not finished ask for.
+    pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
+        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| &job.spec)
     }
 
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {

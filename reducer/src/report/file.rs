@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::ReportError;
+use crate::scratch::Scratch;
 
 /// Writes a file through a temporary one beside it and a rename, so that its name never shows half
 /// a report. `write` gets the output and gives what the caller wants of it.
@@ -18,6 +19,7 @@ pub fn write_file<T>(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(directory).map_err(failed)?;
+    let _scratch = Scratch::new(file.path());
     let mut out = BufWriter::with_capacity(256 * 1024, file);
     let value = write(&mut out).map_err(|error| match error {
         ReportError::Output { path: None, cause } => failed(cause),

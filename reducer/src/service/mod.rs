@@ -121,9 +121,9 @@ pub async fn start(
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
-    // What was out is sent again at once, perhaps to a broker that has no queue for it yet.
-    for spec in ledger.owner().unfinished_specs() {
-        outbox::declare_classes(&transport, &spec).await?;
+    // What a job of an earlier process sends now must find its queue: no consumer may have come yet.
+    for spec in ledger.owner().open_specs() {
+        outbox::declare_classes(&transport, spec).await?;
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use shared::id::{OwnerId, StoreId};
 
+use crate::scratch::Scratch;
+
 pub use open::{Place, StoreError};
 pub use read::{Part, Reader, StoredTask};
 
@@ -28,8 +30,8 @@ pub struct Store {
     path: PathBuf,
     /// Held open: one process at a time writes a store.
     _lock: Option<lock::Lock>,
-    /// Removed with the store.
-    _temporary: Option<tempfile::TempDir>,
+    /// Removed with the store, or with the process.
+    _temporary: Option<(tempfile::TempDir, Scratch)>,
 }
 
 impl Store {

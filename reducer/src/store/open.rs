@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use shared::id::{OwnerId, StoreId};
 use shared::random;
+use tempfile::TempDir;
 
 use super::lock::Lock;
 use super::{Store, schema};
+use crate::scratch::Scratch;
 
 /// Where a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,18 +70,14 @@ impl Store {
             Place::Temporary => {
                 let directory = tempfile::Builder::new().prefix("packhorse-").tempdir();
                 let directory = directory.map_err(|cause| StoreError::File { path: std::env::temp_dir(), cause })?;
+                let scratch = Scratch::new(directory.path());
                 let path = directory.path().join("store.sqlite");
                 let connection = Connection::open(&path)?;
-                // Nothing of it outlives the process, so nothing is gained by waiting for a disk.
-                connection.pragma_update(None, "synchronous", "OFF")?;
-                // Nor by moving its pages from the log to the database.
-                connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-                Self::begin(connection, path, owner, None, Some(directory))
+                Self::begin(connection, path, owner, None, Some((directory, scratch)))
             }
             Place::File(path) => {
                 let lock = Lock::take(path)?;
                 let connection = Connection::open(path)?;
-                connection.pragma_update(None, "synchronous", "FULL")?;
                 Self::begin(connection, path.clone(), owner, Some(lock), None)
             }
         }
@@ -90,18 +88,28 @@ impl Store {
         path: PathBuf,
         owner: impl FnOnce() -> OwnerId,
         lock: Option<Lock>,
-        temporary: Option<tempfile::TempDir>,
+        temporary: Option<(TempDir, Scratch)>,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(Duration::from_secs(10))?;
+        // Before anything is written: what is not ours is left as it is.
+        let is_new = match version(&connection, &path)? {
+            Some(schema::VERSION) => false,
+            Some(found) => return Err(StoreError::Version { path, found }),
+            None => true,
+        };
         // A task's row is tens of kilobytes: large pages mean fewer of them. Holds for new files.
         connection.pragma_update(None, "page_size", 32_768)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        if found == 0 && tables == 0 {
+        if temporary.is_some() {
+            // Nothing of it outlives the process, so nothing is gained by waiting for a disk, nor by
+            // moving pages from the log to the database.
+            connection.pragma_update(None, "synchronous", "OFF")?;
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        } else {
+            connection.pragma_update(None, "synchronous", "FULL")?;
+        }
+        if is_new {
             create(&connection, &owner())?;
-        } else if found != schema::VERSION {
-            return Err(StoreError::Version { path, found });
         }
         let (id, owner) = connection.query_row("SELECT store_id, owner FROM store", [], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
@@ -110,6 +118,19 @@ impl Store {
         let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
         Ok(Self { connection, owner, id, path, _lock: lock, _temporary: temporary })
     }
+}
+
+/// The version that a database says it has; `None` if nothing was ever written to it.
+fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
+    let look = || {
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+        Ok((found != 0 || tables != 0).then_some(found))
+    };
+    look().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::Version { path: path.to_owned(), found: 0 },
+        _ => error.into(),
+    })
 }
 
 fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
@@ -129,5 +150,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
-    Ok(connection)
+    match version(&connection, path)? {
+        Some(schema::VERSION) => Ok(connection),
+        found => Err(StoreError::Version { path: path.to_owned(), found: found.unwrap_or(0) }),
+    }
 }

@@ -1,0 +1,163 @@
+//! `--state FILE`: killed at any moment and run again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use serde_json::Value;
+
+use crate::world::{PACKHORSE, World, assert_same, eventually};
+
+const MIB: u64 = 1024 * 1024;
+
+/// How the one job in a store stands, as `packhorse status` tells without disturbing its owner.
+fn status(world: &World) -> Option<Value> {
+    let done = world.packhorse(["jobs", "--json", "--state", "store"]);
+    // A store that is being made cannot be read yet.
+    (done.code == 0).then(|| done.json().into_iter().next()).flatten()
+}
+
+/// The tasks with an outcome: where it was done, on which attempt, and how long it took.
+fn outcomes(world: &World) -> BTreeMap<u64, String> {
+    let rows = world.sql("store", "SELECT number, attempt || ' ' || host || ' ' || micros FROM outcomes");
+    let row = |line: &str| {
+        let (number, rest) = line.split_once('|').expect("two columns");
+        (number.parse().expect("a number"), rest.to_owned())
+    };
+    rows.lines().map(row).collect()
+}
+
+/// Changes every file whose digest is in the store, without changing its size: whoever reads it
+/// again gets another digest.
+fn spoil_what_is_done(world: &World) -> u64 {
+    let paths = world.sql("store", "SELECT path FROM files WHERE digest IS NOT NULL");
+    for path in paths.lines() {
+        let file = fs::File::options().write(true).open(world.path("t").join(path)).expect("it is there");
+        file.write_all_at(b"spoilt", 0).expect("written");
+    }
+    paths.lines().count() as u64
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_and_reads_nothing_again_that_is_done() {
+    let world = World::new();
+    for number in 0..40 {
+        let file = world.sparse(&format!("t/{number:02}"), MIB * 8);
+        fs::File::options().write(true).open(file).and_then(|file| file.write_all_at(&[number], 9)).expect("written");
+    }
+    // No run comes to its end before it is killed.
+    world.file("t/z", "the end");
+    let wanted = world.sha1sum(&["t"]);
+    world.sparse("t/z", 1 << 40);
+    // Each kill later in the job: before the first digest, in the midst, behind all but the last.
+    for goal in [0, 1, 16, 24, 40] {
+        let run = world.command(PACKHORSE, ["sha1", "-q", "-j", "1", "t", "--state", "store"]).start();
+        eventually("enough is done", || {
+            let done = status(&world)?["counts"]["items_done"].as_u64()?;
+            (done >= goal).then_some(())
+        });
+        run.kill();
+        assert!(spoil_what_is_done(&world) >= goal);
+    }
+    let before = outcomes(&world);
+    world.file("t/z", "the end");
+    let done = world.packhorse(["sha1", "-q", "t", "--state", "store"]).exits(0);
+    // Whatever was read again would have another digest here, or be an alarm among the duplicates.
+    assert_same(&done.out, &wanted);
+    let counts = &status(&world).expect("it is there")["counts"];
+    assert_eq!(
+        (&counts["items_done"], &counts["duplicates"], &counts["conflicts"]),
+        (&41.into(), &0.into(), &0.into())
+    );
+    let after = outcomes(&world);
+    assert!(before.iter().all(|(number, row)| after[number] == *row), "an outcome was replaced");
+}
+
+#[test]
+fn a_finished_job_prints_the_same_again_and_reads_nothing() {
+    let world = World::new();
+    world.tree("t", 300);
+    let first = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    let seconds = |world: &World| status(world).expect("it is there")["seconds"].clone();
+    let took = seconds(&world);
+    fs::remove_dir_all(world.path("t")).expect("removed");
+    fs::create_dir(world.path("t")).expect("made");
+    let second = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    assert_same(&second.out, &first.out);
+    assert_eq!(seconds(&world), took, "it ended when it ended");
+    world.packhorse(["sha1", "t", "--state", "store", "-o", "manifest"]).exits(0);
+    assert_same(&fs::read(world.path("manifest")).expect("read"), &first.out);
+}
+
+#[test]
+fn one_store_holds_several_jobs() {
+    let world = World::new();
+    world.file("t/a", "a");
+    world.file("u/b", "b");
+    world.packhorse(["sha1", "t", "--state", "store", "--job", "one"]).exits(0);
+    let done = world.packhorse(["sha1", "u", "--state", "store"]).exits(0);
+    assert_same(&done.out, &world.sha1sum(&["u"]));
+    let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    assert_same(&done.out, &world.sha1sum(&["t"]));
+    assert_eq!(world.packhorse(["jobs", "--json", "--state", "store"]).exits(0).json().len(), 2);
+    let lines = world.packhorse(["status", "one", "--json", "--state", "store"]).exits(0).json();
+    assert_eq!(
+        (&lines[0]["job"], &lines[0]["schema"], &lines[0]["state"]),
+        (&"one".into(), &1.into(), &"finished".into())
+    );
+    let text = world.packhorse(["status", "one", "--state", "store"]).exits(0);
+    assert!(String::from_utf8_lossy(&text.out).contains("1 planned, 1 done"), "{text:?}");
+    world.packhorse(["status", "none", "--state", "store"]).exits(2);
+    let done = world.packhorse(["sha1", "u", "--state", "store", "--job", "one"]).exits(2);
+    assert!(done.err.contains("job one exists and asks for something else"), "{}", done.err);
+}
+
+#[test]
+fn a_store_in_use_is_refused_and_its_owner_goes_on() {
+    let world = World::new();
+    world.file("t/b", "b");
+    let endless = world.sparse("t/a", 1 << 40);
+    let run = world.command(PACKHORSE, ["sha1", "-q", "t", "--state", "store"]).start();
+    run.opens(&endless);
+    let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(2);
+    assert!(done.err.contains("the store store is in use by another process"), "{}", done.err);
+    assert_eq!(world.packhorse(["jobs", "--json", "--state", "store"]).exits(0).json()[0]["state"], "running");
+    world.file("t/a", "");
+    run.wait().exits(1);
+}
+
+#[test]
+fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
+    let world = World::new();
+    world.file("t/a", "a");
+    world.sql("newer", "CREATE TABLE jobs (x); PRAGMA user_version = 99");
+    world.sql("other", "CREATE TABLE mine (x)");
+    world.file("text", "this is no database, and long enough to be told from an empty one ".repeat(20));
+    for store in ["newer", "other", "text"] {
+        let before = fs::read(world.path(store)).expect("read");
+        for args in
+            [&["sha1", "t", "--state", store][..], &["jobs", "--state", store], &["status", "x", "--state", store]]
+        {
+            let done = world.packhorse(args).exits(2);
+            assert!(done.err.contains(store), "{args:?}: {}", done.err);
+        }
+        assert_eq!(fs::read(world.path(store)).expect("read"), before, "{store}");
+    }
+}
+
+#[test]
+fn the_views_explain_a_store_in_the_sqlite3_shell() {
+    let world = World::new();
+    super::hostile::plant(&world, "t");
+    let done = world.packhorse(["sha1", "t", "--follow", "--state", "store", "--job", "j"]).exits(1);
+    let files = world.sql("store", "SELECT count(*), count(digest), count(path_base64) FROM files");
+    let lines = done.out.iter().filter(|&&byte| byte == b'\n').count();
+    assert_eq!(files, format!("{lines}|{lines}|2"));
+    let one = world.sql("store", "SELECT root, size, task_status, digest FROM files WHERE path = 'a.b'");
+    assert!(one.starts_with("0|") && String::from_utf8_lossy(&done.out).contains(&one[one.len() - 40..]), "{one}");
+    let failures = world.sql("store", "SELECT path, reason FROM failures ORDER BY path");
+    assert_eq!(failures.lines().next(), Some("t/a/up|a loop of links"), "{failures}");
+    assert_eq!(failures.lines().count(), 4);
+    let summary = world.sql("store", "SELECT job, workload, state, items_failed FROM job_summary");
+    assert_eq!(summary, "j|digest|finished|4");
+}
