@@ -21,8 +21,12 @@ use tokio::sync::Notify as Bell;
 
 use crate::ProducerError;
 
-/// A full whip is tried again after this long: a horse takes about as long to feel it.
-const WHIP_WAIT: Duration = Duration::from_millis(2);
+/// A full whip is tried again after this long, and each time that it is still full after twice as
+/// long, up to [`WHIP_WAIT_MAX`]: fast horses are not kept waiting, slow ones not pestered.
+const WHIP_WAIT: Duration = Duration::from_millis(1);
+
+/// The longest wait for a full whip.
+const WHIP_WAIT_MAX: Duration = Duration::from_millis(8);
 
 /// Between two looks at the job once the last whip is sent: its end is near.
 const LAST_LOOKS: Duration = Duration::from_millis(50);
@@ -96,7 +100,7 @@ impl Rider {
             all_sent.notify_one();
             Ok((sent, started.elapsed().as_secs_f64()))
         };
-        let watching = Watch::new(&self, &mut asker, whip).to_the_end(&all_sent);
+        let watching = Watch::new(&self, &mut asker, whip).until_the_end(&all_sent);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -144,10 +148,14 @@ impl Rider {
     }
 
     async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), ProducerError> {
+        let mut wait = WHIP_WAIT;
         loop {
             match self.transport.publish(exchange, key, message.clone()).await {
                 Ok(()) => return Ok(()),
-                Err(PublishError::Refused { .. }) => tokio::time::sleep(WHIP_WAIT).await,
+                Err(PublishError::Refused { .. }) => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(WHIP_WAIT_MAX);
+                }
                 Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number: 0, bytes }),
                 Err(PublishError::Transport(error)) => return Err(error.into()),
             }
@@ -172,7 +180,7 @@ impl<'a> Watch<'a> {
         Self { rider, asker, whip, spec, unserved: Unserved::default(), silent_since: None, said_silent: false }
     }
 
-    async fn to_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
+    async fn until_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
         let mut sent = pin!(all_sent.notified());
         let mut pause = limits::STATUS_INTERVAL;
         loop {
