@@ -93,8 +93,8 @@ fn small(settings: &Settings) -> Vec<Row> {
     ]
 }
 
-/// Two processes at a time write in any order, and only whole lines: each holds less than a pipe's
-/// atomic write, but a file has no such promise, so sha1sum's own buffering is relied on.
+/// Processes that run at the same time print in any order; sha1sum writes whole lines for this very
+/// reason.
 fn sorted_lines(path: &Path) -> Vec<Vec<u8>> {
     let bytes = std::fs::read(path).expect("it was written");
     let mut lines: Vec<Vec<u8>> = bytes.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();

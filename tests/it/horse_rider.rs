@@ -150,7 +150,7 @@ impl Road {
     }
 
     /// Every rider has arrived, and each whip was counted once.
-    async fn is_exact(mut self, riders: u32) {
+    async fn ends_exact(mut self, riders: u32) {
         for rider in 0..riders {
             let status = self.status(rider).await.expect("the job is known");
             assert_eq!(status.sum, Some(("caravan caravan".to_owned(), i64::from(riders) * STEPS)));
@@ -210,7 +210,7 @@ async fn roles_start_in_any_order_and_a_late_horse_and_a_killed_one_change_nothi
     }
     comes_home(late).await;
     road.was_never_too_full(1);
-    road.is_exact(2).await;
+    road.ends_exact(2).await;
     reducer.interrupt();
     succeeds(reducer).await;
 }
@@ -231,7 +231,7 @@ async fn an_owner_killed_in_mid_ride_and_started_again_counts_each_whip_once() {
         comes_home(horse).await;
     }
     road.was_never_too_full(0);
-    road.is_exact(2).await;
+    road.ends_exact(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,5 +251,5 @@ async fn a_rider_killed_in_mid_ride_goes_on_and_one_that_has_arrived_says_so() {
     assert!(err.contains("has arrived before; to ride again, name another caravan: --caravan caravan-2"), "{err}");
     assert!(out.contains(&format!("500 of 500 whips felt, the caravan's distance is {}", STEPS / 2)), "{out}");
     road.was_never_too_full(0);
-    road.is_exact(1).await;
+    road.ends_exact(1).await;
 }
