@@ -21,8 +21,12 @@ use tokio::sync::Notify as Bell;
 
 use crate::ProducerError;
 
-/// A full whip is tried again after this long: a horse takes about as long to feel it.
-const WHIP_WAIT: Duration = Duration::from_millis(2);
+/// A full whip is tried again after this long, and each time that it is still full after twice as
+/// long, up to [`WHIP_WAIT_MAX`]: fast horses are not kept waiting, slow ones not pestered.
+const WHIP_WAIT: Duration = Duration::from_millis(1);
+
+/// The longest wait for a full whip.
+const WHIP_WAIT_MAX: Duration = Duration::from_millis(8);
 
 /// Between two looks at the job once the last whip is sent: its end is near.
 const LAST_LOOKS: Duration = Duration::from_millis(50);
@@ -144,10 +148,14 @@ impl Rider {
     }
 
     async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), ProducerError> {
+        let mut wait = WHIP_WAIT;
         loop {
             match self.transport.publish(exchange, key, message.clone()).await {
                 Ok(()) => return Ok(()),
-                Err(PublishError::Refused { .. }) => tokio::time::sleep(WHIP_WAIT).await,
+                Err(PublishError::Refused { .. }) => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(WHIP_WAIT_MAX);
+                }
                 Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number: 0, bytes }),
                 Err(PublishError::Transport(error)) => return Err(error.into()),
             }
