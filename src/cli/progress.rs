@@ -21,7 +21,15 @@ pub struct Progress {
 enum View {
     None,
     Bar(ProgressBar),
-    Plain { started: Instant, next: Mutex<Instant> },
+    Plain(Mutex<Plain>),
+}
+
+/// When to say the next line, and from where rates count: what an earlier run did took none of
+/// this one's time.
+struct Plain {
+    started: Instant,
+    next: Instant,
+    done_before: Option<u64>,
 }
 
 impl Progress {
@@ -41,7 +49,7 @@ impl Progress {
             }
             (true, false, _) => {
                 let now = Instant::now();
-                View::Plain { started: now, next: Mutex::new(now + PLAIN_INTERVAL) }
+                View::Plain(Mutex::new(Plain { started: now, next: now + PLAIN_INTERVAL, done_before: None }))
             }
         };
         Self { view: Arc::new(view) }
@@ -52,16 +60,21 @@ impl Progress {
         match &*self.view {
             View::None => {}
             View::Bar(bar) => {
+                let is_first = bar.length() == Some(0);
                 bar.set_length(status.counts.bytes_planned);
                 bar.set_position(status.counts.bytes_done);
+                if is_first {
+                    bar.reset_eta();
+                }
                 bar.set_message(files(status));
             }
-            View::Plain { started, next } => {
-                let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+            View::Plain(plain) => {
+                let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
                 let now = Instant::now();
-                if now >= *next {
-                    *next = now + PLAIN_INTERVAL;
-                    term::complain(&plain(status, now - *started));
+                let before = *plain.done_before.get_or_insert(status.counts.bytes_done);
+                if now >= plain.next {
+                    plain.next = now + PLAIN_INTERVAL;
+                    term::complain(&line(status, before, now - plain.started));
                 }
             }
         }
@@ -81,9 +94,9 @@ fn files(status: &JobStatus) -> String {
     format!("{}/{}{more} files", counts.items_done + counts.items_failed, counts.items_planned)
 }
 
-fn plain(status: &JobStatus, elapsed: Duration) -> String {
+fn line(status: &JobStatus, done_before: u64, elapsed: Duration) -> String {
     let counts = &status.counts;
-    let rate = counts.bytes_done as f64 / elapsed.as_secs_f64().max(0.001);
+    let rate = counts.bytes_done.saturating_sub(done_before) as f64 / elapsed.as_secs_f64().max(0.001);
     let rest = counts.bytes_planned.saturating_sub(counts.bytes_done) as f64;
     let left = match status.state {
         JobState::Planning => "still planning".to_owned(),

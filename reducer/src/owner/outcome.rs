@@ -5,7 +5,7 @@ use shared::id::TaskId;
 use shared::limits;
 use shared::message::{Address, DeadLetter, Failure, Outcome, Verdict};
 
-use super::{Check, Effect, Flight, Owner, Step, Tag, Write};
+use super::{Check, Effect, Flight, Job, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
 
 /// An outcome with what the ledger found out about its task.
@@ -123,12 +123,15 @@ impl Owner {
         // The broker keeps its own trace of the letter; what cannot be attributed needs no more.
         step.ack(tag);
         let task = letter.task.clone();
-        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else { return };
+        let is_out = |job: &&mut Job| job.finished_at.is_none() && job.may_be_out(task.number);
+        let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
         job.counts.dead_letters += 1;
         self.changed.push(task.job.clone());
+        // Only what this owner sent, with its store's id, says anything about its task.
+        let is_ours = letter.store.as_ref() == Some(&self.config.store);
         let reason = format!("its message was refused: {}", letter.reason);
         step.writes.push(Write::DeadLetter { letter });
-        if self.is_answered(&task) || self.retry(&task, now) {
+        if !is_ours || self.is_answered(&task) || self.retry(&task, now) {
             return;
         }
         let Some(job) = self.jobs.get(&task.job) else { return };

@@ -51,12 +51,10 @@ pub(super) fn spawn(requests: Box<dyn Subscription>, wiring: Arc<Wiring>, shutdo
 async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
     loop {
         match requests.next().await {
-            Ok(Incoming::Delivery(delivery)) => {
-                if let Err(reason) = take(&delivery.message, wiring).await {
-                    tracing::warn!(%reason, "A control message cannot be read.");
-                }
-                delivery.acker.ack().await;
-            }
+            Ok(Incoming::Delivery(delivery)) => match take(&delivery.message, wiring).await {
+                Ok(()) => delivery.acker.ack().await,
+                Err(reason) => wiring.bury(wiring.deliveries.hold(delivery), reason.to_string()),
+            },
             Ok(Incoming::Interrupted) => {}
             Err(error) => return wiring.fail(error.into()).await,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::{OwnerId, TaskId};
+use crate::id::{OwnerId, StoreId, TaskId};
 use crate::limits::MESSAGE_BYTES_MAX;
 
 use super::Message;
@@ -79,6 +79,8 @@ impl std::error::Error for Reason {}
 pub struct DeadLetter {
     /// The task that it claims to be.
     pub task: TaskId,
+    /// The store that it claims to be for.
+    pub store: Option<StoreId>,
     /// Why it died: the consumer's reason, or the broker's word.
     pub reason: String,
 }
@@ -106,6 +108,7 @@ impl DeadLetter {
             },
             str::to_owned,
         );
-        Some(Self { task, reason })
+        let store = message.text("store").and_then(|text| text.parse().ok());
+        Some(Self { task, store, reason })
     }
 }

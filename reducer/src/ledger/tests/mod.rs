@@ -145,7 +145,8 @@ impl World {
     }
 
     fn dead_letter(&mut self, number: u64) -> Vec<Action> {
-        let letter = DeadLetter { task: id(number), reason: "unknown kind \"x\"".to_owned() };
+        let letter =
+            DeadLetter { task: id(number), store: Some(self.store()), reason: "unknown kind \"x\"".to_owned() };
         let tag = self.tag();
         self.event(Event::DeadLetter { letter, items: 0, tag })
     }

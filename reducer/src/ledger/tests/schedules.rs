@@ -84,7 +84,7 @@ impl Around {
             Letter::Seal => Event::Seal { seal: Seal { job: job(), tasks: TASKS }, tag: None },
             Letter::Outcome((number, attempt)) => world.outcome(number, attempt, verdict(number)),
             Letter::Dead(number) => {
-                let letter = DeadLetter { task: id(number), reason: "unknown".to_owned() };
+                let letter = DeadLetter { task: id(number), store: Some(world.store()), reason: "unknown".to_owned() };
                 Event::DeadLetter { letter, items: 0, tag: None }
             }
         };
