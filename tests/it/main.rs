@@ -9,11 +9,15 @@
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
+//! - `cluster`: roles as processes around a virtual host of one's own
+//! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
 
 mod broker;
 mod cli;
+mod cluster;
 mod conformance;
 mod hostile;
+mod pipeline;
 mod rabbitmq;
 mod resume;
 mod stopping;
