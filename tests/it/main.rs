@@ -11,7 +11,9 @@
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `cluster`: roles as processes around a virtual host of one's own
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `bad_input`: what users, brokers and strangers get wrong
 
+mod bad_input;
 mod broker;
 mod cli;
 mod cluster;
