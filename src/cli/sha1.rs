@@ -47,7 +47,7 @@ pub async fn run(args: Sha1Args) -> Result<Exit, Failure> {
         output: Output {
             target: args.output.clone().map_or(Target::Stdout, Target::File),
             format: if args.out.json { Format::Json } else { Format::Text },
-            failed: Arc::new(|record| complain_of(record)),
+            failed: Arc::new(complain_of),
         },
         broker: url.to_string(),
         notify: term::notify(),

@@ -60,12 +60,8 @@ async fn roles_wait_for_an_absent_broker_and_survive_its_restart() {
     // The one file may have been cut under its reader, or be read again whole.
     let done = command.wait();
     assert!(matches!(done.code, 0 | 1), "{done:?}");
-    assert_eq!(
-        done.err.matches("cannot reach").count().min(2),
-        done.err.matches("cannot reach").count(),
-        "{}",
-        done.err
-    );
+    // Once for each time that it was away, not once for each try and connection.
+    assert!(done.err.matches("cannot reach").count() <= 2, "{}", done.err);
     producer.wait();
     let report = cluster.run(REDUCER, ["--job", "j"]).out;
     for out in [&done.out, &report] {
@@ -162,7 +158,8 @@ fn strange() -> Vec<(Message, &'static str)> {
     unversioned.headers.remove("schema");
     let mut nameless = good();
     nameless.id = "nonsense".to_owned();
-    let flag = Message { headers: [("schema".to_owned(), HeaderValue::Bool(true))].into(), ..good() };
+    let mut flag = good();
+    flag.headers.insert("schema".to_owned(), HeaderValue::Bool(true));
     vec![
         (task(0, "this is no JSON"), "body: expected"),
         (good().with_integer("schema", 99), "unknown schema version 99, this program speaks 1"),
