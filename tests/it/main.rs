@@ -3,6 +3,7 @@
 //! # Modules
 //! - `world`: a directory for each test, and the real commands as processes in it
 //! - `broker`: RabbitMQ for tests, of one's own or shared
+//! - `cluster`: roles as processes around a virtual host of one's own
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 //! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
@@ -10,14 +11,19 @@
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
+//! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `bad_input`: what users, brokers and strangers get wrong
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `tidy`: the house rules
 
+mod bad_input;
 mod broker;
 mod cli;
+mod cluster;
 mod conformance;
 mod horse_rider;
 mod hostile;
+mod pipeline;
 mod protocol;
 mod rabbitmq;
 mod resume;

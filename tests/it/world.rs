@@ -244,10 +244,6 @@ impl Process {
         });
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_none()
-    }
-
     /// Waits for its end.
     pub fn wait(mut self) -> Done {
         use std::os::unix::process::ExitStatusExt;

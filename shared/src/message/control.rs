@@ -1,7 +1,8 @@
 //! The control exchange: requests to owners, their replies, and consumers' signs of life.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
 use crate::job::{JobSpec, JobStatus};
@@ -77,10 +78,17 @@ pub struct Opened {
     /// Tasks planned without a gap; the next to plan has this number.
     pub planned: u64,
     /// What the last of them said about going on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "raw")]
     pub resume: Option<Box<RawValue>>,
     /// The number of tasks, if the plan is sealed.
     pub sealed: Option<u64>,
+}
+
+/// [`Reply`] is told apart by a field of its body, and serde reads such a type by way of a value of
+/// its own, which cannot hold raw JSON.
+fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    let value: Option<serde_json::Value> = Option::deserialize(deserializer)?;
+    value.map(|value| to_raw_value(&value).map_err(D::Error::custom)).transpose()
 }
 
 /// A place in a report.
@@ -123,4 +131,19 @@ pub struct Presence {
     pub heartbeat_millis: u64,
     /// It stops: do not wait for it.
     pub leaving: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_plan_goes_on_survives_a_reply() {
+        let resume = Some(RawValue::from_string(r#"{"after":{"path":"a"},"start":0}"#.to_owned()).expect("JSON"));
+        let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
+        let opened = Opened { job: JobId::from_name(b"j"), owner, store, planned: 1, resume, sealed: None };
+        let text = serde_json::to_string(&Reply::Opened(opened)).expect("JSON");
+        let Reply::Opened(read) = serde_json::from_str(&text).expect("it can be read") else { panic!("{text}") };
+        assert_eq!(read.resume.expect("it is there").get(), r#"{"after":{"path":"a"},"start":0}"#);
+    }
 }

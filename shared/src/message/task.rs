@@ -78,3 +78,25 @@ impl Task {
         Ok(Self { address: Address::read(message)?, class: message.header("class")?, body: message.body.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MESSAGE_BYTES_MAX;
+
+    fn sized(bytes: usize) -> Message {
+        let task = TaskId { job: JobId::from_name(b"j"), number: 0 };
+        let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
+        let address = Address { task, attempt: 1, owner, store, workload: Workload::Digest };
+        let body = vec![b' '; bytes].into();
+        Task { address, class: Class::from_name(b"r"), body }.to_message(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Other clients may send what our own transport refuses to.
+    #[test]
+    fn a_task_over_the_limit_is_refused_before_its_body_is_looked_at() {
+        assert!(Task::from_message(&sized(MESSAGE_BYTES_MAX)).is_ok());
+        let bytes = MESSAGE_BYTES_MAX + 1;
+        assert_eq!(Task::from_message(&sized(bytes)), Err(Reason::TooLarge { bytes }));
+    }
+}

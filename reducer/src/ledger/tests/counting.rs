@@ -198,3 +198,13 @@ fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
     assert_eq!(status.sum, Some(("caravan caravan".to_owned(), 12_000_000_000)));
     assert_eq!((status.counts.tasks_done, status.counts.duplicates), (2, 1));
 }
+
+#[test]
+fn the_first_digest_may_be_printed_before_the_plan_is_complete() {
+    let mut world = World::new();
+    world.open();
+    assert_eq!(sent(&world.plan(0, 1)), [(0, 1)], "it is sent at once");
+    let advanced = |action: &Action| matches!(action, Action::Other(Effect::Advanced { answered: 1, .. }));
+    assert!(world.done(0).iter().any(advanced));
+    assert_eq!(world.status().state, JobState::Planning);
+}

@@ -107,3 +107,18 @@ fn a_root_that_vanished_is_one_failure() {
     assert_eq!(failures(&tree, &tasks), ["d: No such file or directory"]);
     assert!(tasks.len() == 1 && tasks[0].body.is_none() && tasks[0].items == 0);
 }
+
+#[test]
+fn the_first_task_is_handed_out_before_the_walk_comes_to_its_end() {
+    let tree = Tree::new();
+    for serial in 0..100 {
+        tree.file(format!("{serial:03}/file"), 1);
+    }
+    let (spec, dirs) = tree.spec(Links::Skip);
+    let mut plan = DigestPlan::new(spec, &dirs, 0, None).expect("a plan");
+    assert_eq!(plan.next_task().expect("a task").number, 0);
+    // What the walk has not come to yet is still open.
+    tree.file("099/late", 1);
+    let items: u32 = std::iter::from_fn(|| plan.next_task()).map(|task| task.items).sum();
+    assert_eq!(items, 101 - 16);
+}
