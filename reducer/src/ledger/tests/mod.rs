@@ -57,7 +57,7 @@ impl World {
     }
 
     fn start(&mut self, is_fresh: bool) -> Vec<Action> {
-        let store = Store::open(&Place::File(self.path.clone()), || owner()).expect("the store opens");
+        let store = Store::open(&Place::File(self.path.clone()), owner).expect("the store opens");
         let mut config = Config::new(store.owner().clone(), store.id().clone());
         (self.configure)(&mut config);
         let (ledger, actions) = Ledger::new(config, store, self.now, is_fresh).expect("the store can be read");

@@ -84,7 +84,7 @@ fn a_job_that_was_complete_and_not_reported_is_reported_without_being_asked_for(
 #[test]
 fn a_store_belongs_to_one_process_at_a_time() {
     let world = World::new();
-    let second = Store::open(&Place::File(world.path.clone()), || owner());
+    let second = Store::open(&Place::File(world.path.clone()), owner);
     assert!(matches!(second, Err(crate::store::StoreError::InUse(_))), "{second:?}");
 }
 
