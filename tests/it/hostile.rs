@@ -109,7 +109,7 @@ fn every_name_survives_json() {
 }
 
 /// As a user who may not read everything: root may, so it becomes someone else.
-fn as_nobody<'a>(world: &World, args: &[&'a str]) -> Process {
+fn as_nobody(world: &World, args: &[&str]) -> Process {
     let is_root = world.command("id", ["-u"]).done().out == b"0\n";
     if !is_root {
         return world.command(PACKHORSE, args).start();
@@ -127,7 +127,7 @@ fn what_may_not_be_read_fails_alone() {
     let world = World::new();
     world.tree("t", 300);
     let forbid = |name: &str| {
-        fs::set_permissions(world.path(name), PermissionsExt::from_mode(0)).expect("it is ours");
+        fs::set_permissions(world.path(name), PermissionsExt::from_mode(0o0)).expect("it is ours");
     };
     let mut wanted = world.sha1sum(&["t"]);
     for (name, hidden) in [("t/001/00150", "t/001/00150"), ("t/002", "t/002/")] {
@@ -145,10 +145,10 @@ fn what_may_not_be_read_fails_alone() {
     assert!(done.err.contains("201 planned, 199 done, 2 failed"), "{}", done.err);
 }
 
-/// Starts a run with one slot that is held up in reading `t/a`, while what follows it is listed.
+/// Starts a run that is held up in reading `t/a`: what follows it is listed, and sent after it.
 fn held_up(world: &World) -> Process {
     let endless = world.sparse("t/a", ENDLESS);
-    let run = world.command(PACKHORSE, ["sha1", "-j", "1", "-q", "t"]).start();
+    let run = world.command(PACKHORSE, ["sha1", "--window", "1", "-q", "t"]).start();
     run.opens(&endless);
     run
 }
