@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::id::OwnerId;
 use shared::message::{DeadLetter, Message, Outcome, Planned, Reason, Seal, kind};
 use shared::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
@@ -46,9 +45,14 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
     loop {
         match own.next().await {
             Ok(Incoming::Delivery(delivery)) => {
+                // Its own name is the key of what is sent to it; other keys are of its dead tasks.
+                if delivery.key != wiring.owner().as_str() {
+                    dead_letter(delivery, wiring).await;
+                    continue;
+                }
                 let message = delivery.message.clone();
                 let tag = wiring.deliveries.hold(delivery);
-                match read(&message, tag, wiring.owner()) {
+                match read(&message, tag) {
                     Ok(event) => wiring.tell(event).await,
                     Err(reason) => wiring.bury(tag, reason.to_string()),
                 }
@@ -61,7 +65,19 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
     }
 }
 
-fn read(message: &Message, tag: Tag, owner: &OwnerId) -> Result<Event, Reason> {
+/// A message that came back dead, whatever its kind says. The broker keeps its own trace of it; what
+/// does not say which task it was needs no more.
+async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
+    match DeadLetter::read(&delivery.message, wiring.owner()) {
+        Some(letter) => {
+            let tag = Some(wiring.deliveries.hold(delivery));
+            wiring.tell(Event::DeadLetter { letter, items: 0, tag }).await;
+        }
+        None => delivery.acker.ack().await,
+    }
+}
+
+fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     let tag = Some(tag);
     match message.kind.as_str() {
         kind::OUTCOME => {
@@ -73,11 +89,6 @@ fn read(message: &Message, tag: Tag, owner: &OwnerId) -> Result<Event, Reason> {
             Ok(Event::Planned { job, planned: Box::new(planned), tag })
         }
         kind::SEAL => Ok(Event::Seal { seal: Seal::from_message(message)?, tag }),
-        // Whatever else comes was bound here by the dead-letter exchange: a task of this owner in
-        // whatever state, its kind possibly spoilt.
-        other => match DeadLetter::read(message, owner) {
-            Some(letter) => Ok(Event::DeadLetter { letter, items: 0, tag }),
-            None => Err(Reason::Kind { kind: other.to_owned() }),
-        },
+        other => Err(Reason::Kind { kind: other.to_owned() }),
     }
 }
