@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reducer::report::{Format, Render, ReportError, receipt_text, write_file};
-use reducer::service::{self, Handle, Kind, ServiceConfig};
-use reducer::store::Place;
+use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
+use reducer::store::{Place, StoreError};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::message::Request;
@@ -43,10 +43,10 @@ async fn serve(
     shutdown: Shutdown,
     url: &transport::BrokerUrl,
 ) -> Result<Exit, Failure> {
-    if let Some(job) = &args.job {
+    if args.job.is_some() {
         let mut asker = Asker::new(Arc::clone(transport)).await?;
-        if asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT / 2).await?.is_some() {
-            return fetch::report(asker, &args.owner, job, args.output.as_deref(), shutdown).await;
+        if asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT).await?.is_some() {
+            return fetch(asker, args, shutdown).await;
         }
     }
     let (stopper, stop) = shutdown::channel();
@@ -69,6 +69,22 @@ async fn serve(
     let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
     tracing::info!("The reducer has stopped.");
     result
+}
+
+async fn fetch(asker: Asker, args: &ReducerArgs, shutdown: Shutdown) -> Result<Exit, Failure> {
+    match &args.job {
+        Some(job) => fetch::report(asker, &args.owner, job, args.output.as_deref(), shutdown).await,
+        None => Ok(Exit::Success),
+    }
+}
+
+/// Whether a reducer of this name or with this store runs already.
+fn is_elsewhere(error: &ServiceError) -> bool {
+    match error {
+        ServiceError::Running(_) => true,
+        ServiceError::Store(cause) => matches!(**cause, StoreError::InUse(_)),
+        _ => false,
+    }
 }
 
 async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {

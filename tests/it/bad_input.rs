@@ -246,8 +246,7 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
     assert!(done.err.contains(&format!("{accounted} messages of this job were refused")), "{}", done.err);
     assert_same(&cluster.report("j"), &wanted);
     consumer.stop().exits(0);
-    let done = reducer.stop().exits(0);
-    assert!(done.err.contains("A control message cannot be read."), "{}", done.err);
+    reducer.stop().exits(0);
 }
 
 #[tokio::test]

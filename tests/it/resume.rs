@@ -49,7 +49,8 @@ fn killed_at_any_moment_it_goes_on_and_reads_nothing_again_that_is_done() {
     world.file("t/z", "the end");
     let wanted = world.sha1sum(&["t"]);
     world.sparse("t/z", 1 << 40);
-    // One of the two slots may hang in the last file. Each kill is later in the job: before the first digest, in the midst, behind all but the last.
+    // One of the two slots may hang in the last file. Each kill is later in the job: before the first
+    // digest, in the midst, behind all but the last.
     for goal in [0, 1, 16, 24, 40] {
         let run = world.command(PACKHORSE, ["sha1", "-q", "-j", "2", "t", "--state", "store"]).start();
         eventually("enough is done", || {
