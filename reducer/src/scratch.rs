@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,9 +14,14 @@ static SCRATCH: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(crate) fn new(path: &Path) -> Self {
-        SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
-        Self(path.to_owned())
+    /// Creates something at a path that it then knows. Nothing is created that [`sweep`] does not
+    /// know, and nothing at all once it has begun.
+    pub(crate) fn make<T: AsRef<Path>>(create: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Self)> {
+        let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = create()?;
+        let path = made.as_ref().to_owned();
+        scratch.insert(path.clone());
+        Ok((made, Self(path)))
     }
 }
 
@@ -25,10 +31,13 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what is there of them: the last thing that a process does.
+/// Removes what is there of them: the last thing that a process does. Threads that make more after
+/// this wait for its end.
 pub fn sweep() {
-    for path in std::mem::take(&mut *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner)) {
+    let scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in scratch.iter() {
         // Nobody is left who could do anything about a failure.
-        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
+    std::mem::forget(scratch);
 }

@@ -18,8 +18,7 @@ pub fn write_file<T>(
     builder.prefix(".packhorse-").suffix(".tmp");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(directory).map_err(failed)?;
-    let _scratch = Scratch::new(file.path());
+    let (file, _scratch) = Scratch::make(|| builder.tempfile_in(directory)).map_err(failed)?;
     let mut out = BufWriter::with_capacity(256 * 1024, file);
     let value = write(&mut out).map_err(|error| match error {
         ReportError::Output { path: None, cause } => failed(cause),

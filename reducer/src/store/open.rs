@@ -68,9 +68,9 @@ impl Store {
     pub fn open(place: &Place, owner: impl FnOnce() -> OwnerId) -> Result<Self, StoreError> {
         match place {
             Place::Temporary => {
-                let directory = tempfile::Builder::new().prefix("packhorse-").tempdir();
-                let directory = directory.map_err(|cause| StoreError::File { path: std::env::temp_dir(), cause })?;
-                let scratch = Scratch::new(directory.path());
+                let made = Scratch::make(|| tempfile::Builder::new().prefix("packhorse-").tempdir());
+                let (directory, scratch) =
+                    made.map_err(|cause| StoreError::File { path: std::env::temp_dir(), cause })?;
                 let path = directory.path().join("store.sqlite");
                 let connection = Connection::open(&path)?;
                 Self::begin(connection, path, owner, None, Some((directory, scratch)))
