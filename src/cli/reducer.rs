@@ -57,7 +57,13 @@ async fn serve(
         window: args.window,
         heartbeat: broker::seconds(args.heartbeat)?,
     };
-    let handle = service::start(config, Arc::clone(transport), stop).await?;
+    let handle = match service::start(config, Arc::clone(transport), stop).await {
+        // It runs and was only slow to say so: it will answer.
+        Err(error) if args.job.is_some() && is_elsewhere(&error) => {
+            return fetch(Asker::new(Arc::clone(transport)).await?, args, shutdown).await;
+        }
+        started => started?,
+    };
     tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
     let result = tokio::select! {
         biased;
