@@ -54,7 +54,9 @@ async fn roles_wait_for_an_absent_broker_and_survive_its_restart() {
     }
     cluster.broker.start().await;
     consumer.opens(&held);
-    cluster.broker.kill().await;
+    // In order: a RabbitMQ 3.10 that is killed within seconds of a quorum queue's declaration may
+    // come back with that queue hanging.
+    cluster.broker.stop().await;
     cluster.world.file("t/zzz", "held up here");
     cluster.broker.start().await;
     // The one file may have been cut under its reader, or be read again whole.

@@ -10,14 +10,10 @@ mod node;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use shared::transport::BrokerUrl;
 
 use self::node::{Node, program};
-
-/// Longer than RabbitMQ takes to save which quorum queues there are.
-const REGISTER_SAVED: Duration = Duration::from_millis(1_500);
 
 /// A broker to connect to.
 pub struct Broker {
@@ -110,13 +106,19 @@ impl Broker {
         tokio::task::spawn_blocking(move || node.accepts()).await.expect("the node starts");
     }
 
-    /// Kills the node as a power cut would, a while after the last queue was declared: RabbitMQ 3.10
-    /// saves its register of quorum queues after half a second of quiet, and a queue that is not in
-    /// it hangs whoever uses it after the restart, until it is deleted.
+    /// Kills the node as a power cut would.
     pub async fn kill(&self) {
-        tokio::time::sleep(REGISTER_SAVED).await;
+        self.end("kill").await;
+    }
+
+    /// Stops the node in order, as for an upgrade.
+    pub async fn stop(&self) {
+        self.end("stop").await;
+    }
+
+    async fn end(&self, order: &str) {
         let node = Arc::clone(self.node());
-        node.order("kill");
+        node.order(order);
         let refused = move || while TcpStream::connect(("127.0.0.1", node.port)).is_ok() {};
         tokio::task::spawn_blocking(refused).await.expect("no panic");
     }

@@ -35,6 +35,7 @@ while read -r command; do
     case $command in
     start) setsid "$SERVER" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;
     kill) end ;;
+    stop) kill -TERM "$(cat "$RABBITMQ_PID_FILE")"; wait "$server"; server= ;;
     esac
 done
 end
