@@ -3,6 +3,8 @@
 use sha1::Digest as _;
 use shared::workload::digest::Algorithm;
 
+use super::multibuffer;
+
 /// A finished digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digest {
@@ -41,6 +43,13 @@ impl Hasher {
         match self {
             Self::Sha1(hasher) => Digest::Sha1(hasher.finalize().into()),
         }
+    }
+}
+
+/// The digest of each message.
+pub(super) fn digest_each(algorithm: Algorithm, messages: &[&[u8]]) -> Vec<Digest> {
+    match algorithm {
+        Algorithm::Sha1 => multibuffer::sha1_each(messages).into_iter().map(Digest::Sha1).collect(),
     }
 }
 

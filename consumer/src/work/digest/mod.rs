@@ -4,8 +4,10 @@
 //! - `open`: opening beneath a root, never outside, whatever changes meanwhile
 //! - `read`: reading a file to its end, and noticing that it changed
 //! - `hash`: the digest itself
+//! - `multibuffer`: the digests of many short contents at once
 
 mod hash;
+mod multibuffer;
 mod open;
 mod read;
 #[cfg(test)]
@@ -18,9 +20,8 @@ use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch, ItemFailure};
 
 use super::{Site, WorkError};
-use hash::Digest;
 use open::{OpenError, Opener, is_exhaustion};
-use read::{Lane, ReadError};
+use read::{Digested, ReadError, Reader};
 
 pub(super) use open::RootDir;
 
@@ -39,8 +40,8 @@ pub(super) fn work(body: &[u8], site: &Site, cancelled: &dyn Fn() -> bool) -> Re
     Ok(answer(results))
 }
 
-/// What became of one item: its digest and the bytes read, or why there is none.
-type ItemResult = Result<(Digest, u64), String>;
+/// What became of one item, or why there is no digest.
+type ItemResult = Result<Digested, String>;
 
 /// Why a batch is not finished.
 #[derive(Debug)]
@@ -50,38 +51,46 @@ enum Stop {
     Exhausted(io::Error),
 }
 
-/// Digests every item. The one place that decides in which order files are opened and read: a way
-/// to digest several at once replaces this function.
+/// Digests every item. One bad item fails alone.
 fn digest_all(
     batch: &Batch,
     root: &RootDir,
     follow_outside: bool,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<ItemResult>, Stop> {
-    let mut lane = Lane::new(batch.algorithm);
+    let mut reader = Reader::new(batch.algorithm);
     let mut opener = Opener::new(root, batch.links, follow_outside);
-    let mut results = Vec::with_capacity(batch.items.len());
-    for item in &batch.items {
+    let mut failed = Vec::new();
+    for (at, item) in batch.items.iter().enumerate() {
         if cancelled() {
             return Err(Stop::Cancelled);
         }
-        let result = match opener.open_file(item.path.as_bytes()) {
-            Ok(file) => lane.digest(&file, cancelled),
+        let read = match opener.open_file(item.path.as_bytes()) {
+            Ok(file) => reader.read(at, &file, cancelled),
             Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
             Err(OpenError::Refused(reason)) => Err(ReadError::Changed(reason)),
         };
-        results.push(match result {
-            Ok(done) => Ok(done),
-            Err(ReadError::Cancelled) => return Err(Stop::Cancelled),
-            Err(ReadError::Os(error)) if is_exhaustion(&error) => return Err(Stop::Exhausted(error)),
-            Err(ReadError::Os(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(format!("{} (vanished after it was listed)", os_text(&error)))
-            }
-            Err(ReadError::Os(error)) => Err(os_text(&error)),
-            Err(ReadError::Changed(reason)) => Err(reason.to_owned()),
-        });
+        if let Err(error) = read {
+            failed.push((at, reason(error)?));
+        }
     }
-    Ok(results)
+    let mut results: Vec<_> = reader.finish().into_iter().map(|(at, digested)| (at, Ok(digested))).collect();
+    results.extend(failed.into_iter().map(|(at, reason)| (at, Err(reason))));
+    results.sort_unstable_by_key(|(at, _)| *at);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Why an item has no digest, for people, unless it is no fault of the item.
+fn reason(error: ReadError) -> Result<String, Stop> {
+    Ok(match error {
+        ReadError::Cancelled => return Err(Stop::Cancelled),
+        ReadError::Os(error) if is_exhaustion(&error) => return Err(Stop::Exhausted(error)),
+        ReadError::Os(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("{} (vanished after it was listed)", os_text(&error))
+        }
+        ReadError::Os(error) => os_text(&error),
+        ReadError::Changed(reason) => reason.to_owned(),
+    })
 }
 
 fn answer(results: Vec<ItemResult>) -> Answer {

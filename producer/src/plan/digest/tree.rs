@@ -6,10 +6,12 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, Mode, OFlags, open, statat};
 use shared::path::PathBytes;
 use shared::workload::digest::Links;
 
@@ -30,6 +32,8 @@ pub(super) struct Tree {
     canonical_root: Option<PathBuf>,
     /// The directory being visited, for the operating system.
     local: PathBuf,
+    /// The same, open, once a file in it was looked at.
+    dir: Option<OwnedFd>,
     /// The same relative to the root: empty, or with a slash at its end.
     relative: Vec<u8>,
     /// The directories from the root to the one being visited.
@@ -57,7 +61,7 @@ impl Tree {
     pub(super) fn new(root: &Path, links: Links, after: &[u8]) -> Self {
         let canonical_root = (links == Links::FollowInside).then(|| fs::canonicalize(root).ok()).flatten();
         let (local, relative, chain) = (root.to_owned(), Vec::new(), Vec::new());
-        let mut tree = Self { links, canonical_root, local, relative, chain, after: Vec::new() };
+        let mut tree = Self { links, canonical_root, local, dir: None, relative, chain, after: Vec::new() };
         let identity = if links == Links::Skip { None } else { tree.identify().ok() };
         tree.enter(0, identity, after);
         tree
@@ -93,7 +97,7 @@ impl Tree {
                 Ok(()) => return None,
                 Err(reason) => What::Failed(reason),
             },
-            Kind::File => self.file(entry).unwrap_or_else(What::Failed),
+            Kind::File => self.file(entry, above).unwrap_or_else(What::Failed),
             Kind::Broken => What::Failed(self.broken(entry)),
             Kind::Symlink => What::Skipped("symlink"),
             Kind::Fifo => What::Skipped("fifo"),
@@ -122,6 +126,7 @@ impl Tree {
     }
 
     fn enter(&mut self, above: usize, identity: Option<(u64, u64)>, after: &[u8]) {
+        self.dir = None;
         let (mut listing, error) = Listing::read(&self.local, self.links != Links::Skip);
         if !after.is_empty() && listing.pass(after) {
             self.after = after.to_vec();
@@ -130,6 +135,7 @@ impl Tree {
     }
 
     fn leave(&mut self) -> Option<(PathBytes, What)> {
+        self.dir = None;
         let level = self.chain.pop()?;
         let finding = level.error.map(|error| (PathBytes(self.relative.clone()), What::Failed(error)));
         if !self.chain.is_empty() {
@@ -139,11 +145,25 @@ impl Tree {
         finding
     }
 
-    fn file(&self, entry: Entry) -> Result<What, String> {
+    fn file(&mut self, entry: Entry, above: usize) -> Result<What, String> {
         self.check_inside(entry)?;
-        let metadata = if entry.linked { fs::metadata(&self.local) } else { fs::symlink_metadata(&self.local) };
-        let size = metadata.map_err(|error| reason(&error))?.len();
+        let size = self.size(entry, above).map_err(|error| reason(&error))?;
         Ok(What::File { size, links: self.links })
+    }
+
+    /// The size of the file that `local` names now, asked of its open directory: the way there
+    /// along the whole path costs more than the question.
+    fn size(&mut self, entry: Entry, above: usize) -> io::Result<u64> {
+        let dir = match self.dir.take() {
+            Some(dir) => dir,
+            None => {
+                let parent = self.local.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?
+            }
+        };
+        let flags = if entry.linked { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let stat = statat(self.dir.insert(dir), &self.relative[above..], flags)?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     fn broken(&self, entry: Entry) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
 
-use super::super::read::BUFFER_BYTES;
+use super::super::read::{READ_BYTES, SMALL_MAX};
 use super::*;
 
 /// Digests by coreutils; `-z` so that no name is escaped.
@@ -40,9 +40,10 @@ fn differential_hostile_names() {
 #[test]
 fn differential_sizes() {
     let root = Root::new();
-    let sizes = [0, 1, 55, 56, 63, 64, 65, 4096, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1, 3 * BUFFER_BYTES];
+    let around = |size: usize| [size - 1, size, size + 1];
+    let sizes = [&[0, 1, 55, 4096, 3 * READ_BYTES][..], &[56, 64, SMALL_MAX, READ_BYTES].map(around).concat()].concat();
     let names: Vec<_> = sizes.iter().map(|size| format!("{size}")).collect();
-    for (name, size) in names.iter().zip(sizes) {
+    for (name, size) in names.iter().zip(sizes.iter().copied()) {
         let content: Vec<u8> = (0..size).map(|at| (at * 31 + size) as u8).collect();
         root.write(name.as_bytes(), &content);
     }
@@ -74,7 +75,7 @@ fn a_file_that_changes_while_it_is_read_has_no_digest() {
     let root = Root::new();
     let file = || fs::OpenOptions::new().write(true).open(root.path("f")).expect("it is there");
     let shrink = || file().set_len(10).expect("shrunk");
-    let shrink_to_read = || file().set_len(BUFFER_BYTES as u64).expect("shrunk");
+    let shrink_to_read = || file().set_len(READ_BYTES as u64).expect("shrunk");
     let grow = || {
         let mut file = fs::OpenOptions::new().append(true).open(root.path("f")).expect("it is there");
         file.write_all(b"more").expect("grown");
@@ -82,7 +83,7 @@ fn a_file_that_changes_while_it_is_read_has_no_digest() {
     let overwrite = || file().write_all(b"other").expect("overwritten");
     let changes: [&dyn Fn(); 4] = [&shrink, &shrink_to_read, &grow, &overwrite];
     for (serial, change) in changes.into_iter().enumerate() {
-        root.write(b"f", &vec![0; 2 * BUFFER_BYTES + 5]);
+        root.write(b"f", &vec![0; 2 * READ_BYTES + 5]);
         // Longer than a file system's clock ticks, or the overwriting bears the same time.
         sleep(Duration::from_millis(30));
         let answer = while_read(&root, change);
@@ -95,7 +96,7 @@ fn a_file_that_changes_while_it_is_read_has_no_digest() {
 #[test]
 fn a_file_that_is_removed_or_replaced_while_it_is_read_is_the_one_that_was_opened() {
     let root = Root::new();
-    root.write(b"f", &vec![7; 2 * BUFFER_BYTES]);
+    root.write(b"f", &vec![7; 2 * READ_BYTES]);
     let expected = sha1sum(&root, &[b"f"]);
     root.write(b"g", b"other");
     // A rename over it drops its last link, which is a change of the file: no digest, not another.
@@ -106,7 +107,7 @@ fn a_file_that_is_removed_or_replaced_while_it_is_read_is_the_one_that_was_opene
 #[test]
 fn a_cancelled_task_fails_between_items_and_within_one() {
     let root = Root::new();
-    root.write(b"f", &vec![0; 4 * BUFFER_BYTES]);
+    root.write(b"f", &vec![0; 4 * READ_BYTES]);
     for allowed in 0..4 {
         let calls = Cell::new(0);
         let hook = || calls.replace(calls.get() + 1) >= allowed;
