@@ -28,6 +28,17 @@ impl Backoff {
         self.jitter.back_off(RECONNECT_DELAY, RECONNECT_DELAY_MAX, self.failures)
     }
 
+    /// Waits after a try that failed by `cause`. People hear of the second one in a row: the first is
+    /// an ordinary loss of a connection, and a third says nothing new.
+    pub(super) async fn wait_after(&mut self, cause: &str) {
+        if self.failures == 1 {
+            tracing::warn!("{cause}; trying again");
+        } else {
+            tracing::debug!("{cause}; trying again");
+        }
+        self.wait().await;
+    }
+
     pub(super) async fn wait(&mut self) {
         tokio::time::sleep(self.delay()).await;
     }

@@ -56,20 +56,21 @@ impl Source {
             let declared_in = self.control.queue(&self.wanted.queue, &self.wanted.bindings).await?;
             let exclusive = self.wanted.queue.kind == QueueKind::Exclusive;
             let epoch = if exclusive { declared_in } else { self.consume.epoch().await? };
-            match self.consume_in(&epoch).await {
+            let fault = match self.consume_in(&epoch).await {
                 Ok((channel, consumer)) => return Ok(Feed { epoch, channel, consumer }),
-                // Deleted since it was declared just now, by its last consumer or by hand.
-                Err(fault) if fault.is_refusal(code::NOT_FOUND) => {}
-                Err(Fault::Lost(cause)) => {
-                    tracing::debug!("subscribing to {} failed: {cause}; trying again", self.wanted.queue.name);
+                Err(fault) => fault,
+            };
+            // Deleted since it was declared just now, by its last consumer or by hand.
+            let is_gone = fault.is_refusal(code::NOT_FOUND);
+            let cause = match fault.about("consuming from queue", &self.wanted.queue.name) {
+                Fault::Fatal(error) if !is_gone => return Err(error),
+                Fault::Lost(cause) => {
                     self.link().end(&epoch).await;
+                    cause
                 }
-                Err(fault) => match fault.about("consuming from queue", &self.wanted.queue.name) {
-                    Fault::Fatal(error) => return Err(error),
-                    Fault::Refused { .. } | Fault::Lost(_) => {}
-                },
-            }
-            backoff.wait().await;
+                other => other.to_string(),
+            };
+            backoff.wait_after(&cause).await;
         }
     }
 

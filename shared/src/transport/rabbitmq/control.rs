@@ -28,11 +28,9 @@ impl Control {
         let mut backoff = Backoff::new();
         loop {
             let epoch = self.epoch().await?;
-            match declare_all(&epoch, topology).await {
-                Ok(()) => break,
-                Err(fault) => self.give_up_unless_lost(fault, &epoch, "declaring").await?,
-            }
-            backoff.wait().await;
+            let Err(fault) = declare_all(&epoch, topology).await else { break };
+            let cause = self.give_up_unless_lost(fault, &epoch, "declaring").await?;
+            backoff.wait_after(&cause).await;
         }
         self.remember(topology);
         Ok(())
@@ -44,11 +42,9 @@ impl Control {
         let topology = Topology { exchanges: Vec::new(), queues: vec![queue.clone()], bindings: bindings.to_vec() };
         loop {
             let epoch = self.epoch().await?;
-            match declare_all(&epoch, &topology).await {
-                Ok(()) => return Ok(epoch),
-                Err(fault) => self.give_up_unless_lost(fault, &epoch, "declaring").await?,
-            }
-            backoff.wait().await;
+            let Err(fault) = declare_all(&epoch, &topology).await else { return Ok(epoch) };
+            let cause = self.give_up_unless_lost(fault, &epoch, "declaring").await?;
+            backoff.wait_after(&cause).await;
         }
     }
 
@@ -57,18 +53,16 @@ impl Control {
         let mut backoff = Backoff::new();
         loop {
             let epoch = self.epoch().await?;
-            match Scratch::new(&epoch).look(name).await {
+            let fault = match Scratch::new(&epoch).look(name).await {
                 Ok(found) => {
                     let (ready, consumers) = (found.message_count(), found.consumer_count());
                     return Ok(Some(QueueState { ready, consumers }));
                 }
                 Err(fault) if fault.is_refusal(code::NOT_FOUND) => return Ok(None),
-                Err(fault) => {
-                    let fault = fault.about("looking at queue", name);
-                    self.give_up_unless_lost(fault, &epoch, "looking at a queue").await?;
-                }
-            }
-            backoff.wait().await;
+                Err(fault) => fault.about("looking at queue", name),
+            };
+            let cause = self.give_up_unless_lost(fault, &epoch, "looking at a queue").await?;
+            backoff.wait_after(&cause).await;
         }
     }
 
@@ -88,25 +82,27 @@ impl Control {
                 return Ok(epoch);
             }
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match declare_again(&epoch, &known).await {
-                Ok(()) => {
-                    *restored = Arc::downgrade(&epoch);
-                    return Ok(epoch);
-                }
-                Err(cause) => tracing::debug!("declaring again failed: {cause}"),
-            }
+            let Err(cause) = declare_again(&epoch, &known).await else {
+                *restored = Arc::downgrade(&epoch);
+                return Ok(epoch);
+            };
             drop(restored);
             self.link.end(&epoch).await;
-            backoff.wait().await;
+            backoff.wait_after(&cause).await;
         }
     }
 
-    async fn give_up_unless_lost(&self, fault: Fault, epoch: &Arc<Epoch>, action: &str) -> Result<(), TransportError> {
+    /// The cause of a loss, after which the connection is made anew.
+    async fn give_up_unless_lost(
+        &self,
+        fault: Fault,
+        epoch: &Arc<Epoch>,
+        action: &str,
+    ) -> Result<String, TransportError> {
         match fault {
             Fault::Lost(cause) => {
-                tracing::debug!("{action} failed: {cause}; trying again");
                 self.link.end(epoch).await;
-                Ok(())
+                Ok(cause)
             }
             Fault::Refused { text: cause, .. } => Err(TransportError::Other { action: action.to_owned(), cause }),
             Fault::Fatal(error) => Err(error),

@@ -34,9 +34,13 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What a refusal means for the queue or exchange `name`.
+    /// What it means for the queue or exchange `name`.
     pub(super) fn about(self, action: &str, name: &str) -> Self {
-        let Self::Refused { code, text: cause } = self else { return self };
+        let (code, cause) = match self {
+            Self::Refused { code, text } => (code, text),
+            Self::Lost(cause) => return Self::Lost(format!("{action} {name}: {cause}")),
+            Self::Fatal(_) => return self,
+        };
         let name = name.to_owned();
         Self::Fatal(match code {
             code::PRECONDITION_FAILED => TransportError::Mismatch { name, cause },
