@@ -23,7 +23,7 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
 fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
     let start = match spec {
         JobSpec::Digest(spec) => {
-            let root = spec.roots.iter().find(|root| root.class.as_str() == class);
+            let root = spec.files.roots.iter().find(|root| root.class.as_str() == class);
             format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
         }
         JobSpec::Steps(_) => format!(

@@ -8,7 +8,7 @@ use consumer::ConsumerConfig;
 use consumer::work::Site;
 use shared::id::Class;
 use shared::workload::Workload;
-use shared::workload::digest::Root;
+use shared::workload::files::Root;
 use shared::workload::steps;
 
 use super::args::ConsumerArgs;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use producer::plan::digest::{Naming, spec};
+use producer::plan::files::{Naming, selection};
 use shared::job::JobSpec;
-use shared::workload::digest::{Algorithm, Links};
+use shared::workload::digest::{Algorithm, Spec};
+use shared::workload::files::Links;
 
 use super::Failure;
 use super::args::FilesArgs;
@@ -16,6 +17,6 @@ pub fn job(files: &FilesArgs, naming: Naming) -> Result<(JobSpec, Vec<PathBuf>),
         (false, true) => Links::FollowInside,
         (false, false) => Links::Skip,
     };
-    let (spec, roots) = spec(&files.paths, naming, Algorithm::Sha1, links).map_err(Failure::usage)?;
-    Ok((JobSpec::Digest(spec), roots))
+    let (files, roots) = selection(&files.paths, naming, links).map_err(Failure::usage)?;
+    Ok((JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, files }), roots))
 }

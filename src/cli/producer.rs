@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use producer::plan::digest::Naming;
+use producer::plan::files::Naming;
 use producer::{ProducerConfig, ProducerError};
 use reducer::report::receipt_text;
 use reducer::service::fresh_job_id;

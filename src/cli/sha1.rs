@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 
 use consumer::ConsumerConfig;
 use consumer::work::Site;
-use producer::plan::digest::Naming;
+use producer::plan::files::Naming;
 use reducer::fold::Record;
 use reducer::report::{Format, receipt_json, receipt_text};
 use reducer::service::{OpenError, command_owner_id};
@@ -109,16 +109,13 @@ pub fn verdict(status: &JobStatus) -> Exit {
 fn workers(spec: &JobSpec, roots: &[PathBuf], slots: Option<u32>) -> Result<ConsumerConfig, Failure> {
     let JobSpec::Digest(spec) = spec else { return Err(Failure::usage("not a digest job")) };
     let mut site = Site::new();
-    for (root, directory) in spec.roots.iter().zip(roots) {
+    for (root, directory) in spec.files.roots.iter().zip(roots) {
         site.add_root(&root.name, directory).map_err(Failure::usage)?;
     }
     // These workers take tasks of their own plan alone, and the plan says of each what may be
     // followed: outside its root only what the user named, or all with --follow-outside.
     site.allow_follow_outside();
-    let mut classes: Vec<_> = spec.roots.iter().map(|root| root.class.clone()).collect();
-    classes.sort();
-    classes.dedup();
-    let serves = classes.into_iter().map(|class| (Workload::Digest, class)).collect();
+    let serves = spec.files.classes().into_iter().map(|class| (Workload::Digest, class)).collect();
     let mut config = ConsumerConfig::new(site, serves);
     config.slots = slots_or_cores(slots)?;
     Ok(config)

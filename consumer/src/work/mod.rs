@@ -3,8 +3,10 @@
 //! # Layout
 //! - [`Site`]: what this process may touch; threads share one
 //! - one module for each workload, each a function from a body to an answer
+//! - `files`: what workloads over files have in common
 
 mod digest;
+mod files;
 mod site;
 mod steps;
 

@@ -4,7 +4,8 @@
 //! planned so far and the last one's `resume`: it then yields exactly the tasks that it would have
 //! yielded, as long as what it plans over has not changed.
 
-pub mod digest;
+mod digest;
+pub mod files;
 mod steps;
 
 use std::path::PathBuf;
@@ -59,9 +60,7 @@ impl Plan {
     /// ignore it.
     pub fn new(spec: &JobSpec, roots: &[PathBuf], planned: u64, resume: Option<&RawValue>) -> Result<Self, PlanError> {
         Ok(match spec {
-            JobSpec::Digest(spec) => {
-                Self::Digest(Box::new(digest::DigestPlan::new(spec.clone(), roots, planned, resume)?))
-            }
+            JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots, planned, resume)?)),
             JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
         })
     }

@@ -4,6 +4,7 @@
 //! records are rendered in the order of task numbers.
 
 mod digest;
+mod files;
 mod steps;
 
 use bytes::Bytes;
@@ -52,13 +53,10 @@ pub fn label(spec: &JobSpec) -> Option<String> {
 
 /// Every class that the job's tasks may have.
 pub fn classes(spec: &JobSpec) -> Vec<Class> {
-    let mut classes = match spec {
-        JobSpec::Digest(spec) => spec.roots.iter().map(|root| root.class.clone()).collect(),
+    match spec {
+        JobSpec::Digest(spec) => spec.files.classes(),
         JobSpec::Steps(_) => vec![shared::workload::steps::class()],
-    };
-    classes.sort();
-    classes.dedup();
-    classes
+    }
 }
 
 /// A task that follows from the job's spec alone. Such plans are not stored, and their producer

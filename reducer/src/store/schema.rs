@@ -76,14 +76,14 @@ FROM jobs;
 
 -- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
 CREATE VIEW files AS
-SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.root' AS root,
+SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
        item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
        item.value ->> '$.size' AS size,
        json_extract(outcomes.answer, '$.digests[' || item.key || ']') AS digest,
        outcomes.status AS task_status, outcomes.host
 FROM tasks
 JOIN jobs ON jobs.id = tasks.job_id
-JOIN json_each(tasks.body, '$.items') AS item
+JOIN json_each(tasks.body, '$.files.items') AS item
 LEFT JOIN outcomes USING (job_id, number)
 WHERE jobs.workload = 'digest';
 
@@ -93,11 +93,11 @@ SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
        plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
 UNION ALL
-SELECT jobs.job, tasks.number, json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path'),
-       json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path_base64'), item.value ->> '$.reason'
+SELECT jobs.job, tasks.number, file.value ->> '$.path', file.value ->> '$.path_base64', item.value ->> '$.reason'
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
 JOIN json_each(outcomes.answer, '$.failed') AS item
-WHERE jobs.workload = 'digest' AND outcomes.status = 'done'
+JOIN json_each(tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'
+WHERE outcomes.status = 'done'
 UNION ALL
 SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';

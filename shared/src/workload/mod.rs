@@ -6,6 +6,7 @@
 //! matches on [`Workload`] without a wildcard, so the compiler names them when one is added.
 
 pub mod digest;
+pub mod files;
 pub mod steps;
 
 use std::fmt;

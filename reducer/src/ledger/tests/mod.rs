@@ -22,7 +22,8 @@ use shared::message::{
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Batch, Item, Links, Root, Spec, Start};
+use shared::workload::digest::{Algorithm, Batch, Spec};
+use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
 
 use super::{Action, Ledger};
 use crate::owner::{Check, Config, Effect, Event, ReplyTo, Tag};
@@ -213,7 +214,10 @@ fn id(number: u64) -> TaskId {
 fn spec() -> JobSpec {
     let root = Root { name: "r".to_owned(), class: class(), prefix: PathBytes(b"r/".to_vec()) };
     let starts = vec![Start { root: 0, file: None }];
-    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+    JobSpec::Digest(Spec {
+        algorithm: Algorithm::Sha1,
+        files: Selection { links: Links::Skip, roots: vec![root], starts },
+    })
 }
 
 fn open() -> Event {
@@ -228,7 +232,7 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 fn planned(number: u64, items: u32) -> Planned {
     let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10 };
     let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
-    let batch = Batch { algorithm, links, root, items: (0..items).map(item).collect() };
+    let batch = Batch { algorithm, files: Files { links, root, items: (0..items).map(item).collect() } };
     let failure = PlanFailure { name: PathBytes(b"r/x".to_vec()), reason: "no".to_owned() };
     Planned {
         number,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
 
-use super::super::read::{READ_BYTES, SMALL_MAX};
+use super::super::reader::SMALL_MAX;
 use super::*;
+use crate::work::files::READ_BYTES;
 
 /// Digests by coreutils; `-z` so that no name is escaped.
 fn sha1sum(root: &Root, paths: &[&[u8]]) -> Vec<Option<String>> {

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use shared::message::Failure;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Answer, Batch, Item, Links};
+use shared::workload::digest::{Algorithm, Answer, Batch};
+use shared::workload::files::{Files, Item, Links};
 use tempfile::TempDir;
 
 use crate::work::{Site, WorkError};
@@ -80,7 +81,7 @@ impl Root {
 
 fn body(links: Links, paths: &[&[u8]]) -> Vec<u8> {
     let items = paths.iter().map(|&path| Item { path: path.into(), size: 0 }).collect();
-    let batch = Batch { algorithm: Algorithm::Sha1, links, root: "r".to_owned(), items };
+    let batch = Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items } };
     serde_json::to_vec(&batch).expect("json")
 }
 

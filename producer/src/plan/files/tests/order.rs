@@ -101,7 +101,7 @@ fn a_directory_that_cannot_be_listed_fails_alone() {
 fn a_root_that_vanished_is_one_failure() {
     let tree = Tree::new();
     tree.file("d/f", 1);
-    let (spec, dirs) = spec(&[tree.argument("d/")], Naming::Local, Algorithm::Sha1, Links::Skip).expect("it is there");
+    let (spec, dirs) = selection(&[tree.argument("d/")], Naming::Local, Links::Skip).expect("it is there");
     fs::remove_dir_all(tree.path("d")).expect("it was there");
     let tasks = tasks(&spec, &dirs);
     assert_eq!(failures(&tree, &tasks), ["d: No such file or directory"]);
@@ -115,10 +115,10 @@ fn the_first_task_is_handed_out_before_the_walk_comes_to_its_end() {
         tree.file(format!("{serial:03}/file"), 1);
     }
     let (spec, dirs) = tree.spec(Links::Skip);
-    let mut plan = DigestPlan::new(spec, &dirs, 0, None).expect("a plan");
-    assert_eq!(plan.next_task().expect("a task").number, 0);
+    let mut plan = FilesPlan::new(spec, &dirs, 0, None).expect("a plan");
+    assert_eq!(plan.next_task(|files| raw(&files)).expect("a task").number, 0);
     // What the walk has not come to yet is still open.
     tree.file("099/late", 1);
-    let items: u32 = std::iter::from_fn(|| plan.next_task()).map(|task| task.items).sum();
+    let items: u32 = std::iter::from_fn(|| plan.next_task(|files| raw(&files))).map(|task| task.items).sum();
     assert_eq!(items, 101 - 16);
 }

@@ -1,4 +1,4 @@
-//! From command-line arguments to a spec.
+//! From command-line arguments to a selection.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,12 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use shared::path::PathBytes;
-use shared::workload::digest::{Algorithm, Links, Spec, Start};
+use shared::workload::files::{Links, Selection, Start};
 
 use super::listing::reason;
 use super::naming::{Naming, directory};
 
-/// Why arguments make no spec.
+/// Why arguments make no selection.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// No arguments.
@@ -60,7 +60,7 @@ pub enum InputError {
 /// A path that the user gave.
 struct Given {
     name: Option<String>,
-    /// Of its root: see [`shared::workload::digest::Root::prefix`].
+    /// Of its root: see [`shared::workload::files::Root::prefix`].
     prefix: PathBytes,
     /// The one file to take, or all of the root.
     file: Option<PathBytes>,
@@ -99,7 +99,7 @@ impl Given {
     }
 }
 
-/// A spec for the files and directories at `paths`, and the local directories of its roots.
+/// A selection of the files and directories at `paths`, and the local directories of its roots.
 ///
 /// A directory is a root; a file belongs to the root of its parent directory as spelt, so that the
 /// report's names are those that `find PATH -type f` prints. What is given twice, or inside
@@ -107,16 +107,11 @@ impl Given {
 /// one path is spelt through `..` of another.
 ///
 /// A path that is itself a link is followed. To digest a file so named, a consumer has to follow
-/// the link too: where it leads outside the file's directory, its [`Batch`] says
+/// the link too: where it leads outside the file's directory, its [`Files`] say
 /// [`Links::FollowAnywhere`] whatever `links` says, and the consumer must allow that.
 ///
-/// [`Batch`]: shared::workload::digest::Batch
-pub fn spec(
-    paths: &[OsString],
-    naming: Naming,
-    algorithm: Algorithm,
-    links: Links,
-) -> Result<(Spec, Vec<PathBuf>), InputError> {
+/// [`Files`]: shared::workload::files::Files
+pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Selection, Vec<PathBuf>), InputError> {
     if paths.is_empty() {
         return Err(InputError::Nothing);
     }
@@ -126,7 +121,7 @@ pub fn spec(
     };
     let mut given = outermost(paths.iter().map(look).collect::<Result<_, _>>()?);
     given.sort_by_cached_key(|one| (one.printed(), one.name.clone()));
-    let mut spec = Spec { algorithm, links, roots: Vec::new(), starts: Vec::new() };
+    let mut selection = Selection { links, roots: Vec::new(), starts: Vec::new() };
     let mut dirs = Vec::new();
     // A shell expands one pattern to 100,000 files in as many directories: no search through roots.
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
@@ -134,25 +129,25 @@ pub fn spec(
     for Given { name, prefix, file, .. } in given {
         let key = (prefix, name);
         if let Some(&root) = by_prefix.get(&key) {
-            spec.starts.push(Start { root, file });
+            selection.starts.push(Start { root, file });
             continue;
         }
         let (prefix, name) = key.clone();
-        let next = spec.roots.len();
+        let next = selection.roots.len();
         let name = naming.name(&prefix, name, next)?;
         let root = *by_name.entry(name.clone()).or_insert(next);
         by_prefix.insert(key, root);
-        spec.starts.push(Start { root, file });
+        selection.starts.push(Start { root, file });
         if root == next {
             dirs.push(Path::new(OsStr::from_bytes(directory(&prefix))).to_owned());
-            spec.roots.push(naming.root(name, prefix));
-        } else if spec.roots[root].prefix != prefix {
+            selection.roots.push(naming.root(name, prefix));
+        } else if selection.roots[root].prefix != prefix {
             let [first, second] =
-                [&spec.roots[root].prefix, &prefix].map(|prefix| PathBytes::from(directory(prefix)).display());
+                [&selection.roots[root].prefix, &prefix].map(|prefix| PathBytes::from(directory(prefix)).display());
             return Err(InputError::SameName { name, first, second });
         }
     }
-    Ok((spec, dirs))
+    Ok((selection, dirs))
 }
 
 /// Without those that are given twice or lie inside another; of two spellings the first stays.

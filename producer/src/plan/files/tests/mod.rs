@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use shared::message::Planned;
-use shared::workload::digest::{Algorithm, Batch, Links, Spec};
+use shared::workload::files::{Files, Links, Selection};
 use tempfile::TempDir;
 
-use super::{DigestPlan, Naming, spec};
+use super::{FilesPlan, Naming, selection};
+use crate::plan::raw;
 
 /// A directory of its own for one test.
 struct Tree(TempDir);
@@ -66,8 +67,8 @@ impl Tree {
         self
     }
 
-    fn spec(&self, links: Links) -> (Spec, Vec<PathBuf>) {
-        spec(&[self.argument("")], Naming::Local, Algorithm::Sha1, links).expect("the tree is there")
+    fn spec(&self, links: Links) -> (Selection, Vec<PathBuf>) {
+        selection(&[self.argument("")], Naming::Local, links).expect("the tree is there")
     }
 
     fn tasks(&self, links: Links) -> Vec<Planned> {
@@ -76,23 +77,23 @@ impl Tree {
     }
 }
 
-fn tasks(spec: &Spec, dirs: &[PathBuf]) -> Vec<Planned> {
-    let mut plan = DigestPlan::new(spec.clone(), dirs, 0, None).expect("a plan");
-    std::iter::from_fn(|| plan.next_task()).collect()
+fn tasks(spec: &Selection, dirs: &[PathBuf]) -> Vec<Planned> {
+    let mut plan = FilesPlan::new(spec.clone(), dirs, 0, None).expect("a plan");
+    std::iter::from_fn(|| plan.next_task(|files| raw(&files))).collect()
 }
 
-fn batch(task: &Planned) -> Option<Batch> {
-    task.body.as_ref().map(|body| Batch::parse(body.get().as_bytes()).expect("consumers take our batches"))
+fn batch(task: &Planned) -> Option<Files> {
+    task.body.as_ref().map(|body| serde_json::from_str(body.get()).expect("files"))
 }
 
 /// The names of all items, as a report shows them.
-fn names(spec: &Spec, tasks: &[Planned]) -> Vec<OsString> {
-    let name = |batch: &Batch, path: &[u8]| {
+fn names(spec: &Selection, tasks: &[Planned]) -> Vec<OsString> {
+    let name = |batch: &Files, path: &[u8]| {
         let root = spec.roots.iter().find(|root| root.name == batch.root).expect("a root of the job");
         OsString::from_vec([root.prefix.as_bytes(), path].concat())
     };
     let of_batch =
-        |batch: Batch| -> Vec<_> { batch.items.iter().map(|item| name(&batch, item.path.as_bytes())).collect() };
+        |batch: Files| -> Vec<_> { batch.items.iter().map(|item| name(&batch, item.path.as_bytes())).collect() };
     tasks.iter().filter_map(batch).flat_map(of_batch).collect()
 }
 

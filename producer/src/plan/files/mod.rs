@@ -1,7 +1,7 @@
-//! The plan of `digest`: walks directory trees and packs their files into tasks.
+//! The plan of workloads over files: walks directory trees and packs their files into tasks.
 //!
 //! # Layout
-//! - `input`: command-line arguments become a spec
+//! - `input`: command-line arguments become a selection
 //! - `naming`: what roots are called
 //! - `walk`: the job's starts, one after the other, as a stream of findings
 //! - `tree`: depth first through one root
@@ -30,45 +30,45 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::message::Planned;
 use shared::path::PathBytes;
-use shared::workload::digest::Spec;
+use shared::workload::files::{Files, Selection};
 
 use super::PlanError;
 use pack::Draft;
 use walk::{Finding, Walk};
 
-pub use input::{InputError, spec};
+pub use input::{InputError, selection};
 pub use naming::Naming;
 
 /// Where a walk goes on: after the last finding of the task before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Resume {
-    /// Index into the spec's starts.
+    /// Index into the selection's starts.
     start: usize,
     /// The finding's place; see [`Finding::at`].
     after: PathBytes,
 }
 
-/// The tasks of a digest job that are still to come.
+/// The tasks of a job that are still to come.
 #[derive(Debug)]
-pub struct DigestPlan {
+pub struct FilesPlan {
     walk: Walk,
     next: u64,
     /// A finding that did not fit into the task before.
     pending: Option<Finding>,
 }
 
-impl DigestPlan {
+impl FilesPlan {
     pub(super) fn new(
-        spec: Spec,
+        selection: Selection,
         dirs: &[PathBuf],
         planned: u64,
         resume: Option<&RawValue>,
     ) -> Result<Self, PlanError> {
-        if spec.roots.len() != dirs.len() {
-            return Err(PlanError::Roots { expected: spec.roots.len(), given: dirs.len() });
+        if selection.roots.len() != dirs.len() {
+            return Err(PlanError::Roots { expected: selection.roots.len(), given: dirs.len() });
         }
-        if let Some((start, bad)) = spec.starts.iter().enumerate().find(|(_, start)| start.root >= dirs.len()) {
+        if let Some((start, bad)) = selection.starts.iter().enumerate().find(|(_, start)| start.root >= dirs.len()) {
             return Err(PlanError::Start { start, root: bad.root });
         }
         let wrong = |detail: String| PlanError::Resume { planned, detail };
@@ -78,23 +78,24 @@ impl DigestPlan {
             None => None,
         };
         // Without this check a damaged place would seal a plan that is not complete.
-        if let Some(place) = resume.as_ref().filter(|place| place.start >= spec.starts.len()) {
+        if let Some(place) = resume.as_ref().filter(|place| place.start >= selection.starts.len()) {
             return Err(wrong(format!("it stopped in start {}, which the job does not have", place.start)));
         }
-        Ok(Self { walk: Walk::new(spec, dirs.to_vec(), resume), next: planned, pending: None })
+        Ok(Self { walk: Walk::new(selection, dirs.to_vec(), resume), next: planned, pending: None })
     }
 
-    pub(super) fn next_task(&mut self) -> Option<Planned> {
+    /// The next task, whose body the workload makes of its files.
+    pub(super) fn next_task(&mut self, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
         let mut draft = Draft::new(self.next);
         while !draft.is_full() {
             let Some(finding) = self.pending.take().or_else(|| self.walk.next()) else { break };
-            if !draft.fits(&finding, self.walk.spec()) {
+            if !draft.fits(&finding, self.walk.selection()) {
                 self.pending = Some(finding);
                 break;
             }
-            draft.take(finding, self.walk.spec());
+            draft.take(finding, self.walk.selection());
         }
-        let task = draft.finish(self.walk.spec())?;
+        let task = draft.finish(self.walk.selection(), body)?;
         self.next += 1;
         Some(task)
     }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
 use shared::message::{PlanFailure, Planned};
 use shared::path::PathBytes;
-use shared::workload::digest::{Batch, Item, Links, Spec};
+use shared::workload::files::{Files, Item, Links, Selection};
 
 use super::Resume;
 use super::walk::{Finding, What};
 use crate::plan::raw;
 
-/// JSON around the items of a batch, without the root's name.
-const BATCH_OVERHEAD: usize = 128;
+/// JSON around the items of a body, without the root's name.
+const BATCH_OVERHEAD: usize = 256;
 /// JSON around one path and its size, or around one failure's name and reason.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -62,9 +63,9 @@ impl Draft {
 
     /// Whether `finding` may be added. Alone in a task, anything may: a file that is larger than a
     /// task's content has a task of its own.
-    pub(super) fn fits(&self, finding: &Finding, spec: &Spec) -> bool {
+    pub(super) fn fits(&self, finding: &Finding, selection: &Selection) -> bool {
         let message_fits = (self.items.is_empty() && self.failed.is_empty())
-            || self.message_bytes + message_bytes(finding, spec) <= TASK_MESSAGE_BYTES;
+            || self.message_bytes + message_bytes(finding, selection) <= TASK_MESSAGE_BYTES;
         match finding.what {
             What::Skipped(_) => true,
             What::Failed(_) => message_fits,
@@ -78,15 +79,15 @@ impl Draft {
     }
 
     /// Adds a finding.
-    pub(super) fn take(&mut self, finding: Finding, spec: &Spec) {
-        self.message_bytes += message_bytes(&finding, spec);
-        let name = || finding.name(spec);
+    pub(super) fn take(&mut self, finding: Finding, selection: &Selection) {
+        self.message_bytes += message_bytes(&finding, selection);
+        let name = || finding.name(selection);
         match &finding.what {
             What::Skipped(kind) => *self.skipped.entry((*kind).to_owned()).or_default() += 1,
             What::Failed(reason) => self.failed.push(PlanFailure { name: name(), reason: reason.clone() }),
             What::File { size, links } => {
                 if self.kind.is_none() {
-                    self.message_bytes += text_bytes(spec.roots[finding.root].name.as_bytes());
+                    self.message_bytes += text_bytes(selection.roots[finding.root].name.as_bytes());
                     self.kind = Some((finding.root, *links));
                 }
                 self.content_bytes = self.content_bytes.saturating_add(*size);
@@ -97,20 +98,16 @@ impl Draft {
     }
 
     /// The task, or `None` when nothing was taken.
-    pub(super) fn finish(self, spec: &Spec) -> Option<Planned> {
+    pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
         let last = self.last?;
         let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
         let root = self.kind.map_or(last.root, |(root, _)| root);
-        let batch = self.kind.map(|(_, links)| Batch {
-            algorithm: spec.algorithm,
-            links,
-            root: spec.roots[root].name.clone(),
-            items: self.items,
-        });
+        let files =
+            self.kind.map(|(_, links)| Files { links, root: selection.roots[root].name.clone(), items: self.items });
         Some(Planned {
             number: self.number,
-            class: spec.roots[root].class.clone(),
-            body: batch.as_ref().map(raw),
+            class: selection.roots[root].class.clone(),
+            body: files.map(body),
             items,
             bytes: self.content_bytes,
             failed: self.failed,
@@ -127,12 +124,12 @@ fn items_max(number: u64) -> usize {
 }
 
 /// What a finding adds to its task's message: at least its real size.
-fn message_bytes(finding: &Finding, spec: &Spec) -> usize {
+fn message_bytes(finding: &Finding, selection: &Selection) -> usize {
     match &finding.what {
         What::Skipped(_) => 0,
         What::File { .. } => ENTRY_OVERHEAD + text_bytes(finding.at.as_bytes()),
         What::Failed(reason) => {
-            ENTRY_OVERHEAD + text_bytes(finding.name(spec).as_bytes()) + text_bytes(reason.as_bytes())
+            ENTRY_OVERHEAD + text_bytes(finding.name(selection).as_bytes()) + text_bytes(reason.as_bytes())
         }
     }
 }

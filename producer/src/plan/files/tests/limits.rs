@@ -57,8 +57,8 @@ fn failures_are_bounded_too_and_skips_trail() {
 fn a_task_holds_items_of_one_root() {
     let tree = Tree::new();
     tree.file("a/1", 1).file("a/2", 1).file("b/1", 1);
-    let (spec, dirs) = spec(&[tree.argument("b"), tree.argument("a")], Naming::Shared, Algorithm::Sha1, Links::Skip)
-        .expect("they are there");
+    let (spec, dirs) =
+        selection(&[tree.argument("b"), tree.argument("a")], Naming::Shared, Links::Skip).expect("they are there");
     let tasks = tasks(&spec, &dirs);
     let roots: Vec<_> = tasks.iter().filter_map(batch).map(|batch| (batch.root, batch.items.len())).collect();
     assert_eq!(roots, [("a".to_owned(), 2), ("b".to_owned(), 1)]);

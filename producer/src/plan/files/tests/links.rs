@@ -56,8 +56,7 @@ fn differential_followed_anywhere() {
 fn a_loop_through_an_ordinary_directory_ends() {
     let tree = Tree::new();
     tree.file("r/f", 1).link("r/up", "..");
-    let (spec, dirs) =
-        spec(&[tree.argument("r")], Naming::Local, Algorithm::Sha1, Links::FollowAnywhere).expect("it is there");
+    let (spec, dirs) = selection(&[tree.argument("r")], Naming::Local, Links::FollowAnywhere).expect("it is there");
     let tasks = tasks(&spec, &dirs);
     assert_eq!(names(&spec, &tasks).len(), 1);
     assert_eq!(failures(&tree, &tasks), ["r/up/r: a loop of links"]);
@@ -67,8 +66,7 @@ fn a_loop_through_an_ordinary_directory_ends() {
 fn a_link_on_the_command_line_is_followed() {
     let (tree, _outside) = tree();
     for (path, links) in [("absolute", Links::FollowInside), ("out", Links::FollowAnywhere), ("d/f", Links::Skip)] {
-        let (spec, dirs) =
-            spec(&[tree.argument(path)], Naming::Local, Algorithm::Sha1, Links::Skip).expect("it is there");
+        let (spec, dirs) = selection(&[tree.argument(path)], Naming::Local, Links::Skip).expect("it is there");
         let tasks = tasks(&spec, &dirs);
         assert_eq!(names(&spec, &tasks), [tree.argument(path)]);
         assert_eq!(batch(&tasks[0]).expect("a batch").links, links);

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn local(paths: &[OsString]) -> (Spec, Vec<PathBuf>) {
-    spec(paths, Naming::Local, Algorithm::Sha1, Links::Skip).expect("a spec")
+fn local(paths: &[OsString]) -> (Selection, Vec<PathBuf>) {
+    selection(paths, Naming::Local, Links::Skip).expect("a spec")
 }
 
 fn shared(paths: &[OsString]) -> Result<Vec<(String, String)>, String> {
-    let (spec, _) = spec(paths, Naming::Shared, Algorithm::Sha1, Links::Skip).map_err(|e| e.to_string())?;
+    let (spec, _) = selection(paths, Naming::Shared, Links::Skip).map_err(|e| e.to_string())?;
     Ok(spec.roots.into_iter().map(|root| (root.name, root.class.to_string())).collect())
 }
 
@@ -15,7 +15,7 @@ fn error(paths: &[OsString]) -> String {
     shared(paths).expect_err("no spec")
 }
 
-fn prefixes(spec: &Spec) -> Vec<String> {
+fn prefixes(spec: &Selection) -> Vec<String> {
     spec.roots.iter().map(|root| root.prefix.display()).collect()
 }
 

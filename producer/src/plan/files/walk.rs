@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use shared::path::PathBytes;
-use shared::workload::digest::{Links, Spec};
+use shared::workload::files::{Links, Selection};
 
 use super::Resume;
 use super::listing::{Kind, reason};
@@ -14,9 +14,9 @@ use super::tree::Tree;
 /// One thing that the walk came upon.
 #[derive(Debug)]
 pub(super) struct Finding {
-    /// Index into the spec's starts.
+    /// Index into the selection's starts.
     pub start: usize,
-    /// Index into the spec's roots.
+    /// Index into the selection's roots.
     pub root: usize,
     /// Its place in the walk: its path relative to the root. A trailing slash says that the whole
     /// directory lies behind, so that a resumed walk passes it without listing it; the empty path
@@ -44,8 +44,8 @@ pub(super) enum What {
 
 impl Finding {
     /// The name as a report shows it.
-    pub(super) fn name(&self, spec: &Spec) -> PathBytes {
-        let mut name = spec.roots[self.root].prefix.as_bytes().to_vec();
+    pub(super) fn name(&self, selection: &Selection) -> PathBytes {
+        let mut name = selection.roots[self.root].prefix.as_bytes().to_vec();
         name.extend_from_slice(self.at.as_bytes());
         while name.len() > 1 && name.ends_with(b"/") {
             name.pop();
@@ -57,7 +57,7 @@ impl Finding {
 /// The stream of findings, in the order of the report.
 #[derive(Debug)]
 pub(super) struct Walk {
-    spec: Spec,
+    selection: Selection,
     dirs: Vec<PathBuf>,
     start: usize,
     tree: Option<Tree>,
@@ -66,13 +66,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(spec: Spec, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
+    pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
         let (start, after) = resume.map_or((0, None), |resume| (resume.start, Some(resume.after)));
-        Self { spec, dirs, start, tree: None, after }
+        Self { selection, dirs, start, tree: None, after }
     }
 
-    pub(super) fn spec(&self) -> &Spec {
-        &self.spec
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
     }
 }
 
@@ -81,7 +81,7 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Finding> {
         loop {
-            let (start, begin) = (self.start, self.spec.starts.get(self.start)?);
+            let (start, begin) = (self.start, self.selection.starts.get(self.start)?);
             let (root, dir) = (begin.root, &self.dirs[begin.root]);
             if let Some(tree) = &mut self.tree {
                 if let Some((at, what)) = tree.next() {
@@ -94,14 +94,14 @@ impl Iterator for Walk {
             match (&begin.file, self.after.take()) {
                 (Some(_), Some(_)) => self.start += 1,
                 (Some(file), None) => {
-                    let (at, what) = (file.clone(), lone_file(dir, file, self.spec.links));
+                    let (at, what) = (file.clone(), lone_file(dir, file, self.selection.links));
                     self.start += 1;
                     return Some(Finding { start, root, at, what });
                 }
                 (None, Some(after)) if after.as_bytes().is_empty() => self.start += 1,
                 (None, after) => {
                     let after = after.unwrap_or_default();
-                    self.tree = Some(Tree::new(dir, self.spec.links, after.as_bytes()));
+                    self.tree = Some(Tree::new(dir, self.selection.links, after.as_bytes()));
                 }
             }
         }

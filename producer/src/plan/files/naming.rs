@@ -6,7 +6,7 @@ use std::path::Path;
 
 use shared::id::Class;
 use shared::path::PathBytes;
-use shared::workload::digest::Root;
+use shared::workload::files::Root;
 
 use super::InputError;
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
-use shared::workload::digest::Links;
+use shared::workload::files::Links;
 
 use super::read::NOT_REGULAR;
 
@@ -52,7 +52,7 @@ impl RootDir {
 
     /// Opens as where `openat2` is missing.
     #[cfg(test)]
-    pub(super) fn forgo_openat2(&self) {
+    pub(in crate::work) fn forgo_openat2(&self) {
         self.by_hand.store(true, Ordering::Relaxed);
     }
 

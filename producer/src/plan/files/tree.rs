@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, open, statat};
 use shared::path::PathBytes;
-use shared::workload::digest::Links;
+use shared::workload::files::Links;
 
 use super::listing::{Entry, Kind, Listing, beneath, reason};
 use super::walk::What;
