@@ -28,9 +28,10 @@ const TOP: [&str; 18] = [
 const TOP_TESTS: &str = "tests";
 
 /// Outside packages with a room: where product code may name them.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("base64", &["shared/src/path.rs"]),
     ("clap", &["src/cli/args.rs", "src/main.rs", "src/bin/", "examples/"]),
+    ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("lapin", &["shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/random.rs"]),

@@ -14,11 +14,12 @@ mod tests;
 use shared::workload::digest::{Answer, Batch};
 use shared::workload::files::ItemFailure;
 
-use super::{Site, WorkError, files};
+use super::{Context, WorkError, files};
 use reader::{Digested, Reader};
 
 /// Digests a batch.
-pub(super) fn work(body: &[u8], site: &Site, cancelled: &dyn Fn() -> bool) -> Result<Answer, WorkError> {
+pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkError> {
+    let Context { site, cancelled, .. } = context;
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.algorithm);
     let failed = files::each(&batch.files, site, cancelled, &mut |at, file| reader.read(at, file, cancelled))?;

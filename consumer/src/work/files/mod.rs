@@ -42,7 +42,7 @@ pub(super) fn each(
         let done = match opener.open_file(files.items[at].path.as_bytes()) {
             Ok(file) => take(at, &file),
             Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
-            Err(OpenError::Refused(reason)) => Err(ReadError::Changed(reason)),
+            Err(OpenError::Refused(reason)) => Err(ReadError::Refused(reason)),
         };
         if let Err(error) = done {
             failed.push(ItemFailure { item, reason: reason(error)? });
@@ -63,7 +63,7 @@ fn reason(error: ReadError) -> Result<String, WorkError> {
             format!("{} (vanished after it was listed)", os_text(&error))
         }
         ReadError::Os(error) => os_text(&error),
-        ReadError::Changed(reason) => reason.to_owned(),
+        ReadError::Refused(reason) => reason.to_owned(),
     })
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read};
 
 use rustix::fs::FileType;
 
+use crate::work::Cancelled;
+
 /// Bytes of one read of a large file. More gain nothing.
 pub(in crate::work) const READ_BYTES: usize = 256 * 1024;
 
@@ -15,8 +17,14 @@ pub(in crate::work) enum ReadError {
     Cancelled,
     /// The operating system refused.
     Os(io::Error),
-    /// What would be read is not what is there now.
-    Changed(&'static str),
+    /// Its content is not taken on principle, such as that of a file that changes meanwhile.
+    Refused(&'static str),
+}
+
+impl From<Cancelled> for ReadError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl From<io::Error> for ReadError {
@@ -94,7 +102,7 @@ impl Stamp {
     pub(in crate::work) fn of(file: &File) -> Result<Self, ReadError> {
         let stat = rustix::fs::fstat(file).map_err(io::Error::from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(ReadError::Changed(NOT_REGULAR));
+            return Err(ReadError::Refused(NOT_REGULAR));
         }
         Ok(Self {
             len: u64::try_from(stat.st_size).unwrap_or(0),
@@ -108,6 +116,6 @@ impl Stamp {
         if bytes == self.len && *self == Self::of(file)? {
             return Ok(());
         }
-        Err(ReadError::Changed("changed while it was read"))
+        Err(ReadError::Refused("changed while it was read"))
     }
 }

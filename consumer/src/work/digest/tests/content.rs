@@ -137,7 +137,10 @@ fn one_bad_item_fails_alone() {
 #[test]
 fn what_no_honest_planner_sends_is_rejected() {
     let root = Root::new();
-    let work = |body: &[u8]| crate::work::work(Workload::Digest, body, &root.site, &|| false);
+    let work = |body: &[u8]| {
+        let context = Context { site: &root.site, cancelled: &|| false, publish: &mut |_| Ok(()) };
+        crate::work::work(Workload::Digest, body, context)
+    };
     let rejected = |body: &[u8]| match work(body) {
         Err(WorkError::Rejected(reason)) => reason,
         other => panic!("{other:?}"),
