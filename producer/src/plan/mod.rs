@@ -7,6 +7,7 @@
 mod digest;
 pub mod files;
 mod steps;
+mod words;
 
 use std::path::PathBuf;
 
@@ -50,6 +51,8 @@ pub enum Plan {
     Digest(Box<digest::DigestPlan>),
     /// A rider's whips.
     Steps(steps::StepsPlan),
+    /// Words of files.
+    Words(Box<words::WordsPlan>),
 }
 
 impl Plan {
@@ -61,6 +64,7 @@ impl Plan {
     pub fn new(spec: &JobSpec, roots: &[PathBuf], planned: u64, resume: Option<&RawValue>) -> Result<Self, PlanError> {
         Ok(match spec {
             JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots, planned, resume)?)),
+            JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots, planned, resume)?)),
             JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
         })
     }
@@ -71,6 +75,7 @@ impl Plan {
         match self {
             Self::Digest(plan) => plan.next_task(),
             Self::Steps(plan) => plan.next_task(),
+            Self::Words(plan) => plan.next_task(),
         }
     }
 }

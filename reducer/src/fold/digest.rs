@@ -9,7 +9,7 @@ use super::{Record, Settled, Tally};
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
     let failed = answer.failed.len() as u64;
-    Ok(Tally { items_done: u64::from(items) - failed, items_failed: failed, bytes: answer.bytes, amount: 0 })
+    Ok(Tally { items_done: u64::from(items) - failed, items_failed: failed, bytes: answer.bytes, ..Tally::default() })
 }
 
 /// Digests and which files have none; the wording of a failure may differ between machines.

@@ -1,11 +1,13 @@
 //! The ledger in virtual time: no runtime, no transport, no clock.
 //!
 //! - `counting`: what an outcome, a plan and a seal add to a job's account
+//! - `parts`: outcomes whose answers come in parts
 //! - `sending`: windows, retries, dead letters, what becomes of silent tasks
 //! - `restart`: what a new process makes of the same store
 //! - `schedules`: random deliveries, losses and crashes against a plain oracle
 
 mod counting;
+mod parts;
 mod restart;
 mod schedules;
 mod sending;
@@ -141,7 +143,7 @@ impl World {
         let tag = self.tag();
         let store = self.store();
         let address = Address { task: id(number), attempt, owner: owner(), store, workload: Workload::Digest };
-        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict };
+        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict, parts: None };
         Event::Outcome { outcome: Box::new(outcome), check: Check::None, items: 0, tag }
     }
 
