@@ -100,7 +100,7 @@ fn tasks() -> Vec<String> {
     shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
     let outcome = |address: &Address, verdict: Verdict| {
         let (address, host) = (address.clone(), "node-07".to_owned());
-        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict };
+        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict, parts: None };
         show(topology::OUTCOMES, "main", &outcome.to_message(now()))
     };
     let failure = Failure { reason: "out of resources: Too many open files".to_owned(), stderr: String::new() };

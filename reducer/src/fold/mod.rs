@@ -173,6 +173,14 @@ pub fn closing(spec: &JobSpec, account: &Counts) -> Vec<Record> {
     }
 }
 
+/// Whether the job counts how often each word occurs.
+pub fn has_frequencies(spec: &JobSpec) -> bool {
+    match spec {
+        JobSpec::Digest(_) | JobSpec::Steps(_) => false,
+        JobSpec::Words(spec) => spec.manner.frequencies,
+    }
+}
+
 /// How many words a job has counted so far.
 pub fn words_so_far(account: &Counts) -> u64 {
     words::so_far(account)

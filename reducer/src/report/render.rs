@@ -141,6 +141,11 @@ impl Render {
         if self.format == Format::Json { out } else { text }
     }
 
+    /// What the job asks for.
+    pub fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
     pub(super) fn seek(&mut self, task: u64) {
         self.next = task;
     }

@@ -30,7 +30,7 @@ const TOP_TESTS: &str = "tests";
 /// Outside packages with a room: where product code may name them.
 const ROOMS: [(&str, &[&str]); 12] = [
     ("base64", &["shared/src/path.rs"]),
-    ("clap", &["src/cli/args.rs", "src/main.rs", "src/bin/", "examples/"]),
+    ("clap", &["src/cli/args.rs", "src/cli/args/", "src/main.rs", "src/bin/", "examples/"]),
     ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("lapin", &["shared/src/transport/rabbitmq/"]),

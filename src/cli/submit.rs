@@ -1,4 +1,4 @@
-//! `producer`: submits a job to a reducer.
+//! Jobs that a reducer owns: plan here, and wait if asked to.
 
 use std::sync::Arc;
 
@@ -7,24 +7,25 @@ use producer::{ProducerConfig, ProducerError};
 use reducer::report::receipt_text;
 use reducer::service::fresh_job_id;
 use serde_json::json;
+use shared::job::JobSpec;
+use shared::workload::files::Selection;
 
-use super::args::{ProducerArgs, ProducerJob, ProducerSha1Args};
+use super::args::{FilesArgs, SubmitArgs};
 use super::progress::Progress;
-use super::{Exit, Failure, broker, digest, sha1, signals, term};
+use super::watch::Watch;
+use super::{Exit, Failure, broker, files, owned, signals, term};
 
-/// Runs the command.
-pub async fn run(args: ProducerArgs) -> Result<Exit, Failure> {
-    match args.job {
-        ProducerJob::Sha1(args) => sha1(args).await,
-    }
-}
-
-async fn sha1(args: ProducerSha1Args) -> Result<Exit, Failure> {
+/// Submits a job, and stays to its end unless told otherwise.
+pub async fn run(
+    files: &FilesArgs,
+    spec: &dyn Fn(Selection) -> JobSpec,
+    watch: Option<Watch>,
+    args: &SubmitArgs,
+) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
-    let (spec, roots) = digest::job(&args.files, Naming::Shared)?;
-    let job = args.job.clone().unwrap_or_else(fresh_job_id);
-    let line =
-        if args.out.json { json!({"schema": 1, "type": "job", "job": job}).to_string() } else { job.to_string() };
+    let (selection, roots) = files::select(files, Naming::Shared)?;
+    let id = args.job.clone().unwrap_or_else(fresh_job_id);
+    let line = if args.out.json { json!({"schema": 1, "type": "job", "job": id}).to_string() } else { id.to_string() };
     term::print(format!("{line}\n").as_bytes())?;
     let shutdown = signals::listen()?;
     let transport = tokio::select! {
@@ -32,30 +33,34 @@ async fn sha1(args: ProducerSha1Args) -> Result<Exit, Failure> {
         () = shutdown.asked() => return Ok(Exit::Interrupted),
         transport = broker::reach(&url, &args.broker) => transport?,
     };
-    let progress = Progress::new(!args.out.quiet, false);
-    let shown = progress.clone();
+    let progress = Progress::new(!args.out.quiet && watch.is_none(), false);
+    let (shown, watching) = (progress.clone(), watch.clone());
     let config = ProducerConfig {
-        job: job.clone(),
+        job: id.clone(),
         owner: args.owner.clone(),
-        spec,
+        spec: spec(selection),
         roots,
         wait: !args.no_wait,
         broker: url.to_string(),
         notify: term::notify(),
-        progress: Arc::new(move |status| shown.show(status)),
+        progress: Arc::new(move |status| {
+            shown.show(status);
+            watching.iter().for_each(|watch| watch.show(status));
+        }),
     };
     let result = producer::run(config, Arc::clone(&transport), shutdown).await;
     progress.clear();
     transport.close().await;
     match result {
         Ok(Some(status)) => {
+            watch.iter().for_each(|watch| watch.finish(&status));
             if args.out.json {
-                sha1::receipt(&status, None, true, args.out.quiet)?;
+                owned::receipt(&status, None, true, args.out.quiet)?;
             } else if !args.out.quiet {
-                let recompute = format!("packhorse reducer --job {job} | sha256sum");
+                let recompute = format!("packhorse reducer --job {id} | sha256sum");
                 term::say(&receipt_text(&status, &recompute));
             }
-            Ok(sha1::verdict(&status))
+            Ok(owned::verdict(&status))
         }
         Ok(None) => Ok(Exit::Success),
         Err(ProducerError::Transport(error)) => Err(error.into()),
