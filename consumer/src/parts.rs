@@ -59,9 +59,11 @@ impl Publisher {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                // The loop of this process meets the same end of the transport, and a part is far
-                // smaller than a message may be.
-                published = to_owner(&*self.transport, &self.address.owner, message) => published.map_err(|_| Cancelled),
+                published = to_owner(&*self.transport, &self.address.owner, message) => {
+                    // The loop of this process meets the same end of the transport, and a part is far
+                    // smaller than a message may be.
+                    published.map_err(|_| Cancelled)
+                }
                 () = cancelled => Err(Cancelled),
             }
         })

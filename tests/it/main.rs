@@ -14,6 +14,7 @@
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
 //! - `bad_input`: what users, brokers and strangers get wrong
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
+//! - `words`: `packhorse words` and `producer words`, against wc and awk
 //! - `tidy`: the house rules
 
 mod bad_input;
@@ -29,4 +30,5 @@ mod rabbitmq;
 mod resume;
 mod stopping;
 mod tidy;
+mod words;
 mod world;
