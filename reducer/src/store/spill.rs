@@ -35,7 +35,7 @@ impl Spill {
     pub fn by_count<E: From<StoreError>>(
         &self,
         top: Option<u64>,
-        take: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+        mut take: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |error: rusqlite::Error| E::from(StoreError::from(error));
         // SQLite sorts in files of its own where memory does not do.

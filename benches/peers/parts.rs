@@ -8,6 +8,7 @@ use crate::Settings;
 use crate::corpus;
 use crate::it::broker::{self, Broker};
 use crate::measure::{Figures, Role, in_turn, packhorse, run, run_watched, shell};
+use crate::peers::{self, Peer};
 use crate::report::Row;
 
 /// MiB that no role may exceed, whatever the number of files.
@@ -22,6 +23,12 @@ pub enum Part {
     Big,
     /// Both over RabbitMQ.
     Rabbit,
+    /// Lines, words and bytes of text.
+    Words,
+    /// How often each word occurs.
+    Frequencies,
+    /// Words over RabbitMQ.
+    WordsRabbit,
     /// Peaks of memory.
     Memory,
     /// One small file.
@@ -30,7 +37,16 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of the report.
-    pub const ALL: [Self; 5] = [Self::Small, Self::Big, Self::Rabbit, Self::Memory, Self::Latency];
+    pub const ALL: [Self; 8] = [
+        Self::Small,
+        Self::Big,
+        Self::Rabbit,
+        Self::Words,
+        Self::Frequencies,
+        Self::WordsRabbit,
+        Self::Memory,
+        Self::Latency,
+    ];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -38,6 +54,9 @@ impl Part {
             Self::Small => "small",
             Self::Big => "big",
             Self::Rabbit => "rabbit",
+            Self::Words => "words",
+            Self::Frequencies => "frequencies",
+            Self::WordsRabbit => "words-rabbit",
             Self::Memory => "memory",
             Self::Latency => "latency",
         }
@@ -54,6 +73,9 @@ impl Part {
             Self::Small => "Small files, one process",
             Self::Big => "Big files, one process",
             Self::Rabbit => "Over RabbitMQ",
+            Self::Words => "Lines, words and bytes of 512 MiB of text",
+            Self::Frequencies => "How often each word occurs in 512 MiB of text",
+            Self::WordsRabbit => "Words over RabbitMQ",
             Self::Memory => "Memory",
             Self::Latency => "One small file",
         }
@@ -66,6 +88,9 @@ impl Part {
             Self::Small => small(settings),
             Self::Big => big(settings),
             Self::Rabbit => rabbit(settings),
+            Self::Words => words(settings),
+            Self::Frequencies => frequencies(settings),
+            Self::WordsRabbit => words_rabbit(settings),
             Self::Memory => memory(settings),
             Self::Latency => latency(settings),
         }
@@ -78,19 +103,49 @@ fn text(path: &Path) -> &str {
 
 fn small(settings: &Settings) -> Vec<Row> {
     let files = corpus::small(settings);
-    let (ours, theirs) = (settings.directory.join("ours"), settings.directory.join("theirs"));
-    let peer = format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 256 sha1sum", settings.cores);
-    let [packhorse_s, peer_s] = in_turn(
-        settings.rounds,
-        [&|| run(packhorse(&["sha1", text(&files)]), &ours), &|| run(shell(&peer, &files), &theirs)],
-    );
-    assert_eq!(sorted_lines(&ours), sorted_lines(&theirs), "both print the same digests");
-    let peer = peer.replace("\"$1\" ", "");
-    vec![
-        Row::seconds("packhorse sha1", &packhorse_s),
-        Row::seconds(&peer, &peer_s),
-        Row::ratio("packhorse / peer", &packhorse_s, &peer_s, 0.6),
-    ]
+    let rows = contest(settings, "sha1", &files, peers::small_files(settings));
+    assert_eq!(sorted_lines(&settings.out(0)), sorted_lines(&settings.out(1)), "sha1sum prints the same digests");
+    rows
+}
+
+fn big(settings: &Settings) -> Vec<Row> {
+    contest(settings, "sha1", &corpus::big(settings), peers::big_files(settings))
+}
+
+fn words(settings: &Settings) -> Vec<Row> {
+    contest(settings, "words", &corpus::text(settings), peers::words(settings))
+}
+
+fn frequencies(settings: &Settings) -> Vec<Row> {
+    let (files, ours) = (corpus::text(settings), settings.directory.join("frequencies"));
+    let peers = peers::installed(peers::frequencies(settings, &settings.directory));
+    let arguments = ["words", text(&files), "--frequencies", text(&ours)];
+    let rows = turns(settings, "packhorse words --frequencies FILE", &arguments, &files, &peers);
+    let theirs = std::fs::read(settings.out(1)).expect("it was written");
+    assert!(peers.is_empty() || std::fs::read(&ours).expect("it was written") == theirs, "awk counts the same");
+    rows
+}
+
+/// Ours and every peer that is installed, over the same files.
+fn contest(settings: &Settings, command: &str, files: &Path, all: Vec<Peer>) -> Vec<Row> {
+    turns(settings, &format!("packhorse {command}"), &[command, text(files)], files, &peers::installed(all))
+}
+
+fn turns(settings: &Settings, name: &str, arguments: &[&str], files: &Path, peers: &[Peer]) -> Vec<Row> {
+    let ours = || run(packhorse(arguments), &settings.out(0));
+    let theirs: Vec<Box<dyn Fn()>> = (1..)
+        .zip(peers)
+        .map(|(at, peer)| Box::new(move || run(shell(&peer.script, files), &settings.out(at))) as Box<dyn Fn()>)
+        .collect();
+    let contestants: Vec<&dyn Fn()> =
+        std::iter::once(&ours as &dyn Fn()).chain(theirs.iter().map(|peer| &**peer)).collect();
+    let figures = in_turn(settings.rounds, &contestants);
+    let mut rows = vec![Row::seconds(name, &figures[0])];
+    for (peer, seconds) in peers.iter().zip(&figures[1..]) {
+        rows.push(Row::seconds(&peer.shown(), seconds));
+        rows.push(Row::ratio("packhorse / that", &figures[0], seconds, peer.limit));
+    }
+    rows
 }
 
 /// Processes that run at the same time print in any order; sha1sum writes whole lines for this very
@@ -100,22 +155,6 @@ fn sorted_lines(path: &Path) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = bytes.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
     lines.sort();
     lines
-}
-
-fn big(settings: &Settings) -> Vec<Row> {
-    let files = corpus::big(settings);
-    let out = settings.directory.join("out");
-    let peer = format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 1 openssl sha1", settings.cores);
-    let [packhorse_s, peer_s] = in_turn(
-        settings.rounds,
-        [&|| run(packhorse(&["sha1", text(&files)]), &out), &|| run(shell(&peer, &files), &out)],
-    );
-    let peer = peer.replace("\"$1\" ", "");
-    vec![
-        Row::seconds("packhorse sha1", &packhorse_s),
-        Row::seconds(&peer, &peer_s),
-        Row::ratio("packhorse / peer", &packhorse_s, &peer_s, 1.0),
-    ]
 }
 
 /// A node of this benchmark's own, with its URL.
@@ -142,25 +181,34 @@ impl Node {
 
 fn rabbit(settings: &Settings) -> Vec<Row> {
     let node = Node::start();
-    let mut rows = Vec::new();
-    for (name, files, limit) in
-        [("small files", corpus::small(settings), 1.6), ("big files", corpus::big(settings), 1.25)]
-    {
-        let (ours, theirs) = (settings.directory.join("ours"), settings.directory.join("theirs"));
-        let root = format!("files={}", text(&files));
-        let _consumers = [(); 2].map(|()| node.role(&["consumer", "-j1", "--workload", "digest", "--root", &root]));
-        let remote = || {
-            let mut command = packhorse(&["sha1", &root]);
-            command.env("PACKHORSE_BROKER", &node.url);
-            run(command, &theirs);
-        };
-        let [embedded, remote] =
-            in_turn(settings.rounds, [&|| run(packhorse(&["sha1", text(&files)]), &ours), &remote]);
-        rows.push(Row::seconds(&format!("{name}, embedded"), &embedded));
-        rows.push(Row::seconds(&format!("{name}, RabbitMQ, 2 consumers with -j1"), &remote));
-        rows.push(Row::ratio(&format!("{name}, RabbitMQ / embedded"), &remote, &embedded, limit));
-    }
+    let mut rows = remote(settings, &node, "small files", &["sha1"], &corpus::small(settings), 1.6);
+    rows.extend(remote(settings, &node, "big files", &["sha1"], &corpus::big(settings), 1.25));
     rows
+}
+
+fn words_rabbit(settings: &Settings) -> Vec<Row> {
+    let (node, files, out) = (Node::start(), corpus::text(settings), settings.directory.join("frequencies"));
+    let mut rows = remote(settings, &node, "words", &["words"], &files, 1.25);
+    rows.extend(remote(settings, &node, "frequencies", &["words", "--frequencies", text(&out)], &files, 1.25));
+    rows
+}
+
+/// The same command embedded, and over RabbitMQ with two consumers of one slot each.
+fn remote(settings: &Settings, node: &Node, name: &str, command: &[&str], files: &Path, limit: f64) -> Vec<Row> {
+    let root = format!("files={}", text(files));
+    let _consumers = [(); 2].map(|()| node.role(&["consumer", "-j1", "--root", &root]));
+    let embedded = || run(packhorse(&[command, &[text(files)]].concat()), &settings.out(0));
+    let remote = || {
+        let mut command = packhorse(&[command, &[&root]].concat());
+        command.env("PACKHORSE_BROKER", &node.url);
+        run(command, &settings.out(1));
+    };
+    let figures = in_turn(settings.rounds, &[&embedded, &remote]);
+    vec![
+        Row::seconds(&format!("{name}, embedded"), &figures[0]),
+        Row::seconds(&format!("{name}, RabbitMQ, 2 consumers with -j1"), &figures[1]),
+        Row::ratio(&format!("{name}, RabbitMQ / embedded"), &figures[1], &figures[0], Some(limit)),
+    ]
 }
 
 fn memory(settings: &Settings) -> Vec<Row> {

@@ -12,9 +12,9 @@ use crate::parts::Part;
 const HEAD: &str = "\
 # Benchmarks
 
-Made by `cargo bench --bench digest`: contestants take turns in the same run, on the same files, with a
+Made by `cargo bench --bench peers`: contestants take turns in the same run, on the same files, with a
 warm cache; figures are medians with the smallest and the largest in brackets. A target that is missed
-says so. Run it again: `cargo bench --bench digest -- PART...` replaces the sections of those parts.
+says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those parts.
 ";
 
 /// One line of a table.
@@ -34,11 +34,12 @@ impl Row {
     }
 
     /// The ratio of two medians; its spread is that of the extremes.
-    pub fn ratio(what: &str, ours: &Figures, theirs: &Figures, limit: f64) -> Self {
+    pub fn ratio(what: &str, ours: &Figures, theirs: &Figures, limit: Option<f64>) -> Self {
         let ratio = ours.median() / theirs.median();
         let (min, max) = (ours.spread().0 / theirs.spread().1, ours.spread().1 / theirs.spread().0);
         let figure = format!("{ratio:.2} ({min:.2} to {max:.2})");
-        Self { what: what.to_owned(), figure, target: Some((format!("at most {limit}"), ratio <= limit)) }
+        let target = limit.map(|limit| (format!("at most {limit:.2}"), ratio <= limit));
+        Self { what: what.to_owned(), figure, target }
     }
 
     /// A peak of memory.

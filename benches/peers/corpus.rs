@@ -52,6 +52,31 @@ pub fn big(settings: &Settings) -> PathBuf {
     })
 }
 
+/// 512 MiB of text in 64 files: lines of 12 words out of 200,000, the k-th of them about 1/k as often
+/// as the first.
+pub fn text(settings: &Settings) -> PathBuf {
+    const VOCABULARY: f64 = 200_000.0;
+    let size = settings.scaled(8 * 1024 * 1024) as usize;
+    make(settings, &format!("text-{size}"), |root| {
+        let mut random = Random(0x3047d5);
+        for number in 0..64 {
+            let mut text = String::with_capacity(size + 256);
+            let mut words = 0;
+            while text.len() < size {
+                let mut rank = VOCABULARY.powf(random.unit()) as usize + 17;
+                while rank > 0 {
+                    text.push(char::from(b"etaoinshrdlucmfwypvbgk"[rank % 22]));
+                    rank /= 22;
+                }
+                words += 1;
+                text.push(if words % 12 == 0 { '\n' } else { ' ' });
+            }
+            fs::write(root.join(format!("f{number:02}")), text)?;
+        }
+        Ok(())
+    })
+}
+
 /// `full` files of a few bytes, 100,000 a directory.
 pub fn tiny(settings: &Settings, full: u64) -> PathBuf {
     let count = settings.scaled(full);

@@ -1,11 +1,12 @@
-//! `digest` against its real peers, in the same run, on the same files, taking turns.
+//! Packhorse against its real peers, in the same run, on the same files, taking turns. Peers that are
+//! not installed are left out.
 //!
 //! ```text
-//! cargo bench --bench digest                       all parts, at full size; needs 4 GB of disk
-//! cargo bench --bench digest -- small latency      some parts
+//! cargo bench --bench peers                       all parts, at full size; needs 4 GB of disk
+//! cargo bench --bench peers -- small latency      some parts
 //! ```
 //!
-//! Parts: `small`, `big`, `rabbit`, `memory`, `latency`. Environment:
+//! Parts: `small`, `big`, `rabbit`, `words`, `frequencies`, `words-rabbit`, `memory`, `latency`. Environment:
 //! - `PACKHORSE_BENCH_DIR`: where the files are made; they are kept and used again
 //! - `PACKHORSE_BENCH_ROUNDS`: rounds after the warm-up, 5 unless given
 //! - `PACKHORSE_BENCH_SCALE`: a factor on the numbers and sizes of files, 1 unless given
@@ -16,11 +17,13 @@
 //! - `corpus`: the files
 //! - `measure`: rounds, medians, peaks of memory
 //! - `parts`: what is measured, and against which target
+//! - `peers`: the commands of others
 //! - `report`: the table and the document
 
 mod corpus;
 mod measure;
 mod parts;
+mod peers;
 mod report;
 
 /// RabbitMQ as the tests start it.
@@ -48,6 +51,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where a contestant's output goes.
+    pub fn out(&self, contestant: usize) -> PathBuf {
+        self.directory.join(format!("out.{contestant}"))
+    }
+
     /// A number of files or bytes at this run's scale.
     pub fn scaled(&self, full: u64) -> u64 {
         ((full as f64 * self.scale) as u64).max(1)
