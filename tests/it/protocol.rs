@@ -5,25 +5,26 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::id::{Class, JobId, OwnerId, TaskId};
+use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Failure, HeaderValue, Message, Opened, Outcome, PlanFailure, Planned, Presence, Reason, Reply,
-    ReportChunk, ReportPlace, Request, Seal, Task, Verdict, kind,
+    Address, DeadLetter, Failure, HeaderValue, Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence,
+    Reason, Reply, ReportChunk, ReportPlace, Request, Seal, Task, Verdict, kind,
 };
 use shared::path::PathBytes;
 use shared::topology;
 use shared::workload::Workload;
 use shared::workload::digest::{Algorithm, Batch, Spec};
-use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
+use shared::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start};
 use shared::workload::steps::{Answer, Whip};
+use shared::workload::words::{self, Manner, Mode};
 
 const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
 
 #[test]
 fn examples_are_what_the_code_sends() {
     let page = include_str!("../../docs/PROTOCOL.md");
-    let examples = [tasks(), plans(), requests(), replies(), signs()].concat();
+    let examples = [tasks(), word_messages(), plans(), requests(), replies(), signs()].concat();
     let missing: Vec<String> = examples.into_iter().filter(|example| !page.contains(example.as_str())).collect();
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks:\n\n{}", missing.join("\n\n"));
 }
@@ -116,6 +117,36 @@ fn tasks() -> Vec<String> {
         show(topology::DEAD, &key, &letter),
         show(topology::TASKS, &topology::task_key(Workload::Steps, &any, &owner()), &whip),
         outcome(&steps, Verdict::Done(taken.into())),
+    ]
+}
+
+/// A task of words with frequencies, its one part, and its outcome.
+fn word_messages() -> Vec<String> {
+    let address = address(Workload::Words, "texts", 0);
+    let manner = Manner { mode: Mode::Ascii, characters: false, frequencies: true };
+    let items = vec![Item { path: path(b"a.txt"), size: 10 }, Item { path: path(b"b.txt"), size: 3 }];
+    let files = Files { links: Links::Skip, root: "texts".to_owned(), items };
+    let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
+    let class = Class::from_name(b"texts");
+    let task = Task { address: address.clone(), class: class.clone(), body }.to_message(now());
+    let run: RunId = "q1m8".parse().expect("an id");
+    let mut lines = Vec::new();
+    let mut check = words::Check::default();
+    for (count, word) in [(1, &b"horse"[..]), (2, b"pack")] {
+        words::part::write(count, word, &mut lines);
+        check.add(word, count);
+    }
+    let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: lines.into() };
+    let counts = words::Counts { lines: 1, words: 3, characters: 16, bytes: 16 };
+    let failed = vec![ItemFailure { item: 1, reason: "Permission denied".to_owned() }];
+    let answer = words::Answer { counts: vec![Some(counts), None], failed, check };
+    let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
+    let parts = Some(Parts { run, count: 1 });
+    let outcome = Outcome { address, host: "node-07".to_owned(), micros: 1_234, redelivered: false, verdict, parts };
+    vec![
+        show(topology::TASKS, &topology::task_key(Workload::Words, &class, &owner()), &task),
+        show(topology::OUTCOMES, "main", &part.to_message(now())),
+        show(topology::OUTCOMES, "main", &outcome.to_message(now())),
     ]
 }
 

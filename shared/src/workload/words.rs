@@ -104,8 +104,8 @@ pub struct Answer {
     /// For each null the reason, in the order of items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<ItemFailure>,
-    /// Of the parts: see [`Check`]. 0 without frequencies.
-    pub check: u64,
+    /// Over the words of the parts that count; of none without frequencies.
+    pub check: Check,
 }
 
 impl Answer {
@@ -125,9 +125,30 @@ impl Answer {
 }
 
 /// A sum over words that tells whether two answers counted the same ones, however they are spread
-/// over parts: of each word's hash (FNV-1a, 64 bits) times its count, modulo 2^64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Check(pub u64);
+/// over parts: of each word's hash (FNV-1a, 64 bits) times its count, modulo 2^64. In JSON 16
+/// hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Check(u64);
+
+impl From<Check> for String {
+    fn from(check: Check) -> Self {
+        format!("{:016x}", check.0)
+    }
+}
+
+impl TryFrom<String> for Check {
+    type Error = std::num::ParseIntError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+impl std::ops::AddAssign for Check {
+    fn add_assign(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+}
 
 impl Check {
     /// Takes one word.

@@ -62,7 +62,7 @@ impl Frequencies {
     /// Its end: now it counts.
     pub(super) fn end(&mut self, publish: &mut Publish<'_>) -> Result<(), ReadError> {
         self.word(b"")?;
-        self.check.0 = self.check.0.wrapping_add(self.file_check.0);
+        self.check += self.file_check;
         if self.task.is_empty() {
             std::mem::swap(&mut self.task, &mut self.file);
         } else {
@@ -75,9 +75,9 @@ impl Frequencies {
     }
 
     /// What is left of the task, and the check of all that counts.
-    pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<u64, Cancelled> {
+    pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<Check, Cancelled> {
         self.task.drain(&mut self.check, |body| publish(Piece { item: None, body }))?;
-        Ok(self.check.0)
+        Ok(self.check)
     }
 
     /// A word ends with these bytes.

@@ -16,7 +16,7 @@ mod tests;
 
 use std::fs::File;
 
-use shared::workload::words::{Answer, Batch, Counts, Manner};
+use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
 use super::{Cancelled, Context, Piece, WorkError};
@@ -86,7 +86,7 @@ impl Reader {
         Ok(counter.counts)
     }
 
-    fn finish(self, publish: &mut Publish<'_>) -> Result<u64, Cancelled> {
-        self.frequencies.map_or(Ok(0), |frequencies| frequencies.finish(publish))
+    fn finish(self, publish: &mut Publish<'_>) -> Result<Check, Cancelled> {
+        self.frequencies.map_or(Ok(Check::default()), |frequencies| frequencies.finish(publish))
     }
 }

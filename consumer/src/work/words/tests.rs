@@ -126,7 +126,7 @@ fn sum(answer: &Answer, pieces: &[Piece]) -> BTreeMap<Vec<u8>, u64> {
             *sum.entry(word.to_vec()).or_default() += count;
         }
     }
-    assert_eq!(check.0, answer.check);
+    assert_eq!(check, answer.check);
     sum
 }
 
