@@ -1,7 +1,7 @@
 //! The command line: arguments in, an exit code out. Results go to stdout, all else to stderr.
 //!
 //! Other commands, such as the examples, are made of the same parts: [`enter`], [`broker`],
-//! [`signals`], [`term`].
+//! [`signals`], [`keys`], [`term`].
 
 pub mod args;
 pub mod broker;
@@ -10,6 +10,7 @@ mod digest;
 mod exit;
 mod fetch;
 mod jobs;
+pub mod keys;
 mod producer;
 mod progress;
 mod reducer;

@@ -35,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("lapin", &["shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/random.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
-    ("rustix", &["consumer/src/work/digest/", "producer/src/plan/digest/"]),
+    ("rustix", &["consumer/src/work/digest/", "producer/src/plan/digest/", "src/cli/keys.rs"]),
     ("sha1", &["consumer/src/work/digest/"]),
     ("sha2", &["reducer/src/report/"]),
     ("tracing-subscriber", &["shared/src/telemetry.rs"]),
