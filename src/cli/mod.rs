@@ -11,6 +11,7 @@ mod exit;
 mod fetch;
 mod jobs;
 pub mod keys;
+pub mod manual;
 mod producer;
 mod progress;
 mod reducer;
@@ -90,6 +91,8 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Reducer(args) => reducer(args),
         Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
         Command::Status(args) => enter("warn", false, jobs::status(args)),
+        Command::Completions(args) => enter("warn", false, async move { manual::completions(&args) }),
+        Command::Man(args) => enter("warn", false, async move { manual::man(&args) }),
     }
 }
 

@@ -14,6 +14,7 @@
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
 //! - `bad_input`: what users, brokers and strangers get wrong
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
+//! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules
 
 mod bad_input;
@@ -23,6 +24,7 @@ mod cluster;
 mod conformance;
 mod horse_rider;
 mod hostile;
+mod manual;
 mod pipeline;
 mod protocol;
 mod rabbitmq;
