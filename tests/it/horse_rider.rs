@@ -28,6 +28,7 @@ use shared::transport::{BrokerUrl, Transport, connect};
 use shared::workload::{Workload, steps};
 use tempfile::TempDir;
 
+pub use self::process::example;
 use self::process::{LIMIT, Process};
 use crate::broker::{self, Broker};
 

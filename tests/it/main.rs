@@ -14,6 +14,8 @@
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
 //! - `bad_input`: what users, brokers and strangers get wrong
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
+//! - `readme`: the examples in README.md print what it says
+//! - `packages`: what they hold, and the oldest Rust that builds them
 //! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules
 
@@ -25,9 +27,11 @@ mod conformance;
 mod horse_rider;
 mod hostile;
 mod manual;
+mod packages;
 mod pipeline;
 mod protocol;
 mod rabbitmq;
+mod readme;
 mod resume;
 mod stopping;
 mod tidy;
