@@ -132,7 +132,7 @@ impl Session {
     pub fn last_words(&self, window: &str) -> Result<String, WindowsError> {
         let text = self.tmux(["capture-pane", "-p", "-J", "-t", &target(window)])?;
         let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with("Pane is dead");
-        Ok(text.lines().filter(is_said).next_back().unwrap_or_default().trim_end().to_owned())
+        Ok(text.lines().rfind(is_said).unwrap_or_default().trim_end().to_owned())
     }
 
     /// Interrupts these processes as Ctrl-C does, and waits until they have ended.
