@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 /// Between two looks at the windows.
 pub const LOOKS: Duration = Duration::from_millis(100);
 
-/// Looks at a window that is dead before that is put down to a signal: a second.
-const LOOKS_FOR_A_STATUS: u32 = 10;
+/// Looks at a window that is dead before that is put down to a signal: three seconds.
+const LOOKS_FOR_A_STATUS: u32 = 30;
 
 /// How long interrupted processes have to end by themselves: longer than a role takes at most.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -117,13 +117,14 @@ impl Session {
         loop {
             let table = self.tmux(["list-panes", "-s", "-t", SESSION, "-F", format])?;
             let dead: Vec<_> = table.lines().filter_map(parse_dead).collect();
-            // A terminal may close a moment before it is known how its process ended. Before 3.3
-            // tmux never tells of a signal.
+            // A terminal may close before it is known how its process ended; the end of any other
+            // process makes tmux look again. Before 3.3 it never tells of a signal.
             if looks == LOOKS_FOR_A_STATUS || dead.iter().all(|(_, ended)| *ended != Dead::Unknown) {
                 let ended = |dead| if let Dead::Code(code) = dead { Some(code) } else { None };
                 return Ok(dead.into_iter().map(|(name, dead)| (name, ended(dead))).collect());
             }
             looks += 1;
+            self.tmux(["run-shell", "true"])?;
             std::thread::sleep(LOOKS);
         }
     }

@@ -5,8 +5,8 @@
 //! - The lines under a command are what it prints, on stdout and then on stderr. Numbers, ids and runs
 //!   of blanks may differ, and so may the size of a unit (kB, MB); SHA-1 and SHA-256 digests may not.
 //! - Where `...` stands, other lines may be among those shown, in any order.
-//! - A command that prints `Killed` is killed by the test once it has counted something; until then
-//!   the last file of the tree has no end.
+//! - A command that prints `Killed` is killed by the test once it has planned all and counted
+//!   something; until then the last file of the tree has no end.
 //! - `consumer`, and `reducer` without `--job`, go on to the end of their block.
 //! - `export` holds to the end of its block, and an id that was shown stands for the real one from
 //!   there on.
@@ -122,8 +122,11 @@ impl Page {
         let run = run.start();
         eventually("it counts something", || {
             let done = self.world.packhorse(["jobs", "--json", "--state", state]);
-            let counted = || done.json().first()?["counts"]["tasks_done"].as_u64();
-            (done.code == 0 && counted()? > 0).then_some(())
+            if done.code != 0 {
+                return None;
+            }
+            let job = done.json().into_iter().next()?;
+            (job["state"] == "running" && job["counts"]["tasks_done"].as_u64()? > 0).then_some(())
         });
         run.kill();
         self.world.file(LAST, whole);
