@@ -17,7 +17,8 @@ use shared::topology::{self, Topology};
 use shared::transport::{PublishError, Transport};
 use shared::workload::Workload;
 use shared::workload::steps::{Spec, Whip, class};
-use tokio::sync::Notify as Bell;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify as Bell, broadcast};
 
 use crate::ProducerError;
 
@@ -28,11 +29,11 @@ const WHIP_WAIT: Duration = Duration::from_millis(1);
 /// The longest wait for a full whip.
 const WHIP_WAIT_MAX: Duration = Duration::from_millis(8);
 
-/// Between two looks at the job once the last whip is sent: its end is near.
+/// Between two looks at the job once the last whip is sent, for its end is near; and while whips
+/// are sent by hand, for somebody watches.
 const LAST_LOOKS: Duration = Duration::from_millis(50);
 
 /// What a rider is told.
-#[derive(Clone)]
 pub struct RiderConfig {
     /// Its job.
     pub spec: Spec,
@@ -44,7 +45,13 @@ pub struct RiderConfig {
     pub notify: Notify,
     /// Takes the job's account, with the caravan's steps, while it rides.
     pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
+    /// Sends one whip for each cue, and no more once there are none to come; without it, all whips
+    /// as fast as the whip takes them.
+    pub cues: Option<Cues>,
 }
+
+/// When to whip, for those who decide it one by one.
+pub type Cues = broadcast::Receiver<()>;
 
 /// What a rider did.
 #[derive(Debug, Clone)]
@@ -83,7 +90,9 @@ struct Rider {
 }
 
 impl Rider {
-    async fn ride(self) -> Result<Ride, ProducerError> {
+    async fn ride(mut self) -> Result<Ride, ProducerError> {
+        let mut cues = self.config.cues.take();
+        let is_cued = cues.is_some();
         let mut asker = Asker::new(Arc::clone(&self.transport)).await?;
         let (queue, binding) = topology::tasks(Workload::Steps, &class());
         let whip = queue.name.clone();
@@ -96,11 +105,12 @@ impl Rider {
         let all_sent = Bell::new();
         let sending = async {
             let started = Instant::now();
-            let sent = self.send_all(&opened).await?;
+            let sent = self.send_all(&opened, cues.as_mut()).await?;
             all_sent.notify_one();
             Ok((sent, started.elapsed().as_secs_f64()))
         };
-        let watching = Watch::new(&self, &mut asker, whip).until_the_end(&all_sent);
+        let looks = if is_cued { LAST_LOOKS } else { limits::STATUS_INTERVAL };
+        let watching = Watch::new(&self, &mut asker, whip).until_the_end(&all_sent, looks);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -124,13 +134,20 @@ impl Rider {
     }
 
     /// Sends what is left and the seal; gives the number of whips.
-    async fn send_all(&self, opened: &Opened) -> Result<u64, ProducerError> {
+    async fn send_all(&self, opened: &Opened, mut cues: Option<&mut Cues>) -> Result<u64, ProducerError> {
         if opened.sealed.is_some() {
             return Ok(0);
         }
-        let (job, whips) = (self.config.spec.job(), self.config.spec.whips);
+        let job = self.config.spec.job();
+        let mut whips = self.config.spec.whips;
         let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
         for number in opened.planned..whips {
+            if let Some(cues) = &mut cues
+                && !is_given(cues).await
+            {
+                whips = number;
+                break;
+            }
             let address = Address {
                 task: TaskId { job: job.clone(), number },
                 attempt: 1,
@@ -163,6 +180,18 @@ impl Rider {
     }
 }
 
+/// Waits for a cue; `false` when no more come.
+async fn is_given(cues: &mut Cues) -> bool {
+    loop {
+        match cues.recv().await {
+            Ok(()) => return true,
+            // More than a whip holds was asked for at once: what was dropped is not made up for.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return false,
+        }
+    }
+}
+
 /// Looks at the job while it is ridden: how far the caravan is, and whether anybody is missing.
 struct Watch<'a> {
     rider: &'a Rider,
@@ -180,9 +209,8 @@ impl<'a> Watch<'a> {
         Self { rider, asker, whip, spec, unserved: Unserved::default(), silent_since: None, said_silent: false }
     }
 
-    async fn until_the_end(mut self, all_sent: &Bell) -> Result<JobStatus, ProducerError> {
+    async fn until_the_end(mut self, all_sent: &Bell, mut pause: Duration) -> Result<JobStatus, ProducerError> {
         let mut sent = pin!(all_sent.notified());
-        let mut pause = limits::STATUS_INTERVAL;
         loop {
             if let Some(status) = self.look().await? {
                 return Ok(status);

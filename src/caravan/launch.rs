@@ -1,20 +1,33 @@
-//! A whole caravan in one process, over the embedded transport and a temporary store.
+//! A whole caravan in one process, with an owner and a temporary store of its own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use producer::ProducerError;
-use producer::rider::Ride;
+use producer::rider::{Cues, Ride};
 use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
 use reducer::store::Place;
 use shared::limits;
 use shared::shutdown::{self, Shutdown};
-use shared::transport::embedded::Embedded;
-use shared::transport::{Transport, TransportError};
+use shared::transport::{BrokerUrl, Transport, TransportError, connect};
 use shared::workload::steps;
 use tokio::task::JoinSet;
 
 use super::{Caravan, Role, distance, steps_of};
+
+/// Who sets out, and where they meet.
+pub struct Launch {
+    /// How many riders.
+    pub riders: u32,
+    /// How many horses.
+    pub horses: u32,
+    /// Over a broker each role has a connection of its own, as if it were elsewhere.
+    pub broker: BrokerUrl,
+    /// Give up when the broker cannot be reached for this long.
+    pub patience: Option<Duration>,
+    /// Every rider sends a whip for each cue.
+    pub cues: Option<Cues>,
+}
 
 /// A caravan's way from its start to its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +67,9 @@ pub enum LaunchError {
     /// A role has ended for no stated reason.
     #[error("{0} has ended before the riders arrived")]
     Ended(String),
+    /// The broker cannot be reached.
+    #[error(transparent)]
+    Broker(#[from] TransportError),
     /// Steps are missing, or too many.
     #[error("the caravan took {steps} steps instead of {expected}")]
     Inexact {
@@ -71,9 +87,28 @@ type Horses = JoinSet<(Role, Result<u64, TransportError>)>;
 type Riders = JoinSet<(Role, Result<Ride, ProducerError>)>;
 
 impl Caravan {
-    /// Runs `riders` and `horses` with an owner of their own until every rider has arrived.
-    pub async fn launch(&self, riders: u32, horses: u32, shutdown: Shutdown) -> Result<Lap, LaunchError> {
-        let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
+    /// Runs riders and horses with an owner of their own until every rider has arrived.
+    pub async fn launch(&self, launch: &Launch, shutdown: Shutdown) -> Result<Lap, LaunchError> {
+        let transports = tokio::select! {
+            biased;
+            () = shutdown.asked() => return Err(LaunchError::Stopped),
+            transports = reach(launch) => transports?,
+        };
+        let lap = self.set_out(launch, &transports, shutdown).await;
+        for transport in transports {
+            transport.close().await;
+        }
+        lap
+    }
+
+    async fn set_out(
+        &self,
+        launch: &Launch,
+        transports: &[Arc<dyn Transport>],
+        shutdown: Shutdown,
+    ) -> Result<Lap, LaunchError> {
+        let mut transports = transports.iter().cycle().map(Arc::clone);
+        let mut transport = || transports.next().expect("it never ends");
         let (stop_horses, horses_stop) = shutdown::channel();
         let (stop_owner, owner_stop) = shutdown::channel();
         let owner = ServiceConfig {
@@ -83,17 +118,18 @@ impl Caravan {
             window: None,
             heartbeat: limits::HEARTBEAT,
         };
-        let handle = service::start(owner, Arc::clone(&transport), owner_stop).await?;
+        let handle = service::start(owner, transport(), owner_stop).await?;
         let mut herd = Horses::new();
-        for number in 0..horses {
-            let (caravan, transport, stop) = (self.clone(), Arc::clone(&transport), horses_stop.clone());
+        for number in 0..launch.horses {
+            let (caravan, transport, stop) = (self.clone(), transport(), horses_stop.clone());
             herd.spawn(async move { (Role::Horse(number), caravan.pull(number, transport, stop).await) });
         }
         let mut band = Riders::new();
         let started = Instant::now();
-        for number in 0..riders {
-            let (caravan, transport, stop) = (self.clone(), Arc::clone(&transport), shutdown.clone());
-            band.spawn(async move { (Role::Rider(number), caravan.ride(number, transport, stop).await) });
+        for number in 0..launch.riders {
+            let (caravan, transport, stop) = (self.clone(), transport(), shutdown.clone());
+            let cues = launch.cues.as_ref().map(Cues::resubscribe);
+            band.spawn(async move { (Role::Rider(number), caravan.ride(number, cues, transport, stop).await) });
         }
         let result = tokio::select! {
             biased;
@@ -103,10 +139,10 @@ impl Caravan {
                 Err(error) => Err(error.into()),
             },
             Some(horse) = herd.join_next() => Err(lost_horse(horse.expect("a horse does not panic"))),
-            arrived = arrive(&mut band) => arrived.map(|()| started.elapsed().as_secs_f64()),
+            arrived = arrive(&mut band) => arrived.map(|whips| (whips, started.elapsed().as_secs_f64())),
         };
         let lap = match result {
-            Ok(seconds) => self.account(riders, &handle, seconds).await,
+            Ok((whips, seconds)) => self.account(&whips, &handle, seconds).await,
             Err(error) => Err(error),
         };
         // In the order of the flow, so that each finds the next one still there.
@@ -115,39 +151,51 @@ impl Caravan {
         while herd.join_next().await.is_some() {}
         stop_owner.stop();
         let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
-        transport.close().await;
         lap
     }
 
-    async fn account(&self, riders: u32, handle: &Handle, seconds: f64) -> Result<Lap, LaunchError> {
+    async fn account(&self, whips: &[u64], handle: &Handle, seconds: f64) -> Result<Lap, LaunchError> {
         let spec = steps::Spec { caravan: self.name.clone(), rider: 0, whips: self.whips };
         let status = handle.status(&spec.job()).await;
         let steps = status.as_ref().map_or(0, steps_of);
-        let expected = expected_steps(riders, self.whips);
+        let expected = whips.iter().map(|whips| expected_steps(1, *whips)).fold(0, i64::saturating_add);
         if steps != expected {
             return Err(LaunchError::Inexact { expected, steps });
         }
-        Ok(Lap { whips: u64::from(riders) * self.whips, steps, seconds })
+        Ok(Lap { whips: whips.iter().sum(), steps, seconds })
     }
 }
 
+/// Connections for the owner and each role: one for all in this process, one for each over a broker.
+async fn reach(launch: &Launch) -> Result<Vec<Arc<dyn Transport>>, TransportError> {
+    let mut transports = vec![connect(&launch.broker, launch.patience).await?];
+    if !transports[0].is_ephemeral() {
+        for _ in 0..u64::from(launch.riders) + u64::from(launch.horses) {
+            transports.push(connect(&launch.broker, launch.patience).await?);
+        }
+    }
+    Ok(transports)
+}
+
 /// The steps of `riders` that each send 0, 1, ..., `whips` - 1.
-pub(super) fn expected_steps(riders: u32, whips: u64) -> i64 {
+pub fn expected_steps(riders: u32, whips: u64) -> i64 {
     let whips = i128::from(whips);
     let steps = i128::from(riders) * whips * (whips - 1).max(0) / 2;
     i64::try_from(steps).unwrap_or(i64::MAX)
 }
 
-async fn arrive(band: &mut Riders) -> Result<(), LaunchError> {
+/// Waits for all of them: how many whips each sent.
+async fn arrive(band: &mut Riders) -> Result<Vec<u64>, LaunchError> {
+    let mut whips = Vec::new();
     while let Some(rider) = band.join_next().await {
         let (role, ride) = rider.expect("a rider does not panic");
         match ride {
-            Ok(_) => {}
+            Ok(ride) => whips.push(ride.first + ride.sent),
             Err(ProducerError::Stopped(_)) => return Err(LaunchError::Stopped),
             Err(error) => return Err(LaunchError::Rider(role, error)),
         }
     }
-    Ok(())
+    Ok(whips)
 }
 
 fn lost_horse((role, result): (Role, Result<u64, TransportError>)) -> LaunchError {

@@ -1,8 +1,10 @@
 //! A caravan: riders whip, horses step, and the owner knows how far they are together.
 //!
-//! Its roles run in any process and in any number; [`Caravan::launch`] puts all of them into one.
+//! Its roles run in any process and in any number; [`Caravan::launch`] puts all of them into one,
+//! [`windows`] each into a window.
 
 mod launch;
+pub mod windows;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -12,14 +14,14 @@ use std::time::{Duration, Instant};
 use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::ProducerError;
-use producer::rider::{Ride, RiderConfig};
+use producer::rider::{Cues, Ride, RiderConfig};
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
 use shared::shutdown::Shutdown;
 use shared::transport::{Transport, TransportError};
 use shared::workload::{Workload, steps};
 
-pub use launch::{Lap, LaunchError};
+pub use launch::{Lap, Launch, LaunchError, expected_steps};
 
 /// Between two words of one role.
 const WORD_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,16 +65,19 @@ pub struct Caravan {
 }
 
 impl Caravan {
-    /// A rider: sends its whips and stays until each was felt, telling the distance now and then.
+    /// A rider: sends its whips, one for each cue if it has cues, and stays until each was felt. It
+    /// tells the distance now and then, or whenever a whip was felt that somebody gave the cue for.
     pub async fn ride(
         &self,
         rider: u32,
+        cues: Option<Cues>,
         transport: Arc<dyn Transport>,
         shutdown: Shutdown,
     ) -> Result<Ride, ProducerError> {
         let role = Role::Rider(rider);
         let (tell, warn) = (Arc::clone(&self.tell), Arc::clone(&self.warn));
-        let told = Mutex::new(Instant::now());
+        let is_cued = cues.is_some();
+        let told = Mutex::new((Instant::now(), 0));
         let config = RiderConfig {
             spec: steps::Spec { caravan: self.name.clone(), rider, whips: self.whips },
             owner: self.owner.clone(),
@@ -80,11 +85,13 @@ impl Caravan {
             notify: Arc::new(move |text| warn(role, &text)),
             progress: Arc::new(move |status| {
                 let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                if told.elapsed() >= WORD_INTERVAL {
-                    *told = Instant::now();
+                let felt = status.counts.tasks_done;
+                if if is_cued { felt > told.1 } else { told.0.elapsed() >= WORD_INTERVAL } {
+                    *told = (Instant::now(), felt);
                     tell(role, &standing(status));
                 }
             }),
+            cues,
         };
         let ride = producer::rider::run(config, transport, shutdown).await?;
         if ride.was_over {

@@ -10,6 +10,7 @@ use shared::id::{JobId, OwnerId};
 use shared::workload::Workload;
 
 use super::exit::EXIT_CODES;
+use super::manual::{CompletionsArgs, ManArgs};
 use words::{ProducerWordsArgs, WordsArgs};
 
 /// Carries work to many machines and brings back exactly one answer.
@@ -38,6 +39,10 @@ pub enum Command {
     Jobs(JobsArgs),
     /// Show how one job stands
     Status(StatusArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
 }
 
 /// How to reach a broker.
@@ -68,7 +73,8 @@ pub struct OutputArgs {
 /// Which files.
 #[derive(Debug, Clone, Args)]
 pub struct FilesArgs {
-    /// Files and directories; over a broker NAME=PATH gives a root another name than its last part
+    /// Files and directories. Over a broker each is a root, with the last part of its path as its
+    /// name; NAME=PATH gives it another
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<OsString>,
 
@@ -109,11 +115,11 @@ pub struct JobArgs {
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 
-    /// Tasks at a time in this process [default: the number of cores]
+    /// Tasks done at a time in this process [default: the number of cores]
     #[arg(short = 'j', long, value_name = "N", conflicts_with = "broker")]
     pub slots: Option<u32>,
 
-    /// Unanswered tasks at a time [default: 4 for each slot of the consumers, at least 64]
+    /// Tasks sent out and not yet answered, at most [default: 4 for each slot of the consumers, at least 64]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
 
@@ -138,7 +144,7 @@ pub struct ProducerArgs {
 /// What a producer can submit.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ProducerJob {
-    /// The SHA-1 digest of every file
+    /// Submit a job for the SHA-1 digest of every file
     Sha1(ProducerSha1Args),
     /// Lines, words and bytes of every file
     Words(ProducerWordsArgs),
@@ -167,7 +173,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub owner: OwnerId,
 
-    /// Leave once the plan is complete and confirmed
+    /// Leave once all tasks are handed over, and do not wait for the job's end
     #[arg(long)]
     pub no_wait: bool,
 
@@ -192,11 +198,11 @@ pub struct ConsumerArgs {
     #[arg(long = "workload", value_name = "WORKLOAD")]
     pub workloads: Vec<Workload>,
 
-    /// Tasks at a time [default: the number of cores]
+    /// Tasks done at a time [default: the number of cores]
     #[arg(short = 'j', long, value_name = "N")]
     pub slots: Option<u32>,
 
-    /// Deliveries held at a time, for each queue [default: one more than slots]
+    /// Tasks taken from each queue at a time, those being done included [default: one more than slots]
     #[arg(long, value_name = "N")]
     pub prefetch: Option<u16>,
 
@@ -204,7 +210,7 @@ pub struct ConsumerArgs {
     #[arg(long)]
     pub follow_outside: bool,
 
-    /// Between two signs of life
+    /// Time between two signs of life that reducers get
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub heartbeat: f64,
 
@@ -229,7 +235,7 @@ pub struct LogArgs {
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reducer", version, about = "Own jobs: count, resend, report", after_help = EXIT_CODES)]
 pub struct ReducerArgs {
-    /// Its name
+    /// The name of this reducer, by which producers find it
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub owner: OwnerId,
 
@@ -249,11 +255,12 @@ pub struct ReducerArgs {
     #[arg(short, long, value_name = "FILE", requires = "job")]
     pub output: Option<PathBuf>,
 
-    /// Unanswered tasks of one job at a time [default: 4 for each slot of the consumers, at least 64]
+    /// Tasks of one job sent out and not yet answered, at most
+    /// [default: 4 for each slot of the consumers, at least 64]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
 
-    /// Between two signs of life of a consumer
+    /// Time between two signs of life of a consumer
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub heartbeat: f64,
 
@@ -285,7 +292,7 @@ pub struct JobsArgs {
 /// `packhorse status`
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// The job
+    /// The job's id
     #[arg(value_name = "ID")]
     pub job: JobId,
 

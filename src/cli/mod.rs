@@ -1,7 +1,7 @@
 //! The command line: arguments in, an exit code out. Results go to stdout, all else to stderr.
 //!
 //! Other commands, such as the examples, are made of the same parts: [`enter`], [`broker`],
-//! [`signals`], [`term`].
+//! [`signals`], [`keys`], [`term`].
 
 pub mod args;
 pub mod broker;
@@ -10,6 +10,8 @@ mod exit;
 mod fetch;
 mod files;
 mod jobs;
+pub mod keys;
+pub mod manual;
 mod owned;
 mod progress;
 mod reducer;
@@ -93,6 +95,8 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Reducer(args) => reducer(args),
         Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
         Command::Status(args) => enter("warn", false, jobs::status(args)),
+        Command::Completions(args) => enter("warn", false, async move { manual::completions(&args) }),
+        Command::Man(args) => enter("warn", false, async move { manual::man(&args) }),
     }
 }
 

@@ -1,9 +1,19 @@
 //! The two-step stop: the first SIGINT or SIGTERM asks, the second exits at once.
 
+use std::sync::{Mutex, PoisonError};
+
 use shared::shutdown::{Shutdown, Stopper, channel};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, term};
+
+/// What has to be put right even when the process exits at once.
+static LAST_ACTS: Mutex<Vec<Box<dyn FnOnce() + Send>>> = Mutex::new(Vec::new());
+
+/// Runs `act` when a second signal ends the process without unwinding it.
+pub fn before_exit(act: impl FnOnce() + Send + 'static) {
+    LAST_ACTS.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(act));
+}
 
 /// Listens for signals from now on.
 pub fn listen() -> Result<Shutdown, Failure> {
@@ -21,6 +31,9 @@ pub fn listen() -> Result<Shutdown, Failure> {
             biased;
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+        }
+        for act in LAST_ACTS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            act();
         }
         reducer::scratch::sweep();
         std::process::exit(i32::from(Exit::Interrupted.code()));

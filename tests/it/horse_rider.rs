@@ -1,13 +1,22 @@
 //! Horses and riders: exact in one process and over RabbitMQ, whoever comes late or is killed.
+//!
+//! # Modules
+//! - `process`: the example and the commands as processes
+//! - `terminal`: a terminal with keys that a test presses
+//! - `by_hand`: `--interactive`
+//! - `launched`: `launch` over a broker, in one process and in windows
 
+mod by_hand;
+mod launched;
 mod process;
+mod terminal;
 
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use packhorse::caravan::{Caravan, Say};
+use packhorse::caravan::{Caravan, Launch, Say};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
@@ -15,10 +24,11 @@ use shared::limits::{CONTROL_TIMEOUT, WHIP_CAPACITY};
 use shared::message::{Reply, Request};
 use shared::shutdown;
 use shared::topology;
-use shared::transport::{Transport, connect};
+use shared::transport::{BrokerUrl, Transport, connect};
 use shared::workload::{Workload, steps};
 use tempfile::TempDir;
 
+pub use self::process::example;
 use self::process::{LIMIT, Process};
 use crate::broker::{self, Broker};
 
@@ -50,7 +60,8 @@ async fn forty_three_riders_are_exact() {
         warn: silent,
     };
     let (_stopper, shutdown) = shutdown::channel();
-    let lap = caravan.launch(43, 3, shutdown).await.expect("all arrive");
+    let launch = Launch { riders: 43, horses: 3, broker: BrokerUrl::embedded(), patience: None, cues: None };
+    let lap = caravan.launch(&launch, shutdown).await.expect("all arrive");
     assert_eq!((lap.whips, lap.steps, lap.distance()), (43 * WHIPS, 43 * STEPS, 43 * STEPS / 2));
 }
 
@@ -125,8 +136,12 @@ impl Road {
     }
 
     async fn status(&mut self, rider: u32) -> Option<JobStatus> {
+        self.status_of(rider, WHIPS).await
+    }
+
+    async fn status_of(&mut self, rider: u32, whips: u64) -> Option<JobStatus> {
         let caravan = JobId::from_name(b"caravan");
-        let job = steps::Spec { caravan, rider, whips: WHIPS }.job();
+        let job = steps::Spec { caravan, rider, whips }.job();
         let owner = OwnerId::from_name(b"main");
         match self.asker.ask(&owner, &Request::Status { job }, CONTROL_TIMEOUT).await.expect("the broker is there") {
             Some(Reply::Status(status)) => Some(*status),

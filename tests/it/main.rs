@@ -15,6 +15,9 @@
 //! - `bad_input`: what users, brokers and strangers get wrong
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `words`: `packhorse words` and `producer words`, against wc and awk
+//! - `readme`: the examples in README.md print what it says
+//! - `packages`: what they hold, and the oldest Rust that builds them
+//! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules
 
 mod bad_input;
@@ -24,9 +27,12 @@ mod cluster;
 mod conformance;
 mod horse_rider;
 mod hostile;
+mod manual;
+mod packages;
 mod pipeline;
 mod protocol;
 mod rabbitmq;
+mod readme;
 mod resume;
 mod stopping;
 mod tidy;

@@ -127,7 +127,7 @@ async fn two_jobs_of_different_kinds_progress_together_and_each_is_exact() {
     let transport = connect(cluster.broker.url(), None).await.expect("connected");
     let spec = steps::Spec { caravan: JobId::from_name(b"caravan"), rider: 0, whips: 300 };
     let (owner, broker) = ("main".parse().expect("an id"), cluster.broker.url().to_string());
-    let config = RiderConfig { spec, owner, broker, notify: Arc::new(|_| {}), progress: Arc::new(|_| {}) };
+    let config = RiderConfig { spec, owner, broker, notify: Arc::new(|_| {}), progress: Arc::new(|_| {}), cues: None };
     let (_stopper, shutdown) = shared::shutdown::channel();
     let ride = tokio::time::timeout(crate::world::LIMIT, rider::run(config, Arc::clone(&transport), shutdown));
     let ride = ride.await.expect("it ends").expect("it rides");

@@ -126,6 +126,25 @@ impl Job {
         })
     }
 
+    /// Seals the plan at `tasks`, unless that contradicts what is known of it. A derived plan may
+    /// end before its spec does, as when a rider gets off, but not before a task with an answer.
+    pub fn seal(&mut self, tasks: u64) -> bool {
+        let end = if self.is_derived() { self.answered.end() } else { self.planned.end() };
+        let beyond = self.is_derived() && tasks > self.planned.end();
+        if self.sealed.is_some_and(|sealed| sealed != tasks) || end > tasks || beyond {
+            return false;
+        }
+        if self.is_derived() {
+            let cut = self.planned.end() - tasks;
+            self.planned = Contiguous::up_to(tasks);
+            self.counts.tasks_planned -= cut;
+            self.counts.items_planned -= cut;
+            self.counts.tasks_open -= cut;
+        }
+        self.sealed = Some(tasks);
+        true
+    }
+
     /// Once a derived plan is sealed, its producer has sent every task: the owner watches over
     /// those without an answer.
     pub fn watch_derived(&mut self, now: Moment) {

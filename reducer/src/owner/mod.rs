@@ -234,13 +234,12 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(&seal.job) else {
             return step.bury(tag, format!("a seal for job {}, which this owner does not have", seal.job));
         };
-        let contradicts = |tasks| tasks != seal.tasks;
-        if seal.tasks > limits::JOB_TASKS_MAX || job.sealed.is_some_and(contradicts) || job.planned.end() > seal.tasks {
+        let was_sealed = job.sealed.is_some();
+        if seal.tasks > limits::JOB_TASKS_MAX || !job.seal(seal.tasks) {
             return step.bury(tag, format!("a seal at {} tasks contradicts the plan of job {}", seal.tasks, seal.job));
         }
         step.ack(tag);
-        if job.sealed.is_none() {
-            job.sealed = Some(seal.tasks);
+        if !was_sealed {
             job.watch_derived(now);
             self.changed.push(seal.job.clone());
         }

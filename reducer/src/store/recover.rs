@@ -80,6 +80,7 @@ impl Store {
             return Ok(job);
         }
         if fold::is_derived(&job.spec) {
+            job.planned = Contiguous::up_to(job.counts.tasks_planned);
             self.recover_answers(
                 row.id,
                 &mut job,

@@ -177,28 +177,53 @@ fn a_report_that_comes_again_does_not_move_the_end_of_a_job() {
     assert_eq!(world.status().seconds, seconds);
 }
 
+/// A horse's answer to one whip.
+fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
+    let task = TaskId { job: job.clone(), number };
+    let address = Address { task, attempt: 1, owner: owner(), store: world.store(), workload: Workload::Steps };
+    let verdict = Verdict::Done(format!(r#"{{"steps":{steps}}}"#).into());
+    let outcome =
+        Box::new(Outcome { address, host: "h".to_owned(), micros: 1, redelivered: false, verdict, parts: None });
+    world.event(Event::Outcome { outcome, check: Check::None, items: 0, tag: None });
+}
+
+#[test]
+fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
+    let mut world = World::new();
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: 10 };
+    let rider = spec.job();
+    let open =
+        || Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec.clone())), reply: ReplyTo::Local(0) };
+    world.event(open());
+    felt(&mut world, &rider, 0, 0);
+    felt(&mut world, &rider, 2, 2);
+    for (tasks, is_taken) in [(2, false), (11, false), (4, true), (4, true), (5, false)] {
+        let actions = world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks }, tag: Some(tasks) });
+        assert_eq!(settled(&actions) == ["ack"], is_taken, "a seal at {tasks}");
+    }
+    let counts = |world: &World| world.ledger().owner().status(&rider, world.now).expect("known").counts;
+    let before = counts(&world);
+    assert_eq!((before.tasks_planned, before.tasks_done, before.tasks_open, before.items_planned), (4, 2, 2, 4));
+    world.restart(false);
+    assert_eq!(counts(&world), before);
+    felt(&mut world, &rider, 1, 1);
+    felt(&mut world, &rider, 3, 3);
+    assert_eq!((counts(&world).tasks_done, counts(&world).tasks_open), (4, 0));
+    let opened = opened(&world.event(open()));
+    assert_eq!((opened.planned, opened.sealed), (4, Some(4)), "there is nothing left to ride");
+}
+
 #[test]
 fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
     let mut world = World::new();
     let caravan = JobId::from_name(b"caravan");
     for rider in 0..2 {
         let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 2 };
-        let (job, store) = (spec.job(), world.store());
+        let job = spec.job();
         let open = Event::Open { job: job.clone(), spec: Box::new(JobSpec::Steps(spec)), reply: ReplyTo::Local(0) };
         world.event(open);
         for number in [1, 0, 1] {
-            let task = TaskId { job: job.clone(), number };
-            let address = Address { task, attempt: 1, owner: owner(), store: store.clone(), workload: Workload::Steps };
-            let verdict = Verdict::Done(r#"{"steps":3000000000}"#.into());
-            let outcome = Box::new(Outcome {
-                address,
-                host: "h".to_owned(),
-                micros: 1,
-                redelivered: false,
-                verdict,
-                parts: None,
-            });
-            world.event(Event::Outcome { outcome, check: Check::None, items: 0, tag: None });
+            felt(&mut world, &job, number, 3_000_000_000);
         }
     }
     let status = world.ledger().owner().status(&JobId::from_name(b"caravan-rider-1"), world.now).expect("known");

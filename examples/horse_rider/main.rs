@@ -4,21 +4,27 @@
 //! many steps; the owner sums the steps of the whole caravan, each whip exactly once.
 //!
 //! ```text
-//! cargo run --example horse_rider -- launch --riders 2 --horses 2
+//! cargo run --example horse_rider -- launch                    (all of it in one process)
+//! cargo run --example horse_rider -- launch --interactive      (press a key: each rider whips)
+//! cargo run --example horse_rider -- launch --broker URL       (through a broker, reducer and all)
+//! cargo run --example horse_rider -- launch --windows --broker URL        (each role in a window)
 //!
 //! packhorse reducer --broker URL                               (the owner, once)
 //! cargo run --example horse_rider -- rider 0 --broker URL      (any number, on any machine,
 //! cargo run --example horse_rider -- horse 1 --broker URL       in any order)
 //! ```
 
+mod launch;
+mod windows;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use packhorse::caravan::{Caravan, Lap, LaunchError, Role, Say};
-use packhorse::cli::args::BrokerArgs;
-use packhorse::cli::{Exit, Failure, broker, enter, signals, term};
+use packhorse::caravan::{Caravan, Say};
+use packhorse::cli::args::{BrokerArgs, ReducerArgs};
+use packhorse::cli::{self, Exit, Failure, broker, enter, keys, signals, term};
 use producer::ProducerError;
 use shared::id::{JobId, OwnerId};
 use shared::shutdown::Shutdown;
@@ -38,6 +44,9 @@ enum RoleArgs {
     Rider {
         /// Which rider of the caravan: each number rides once
         rider: u32,
+        /// Send whips by hand: each key press is one whip; q or Ctrl-D ends the ride
+        #[arg(short, long)]
+        interactive: bool,
         #[command(flatten)]
         caravan: CaravanArgs,
         #[command(flatten)]
@@ -50,20 +59,34 @@ enum RoleArgs {
         #[command(flatten)]
         broker: BrokerArgs,
     },
-    /// Run a whole caravan in this process, without a broker
-    Launch {
-        /// How many riders
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        riders: u32,
-        /// How many horses
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        horses: u32,
-        /// How often, to see how the pace spreads
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        repeat: u32,
-        #[command(flatten)]
-        caravan: CaravanArgs,
-    },
+    /// Count the steps: the same as `packhorse reducer`
+    Reducer(ReducerArgs),
+    /// Run a whole caravan: in this process, or through a broker with a reducer of its own
+    Launch(LaunchArgs),
+}
+
+#[derive(Debug, Args)]
+struct LaunchArgs {
+    /// How many riders
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    riders: u32,
+    /// How many horses
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    horses: u32,
+    /// How often, to see how the pace spreads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(conflicts_with_all = ["interactive", "windows"])]
+    repeat: u32,
+    /// Send whips by hand: each key press is one whip of every rider, or of the rider in view
+    #[arg(short, long)]
+    interactive: bool,
+    /// Run each role as a process of its own, in a window of a tmux session; needs a broker
+    #[arg(long)]
+    windows: bool,
+    #[command(flatten)]
+    caravan: CaravanArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -89,18 +112,26 @@ impl CaravanArgs {
 
 fn main() -> ExitCode {
     match HorseRider::parse().role {
-        RoleArgs::Rider { rider, caravan, broker } => enter("warn", false, ride(rider, caravan, broker)),
-        RoleArgs::Horse { horse, broker } => enter("warn", false, pull(horse, broker)),
-        RoleArgs::Launch { riders, horses, repeat, caravan } => {
-            enter("warn", false, launch(riders, horses, repeat, caravan))
+        RoleArgs::Rider { rider, interactive, caravan, broker } => {
+            enter("warn", false, ride(rider, interactive, caravan, broker))
         }
+        RoleArgs::Horse { horse, broker } => enter("warn", false, pull(horse, broker)),
+        RoleArgs::Reducer(args) => cli::reducer(args),
+        RoleArgs::Launch(args) if args.windows => enter("warn", false, windows::launch(args)),
+        RoleArgs::Launch(args) => enter("warn", false, launch::launch(args)),
     }
 }
 
-async fn ride(rider: u32, args: CaravanArgs, broker: BrokerArgs) -> Result<Exit, Failure> {
+async fn ride(rider: u32, interactive: bool, args: CaravanArgs, broker: BrokerArgs) -> Result<Exit, Failure> {
+    // Before the broker: a pipe will not turn into a terminal.
+    let keyboard = interactive.then(keys::listen).transpose()?;
+    let (_terminal, cues) = keyboard.unzip();
     let Some((url, transport, shutdown)) = reach(&broker).await? else { return Ok(Exit::Interrupted) };
+    if interactive {
+        print("press a key to whip, q to end the ride");
+    }
     let caravan = args.caravan(&url, Arc::new(|_, text| print(text)), Arc::new(|_, text| term::complain(text)));
-    let result = caravan.ride(rider, Arc::clone(&transport), shutdown).await;
+    let result = caravan.ride(rider, cues, Arc::clone(&transport), shutdown).await;
     transport.close().await;
     match result {
         Ok(ride) if ride.status.counts.tasks_failed > 0 => Ok(Exit::ItemsFailed),
@@ -134,40 +165,6 @@ async fn reach(args: &BrokerArgs) -> Result<Option<(BrokerUrl, Arc<dyn Transport
         biased;
         () = shutdown.asked() => Ok(None),
         transport = broker::reach(&url, args) => Ok(Some((url, transport?, shutdown))),
-    }
-}
-
-async fn launch(riders: u32, horses: u32, repeat: u32, args: CaravanArgs) -> Result<Exit, Failure> {
-    let shutdown = signals::listen()?;
-    let warn = |role: Role, text: &str| term::say(&format!("{role}\t{text}\n"));
-    let tell = |role: Role, text: &str| print(&format!("{role}\t{text}"));
-    let caravan = args.caravan(&BrokerUrl::embedded(), Arc::new(tell), Arc::new(warn));
-    let mut laps = Vec::new();
-    for _ in 0..repeat {
-        match caravan.launch(riders, horses, shutdown.clone()).await {
-            Ok(lap) => laps.push(lap),
-            Err(error @ LaunchError::Stopped) => return Err(Failure::new(Exit::Interrupted, error)),
-            Err(error) => return Err(Failure::unfinished(error)),
-        }
-        if let Some(lap) = laps.last() {
-            let (whips, steps, distance) = (lap.whips, lap.steps, lap.distance());
-            print(&format!("{whips} whips, {steps} steps, distance {distance}, in {:.2} s", lap.seconds));
-        }
-    }
-    print(&spread(&laps));
-    Ok(Exit::Success)
-}
-
-fn spread(laps: &[Lap]) -> String {
-    let mut paces: Vec<f64> = laps.iter().map(Lap::pace).collect();
-    paces.sort_by(f64::total_cmp);
-    match paces[..] {
-        [] => String::new(),
-        [pace] => format!("{pace:.0} whips per second"),
-        [min, .., max] => {
-            let median = (paces[(paces.len() - 1) / 2] + paces[paces.len() / 2]) / 2.0;
-            format!("whips per second over {} laps: min {min:.0}, median {median:.0}, max {max:.0}", paces.len())
-        }
     }
 }
 
