@@ -19,14 +19,13 @@
 //! - [`control`]: asking owners
 //! - [`clock`]: time as the engines see it
 //! - [`random`]: ids and jitter
-//! - [`health`]: a role's sign of life to whoever watches its process
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
 
 pub mod clock;
 pub mod control;
 pub mod definitions;
-pub mod health;
+
 pub mod host;
 pub mod id;
 pub mod job;

@@ -9,6 +9,7 @@ mod consumer;
 mod digest;
 mod exit;
 mod fetch;
+mod health;
 mod jobs;
 mod producer;
 mod progress;
@@ -16,6 +17,7 @@ mod reducer;
 mod sha1;
 pub mod signals;
 pub mod term;
+mod topology;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -89,6 +91,8 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Reducer(args) => reducer(args),
         Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
         Command::Status(args) => enter("warn", false, jobs::status(args)),
+        Command::Topology(args) => enter("warn", false, topology::run(args)),
+        Command::Health(args) => enter("warn", false, health::run(args)),
     }
 }
 

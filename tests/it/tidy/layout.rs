@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("rusqlite", &["reducer/src/store/"]),
     ("rustix", &["consumer/src/work/digest/", "producer/src/plan/digest/"]),
     ("sha1", &["consumer/src/work/digest/"]),
-    ("sha2", &["reducer/src/report/"]),
+    ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
     ("tracing-subscriber", &["shared/src/telemetry.rs"]),
     ("walkdir", &["producer/src/plan/"]),
 ];
