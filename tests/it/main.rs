@@ -3,6 +3,7 @@
 //! # Modules
 //! - `world`: a directory for each test, and the real commands as processes in it
 //! - `broker`: RabbitMQ for tests, of one's own or shared
+//! - `docker`: images, and containers that go with this process
 //! - `cluster`: roles as processes around a virtual host of one's own
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
@@ -12,7 +13,10 @@
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `containers`: the roles as containers, killed, cut off, restarted
+//! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
+//! - `operator`: definitions, users with least rights, signs of life
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `tidy`: the house rules
 
@@ -20,9 +24,13 @@ mod bad_input;
 mod broker;
 mod cli;
 mod cluster;
+mod compose;
 mod conformance;
+mod containers;
+mod docker;
 mod horse_rider;
 mod hostile;
+mod operator;
 mod pipeline;
 mod protocol;
 mod rabbitmq;

@@ -48,7 +48,7 @@ pub(super) struct Node {
     keeper: Mutex<Child>,
     directory: PathBuf,
     pub(super) port: u16,
-    pub(super) environment: Vec<(&'static str, String)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Node {
@@ -74,6 +74,12 @@ impl Node {
 
     pub(super) fn url(&self, user: &str, vhost: &str) -> BrokerUrl {
         format!("amqp://{user}@127.0.0.1:{}/{vhost}", self.port).parse().expect("a broker's URL")
+    }
+
+    pub(super) fn ctl(&self) -> Command {
+        let mut command = Command::new(program("rabbitmqctl"));
+        command.envs(self.environment.iter().cloned());
+        command
     }
 
     pub(super) fn order(&self, command: &str) {
@@ -128,7 +134,7 @@ fn environment(directory: &Path, port: u16, naming: u16, distribution: u16) -> V
 }
 
 /// Packages put scripts that switch users on the search path; the real ones need no user of their own.
-pub(super) fn program(name: &str) -> PathBuf {
+fn program(name: &str) -> PathBuf {
     let usual = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     usual
