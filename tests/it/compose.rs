@@ -27,7 +27,8 @@ impl Project {
         let (program, first) = compose();
         let images = docker::images();
         let file = docker::root().join("docker-compose.yml").display().to_string();
-        let all = first.iter().chain(&["--file", &file, "--project-name", &self.name]).chain(arguments);
+        let project = ["--file", &file, "--project-name", &self.name];
+        let all = first.iter().chain(&project).chain(arguments);
         let mut run = self.world.command(program, all);
         for user in ["PRODUCER", "CONSUMER", "REDUCER"] {
             run = run.env(&format!("PACKHORSE_PASSWORD_{user}"), "s3cret");

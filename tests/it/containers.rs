@@ -61,7 +61,7 @@ impl Site {
     }
 
     fn producer(&self, job: &str) -> Running {
-        self.role(None, &["producer", "sha1", "/t", "--job", job])
+        self.role(None, &["producer", "sha1", "t", "--job", job])
     }
 
     /// Waits until the job has come this far.

@@ -1,14 +1,12 @@
 //! Docker for tests: images, and containers that go when this process ends, however it ends.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use testcontainers::clients::Cli;
 use testcontainers::{Container, GenericImage, RunnableImage};
-
-use crate::broker::unique;
 
 /// Reads to the end of its input, then removes what has names of this process.
 const KEEPER: &str = r#"
@@ -87,21 +85,20 @@ pub fn docker(arguments: &[&str]) -> String {
     said.trim_end().to_owned()
 }
 
-/// A name for a container or a network that goes with this process.
+/// A name for a container or a network that goes with this process. Short: it is a host's name, too,
+/// and a part of those has at most 63 bytes.
 pub fn name(of: &str) -> String {
     static KEEPER_PROCESS: OnceLock<Mutex<Child>> = OnceLock::new();
-    static PREFIX: OnceLock<String> = OnceLock::new();
-    let prefix = PREFIX.get_or_init(|| unique("packhorse-it"));
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let prefix = format!("packhorse-it-{}-", std::process::id());
     KEEPER_PROCESS.get_or_init(|| {
         let mut command = Command::new("sh");
-        command.args(["-c", KEEPER]).env("PREFIX", prefix);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut keeper = command.spawn().expect("a shell runs");
+        command.args(["-c", KEEPER]).env("PREFIX", &prefix);
         // The pipe stays open as long as this process lives.
-        keeper.stdin.as_mut().expect("piped").write_all(b"\n").expect("it reads");
-        Mutex::new(keeper)
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Mutex::new(command.spawn().expect("a shell runs"))
     });
-    format!("{prefix}-{}", unique(of))
+    format!("{prefix}{of}-{}-{}", shared::random::token(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Containers are asked for through this.
