@@ -100,6 +100,10 @@ async fn each_user_can_do_its_work_and_nothing_else() {
     let consumer = defined.start("consumer", CONSUMER, &["--root", "t=t", "--heartbeat", "1"]);
     defined.start("producer", PRODUCER, &["sha1", "t", "--job", "whole"]).wait().exits(0);
     assert_same(&defined.start("reducer", REDUCER, &["--job", "whole"]).wait().exits(0).out, &wanted);
+    for user in ["producer", "reducer"] {
+        let jobs = defined.start(user, PACKHORSE, &["jobs", "--json"]).wait().exits(0).json();
+        assert_eq!((jobs.len(), &jobs[0]["job"]), (1, &"whole".into()));
+    }
     for user in ["alice", "bob"] {
         assert_same(&defined.start(user, PACKHORSE, &["sha1", "t"]).wait().exits(0).out, &wanted);
     }

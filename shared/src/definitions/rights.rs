@@ -86,7 +86,7 @@ fn reducer(owner: &OwnerId) -> Rights {
             topic(DEAD, &[ANYTHING], &[]),
             topic(
                 CONTROL,
-                &[&format!(r"owner\.{owner}"), ALL_CONSUMERS, &reply()],
+                &[&format!(r"owner\.{owner}"), ALL_OWNERS, ALL_CONSUMERS, &reply()],
                 &[&format!(r"owner\.{owner}"), ALL_OWNERS, PRESENCE, &reply()],
             ),
         ],
