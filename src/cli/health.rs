@@ -75,12 +75,8 @@ impl Signs {
 
 /// Leaves a sign after each `turn` of the role in which the broker still knows a consumer of `queue`.
 /// Ends never; without `signs` it only waits.
-pub async fn give_signs<T>(
-    signs: Option<Signs>,
-    transport: &Arc<dyn Transport>,
-    queue: &str,
-    turn: impl Fn() -> T,
-) where
+pub async fn give_signs<T>(signs: Option<Signs>, transport: &Arc<dyn Transport>, queue: &str, turn: impl Fn() -> T)
+where
     T: Future<Output = ()>,
 {
     let Some(signs) = signs else { return std::future::pending().await };
@@ -113,8 +109,8 @@ pub async fn run(args: HealthArgs) -> Result<Exit, Failure> {
 
 fn check(file: &Path) -> Result<Sign, String> {
     let text = std::fs::read(file).map_err(|error| format!("no sign of life in {}: {error}", file.display()))?;
-    let sign: Sign = serde_json::from_slice(&text)
-        .map_err(|error| format!("{} holds no sign of life: {error}", file.display()))?;
+    let sign: Sign =
+        serde_json::from_slice(&text).map_err(|error| format!("{} holds no sign of life: {error}", file.display()))?;
     if !Path::new("/proc").join(sign.process.to_string()).exists() {
         return Err(format!("the {}, process {}, is gone", sign.role, sign.process));
     }

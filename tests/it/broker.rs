@@ -25,6 +25,9 @@ use tokio::process::Command;
 use self::docker::Docker;
 use self::node::Node;
 
+/// Idle schedulers sleep instead of spinning: several brokers may run on few cores.
+const LOW_SPIN: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
+
 /// Where a broker runs.
 enum Server {
     Docker(Docker),

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::docker;
-use crate::world::{Done, World, assert_same, eventually};
+use crate::world::{Done, Run, World, assert_same, eventually};
 
 /// A project of one's own, gone with its volumes when dropped.
 struct Project {
@@ -24,10 +24,17 @@ impl Project {
     }
 
     fn compose(&self, job: &str, arguments: &[&str]) -> Done {
+        self.command(job, &["docker-compose.yml"], arguments).done()
+    }
+
+    fn command(&self, job: &str, files: &[&str], arguments: &[&str]) -> Run {
         let (program, first) = compose();
         let images = docker::images();
-        let file = docker::root().join("docker-compose.yml").display().to_string();
-        let project = ["--file", &file, "--project-name", &self.name];
+        let mut project = vec!["--project-name".to_owned(), self.name.clone()];
+        for file in files {
+            project.extend(["--file".to_owned(), docker::root().join(file).display().to_string()]);
+        }
+        let project = project.iter().map(String::as_str).collect::<Vec<_>>();
         let all = first.iter().chain(&project).chain(arguments);
         let mut run = self.world.command(program, all);
         for user in ["PRODUCER", "CONSUMER", "REDUCER"] {
@@ -38,7 +45,6 @@ impl Project {
             .env("RABBITMQ_IMAGE", &images.rabbitmq)
             .env("PACKHORSE_INPUT", self.world.path("input"))
             .env("PACKHORSE_OUTPUT", self.world.path("output"))
-            .done()
     }
 
     fn up(&self, job: &str, more: &[&str]) {
@@ -107,13 +113,26 @@ fn compose() -> (&'static str, &'static [&'static str]) {
 }
 
 #[test]
-fn up_makes_the_manifest_and_up_again_is_the_same_job() {
+fn what_is_missing_is_named_and_gpus_are_asked_for() {
     let project = Project::new();
-    let missing = project.compose("first", &["up", "-d"]);
+    let config = |files: &[&str]| project.command("any", files, &["config"]);
+    config(&["docker-compose.yml"]).done().exits(0);
+    let without = config(&["docker-compose.yml"]).env("PACKHORSE_PASSWORD_REDUCER", "").done();
+    assert_ne!(without.code, 0);
+    assert!(without.err.contains("PACKHORSE_PASSWORD_REDUCER") && without.err.contains("README.md"), "{}", without.err);
+    let gpus = config(&["docker-compose.yml", "deploy/compose.gpu.yml"]).done().exits(0).out;
+    let gpus = String::from_utf8_lossy(&gpus);
+    assert!(gpus.contains("driver: nvidia") && gpus.contains("- gpu"), "{gpus}");
+
+    let missing = project.compose("any", &["up", "-d"]);
     assert_ne!(missing.code, 0);
     let path = project.world.path("input").display().to_string();
     assert!(missing.err.contains(&path), "{}", missing.err);
+}
 
+#[test]
+fn up_makes_the_manifest_and_up_again_is_the_same_job() {
+    let project = Project::new();
     project.world.tree("input", 1_500);
     let wanted = project.world.sha1sum(&["input"]);
     project.up("first", &[]);

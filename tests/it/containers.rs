@@ -146,7 +146,9 @@ fn the_image_runs_as_nobody_and_tells_its_health() {
     // SIGTERM reaches the role, which is the container's first process.
     docker(&["stop", "--time", "10", reducer.id()]);
     assert_eq!(docker(&["inspect", "--format", "{{.State.ExitCode}}", reducer.id()]), "0");
-    let bytes: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", docker::packhorse_image()]).parse().expect("a size");
-    let base: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", &docker::images().runtime]).parse().expect("a size");
+    let bytes: u64 =
+        docker(&["image", "inspect", "--format", "{{.Size}}", docker::packhorse_image()]).parse().expect("a size");
+    let base: u64 =
+        docker(&["image", "inspect", "--format", "{{.Size}}", &docker::images().runtime]).parse().expect("a size");
     assert!(bytes - base < 40 << 20, "the image adds {} bytes to its base", bytes - base);
 }

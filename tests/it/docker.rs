@@ -33,7 +33,10 @@ pub fn is_there() -> bool {
 
 /// Fails where no engine answers.
 pub fn demand() {
-    assert!(is_there(), "no Docker engine answers: install docker.io and docker-compose, start dockerd, or run tests/run");
+    assert!(
+        is_there(),
+        "no Docker engine answers: install docker.io and docker-compose, start dockerd, or run tests/run"
+    );
 }
 
 /// The official images, or stand-ins where they cannot be pulled.
@@ -65,7 +68,16 @@ pub fn packhorse_image() -> &'static str {
         let context = root().display().to_string();
         let dockerfile = root().join("deploy/Dockerfile").display().to_string();
         docker(&[
-            "build", "--file", &dockerfile, "--tag", &image, "--build-arg", &rust, "--build-arg", &runtime, &context,
+            "build",
+            "--file",
+            &dockerfile,
+            "--tag",
+            &image,
+            "--build-arg",
+            &rust,
+            "--build-arg",
+            &runtime,
+            &context,
         ]);
         image
     })

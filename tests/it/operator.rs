@@ -33,6 +33,14 @@ fn the_committed_definitions_are_what_the_code_prints() {
     world.packhorse(["topology"]).exits(2);
 }
 
+#[test]
+fn a_reducer_that_cannot_write_its_reports_says_so_at_the_start() {
+    let world = World::new();
+    let args = ["--output-dir", "/proc/self", "--broker", "amqp://127.0.0.1:1"];
+    let done = world.command(REDUCER, args).done().exits(2);
+    assert!(done.err.contains("cannot use --output-dir /proc/self: "), "{}", done.err);
+}
+
 /// A broker with the definitions, and nothing else.
 struct Defined {
     world: World,
@@ -162,10 +170,8 @@ async fn a_role_that_hangs_or_is_cut_off_or_gone_is_not_healthy() {
     };
     cluster.world.packhorse(["health", "--file", "consumer.health"]).exits(1);
     cluster.world.packhorse(["health"]).exits(2);
-    let roles = [
-        ("consumer", start("consumer", CONSUMER, &["--root", "t=t"])),
-        ("reducer", start("reducer", REDUCER, &[])),
-    ];
+    let roles =
+        [("consumer", start("consumer", CONSUMER, &["--root", "t=t"])), ("reducer", start("reducer", REDUCER, &[]))];
     for (role, _) in &roles {
         assert!(is_well(&cluster.world, role, 0).starts_with(&format!("healthy: {role}, process ")));
     }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use shared::transport::BrokerUrl;
 use testcontainers::core::WaitFor;
 
+use super::LOW_SPIN;
 use crate::docker::{self, Running};
 
 /// The broker's port in the container.
@@ -26,7 +27,10 @@ impl Docker {
         let container = docker::start(
             &docker::images().rabbitmq,
             &[],
-            |image| image.with_exposed_port(PORT).with_wait_for(WaitFor::message_on_stdout(READY)),
+            |image| {
+                let image = image.with_exposed_port(PORT).with_wait_for(WaitFor::message_on_stdout(READY));
+                image.with_env_var("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", LOW_SPIN)
+            },
             |image| image.with_container_name(name),
         );
         let (id, port) = (container.id().to_owned(), container.get_host_port_ipv4(PORT));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use shared::transport::BrokerUrl;
 
-use super::unique;
+use super::{LOW_SPIN, unique};
 
 /// Longer than a node takes to start on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
@@ -128,8 +128,7 @@ fn environment(directory: &Path, port: u16, naming: u16, distribution: u16) -> V
         ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("advanced.config")),
         ("RABBITMQ_CONF_ENV_FILE", inside("environment")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", inside("plugins")),
-        // Idle schedulers sleep instead of spinning: several nodes may run on few cores.
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none".to_owned()),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", LOW_SPIN.to_owned()),
     ]
 }
 
