@@ -7,9 +7,11 @@
 //! - [`own`] is a whole private node, for faults that concern a node: restarts and alarms.
 //!
 //! # Layout
-//! - `docker`: in a container
+//! - `container`: in a container
 //! - `node`: in a temporary directory, as a process of this machine
+//! - `docker`: images, and containers that go with this process
 
+pub mod container;
 pub mod docker;
 mod node;
 
@@ -22,7 +24,7 @@ use shared::transport::BrokerUrl;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use self::docker::Docker;
+use self::container::BrokerContainer;
 use self::node::Node;
 
 /// Idle schedulers sleep instead of spinning: several brokers may run on few cores.
@@ -30,7 +32,7 @@ const LOW_SPIN: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
 
 /// Where a broker runs.
 enum Server {
-    Docker(Docker),
+    Container(BrokerContainer),
     Node(Node),
 }
 
@@ -83,24 +85,24 @@ pub fn unique(name: &str) -> String {
 impl Server {
     fn start() -> Self {
         match std::env::var("PACKHORSE_TEST_BROKER").as_deref() {
-            Ok("docker") => Self::Docker(Docker::start()),
+            Ok("docker") => Self::Container(BrokerContainer::start()),
             Ok("node") => Self::Node(Node::start()),
             Ok(other) => panic!("PACKHORSE_TEST_BROKER is {other:?}: use docker or node"),
-            Err(_) if crate::docker::is_there() => Self::Docker(Docker::start()),
+            Err(_) if docker::is_there() => Self::Container(BrokerContainer::start()),
             Err(_) => Self::Node(Node::start()),
         }
     }
 
     fn url(&self, user: &str, vhost: &str) -> BrokerUrl {
         match self {
-            Self::Docker(docker) => docker.url(user, vhost),
+            Self::Container(container) => container.url(user, vhost),
             Self::Node(node) => node.url(user, vhost),
         }
     }
 
     fn node(&self) -> &Node {
         match self {
-            Self::Docker(_) => panic!("a test of a node's faults asks for `own`"),
+            Self::Container(_) => panic!("a test of a node's faults asks for `own`"),
             Self::Node(node) => node,
         }
     }
@@ -108,7 +110,7 @@ impl Server {
     /// `rabbitmqctl`, without its arguments.
     fn ctl(&self) -> Command {
         match self {
-            Self::Docker(docker) => docker.ctl().into(),
+            Self::Container(container) => container.ctl().into(),
             Self::Node(node) => node.ctl().into(),
         }
     }

@@ -7,8 +7,8 @@ use std::thread;
 use serde_json::Value;
 use testcontainers::core::WaitFor;
 
-use crate::broker::docker::{PORT, READY};
-use crate::docker::{self, Running, docker};
+use crate::broker::container::{PORT, READY};
+use crate::broker::docker::{self, Running, docker};
 use crate::world::{World, assert_same, eventually};
 
 /// A world, a network, and a broker on it.

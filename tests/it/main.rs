@@ -3,7 +3,6 @@
 //! # Modules
 //! - `world`: a directory for each test, and the real commands as processes in it
 //! - `broker`: RabbitMQ for tests, of one's own or shared
-//! - `docker`: images, and containers that go with this process
 //! - `cluster`: roles as processes around a virtual host of one's own
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
@@ -27,7 +26,6 @@ mod cluster;
 mod compose;
 mod conformance;
 mod containers;
-mod docker;
 mod horse_rider;
 mod hostile;
 mod operator;
