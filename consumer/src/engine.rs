@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::id::{Class, ConsumerId, TaskId};
-use shared::message::{Failure, Outcome, Presence, Reason, Task, Verdict};
+use shared::message::{Failure, Outcome, Parts, Presence, Reason, Task, Verdict};
 use shared::workload::Workload;
 
 use crate::work::WorkError;
@@ -29,6 +29,15 @@ pub struct Config {
     pub heartbeat_millis: u64,
 }
 
+/// A task that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The answer.
+    pub answer: Vec<u8>,
+    /// What of it was published, and confirmed, while the task was worked on.
+    pub parts: Option<Parts>,
+}
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Event {
@@ -48,7 +57,7 @@ pub enum Event {
         /// Its delivery.
         tag: Tag,
         /// The answer.
-        result: Result<Vec<u8>, WorkError>,
+        result: Result<Done, WorkError>,
         /// How long it took, in microseconds.
         micros: u64,
     },
@@ -190,11 +199,11 @@ impl Consumer {
         stale.into_iter().map(|(tag, _)| Action::Drop { tag }).collect()
     }
 
-    fn worked(&mut self, tag: Tag, result: Result<Vec<u8>, WorkError>, micros: u64) -> Option<Action> {
+    fn worked(&mut self, tag: Tag, result: Result<Done, WorkError>, micros: u64) -> Option<Action> {
         let held = self.running.remove(&tag)?;
-        let verdict = match result {
-            Ok(answer) => Verdict::Done(answer.into()),
-            Err(WorkError::Failed(failure)) => Verdict::Failed(failure),
+        let (verdict, parts) = match result {
+            Ok(Done { answer, parts }) => (Verdict::Done(answer.into()), parts),
+            Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
             Err(WorkError::Rejected(reason)) => {
                 self.publishing.insert(tag, Some(held.task.address.task));
                 return Some(Action::Bury { tag, reason });
@@ -202,14 +211,15 @@ impl Consumer {
         };
         self.publishing.insert(tag, Some(held.task.address.task.clone()));
         let host = self.config.host.clone();
-        let outcome = Outcome { address: held.task.address, host, micros, redelivered: held.redelivered, verdict };
+        let (address, redelivered) = (held.task.address, held.redelivered);
+        let outcome = Outcome { address, host, micros, redelivered, verdict, parts };
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
     }
 
     /// The outcome was too large for a message: the owner learns that instead.
     pub fn too_large(outcome: Outcome, bytes: usize) -> Outcome {
         let reason = format!("the answer has {bytes} bytes, more than a message holds");
-        Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), ..outcome }
+        Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), parts: None, ..outcome }
     }
 
     fn announce(&self) -> Action {
@@ -251,6 +261,10 @@ mod tests {
         Box::new(Task { address, class: Class::from_name(b"any"), body: Bytes::from_static(b"{}") })
     }
 
+    fn done() -> Result<Done, WorkError> {
+        Ok(Done { answer: b"{}".to_vec(), parts: None })
+    }
+
     fn delivered(tag: Tag) -> Event {
         Event::Delivered { lane: 0, tag, task: Ok(task(tag)), redelivered: false }
     }
@@ -272,10 +286,7 @@ mod tests {
     fn an_ack_follows_the_confirm_of_the_outcome() {
         let mut consumer = consumer(1);
         assert_eq!(names(&consumer.step(delivered(1))), ["start 1"]);
-        assert_eq!(
-            names(&consumer.step(Event::Worked { tag: 1, result: Ok(b"{}".to_vec()), micros: 1 })),
-            ["answer 1"]
-        );
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: done(), micros: 1 })), ["answer 1"]);
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
     }
 
@@ -284,7 +295,7 @@ mod tests {
         let mut consumer = consumer(2);
         let started: Vec<String> = (1..=4).flat_map(|tag| names(&consumer.step(delivered(tag)))).collect();
         assert_eq!(started, ["start 1", "start 2"]);
-        let actions = consumer.step(Event::Worked { tag: 2, result: Ok(Vec::new()), micros: 1 });
+        let actions = consumer.step(Event::Worked { tag: 2, result: done(), micros: 1 });
         assert_eq!(names(&actions), ["answer 2", "start 3"]);
     }
 
@@ -304,7 +315,7 @@ mod tests {
         consumer.step(delivered(1));
         consumer.step(delivered(2));
         assert_eq!(names(&consumer.step(Event::Interrupted { lane: 0 })), ["drop 2"]);
-        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(Vec::new()), micros: 1 })), ["answer 1"]);
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: done(), micros: 1 })), ["answer 1"]);
     }
 
     #[test]
@@ -314,7 +325,7 @@ mod tests {
         consumer.step(delivered(2));
         assert_eq!(names(&consumer.step(Event::Stop)), ["drop 2", "announce 1 leaving true"]);
         assert_eq!(names(&consumer.step(delivered(3))), ["drop 3"]);
-        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: Ok(Vec::new()), micros: 1 })), ["answer 1"]);
+        assert_eq!(names(&consumer.step(Event::Worked { tag: 1, result: done(), micros: 1 })), ["answer 1"]);
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1", "stopped"]);
     }
 }

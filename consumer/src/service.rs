@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use shared::clock::Clock;
 use shared::id::{Class, ConsumerId};
 use shared::limits;
-use shared::message::{DeadLetter, Message, Outcome, Presence, Reason, Task, kind};
-use shared::random::{self, Jitter};
+use shared::message::{DeadLetter, Message, Presence, Reason, Task, kind};
+use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
 use shared::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
@@ -18,8 +18,10 @@ use shared::workload::Workload;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use crate::engine::{Action, Config, Consumer, Event, Lane, Tag};
-use crate::work::{Site, WorkError, work};
+use crate::engine::{Action, Config, Consumer, Done, Event, Lane, Tag};
+use crate::parts::Publisher;
+use crate::publish;
+use crate::work::{Context, Site, WorkError, work};
 
 /// What a consumer is told.
 #[derive(Clone)]
@@ -60,7 +62,7 @@ impl ConsumerConfig {
         let slots = u16::try_from(self.slots).unwrap_or(u16::MAX - 1);
         match workload {
             Workload::Steps => self.prefetch.unwrap_or(slots),
-            Workload::Digest => self.prefetch.unwrap_or(slots + 1),
+            Workload::Digest | Workload::Words => self.prefetch.unwrap_or(slots + 1),
         }
     }
 }
@@ -213,7 +215,7 @@ impl Running {
             Action::Start { tag, task } => self.start(tag, *task),
             Action::Answer { tag, outcome } => {
                 self.config.done.fetch_add(1, Ordering::Relaxed);
-                let publish = publish_outcome(Arc::clone(&self.transport), self.clock, *outcome);
+                let publish = publish::outcome(Arc::clone(&self.transport), self.clock, *outcome);
                 self.publish(tag, publish);
             }
             Action::Bury { tag, reason } => {
@@ -221,7 +223,7 @@ impl Running {
                 let id = &delivery.message.id;
                 tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
                 let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
-                let publish = publish_letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
+                let publish = publish::letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
                 self.publish(tag, publish);
             }
             Action::Ack { tag } => {
@@ -239,13 +241,18 @@ impl Running {
     fn start(&mut self, tag: Tag, task: Task) {
         let (site, inputs, cancelled) =
             (Arc::clone(&self.config.site), self.inputs.clone(), Arc::clone(&self.cancelled));
+        let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
+        let mut parts = Publisher::new(transport, runtime, self.clock, Arc::clone(&cancelled), task.address.clone());
         self.tasks.spawn_blocking(move || {
             let started = Instant::now();
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
+            let mut publish = |piece| parts.publish(piece);
+            let context = Context { site: &site, cancelled: &is_cancelled, publish: &mut publish };
             // A panic fails its task and no other.
-            let work = AssertUnwindSafe(|| work(task.address.workload, &task.body, &site, &is_cancelled));
+            let work = AssertUnwindSafe(|| work(task.address.workload, &task.body, context));
             let result =
                 catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the worker panicked; see its log")));
+            let result = result.map(|answer| Done { answer, parts: parts.parts() });
             let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
             // The loop is gone when the process stops; the task is then given back.
             let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
@@ -283,41 +290,6 @@ impl Running {
         let all = async { while self.signs.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, all).await;
         Ok(())
-    }
-}
-
-/// Publishes until the owner's queue has it: a full queue is the owner's back-pressure.
-async fn publish_outcome(
-    transport: Arc<dyn Transport>,
-    clock: Clock,
-    mut outcome: Outcome,
-) -> Result<(), TransportError> {
-    let mut jitter = Jitter::new(outcome.address.task.number);
-    let mut failures = 0;
-    loop {
-        let message = outcome.to_message(clock.system());
-        match transport.publish(topology::OUTCOMES, outcome.address.owner.as_str(), message).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Refused { .. }) => {
-                failures += 1;
-                let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
-                tokio::time::sleep(wait).await;
-            }
-            Err(PublishError::TooLarge { bytes }) => outcome = Consumer::too_large(outcome, bytes),
-            Err(PublishError::Transport(error)) => return Err(error),
-        }
-    }
-}
-
-async fn publish_letter(transport: Arc<dyn Transport>, key: String, mut letter: Message) -> Result<(), TransportError> {
-    loop {
-        match transport.publish(topology::DEAD, &key, letter.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Refused { .. }) => tokio::time::sleep(limits::REFUSED_DELAY_MAX).await,
-            // What is too large to be moved leaves its envelope as a trace.
-            Err(PublishError::TooLarge { .. }) => letter.body = bytes::Bytes::new(),
-            Err(PublishError::Transport(error)) => return Err(error),
-        }
     }
 }
 

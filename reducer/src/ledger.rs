@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use shared::clock::Moment;
 use shared::id::TaskId;
-use shared::message::{Address, Reply, Task, Verdict};
+use shared::message::{Address, Outcome, Reason, Reply, Task, Verdict};
 
 use crate::fold;
 use crate::owner::{Check, Config, Effect, Event, Owner};
@@ -86,7 +86,7 @@ impl Ledger {
             Event::Outcome { outcome, check, items, .. } => {
                 let task = &outcome.address.task;
                 *items = self.items(task)?;
-                *check = self.check(task, *items, &outcome.verdict)?;
+                *check = self.check(outcome, *items)?;
             }
             Event::DeadLetter { letter, items, .. } => *items = self.items(&letter.task)?,
             _ => {}
@@ -101,7 +101,8 @@ impl Ledger {
         }
     }
 
-    fn check(&self, task: &TaskId, items: u32, verdict: &Verdict) -> Result<Check, StoreError> {
+    fn check(&self, outcome: &Outcome, items: u32) -> Result<Check, StoreError> {
+        let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
         let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else { return Ok(Check::None) };
         if self.owner.is_answered(task) {
             let counted = self.store.answer(&task.job, task.number)?;
@@ -113,6 +114,9 @@ impl Ledger {
             return Ok(Check::Repeat { same });
         }
         Ok(match verdict {
+            Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {
+                Check::First(Err(Reason::Body { detail: "not all of its parts are here".to_owned() }))
+            }
             Verdict::Done(answer) => Check::First(fold::tally(workload, items, answer)),
             Verdict::Failed(_) => Check::None,
         })

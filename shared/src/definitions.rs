@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::id::OwnerId;
 use crate::topology::{self, Argument, Binding, Queue, Topology};
 use crate::workload::Workload;
-use crate::workload::digest::Root;
+use crate::workload::files::Root;
 use crate::workload::steps;
 use rights::{Rights, rights};
 
@@ -120,7 +120,7 @@ impl Definitions {
         };
         for workload in Workload::ALL {
             let classes = match workload {
-                Workload::Digest => self.roots.iter().map(|root| Root::class_of(root)).collect(),
+                Workload::Digest | Workload::Words => self.roots.iter().map(|root| Root::class_of(root)).collect(),
                 Workload::Steps => vec![steps::class()],
             };
             for class in classes {

@@ -130,6 +130,10 @@ id!(
     /// One consumer process.
     ConsumerId
 );
+id!(
+    /// One try at one task, by one consumer.
+    RunId
+);
 
 /// One task of a job: tasks are numbered from 0 without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{JobId, OwnerId};
-use crate::workload::{Workload, digest, steps};
+use crate::workload::{Workload, digest, steps, words};
 
 /// What one user asked for. Two requests with the same id and the same spec are one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum JobSpec {
     Digest(digest::Spec),
     /// A rider's whips.
     Steps(steps::Spec),
+    /// Words of files.
+    Words(words::Spec),
 }
 
 impl JobSpec {
@@ -23,6 +25,7 @@ impl JobSpec {
         match self {
             Self::Digest(_) => Workload::Digest,
             Self::Steps(_) => Workload::Steps,
+            Self::Words(_) => Workload::Words,
         }
     }
 }
@@ -76,6 +79,9 @@ pub struct Counts {
     pub bytes_planned: u64,
     /// Bytes read for items with a result.
     pub bytes_done: u64,
+    /// What the items with a result add up to, for workloads that add up: by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, u64>,
     /// Outcomes that came again and were dropped.
     pub duplicates: u64,
     /// Duplicates whose answer was another one: an alarm.

@@ -20,6 +20,19 @@ pub const TASK_ITEMS_FIRST: usize = 16;
 /// Bytes of one message's body, at most, in either direction. Brokers of version 4 refuse 16 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of one part of an outcome: few messages, each far below a message's limit.
+pub const PART_BYTES: usize = 512 * 1024;
+
+/// Bytes of the table of words that one task keeps, at most, before it sends it in parts. Each slot
+/// has two of them.
+pub const WORDS_TABLE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of one word whose occurrences are counted: it has to fit into a part.
+pub const WORD_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of words and counts that an owner sorts in memory before it goes on in a temporary file.
+pub const FREQUENCIES_BYTES: usize = 64 * 1024 * 1024;
+
 /// Unanswered tasks that an owner keeps with consumers, for each slot that they announce.
 pub const WINDOW_PER_SLOT: usize = 4;
 

@@ -6,6 +6,7 @@ use crate::clock::Moment;
 use crate::id::OwnerId;
 use crate::job::{JobSpec, JobState, JobStatus};
 use crate::limits::NO_CONSUMER_NOTICE;
+use crate::workload::{digest, words};
 
 /// Takes a sentence for people.
 pub type Notify = Arc<dyn Fn(String) + Send + Sync>;
@@ -22,8 +23,8 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
 /// No consumer serves a class.
 fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
     let start = match spec {
-        JobSpec::Digest(spec) => {
-            let root = spec.roots.iter().find(|root| root.class.as_str() == class);
+        JobSpec::Digest(digest::Spec { files, .. }) | JobSpec::Words(words::Spec { files, .. }) => {
+            let root = files.roots.iter().find(|root| root.class.as_str() == class);
             format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
         }
         JobSpec::Steps(_) => format!(

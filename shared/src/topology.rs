@@ -155,7 +155,7 @@ pub fn tasks(workload: Workload, class: &Class) -> (Queue, Binding) {
             delivery_limit: None,
             ..durable(name)
         },
-        Workload::Digest => durable(name),
+        Workload::Digest | Workload::Words => durable(name),
     };
     (queue, binding)
 }

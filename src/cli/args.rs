@@ -1,5 +1,7 @@
 //! The command line's grammar.
 
+pub mod words;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use shared::id::{JobId, OwnerId};
 use shared::workload::Workload;
 
 use super::exit::EXIT_CODES;
+use words::{ProducerWordsArgs, WordsArgs};
 
 /// Carries work to many machines and brings back exactly one answer.
 #[derive(Debug, Parser)]
@@ -23,6 +26,8 @@ pub struct Packhorse {
 pub enum Command {
     /// Print the SHA-1 digest of every file, as sha1sum does
     Sha1(Sha1Args),
+    /// Count lines, words and bytes of every file, as wc does
+    Words(WordsArgs),
     /// Submit a job to a reducer over a broker
     Producer(ProducerArgs),
     /// Do tasks from a broker
@@ -88,7 +93,15 @@ pub struct Sha1Args {
     /// Which files.
     pub files: FilesArgs,
 
-    /// Write the manifest to FILE, whole or not at all, instead of stdout
+    #[command(flatten)]
+    /// How the job is run.
+    pub job: JobArgs,
+}
+
+/// How a job is run that this command owns.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs {
+    /// Write the report to FILE, whole or not at all, instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -131,6 +144,8 @@ pub struct ProducerArgs {
 pub enum ProducerJob {
     /// The SHA-1 digest of every file
     Sha1(ProducerSha1Args),
+    /// Lines, words and bytes of every file
+    Words(ProducerWordsArgs),
 }
 
 /// `producer sha1`
@@ -140,6 +155,14 @@ pub struct ProducerSha1Args {
     /// Which files.
     pub files: FilesArgs,
 
+    #[command(flatten)]
+    /// How the job is submitted.
+    pub job: SubmitArgs,
+}
+
+/// How a job is submitted that a reducer owns.
+#[derive(Debug, Clone, Args)]
+pub struct SubmitArgs {
     /// The job's id; the same id again goes on with the same job [default: a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,

@@ -9,12 +9,12 @@ use consumer::work::Site;
 use shared::id::Class;
 use shared::topology;
 use shared::workload::Workload;
-use shared::workload::digest::Root;
+use shared::workload::files::Root;
 use shared::workload::steps;
 
 use super::args::ConsumerArgs;
 use super::health::{Signs, give_signs};
-use super::{Exit, Failure, broker, sha1, signals};
+use super::{Exit, Failure, broker, owned, signals};
 
 /// Runs the command.
 pub async fn run(args: ConsumerArgs) -> Result<Exit, Failure> {
@@ -35,7 +35,7 @@ pub async fn run(args: ConsumerArgs) -> Result<Exit, Failure> {
     }
     let serves = serves(&args.workloads, &site)?;
     let mut config = ConsumerConfig::new(site, serves);
-    config.slots = sha1::slots_or_cores(args.slots)?;
+    config.slots = owned::slots_or_cores(args.slots)?;
     config.prefetch = args.prefetch;
     config.heartbeat = broker::seconds(args.heartbeat)?;
     let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();
@@ -66,14 +66,16 @@ fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Fa
     let mut serves = Vec::new();
     for &workload in wanted {
         match workload {
-            Workload::Digest => serves.extend(site.root_names().map(|name| (workload, Root::class_of(name)))),
+            Workload::Digest | Workload::Words => {
+                serves.extend(site.root_names().map(|name| (workload, Root::class_of(name))))
+            }
             Workload::Steps => serves.push((workload, steps::class())),
         }
     }
     serves.sort();
     serves.dedup();
     if serves.is_empty() {
-        return Err(Failure::usage("nothing to serve: digest needs at least one --root NAME=DIR"));
+        return Err(Failure::usage("nothing to serve: digest and words need at least one --root NAME=DIR"));
     }
     Ok(serves)
 }

@@ -12,7 +12,7 @@ use shared::message::{Reply, ReportPlace, Request};
 use shared::path::from_base64;
 use shared::shutdown::Shutdown;
 
-use super::{Exit, Failure, sha1, term};
+use super::{Exit, Failure, owned, term};
 
 /// Waits for the job's end, then fetches and writes its report.
 pub async fn report(
@@ -26,7 +26,7 @@ pub async fn report(
         let status = wait(&mut asker, owner, job).await?;
         write(&mut asker, owner, job, output).await?;
         term::say(&receipt_text(&status, &recompute(output)));
-        Ok(sha1::verdict(&status))
+        Ok(owned::verdict(&status))
     };
     tokio::select! {
         biased;

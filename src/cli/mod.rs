@@ -6,25 +6,28 @@
 pub mod args;
 pub mod broker;
 mod consumer;
-mod digest;
 mod exit;
 mod fetch;
+mod files;
 mod health;
 mod jobs;
-mod producer;
+mod owned;
 mod progress;
 mod reducer;
 mod sha1;
 pub mod signals;
+mod submit;
 pub mod term;
 mod topology;
+mod watch;
+mod words;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ::reducer::service::ServiceError;
 use ::reducer::store::StoreError;
-use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ReducerArgs};
+use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
 pub use exit::Exit;
 use shared::transport::TransportError;
 
@@ -86,6 +89,7 @@ impl From<&StoreError> for Failure {
 pub fn packhorse(args: Packhorse) -> ExitCode {
     match args.command {
         Command::Sha1(args) => enter("warn", false, sha1::run(args)),
+        Command::Words(args) => enter("warn", false, words::run(args)),
         Command::Producer(args) => producer(args),
         Command::Consumer(args) => consumer(args),
         Command::Reducer(args) => reducer(args),
@@ -98,7 +102,10 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
 
 /// `producer`
 pub fn producer(args: ProducerArgs) -> ExitCode {
-    enter("warn", false, producer::run(args))
+    match args.job {
+        ProducerJob::Sha1(args) => enter("warn", false, sha1::submit(args)),
+        ProducerJob::Words(args) => enter("warn", false, words::submit(args)),
+    }
 }
 
 /// `consumer`

@@ -16,7 +16,7 @@ use shared::{limits, topology, transport};
 
 use super::args::ReducerArgs;
 use super::health::{Signs, give_signs};
-use super::{Exit, Failure, broker, fetch, sha1, signals, term};
+use super::{Exit, Failure, broker, fetch, owned, signals, term};
 
 /// Runs the command.
 pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
@@ -121,7 +121,7 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     };
     write_report(handle, &job, args.output.clone()).await?;
     term::say(&receipt_text(&status, &fetch::recompute(args.output.as_deref())));
-    Ok(sha1::verdict(&status))
+    Ok(owned::verdict(&status))
 }
 
 async fn write_report(handle: &Handle, job: &JobId, output: Option<PathBuf>) -> Result<(), Failure> {
@@ -129,7 +129,7 @@ async fn write_report(handle: &Handle, job: &JobId, output: Option<PathBuf>) -> 
     let write = move || {
         let mut render = Render::new(&store, &job, Format::Text)?;
         let mut whole =
-            |out: &mut dyn Write| render.write_up_to(u64::MAX, out, &mut |record| sha1::complain_of(record));
+            |out: &mut dyn Write| render.write_up_to(u64::MAX, out, &mut |record| owned::complain_of(record));
         match output {
             Some(path) => write_file(&path, whole),
             None => whole(&mut std::io::BufWriter::new(std::io::stdout().lock())),

@@ -1,134 +1,23 @@
-//! `packhorse sha1`: plan, do and reduce here; with a broker, consumers elsewhere do.
+//! `sha1`: the digest of every file.
 
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::available_parallelism;
+use shared::job::JobSpec;
+use shared::workload::digest::{Algorithm, Spec};
+use shared::workload::files::Selection;
 
-use consumer::ConsumerConfig;
-use consumer::work::Site;
-use producer::plan::digest::Naming;
-use reducer::fold::Record;
-use reducer::report::{Format, receipt_json, receipt_text};
-use reducer::service::{OpenError, command_owner_id};
-use reducer::store::Place;
-use shared::job::{JobSpec, JobStatus};
-use shared::transport::BrokerUrl;
-use shared::workload::Workload;
+use super::args::{ProducerSha1Args, Sha1Args};
+use super::{Exit, Failure, owned, submit};
 
-use super::args::Sha1Args;
-use super::progress::Progress;
-use super::{Exit, Failure, broker, digest, signals, term};
-use crate::run::{Output, RunConfig, RunError, Target, run as run_job};
-
-/// Runs the command.
+/// `packhorse sha1`
 pub async fn run(args: Sha1Args) -> Result<Exit, Failure> {
-    let url = broker::optional(&args.broker)?;
-    let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
-    let (spec, roots) = digest::job(&args.files, naming)?;
-    let workers = if url.is_none() { Some(workers(&spec, &roots, args.slots)?) } else { None };
-    let shutdown = signals::listen()?;
-    let url = url.unwrap_or_else(BrokerUrl::embedded);
-    let transport = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
-        transport = broker::reach(&url, &args.broker) => transport?,
-    };
-    let progress = Progress::new(!args.out.quiet, args.output.is_none());
-    let shown = progress.clone();
-    let config = RunConfig {
-        job: args.job.clone(),
-        spec,
-        roots,
-        place: args.state.clone().map_or(Place::Temporary, Place::File),
-        owner: command_owner_id(url.user()),
-        workers,
-        window: args.window,
-        output: Output {
-            target: args.output.clone().map_or(Target::Stdout, Target::File),
-            format: if args.out.json { Format::Json } else { Format::Text },
-            failed: Arc::new(complain_of),
-        },
-        broker: url.to_string(),
-        notify: term::notify(),
-        progress: Arc::new(move |status| shown.show(status)),
-    };
-    let result = run_job(config, transport, shutdown).await;
-    progress.clear();
-    finish(result, &args)
+    let job = owned::Job { files: &args.files, spec: &spec, frequencies: None, watch: None };
+    owned::run(job, &args.job).await
 }
 
-/// Says what failed.
-pub fn complain_of(record: &Record) {
-    if let Record::Failed { name, reason } = record {
-        term::complain(&format!("{}: {reason}", name.display()));
-    }
+/// `producer sha1`
+pub async fn submit(args: ProducerSha1Args) -> Result<Exit, Failure> {
+    submit::run(&args.files, &spec, None, &args.job).await
 }
 
-fn finish(result: Result<JobStatus, RunError>, args: &Sha1Args) -> Result<Exit, Failure> {
-    match result {
-        Ok(status) => {
-            receipt(&status, args.output.as_deref(), args.out.json, args.out.quiet)?;
-            Ok(verdict(&status))
-        }
-        // The reader of the manifest has had enough: as for any filter, that is no error.
-        Err(RunError::Report(error)) if error.is_broken_pipe() => Ok(Exit::Success),
-        Err(RunError::Stopped) => {
-            let hint = match &args.state {
-                Some(state) => format!("; the same command with --state {} goes on from here", state.display()),
-                None => "; with --state FILE the same command could go on from here".to_owned(),
-            };
-            Err(Failure::new(Exit::Interrupted, format!("stopped before the job was done{hint}")))
-        }
-        Err(RunError::Service(error)) => Err(error.into()),
-        Err(RunError::Transport(error)) => Err(error.into()),
-        Err(error @ RunError::Open(OpenError::Refused(_))) => Err(Failure::usage(error)),
-        Err(error) => Err(Failure::unfinished(error)),
-    }
-}
-
-/// The receipt: on stderr for people, as the last line of JSON for programs.
-pub fn receipt(status: &JobStatus, output: Option<&Path>, json: bool, quiet: bool) -> Result<(), Failure> {
-    if json {
-        term::print(format!("{}\n", receipt_json(status)).as_bytes())?;
-    } else if !quiet {
-        let recompute = match output {
-            Some(path) => format!("sha256sum {}", path.display()),
-            None => "sha256sum of the lines on standard output".to_owned(),
-        };
-        term::say(&receipt_text(status, &recompute));
-    }
-    Ok(())
-}
-
-/// How a finished job ends its command.
-pub fn verdict(status: &JobStatus) -> Exit {
-    if status.counts.items_failed > 0 || status.counts.conflicts > 0 { Exit::ItemsFailed } else { Exit::Success }
-}
-
-fn workers(spec: &JobSpec, roots: &[PathBuf], slots: Option<u32>) -> Result<ConsumerConfig, Failure> {
-    let JobSpec::Digest(spec) = spec else { return Err(Failure::usage("not a digest job")) };
-    let mut site = Site::new();
-    for (root, directory) in spec.roots.iter().zip(roots) {
-        site.add_root(&root.name, directory).map_err(Failure::usage)?;
-    }
-    // These workers take tasks of their own plan alone, and the plan says of each what may be
-    // followed: outside its root only what the user named, or all with --follow-outside.
-    site.allow_follow_outside();
-    let mut classes: Vec<_> = spec.roots.iter().map(|root| root.class.clone()).collect();
-    classes.sort();
-    classes.dedup();
-    let serves = classes.into_iter().map(|class| (Workload::Digest, class)).collect();
-    let mut config = ConsumerConfig::new(site, serves);
-    config.slots = slots_or_cores(slots)?;
-    Ok(config)
-}
-
-/// The number of slots: as given, or one for each core.
-pub fn slots_or_cores(slots: Option<u32>) -> Result<u32, Failure> {
-    match slots {
-        Some(0) => Err(Failure::usage("--slots 0 would do nothing; use 1 or more")),
-        Some(slots) => Ok(slots),
-        None => Ok(available_parallelism().map_or(1, NonZero::get).try_into().unwrap_or(u32::MAX)),
-    }
+fn spec(files: Selection) -> JobSpec {
+    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, files })
 }

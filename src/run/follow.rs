@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use reducer::fold::Record;
-use reducer::report::{Format, Render, ReportError, write_file};
+use reducer::report::{Format, Render, ReportError, write_file, write_frequencies};
 use reducer::service::{Handle, Progress};
 use shared::id::JobId;
 use tokio::task::JoinHandle;
@@ -30,6 +30,17 @@ pub struct Output {
     pub format: Format,
     /// Takes each failed item.
     pub failed: Arc<dyn Fn(&Record) + Send + Sync>,
+    /// How often each word occurs, beside the report.
+    pub frequencies: Option<Frequencies>,
+}
+
+/// How often each word occurs, into a file, whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frequencies {
+    /// Where to.
+    pub path: PathBuf,
+    /// Only so many words.
+    pub top: Option<u64>,
 }
 
 /// How far the report may go.
@@ -78,6 +89,9 @@ pub fn spawn(handle: &Handle, job: &JobId, output: Output) -> Report {
             // The buffer keeps one write for one task; each part is flushed when it is complete.
             Target::Stdout => follow(&mut BufWriter::with_capacity(256 * 1024, io::stdout().lock()))?,
             Target::File(path) => write_file(path, follow)?,
+        }
+        if let Some(Frequencies { path, top }) = &output.frequencies {
+            write_file(path, |out| write_frequencies(&store, &job, *top, out))?;
         }
         Ok(render.sha256())
     });

@@ -17,6 +17,7 @@
 //! - `bad_input`: what users, brokers and strangers get wrong
 //! - `operator`: definitions, users with least rights, signs of life
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
+//! - `words`: `packhorse words` and `producer words`, against wc and awk
 //! - `tidy`: the house rules
 
 mod bad_input;
@@ -35,4 +36,5 @@ mod rabbitmq;
 mod resume;
 mod stopping;
 mod tidy;
+mod words;
 mod world;

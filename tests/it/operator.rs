@@ -8,7 +8,7 @@ use shared::id::OwnerId;
 use shared::message::Message;
 use shared::topology::{self, Binding, CONTROL, OUTCOMES, Queue, TASKS};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
-use shared::workload::{Workload, digest::Root};
+use shared::workload::{Workload, files::Root};
 
 use crate::broker::{self, Broker};
 use crate::cluster::Cluster;
@@ -115,6 +115,8 @@ async fn each_user_can_do_its_work_and_nothing_else() {
     for user in ["alice", "bob"] {
         assert_same(&defined.start(user, PACKHORSE, &["sha1", "t"]).wait().exits(0).out, &wanted);
     }
+    defined.start("producer", PRODUCER, &["words", "t", "--job", "words"]).wait().exits(0);
+    defined.start("alice", PACKHORSE, &["words", "t"]).wait().exits(0);
     for role in [reducer, consumer] {
         role.stop().exits(0);
     }

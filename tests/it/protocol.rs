@@ -14,7 +14,8 @@ use shared::message::{
 use shared::path::PathBytes;
 use shared::topology;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Batch, Item, Links, Root, Spec, Start};
+use shared::workload::digest::{Algorithm, Batch, Spec};
+use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
 use shared::workload::steps::{Answer, Whip};
 
 const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
@@ -51,7 +52,10 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 fn spec() -> JobSpec {
     let root = Root { name: "photos".to_owned(), class: Class::from_name(b"photos"), prefix: path(b"/srv/photos/") };
     let starts = vec![Start { root: 0, file: None }];
-    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+    JobSpec::Digest(Spec {
+        algorithm: Algorithm::Sha1,
+        files: Selection { links: Links::Skip, roots: vec![root], starts },
+    })
 }
 
 fn path(bytes: &[u8]) -> PathBytes {
@@ -60,7 +64,7 @@ fn path(bytes: &[u8]) -> PathBytes {
 
 fn batch() -> Batch {
     let items = vec![Item { path: path(b"a/1.jpg"), size: 3 }, Item { path: path(b"a/\xff.jpg"), size: 7 }];
-    Batch { algorithm: Algorithm::Sha1, links: Links::Skip, root: "photos".to_owned(), items }
+    Batch { algorithm: Algorithm::Sha1, files: Files { links: Links::Skip, root: "photos".to_owned(), items } }
 }
 
 /// An example as the page shows it.
@@ -96,7 +100,7 @@ fn tasks() -> Vec<String> {
     shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
     let outcome = |address: &Address, verdict: Verdict| {
         let (address, host) = (address.clone(), "node-07".to_owned());
-        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict };
+        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict, parts: None };
         show(topology::OUTCOMES, "main", &outcome.to_message(now()))
     };
     let failure = Failure { reason: "out of resources: Too many open files".to_owned(), stderr: String::new() };

@@ -3,10 +3,13 @@
 //! # Layout
 //! - [`Site`]: what this process may touch; threads share one
 //! - one module for each workload, each a function from a body to an answer
+//! - `files`: what workloads over files have in common
 
 mod digest;
+mod files;
 mod site;
 mod steps;
+mod words;
 
 use serde::Serialize;
 use shared::message::{Failure, Reason};
@@ -35,14 +38,35 @@ impl WorkError {
     }
 }
 
+/// A piece of an answer that its owner gets before the answer itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The one item that it is about, if it counts only when that item has a result.
+    pub item: Option<u32>,
+    /// What it holds, in the form of its workload's contract.
+    pub body: Vec<u8>,
+}
+
+/// Nobody wants the answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled;
+
+/// What work may use of the process around it.
+pub struct Context<'a> {
+    /// What it may touch.
+    pub site: &'a Site,
+    /// Asked again and again, at the latest after each MiB read; once it says true the task fails.
+    pub cancelled: &'a dyn Fn() -> bool,
+    /// Takes a piece of the answer, and waits until the owner has it.
+    pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Cancelled>,
+}
+
 /// Does one task and returns the answer's JSON.
-///
-/// `cancelled` is asked again and again, at the latest after each MiB read; once it says true the
-/// task fails.
-pub fn work(workload: Workload, body: &[u8], site: &Site, cancelled: &dyn Fn() -> bool) -> Result<Vec<u8>, WorkError> {
+pub fn work(workload: Workload, body: &[u8], context: Context<'_>) -> Result<Vec<u8>, WorkError> {
     match workload {
-        Workload::Digest => digest::work(body, site, cancelled).map(|answer| json(&answer)),
+        Workload::Digest => digest::work(body, &context).map(|answer| json(&answer)),
         Workload::Steps => steps::work(body).map(|answer| json(&answer)),
+        Workload::Words => words::work(body, context).map(|answer| json(&answer)),
     }
 }
 
@@ -62,7 +86,9 @@ mod tests {
 
     #[test]
     fn answers_are_json() {
-        let answer = work(Workload::Steps, br#"{"intensity":3}"#, &Site::new(), &|| false);
+        let mut publish = |_| Ok(());
+        let context = Context { site: &Site::new(), cancelled: &|| false, publish: &mut publish };
+        let answer = work(Workload::Steps, br#"{"intensity":3}"#, context);
         assert_eq!(answer, Ok(br#"{"steps":3}"#.to_vec()));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use shared::path::PathBytes;
 
-use super::digest::{RootDir, os_text};
+use super::files::{RootDir, os_text};
 
 /// Why a root cannot be served.
 #[derive(Debug, thiserror::Error)]

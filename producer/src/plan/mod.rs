@@ -4,8 +4,10 @@
 //! planned so far and the last one's `resume`: it then yields exactly the tasks that it would have
 //! yielded, as long as what it plans over has not changed.
 
-pub mod digest;
+mod digest;
+pub mod files;
 mod steps;
+mod words;
 
 use std::path::PathBuf;
 
@@ -49,6 +51,8 @@ pub enum Plan {
     Digest(Box<digest::DigestPlan>),
     /// A rider's whips.
     Steps(steps::StepsPlan),
+    /// Words of files.
+    Words(Box<words::WordsPlan>),
 }
 
 impl Plan {
@@ -59,9 +63,8 @@ impl Plan {
     /// ignore it.
     pub fn new(spec: &JobSpec, roots: &[PathBuf], planned: u64, resume: Option<&RawValue>) -> Result<Self, PlanError> {
         Ok(match spec {
-            JobSpec::Digest(spec) => {
-                Self::Digest(Box::new(digest::DigestPlan::new(spec.clone(), roots, planned, resume)?))
-            }
+            JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots, planned, resume)?)),
+            JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots, planned, resume)?)),
             JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
         })
     }
@@ -72,6 +75,7 @@ impl Plan {
         match self {
             Self::Digest(plan) => plan.next_task(),
             Self::Steps(plan) => plan.next_task(),
+            Self::Words(plan) => plan.next_task(),
         }
     }
 }

@@ -4,17 +4,19 @@
 //! records are rendered in the order of task numbers.
 
 mod digest;
+mod files;
 mod steps;
+mod words;
 
 use bytes::Bytes;
 use shared::id::Class;
-use shared::job::JobSpec;
+use shared::job::{Counts, JobSpec};
 use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::Workload;
+use shared::workload::{Workload, words as contract};
 
 /// What one answer adds to its job's account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Items with a result.
     pub items_done: u64,
@@ -24,6 +26,8 @@ pub struct Tally {
     pub bytes: u64,
     /// What it adds to the sum of the job's label, if its workload has one.
     pub amount: i64,
+    /// What it adds to the job's totals, by name.
+    pub totals: Vec<(&'static str, u64)>,
 }
 
 /// Checks an answer to a task of `items` items and tallies it.
@@ -31,6 +35,7 @@ pub fn tally(workload: Workload, items: u32, answer: &[u8]) -> Result<Tally, Rea
     match workload {
         Workload::Digest => digest::tally(items, answer),
         Workload::Steps => steps::tally(answer),
+        Workload::Words => words::tally(items, answer),
     }
 }
 
@@ -39,26 +44,25 @@ pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> b
     match workload {
         Workload::Digest => digest::is_same(items, first, second),
         Workload::Steps => steps::is_same(first, second),
+        Workload::Words => words::is_same(items, first, second),
     }
 }
 
 /// The sum that a job's amounts go to, named for people.
 pub fn label(spec: &JobSpec) -> Option<String> {
     match spec {
-        JobSpec::Digest(_) => None,
+        JobSpec::Digest(_) | JobSpec::Words(_) => None,
         JobSpec::Steps(spec) => Some(steps::label(spec)),
     }
 }
 
 /// Every class that the job's tasks may have.
 pub fn classes(spec: &JobSpec) -> Vec<Class> {
-    let mut classes = match spec {
-        JobSpec::Digest(spec) => spec.roots.iter().map(|root| root.class.clone()).collect(),
+    match spec {
+        JobSpec::Digest(spec) => spec.files.classes(),
+        JobSpec::Words(spec) => spec.files.classes(),
         JobSpec::Steps(_) => vec![shared::workload::steps::class()],
-    };
-    classes.sort();
-    classes.dedup();
-    classes
+    }
 }
 
 /// A task that follows from the job's spec alone. Such plans are not stored, and their producer
@@ -71,18 +75,23 @@ pub struct Derived {
     pub body: Bytes,
 }
 
+/// How many tasks the job has, if they follow from its spec alone. Each has one item.
+pub fn derived_tasks(spec: &JobSpec) -> Option<u64> {
+    match spec {
+        JobSpec::Digest(_) | JobSpec::Words(_) => None,
+        JobSpec::Steps(spec) => Some(spec.whips),
+    }
+}
+
 /// Whether the job's tasks follow from its spec alone.
 pub fn is_derived(spec: &JobSpec) -> bool {
-    match spec {
-        JobSpec::Digest(_) => false,
-        JobSpec::Steps(_) => true,
-    }
+    derived_tasks(spec).is_some()
 }
 
 /// Task `number` of a job whose plan is derived.
 pub fn derive(spec: &JobSpec, number: u64) -> Option<Derived> {
     match spec {
-        JobSpec::Digest(_) => None,
+        JobSpec::Digest(_) | JobSpec::Words(_) => None,
         JobSpec::Steps(spec) => steps::derive(spec, number),
     }
 }
@@ -98,6 +107,17 @@ pub enum Record {
         digest: String,
         /// Size when it was planned.
         size: u64,
+    },
+    /// A file with what was counted in it.
+    Counted {
+        /// As the user would spell it; `None` for the total of all files.
+        name: Option<PathBytes>,
+        /// The counts.
+        counts: contract::Counts,
+        /// Whether characters are shown.
+        characters: bool,
+        /// Digits that each number is given.
+        width: usize,
     },
     /// A whip with its steps.
     Whip {
@@ -126,10 +146,42 @@ pub struct Settled {
     pub answer: Option<Result<Bytes, String>>,
 }
 
-/// The records of one settled task, in the order of its items.
-pub fn records(spec: &JobSpec, task: &Settled) -> Result<Vec<Record>, Reason> {
+/// Whether records show something of the plan as a whole, so that a report begins when it is
+/// complete.
+pub fn needs_whole_plan(spec: &JobSpec) -> bool {
+    match spec {
+        JobSpec::Digest(_) | JobSpec::Steps(_) => false,
+        JobSpec::Words(_) => true,
+    }
+}
+
+/// The records of one settled task, in the order of its items. `account` is the job's: of a complete
+/// plan where [`needs_whole_plan`] says so.
+pub fn records(spec: &JobSpec, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
     match spec {
         JobSpec::Digest(spec) => digest::records(spec, task),
         JobSpec::Steps(_) => steps::records(task),
+        JobSpec::Words(spec) => words::records(spec, account, task),
     }
+}
+
+/// The records at the end of a finished job's report.
+pub fn closing(spec: &JobSpec, account: &Counts) -> Vec<Record> {
+    match spec {
+        JobSpec::Digest(_) | JobSpec::Steps(_) => Vec::new(),
+        JobSpec::Words(spec) => words::closing(spec, account),
+    }
+}
+
+/// Whether the job counts how often each word occurs.
+pub fn has_frequencies(spec: &JobSpec) -> bool {
+    match spec {
+        JobSpec::Digest(_) | JobSpec::Steps(_) => false,
+        JobSpec::Words(spec) => spec.manner.frequencies,
+    }
+}
+
+/// How many words a job has counted so far.
+pub fn words_so_far(account: &Counts) -> u64 {
+    words::so_far(account)
 }

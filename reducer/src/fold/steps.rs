@@ -12,7 +12,7 @@ pub(super) fn tally(answer: &[u8]) -> Result<Tally, Reason> {
     // A bound on one answer keeps the sum of 2^31 of them within 63 bits.
     let amount =
         u32::try_from(steps).map_err(|_| Reason::Body { detail: format!("{steps} steps, more than 32 bits") })?;
-    Ok(Tally { items_done: 1, items_failed: 0, bytes: 0, amount: i64::from(amount) })
+    Ok(Tally { items_done: 1, amount: i64::from(amount), ..Tally::default() })
 }
 
 pub(super) fn is_same(first: &[u8], second: &[u8]) -> bool {

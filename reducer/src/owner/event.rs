@@ -2,7 +2,7 @@
 
 use shared::id::{Class, JobId, TaskId};
 use shared::job::JobSpec;
-use shared::message::{DeadLetter, Outcome, Planned, Presence, Reason, Reply, Seal};
+use shared::message::{DeadLetter, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
 use shared::workload::Workload;
 
 use crate::fold::Tally;
@@ -78,6 +78,13 @@ pub enum Event {
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
+    /// A part of an answer that is still to come.
+    Part {
+        /// The part.
+        part: Box<Part>,
+        /// The delivery that brought it.
+        tag: Option<Tag>,
+    },
     /// An answer.
     Outcome {
         /// The outcome.
@@ -141,7 +148,12 @@ pub enum Write {
         /// The task.
         planned: Box<Planned>,
     },
-    /// The one outcome of a task.
+    /// A part of an answer.
+    Part {
+        /// The part.
+        part: Box<Part>,
+    },
+    /// The one outcome of a task. Of its parts those of its run stay, and no others.
     Outcome {
         /// The outcome.
         outcome: Box<Outcome>,

@@ -61,11 +61,11 @@ impl Job {
             counts: Counts::default(),
             reporting: false,
         };
-        if let JobSpec::Steps(spec) = &job.spec {
-            job.planned = Contiguous::up_to(spec.whips);
-            job.counts.tasks_planned = spec.whips;
-            job.counts.tasks_open = spec.whips;
-            job.counts.items_planned = spec.whips;
+        if let Some(tasks) = fold::derived_tasks(&job.spec) {
+            job.planned = Contiguous::up_to(tasks);
+            job.counts.tasks_planned = tasks;
+            job.counts.tasks_open = tasks;
+            job.counts.items_planned = tasks;
         }
         job
     }

@@ -139,6 +139,7 @@ impl Owner {
             }
             Event::Planned { job, planned, tag } => self.planned(&job, planned, tag, now, &mut step),
             Event::Seal { seal, tag } => self.seal(&seal, tag, now, &mut step),
+            Event::Part { part, tag } => self.part(part, tag, now, &mut step),
             Event::Outcome { outcome, check, items, tag } => {
                 self.outcome(Answered { outcome, check, items }, tag, now, &mut step)
             }

@@ -1,9 +1,10 @@
-//! What becomes of a task that was sent: its outcome, its failure, its return as a dead letter.
+//! What becomes of a task that was sent: its outcome and the parts of it, its failure, its return as
+//! a dead letter.
 
 use shared::clock::Moment;
 use shared::id::TaskId;
 use shared::limits;
-use shared::message::{Address, DeadLetter, Failure, Outcome, Verdict};
+use shared::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
 
 use super::{Check, Effect, Flight, Job, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
@@ -16,6 +17,26 @@ pub(super) struct Answered {
 }
 
 impl Owner {
+    /// Kept until the outcome of the same run comes: whether all parts are there is then the
+    /// ledger's to find out.
+    pub(super) fn part(&mut self, part: Box<Part>, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let (task, store) = (&part.address.task, &self.config.store);
+        if part.address.store != *store {
+            return step.bury(tag, format!("a part for store {}, this one is {store}", part.address.store));
+        }
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
+            return step.bury(tag, format!("a part for task {task}, which this owner has not sent"));
+        };
+        step.ack(tag);
+        if job.answered.contains(task.number) {
+            return;
+        }
+        if let Some(flight) = job.flights.get_mut(&task.number) {
+            flight.seen_at = now;
+        }
+        step.writes.push(Write::Part { part });
+    }
+
     pub(super) fn outcome(&mut self, answered: Answered, tag: Option<Tag>, now: Moment, step: &mut Step) {
         let Answered { outcome, check, items } = answered;
         let (task, store) = (outcome.address.task.clone(), &self.config.store);
@@ -50,6 +71,9 @@ impl Owner {
         job.counts.items_done += tally.items_done;
         job.counts.items_failed += tally.items_failed;
         job.counts.bytes_done += tally.bytes;
+        for (name, value) in tally.totals {
+            *job.counts.totals.entry(name.to_owned()).or_default() += value;
+        }
         if let Some(label) = fold::label(&job.spec) {
             *self.sums.entry(label.clone()).or_default() += tally.amount;
             step.writes.push(Write::Sum { label, amount: tally.amount });
@@ -84,7 +108,7 @@ impl Owner {
         }
         tracing::warn!(%task, reason, "A task failed for the last time.");
         let verdict = Verdict::Failed(Failure { reason, stderr: String::new() });
-        self.give_up(items, Box::new(Outcome { verdict, ..outcome }), now, step);
+        self.give_up(items, Box::new(Outcome { verdict, parts: None, ..outcome }), now, step);
     }
 
     fn give_up(&mut self, items: u32, outcome: Box<Outcome>, now: Moment, step: &mut Step) {
@@ -147,6 +171,7 @@ impl Owner {
             micros: 0,
             redelivered: false,
             verdict: Verdict::Failed(Failure { reason, stderr: String::new() }),
+            parts: None,
         };
         self.give_up(items, Box::new(outcome), now, step);
     }

@@ -17,7 +17,7 @@ pub fn chunk(store: &Path, job: &JobId, from: ReportPlace) -> Result<ReportChunk
     render.seek(from.task);
     let (mut text, mut place) = (Vec::new(), from);
     while text.len() < CHUNK_BYTES {
-        let Some(part) = render.part(&mut |_| {})? else {
+        let Some(part) = render.section(&mut |_| {})? else {
             return Ok(ReportChunk { next: place, last: true, text_base64: to_base64(&text) });
         };
         let skip = usize::try_from(place.byte).unwrap_or(usize::MAX).min(part.len());

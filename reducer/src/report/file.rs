@@ -1,5 +1,6 @@
 //! A report in a file: whole or not at all.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -18,6 +19,17 @@ pub fn write_file<T>(
     write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>,
 ) -> Result<T, ReportError> {
     let failed = |cause| ReportError::Output { path: Some(path.to_owned()), cause };
+    let named = |error| match error {
+        ReportError::Output { path: None, cause } => failed(cause),
+        other => other,
+    };
+    // A device, a pipe: there is nothing to replace.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
+        let value = write(&mut out).map_err(named)?;
+        out.flush().map_err(failed)?;
+        return Ok(value);
+    }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".packhorse-").suffix(".tmp");
@@ -25,10 +37,7 @@ pub fn write_file<T>(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let (file, _scratch) = Scratch::make(|| builder.tempfile_in(directory)).map_err(failed)?;
     let mut out = BufWriter::with_capacity(256 * 1024, file);
-    let value = write(&mut out).map_err(|error| match error {
-        ReportError::Output { path: None, cause } => failed(cause),
-        other => other,
-    })?;
+    let value = write(&mut out).map_err(named)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;

@@ -1,12 +1,16 @@
-//! The text of one record: for files exactly the line that GNU `sha1sum` prints.
+//! The text of one record: exactly the line that GNU `sha1sum` or `wc` prints.
 
+use super::quote;
 use crate::fold::Record;
 
 /// Appends the record's line. A failed item has none.
 ///
-/// For a file: digest, two spaces, name, newline; if the name holds a backslash, newline or
+/// For a digest: digest, two spaces, name, newline; if the name holds a backslash, newline or
 /// carriage return, these are escaped and the line begins with a backslash (coreutils 9.x, "md5sum
 /// invocation"). Other bytes stand as they are.
+///
+/// For counts: lines, words, characters if they are wanted, and bytes, each as wide as said and with
+/// a space between, then a space and the name, or `total`.
 pub fn line(record: &Record, out: &mut Vec<u8>) {
     match record {
         Record::File { name, digest, .. } => {
@@ -21,6 +25,18 @@ pub fn line(record: &Record, out: &mut Vec<u8>) {
                     Some(letter) => out.extend_from_slice(&[b'\\', letter]),
                     None => out.push(byte),
                 }
+            }
+            out.push(b'\n');
+        }
+        Record::Counted { name, counts, characters, width } => {
+            let characters = characters.then_some(counts.characters);
+            let numbers = [Some(counts.lines), Some(counts.words), characters, Some(counts.bytes)];
+            for number in numbers.into_iter().flatten() {
+                out.extend_from_slice(format!("{number:>width$} ").as_bytes());
+            }
+            match name {
+                Some(name) => quote::name(name.as_bytes(), out),
+                None => out.extend_from_slice(b"total"),
             }
             out.push(b'\n');
         }

@@ -2,12 +2,15 @@
 
 mod chunk;
 mod file;
+mod frequencies;
 mod manifest;
+mod quote;
 mod receipt;
 mod render;
 
 pub use chunk::chunk;
 pub use file::{check_directory, write_file};
+pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};
 pub use render::{Format, Render, ReportError};

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use shared::id::JobId;
-use shared::job::JobSpec;
+use shared::job::{Counts, JobSpec};
 
 use super::manifest;
 use crate::fold::{self, Record};
@@ -66,6 +66,8 @@ pub struct Render {
     spec: JobSpec,
     format: Format,
     next: u64,
+    /// The job's account: of the complete plan, where the records show something of it.
+    account: Option<Counts>,
     sha256: Sha256,
 }
 
@@ -74,7 +76,7 @@ impl Render {
     pub fn new(store: &Path, job: &JobId, format: Format) -> Result<Self, ReportError> {
         let reader = Reader::open(store)?;
         let spec = reader.spec(job)?.ok_or_else(|| ReportError::UnknownJob(job.clone()))?;
-        Ok(Self { reader, job: job.clone(), spec, format, next: 0, sha256: Sha256::new() })
+        Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Sha256::new() })
     }
 
     /// Writes the tasks below `answered` that are not written yet, and tells of failed items.
@@ -85,32 +87,63 @@ impl Render {
         failed: &mut dyn FnMut(&Record),
     ) -> Result<(), ReportError> {
         while self.next < answered {
-            let Some(text) = self.part(failed)? else { break };
+            let Some(text) = self.section(failed)? else { break };
             out.write_all(&text).map_err(|cause| ReportError::Output { path: None, cause })?;
         }
         out.flush().map_err(|cause| ReportError::Output { path: None, cause })
     }
 
-    /// The bytes of the next task, which must have its outcome; `None` at the end of the plan.
-    pub(super) fn part(&mut self, failed: &mut dyn FnMut(&Record)) -> Result<Option<Vec<u8>>, ReportError> {
-        let Some(part) = self.reader.part(&self.job, &self.spec, self.next)? else { return Ok(None) };
+    /// The bytes of the next task, which must have its outcome, and after the last one what closes a
+    /// finished job's report. `None` at its end, and as long as it cannot begin.
+    pub(super) fn section(&mut self, failed: &mut dyn FnMut(&Record)) -> Result<Option<Vec<u8>>, ReportError> {
         let number = self.next;
+        self.look_at_plan()?;
+        let Some(account) = &self.account else { return Ok(None) };
+        let records: Vec<Record> = match self.reader.section(&self.job, &self.spec, number)? {
+            Some(section) => {
+                let planned = section.plan_failures.into_iter();
+                let planned = planned.map(|f| Record::Failed { name: f.name, reason: f.reason });
+                let records = fold::records(&self.spec, account, &section.settled);
+                planned.chain(records.map_err(|reason| ReportError::Content { number, reason })?).collect()
+            }
+            None => match self.reader.sealed(&self.job)? {
+                Some((tasks, account)) if tasks == number => fold::closing(&self.spec, &account),
+                _ => return Ok(None),
+            },
+        };
         self.next += 1;
-        let planned = part.plan_failures.into_iter().map(|f| Record::Failed { name: f.name, reason: f.reason });
-        let records =
-            fold::records(&self.spec, &part.settled).map_err(|reason| ReportError::Content { number, reason })?;
+        Ok(Some(self.text(&records, failed)))
+    }
+
+    fn look_at_plan(&mut self) -> Result<(), ReportError> {
+        if self.account.is_none() {
+            self.account = if fold::needs_whole_plan(&self.spec) {
+                self.reader.sealed(&self.job)?.map(|(_, account)| account)
+            } else {
+                Some(Counts::default())
+            };
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, records: &[Record], failed: &mut dyn FnMut(&Record)) -> Vec<u8> {
         let (mut text, mut out) = (Vec::new(), Vec::new());
-        for record in planned.chain(records) {
-            manifest::line(&record, &mut text);
+        for record in records {
+            manifest::line(record, &mut text);
             if let Record::Failed { .. } = record {
-                failed(&record);
+                failed(record);
             }
             if self.format == Format::Json {
-                json_line(&record, &mut out);
+                json_line(record, &mut out);
             }
         }
         self.sha256.update(&text);
-        Ok(Some(if self.format == Format::Json { out } else { text }))
+        if self.format == Format::Json { out } else { text }
+    }
+
+    /// What the job asks for.
+    pub fn spec(&self) -> &JobSpec {
+        &self.spec
     }
 
     pub(super) fn seek(&mut self, task: u64) {
@@ -126,6 +159,16 @@ impl Render {
 fn json_line(record: &Record, out: &mut Vec<u8>) {
     let mut value = match record {
         Record::File { name, digest, size } => json!({"type": "file", "name": name, "digest": digest, "size": size}),
+        Record::Counted { name, counts, .. } => {
+            let mut value = json!({
+                "lines": counts.lines, "words": counts.words, "characters": counts.characters, "bytes": counts.bytes
+            });
+            value["type"] = json!(if name.is_some() { "file" } else { "total" });
+            if let Some(name) = name {
+                value["name"] = json!(name);
+            }
+            value
+        }
         Record::Whip { number, steps } => json!({"type": "whip", "number": number, "steps": steps}),
         Record::Failed { name, reason } => json!({"type": "failed", "name": name, "reason": reason}),
     };

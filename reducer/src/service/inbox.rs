@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::message::{DeadLetter, Message, Outcome, Planned, Reason, Seal, kind};
+use shared::message::{DeadLetter, Message, Outcome, Part, Planned, Reason, Seal, kind};
 use shared::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
@@ -84,6 +84,7 @@ fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
             let outcome = Box::new(Outcome::from_message(message)?);
             Ok(Event::Outcome { outcome, check: Check::None, items: 0, tag })
         }
+        kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), tag }),
         kind::PLANNED => {
             let (job, planned) = Planned::from_message(message)?;
             Ok(Event::Planned { job, planned: Box::new(planned), tag })

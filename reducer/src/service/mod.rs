@@ -33,7 +33,8 @@ pub use handle::{Handle, OpenError, Progress};
 pub enum Kind {
     /// A reducer service: its queue outlives it.
     Service {
-        /// Each finished job's report is written there as `JOB.txt`.
+        /// Each finished job's report is written there as `JOB.txt`, and how often each word occurs, if
+        /// that was asked for, as `JOB.frequencies`.
         output_dir: Option<PathBuf>,
     },
     /// A command that submits and waits: its queue ends with its connection, and it writes the

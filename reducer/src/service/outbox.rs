@@ -234,9 +234,14 @@ impl Wiring {
 fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<String, ReportError> {
     let mut render = Render::new(store, job, Format::Text)?;
     let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
-    match output_dir {
-        Some(directory) => report::write_file(&directory.join(format!("{job}.txt")), whole)?,
-        None => whole(&mut std::io::sink())?,
+    let Some(directory) = output_dir else {
+        whole(&mut std::io::sink())?;
+        return Ok(render.sha256());
+    };
+    report::write_file(&directory.join(format!("{job}.txt")), whole)?;
+    if fold::has_frequencies(render.spec()) {
+        let frequencies = directory.join(format!("{job}.frequencies"));
+        report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
     }
     Ok(render.sha256())
 }

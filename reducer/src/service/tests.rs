@@ -14,7 +14,8 @@ use shared::topology;
 use shared::transport::Transport;
 use shared::transport::embedded::Embedded;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Links, Root, Spec, Start};
+use shared::workload::digest::{Algorithm, Spec};
+use shared::workload::files::{Links, Root, Selection, Start};
 
 use super::{Handle, Kind, ServiceConfig, start};
 use crate::store::Place;
@@ -22,7 +23,10 @@ use crate::store::Place;
 fn spec() -> JobSpec {
     let root = Root { name: "r".to_owned(), class: Class::from_name(b"r"), prefix: b"r/"[..].into() };
     let starts = vec![Start { root: 0, file: None }];
-    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+    JobSpec::Digest(Spec {
+        algorithm: Algorithm::Sha1,
+        files: Selection { links: Links::Skip, roots: vec![root], starts },
+    })
 }
 
 fn planned() -> Box<Planned> {

@@ -8,6 +8,7 @@ mod open;
 mod read;
 mod recover;
 mod schema;
+mod spill;
 mod status;
 mod write;
 
@@ -19,7 +20,8 @@ use shared::id::{OwnerId, StoreId};
 use crate::scratch::Scratch;
 
 pub use open::{Place, StoreError};
-pub use read::{Part, Reader, StoredTask};
+pub use read::{PartPlace, Reader, Section, StoredTask};
+pub use spill::Spill;
 
 /// The writer.
 #[derive(Debug)]

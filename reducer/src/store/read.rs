@@ -4,9 +4,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
-use shared::id::{Class, JobId};
-use shared::job::JobSpec;
-use shared::message::PlanFailure;
+use shared::id::{Class, JobId, TaskId};
+use shared::job::{Counts, JobSpec};
+use shared::message::{Parts, PlanFailure};
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
@@ -37,6 +37,18 @@ impl Store {
         let row =
             statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         Ok(row.map(|(status, answer)| verdict(status, answer)))
+    }
+
+    /// Whether every part of an outcome is here.
+    pub fn has_parts(&self, task: &TaskId, parts: Option<&Parts>) -> Result<bool, StoreError> {
+        let Some(Parts { run, count }) = parts else { return Ok(true) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM parts
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run = ? AND part < ?",
+        )?;
+        let there: u32 =
+            statement.query_row(params![task.job.as_str(), task.number, run.as_str(), count], |row| row.get(0))?;
+        Ok(there == *count)
     }
 
     /// A task of the stored plan, to send it.
@@ -74,6 +86,15 @@ fn verdict(status: String, answer: String) -> Result<Bytes, String> {
     Err(failure.map_or(answer, |failure| failure.reason))
 }
 
+/// Where a part stands among those of its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartPlace {
+    /// Its task.
+    pub number: u64,
+    /// Its number within the task.
+    pub part: u32,
+}
+
 /// Reads reports beside the writer.
 #[derive(Debug)]
 pub struct Reader {
@@ -82,7 +103,7 @@ pub struct Reader {
 
 /// What a report shows of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct Section {
     /// What failed in planning before its items.
     pub plan_failures: Vec<PlanFailure>,
     /// What became of it.
@@ -103,6 +124,37 @@ impl Reader {
         spec.map(parse).transpose()
     }
 
+    /// The number of tasks and the account of a job whose plan is complete.
+    pub fn sealed(&self, job: &JobId) -> Result<Option<(u64, Counts)>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT sealed, counts FROM jobs WHERE job = ? AND sealed IS NOT NULL")?;
+        let row = statement.query_row([job.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()?;
+        let parse = |(tasks, counts): (u64, String)| {
+            let counts = serde_json::from_str(&counts).map_err(|e| StoreError::Content(e.to_string()))?;
+            Ok((tasks, counts))
+        };
+        row.map(parse).transpose()
+    }
+
+    /// The part that comes after another, or the first one, of those that count: of the run that was
+    /// counted, and about an item with a result if about one.
+    pub fn next_part(&self, job: &JobId, after: Option<PartPlace>) -> Result<Option<(PartPlace, Vec<u8>)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT parts.number, parts.part, parts.body FROM parts
+             JOIN outcomes USING (job_id, number, run)
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?)
+               AND (parts.number, parts.part) > (?, ?) AND outcomes.status = 'done'
+               AND (parts.item IS NULL OR parts.item NOT IN
+                    (SELECT failed.value ->> '$.item' FROM json_each(outcomes.answer, '$.failed') AS failed))
+             ORDER BY parts.number, parts.part LIMIT 1",
+        )?;
+        let (number, part) = after.map_or((-1, -1), |place| (place.number.cast_signed(), i64::from(place.part)));
+        let row = statement.query_row(params![job.as_str(), number, part], |row| {
+            Ok((PartPlace { number: row.get(0)?, part: row.get(1)? }, row.get(2)?))
+        });
+        Ok(row.optional()?)
+    }
+
     /// The latest job that asked for exactly this.
     pub fn find(&self, spec: &JobSpec) -> Result<Option<JobId>, StoreError> {
         let text = serde_json::to_string(spec).map_err(|e| StoreError::Content(e.to_string()))?;
@@ -112,10 +164,10 @@ impl Reader {
         job.map(|job| JobId::try_from(job).map_err(|e| StoreError::Content(e.to_string()))).transpose()
     }
 
-    /// The part of task `number`, which must have its outcome; `None` if the plan has no such task.
-    pub fn part(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Part>, StoreError> {
+    /// The section of task `number`, which must have its outcome; `None` if the plan has no such task.
+    pub fn section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         if fold::is_derived(spec) {
-            return self.derived_part(job, spec, number);
+            return self.derived_section(job, spec, number);
         }
         let mut statement = self.connection.prepare_cached(
             "SELECT body, failed, status, answer FROM tasks LEFT JOIN outcomes USING (job_id, number)
@@ -131,10 +183,10 @@ impl Reader {
         let failed = failed.map(|text| serde_json::from_str(&text)).transpose();
         let plan_failures = failed.map_err(|e| StoreError::Content(e.to_string()))?.unwrap_or_default();
         let answer = outcome.map(|(status, answer)| verdict(status, answer));
-        Ok(Some(Part { plan_failures, settled: Settled { number, body: body.map(Bytes::from), answer } }))
+        Ok(Some(Section { plan_failures, settled: Settled { number, body: body.map(Bytes::from), answer } }))
     }
 
-    fn derived_part(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Part>, StoreError> {
+    fn derived_section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(
             "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
@@ -142,6 +194,6 @@ impl Reader {
         let row =
             statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let answer = row.map(|(status, answer)| verdict(status, answer));
-        Ok(Some(Part { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
+        Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
     }
 }

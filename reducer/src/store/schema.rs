@@ -1,7 +1,7 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
 /// Written into `PRAGMA user_version`; a store of another version is refused.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
@@ -46,7 +46,19 @@ CREATE TABLE outcomes (
     answer  TEXT NOT NULL,            -- JSON of the workload, or the reason of the failure
     host    TEXT NOT NULL,
     micros  INTEGER NOT NULL,         -- how long it took there
+    run     TEXT,                     -- whose parts belong to it, if it has any
     PRIMARY KEY (job_id, number)
+) STRICT;
+
+-- What of an answer came before its outcome; what it holds is up to the workload.
+CREATE TABLE parts (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    number  INTEGER NOT NULL,         -- the task
+    run     TEXT NOT NULL,            -- one try at it; those that outcomes do not name are left over
+    part    INTEGER NOT NULL,
+    item    INTEGER,                  -- counts only if this item has a result
+    body    BLOB NOT NULL,
+    PRIMARY KEY (job_id, number, run, part)
 ) STRICT;
 
 CREATE TABLE sums (
@@ -76,16 +88,30 @@ FROM jobs;
 
 -- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
 CREATE VIEW files AS
-SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.root' AS root,
+SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
        item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
        item.value ->> '$.size' AS size,
        json_extract(outcomes.answer, '$.digests[' || item.key || ']') AS digest,
        outcomes.status AS task_status, outcomes.host
 FROM tasks
 JOIN jobs ON jobs.id = tasks.job_id
-JOIN json_each(tasks.body, '$.items') AS item
+JOIN json_each(tasks.body, '$.files.items') AS item
 LEFT JOIN outcomes USING (job_id, number)
 WHERE jobs.workload = 'digest';
+
+-- One row per file of words jobs.
+CREATE VIEW word_counts AS
+SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
+       item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
+       count.value ->> '$.lines' AS lines, count.value ->> '$.words' AS words,
+       count.value ->> '$.characters' AS characters, count.value ->> '$.bytes' AS bytes,
+       outcomes.status AS task_status, outcomes.host
+FROM tasks
+JOIN jobs ON jobs.id = tasks.job_id
+JOIN json_each(tasks.body, '$.files.items') AS item
+LEFT JOIN outcomes USING (job_id, number)
+LEFT JOIN json_each(outcomes.answer, '$.counts') AS count ON count.key = item.key
+WHERE jobs.workload = 'words';
 
 -- What has no result, and why.
 CREATE VIEW failures AS
@@ -93,11 +119,11 @@ SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
        plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
 UNION ALL
-SELECT jobs.job, tasks.number, json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path'),
-       json_extract(tasks.body, '$.items[' || (item.value ->> '$.item') || '].path_base64'), item.value ->> '$.reason'
+SELECT jobs.job, tasks.number, file.value ->> '$.path', file.value ->> '$.path_base64', item.value ->> '$.reason'
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
 JOIN json_each(outcomes.answer, '$.failed') AS item
-WHERE jobs.workload = 'digest' AND outcomes.status = 'done'
+JOIN json_each(tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'
+WHERE outcomes.status = 'done'
 UNION ALL
 SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';

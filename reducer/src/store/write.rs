@@ -52,6 +52,21 @@ impl Store {
                     planned.resume.get(),
                 ])?;
             }
+            Write::Part { part } => {
+                // The same part may be delivered again.
+                db.prepare_cached(
+                    "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body)
+                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    part.address.task.job.as_str(),
+                    part.address.task.number,
+                    part.run.as_str(),
+                    part.number,
+                    part.item,
+                    &part.body[..],
+                ])?;
+            }
             Write::Outcome { outcome } => write_outcome(db, outcome)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
@@ -88,8 +103,8 @@ fn write_outcome(db: &Connection, outcome: &shared::message::Outcome) -> Result<
     };
     let task = &outcome.address.task;
     db.prepare_cached(
-        "INSERT INTO outcomes (job_id, number, status, attempt, answer, host, micros)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outcomes (job_id, number, status, attempt, answer, host, micros, run)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         task.job.as_str(),
@@ -99,7 +114,14 @@ fn write_outcome(db: &Connection, outcome: &shared::message::Outcome) -> Result<
         answer,
         outcome.host,
         i64::try_from(outcome.micros).unwrap_or(i64::MAX),
+        outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
+    if let Some(parts) = &outcome.parts {
+        db.prepare_cached(
+            "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run <> ?",
+        )?
+        .execute(params![task.job.as_str(), task.number, parts.run.as_str()])?;
+    }
     Ok(())
 }
 

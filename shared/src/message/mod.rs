@@ -6,6 +6,7 @@
 mod control;
 mod envelope;
 mod outcome;
+mod part;
 mod plan;
 mod reject;
 mod task;
@@ -13,6 +14,7 @@ mod task;
 pub use control::{Opened, Presence, Reply, ReportChunk, ReportPlace, Request};
 pub use envelope::{HeaderValue, Message};
 pub use outcome::{Failure, Outcome, Verdict};
+pub use part::{Part, Parts};
 pub use plan::{PlanFailure, Planned, Seal};
 pub use reject::{DeadLetter, Reason};
 pub use task::{Address, Task};
@@ -27,6 +29,8 @@ pub mod kind {
     pub const TASK: &str = "task";
     /// Consumer to owner: the answer to a task.
     pub const OUTCOME: &str = "outcome";
+    /// Consumer to owner: a part of an answer, before the outcome.
+    pub const PART: &str = "part";
     /// Producer to owner: one task of the plan.
     pub const PLANNED: &str = "planned";
     /// Producer to owner: the plan is complete.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, HeaderValue, Message, Reason, kind};
+use super::{Address, HeaderValue, Message, Parts, Reason, kind};
 
 /// How a whole task failed. An item that fails alone is part of the answer instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Outcome {
     pub redelivered: bool,
     /// What came of it.
     pub verdict: Verdict,
+    /// What of the answer was published before, if anything.
+    pub parts: Option<Parts>,
 }
 
 impl Outcome {
@@ -58,7 +60,12 @@ impl Outcome {
             .with_text("host", self.host.as_str())
             .with_integer("micros", i64::try_from(self.micros).unwrap_or(i64::MAX));
         message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
-        message
+        match &self.parts {
+            Some(Parts { run, count }) => {
+                message.with_text("run", run.as_str()).with_integer("parts", i64::from(*count))
+            }
+            None => message,
+        }
     }
 
     /// From a message; the answer is left to the workload.
@@ -75,6 +82,13 @@ impl Outcome {
             micros: message.integer("micros").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
             verdict,
+            parts: parts(message)?,
         })
     }
+}
+
+fn parts(message: &Message) -> Result<Option<Parts>, Reason> {
+    let Some(count) = message.integer("parts") else { return Ok(None) };
+    let count = u32::try_from(count).map_err(|_| Reason::header("parts", "it is out of range"))?;
+    Ok(Some(Parts { run: message.header("run")?, count }))
 }

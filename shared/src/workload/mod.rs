@@ -6,7 +6,9 @@
 //! matches on [`Workload`] without a wildcard, so the compiler names them when one is added.
 
 pub mod digest;
+pub mod files;
 pub mod steps;
+pub mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,22 +23,25 @@ pub enum Workload {
     Digest,
     /// The horses' counter: the smallest workload, the one to copy.
     Steps,
+    /// Lines, words and bytes of files.
+    Words,
 }
 
 /// No workload of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown workload {0:?}: this program was built with digest, steps")]
+#[error("unknown workload {0:?}: this program was built with digest, steps, words")]
 pub struct UnknownWorkload(String);
 
 impl Workload {
     /// Every one, in alphabetical order.
-    pub const ALL: [Self; 2] = [Self::Digest, Self::Steps];
+    pub const ALL: [Self; 3] = [Self::Digest, Self::Steps, Self::Words];
 
     /// Its name in messages, queue names and on command lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Digest => "digest",
             Self::Steps => "steps",
+            Self::Words => "words",
         }
     }
 }

@@ -108,8 +108,14 @@ pub(super) fn unbiased_select(source: &Source) -> Vec<String> {
     complaints
 }
 
+/// Where a hashed map is sorted before anyone sees its order.
+const SORTED: &str = "reducer/src/report/frequencies/sum.rs";
+
 /// Their order differs from run to run.
 pub(super) fn seeded_maps(source: &Source) -> Vec<String> {
+    if source.path == SORTED {
+        return Vec::new();
+    }
     let is_bad = |line: &str| ["HashMap", "HashSet"].iter().any(|name| find_word(line, name).is_some());
     let bad = source.lines().filter(|(_, line)| is_bad(line));
     bad.map(|(number, _)| source.complain(number, "BTreeMap and BTreeSet: hashed ones differ in order each run"))

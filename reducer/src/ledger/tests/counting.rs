@@ -190,7 +190,14 @@ fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
             let task = TaskId { job: job.clone(), number };
             let address = Address { task, attempt: 1, owner: owner(), store: store.clone(), workload: Workload::Steps };
             let verdict = Verdict::Done(r#"{"steps":3000000000}"#.into());
-            let outcome = Box::new(Outcome { address, host: "h".to_owned(), micros: 1, redelivered: false, verdict });
+            let outcome = Box::new(Outcome {
+                address,
+                host: "h".to_owned(),
+                micros: 1,
+                redelivered: false,
+                verdict,
+                parts: None,
+            });
             world.event(Event::Outcome { outcome, check: Check::None, items: 0, tag: None });
         }
     }

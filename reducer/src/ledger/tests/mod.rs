@@ -1,11 +1,13 @@
 //! The ledger in virtual time: no runtime, no transport, no clock.
 //!
 //! - `counting`: what an outcome, a plan and a seal add to a job's account
+//! - `parts`: outcomes whose answers come in parts
 //! - `sending`: windows, retries, dead letters, what becomes of silent tasks
 //! - `restart`: what a new process makes of the same store
 //! - `schedules`: random deliveries, losses and crashes against a plain oracle
 
 mod counting;
+mod parts;
 mod restart;
 mod schedules;
 mod sending;
@@ -22,7 +24,8 @@ use shared::message::{
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Batch, Item, Links, Root, Spec, Start};
+use shared::workload::digest::{Algorithm, Batch, Spec};
+use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
 
 use super::{Action, Ledger};
 use crate::owner::{Check, Config, Effect, Event, ReplyTo, Tag};
@@ -140,7 +143,7 @@ impl World {
         let tag = self.tag();
         let store = self.store();
         let address = Address { task: id(number), attempt, owner: owner(), store, workload: Workload::Digest };
-        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict };
+        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict, parts: None };
         Event::Outcome { outcome: Box::new(outcome), check: Check::None, items: 0, tag }
     }
 
@@ -213,7 +216,10 @@ fn id(number: u64) -> TaskId {
 fn spec() -> JobSpec {
     let root = Root { name: "r".to_owned(), class: class(), prefix: PathBytes(b"r/".to_vec()) };
     let starts = vec![Start { root: 0, file: None }];
-    JobSpec::Digest(Spec { algorithm: Algorithm::Sha1, links: Links::Skip, roots: vec![root], starts })
+    JobSpec::Digest(Spec {
+        algorithm: Algorithm::Sha1,
+        files: Selection { links: Links::Skip, roots: vec![root], starts },
+    })
 }
 
 fn open() -> Event {
@@ -228,7 +234,7 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 fn planned(number: u64, items: u32) -> Planned {
     let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10 };
     let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
-    let batch = Batch { algorithm, links, root, items: (0..items).map(item).collect() };
+    let batch = Batch { algorithm, files: Files { links, root, items: (0..items).map(item).collect() } };
     let failure = PlanFailure { name: PathBytes(b"r/x".to_vec()), reason: "no".to_owned() };
     Planned {
         number,

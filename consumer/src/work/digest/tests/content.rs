@@ -9,8 +9,9 @@ use std::time::Duration;
 use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
 
-use super::super::read::{READ_BYTES, SMALL_MAX};
+use super::super::reader::SMALL_MAX;
 use super::*;
+use crate::work::files::READ_BYTES;
 
 /// Digests by coreutils; `-z` so that no name is escaped.
 fn sha1sum(root: &Root, paths: &[&[u8]]) -> Vec<Option<String>> {
@@ -136,7 +137,10 @@ fn one_bad_item_fails_alone() {
 #[test]
 fn what_no_honest_planner_sends_is_rejected() {
     let root = Root::new();
-    let work = |body: &[u8]| crate::work::work(Workload::Digest, body, &root.site, &|| false);
+    let work = |body: &[u8]| {
+        let context = Context { site: &root.site, cancelled: &|| false, publish: &mut |_| Ok(()) };
+        crate::work::work(Workload::Digest, body, context)
+    };
     let rejected = |body: &[u8]| match work(body) {
         Err(WorkError::Rejected(reason)) => reason,
         other => panic!("{other:?}"),

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use shared::message::Failure;
 use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Answer, Batch, Item, Links};
+use shared::workload::digest::{Algorithm, Answer, Batch};
+use shared::workload::files::{Files, Item, Links};
 use tempfile::TempDir;
 
-use crate::work::{Site, WorkError};
+use crate::work::{Context, Site, WorkError};
 
 /// A root `r` of its own for one test.
 struct Root {
@@ -56,7 +57,8 @@ impl Root {
     }
 
     fn try_work(&self, links: Links, paths: &[&[u8]], cancelled: &dyn Fn() -> bool) -> Result<Answer, WorkError> {
-        let answer = crate::work::work(Workload::Digest, &body(links, paths), &self.site, cancelled)?;
+        let context = Context { site: &self.site, cancelled, publish: &mut |_| Ok(()) };
+        let answer = crate::work::work(Workload::Digest, &body(links, paths), context)?;
         Ok(Answer::parse(&answer, paths.len() as u32).expect("owners take our answers"))
     }
 
@@ -80,7 +82,7 @@ impl Root {
 
 fn body(links: Links, paths: &[&[u8]]) -> Vec<u8> {
     let items = paths.iter().map(|&path| Item { path: path.into(), size: 0 }).collect();
-    let batch = Batch { algorithm: Algorithm::Sha1, links, root: "r".to_owned(), items };
+    let batch = Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items } };
     serde_json::to_vec(&batch).expect("json")
 }
 

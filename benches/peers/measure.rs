@@ -1,0 +1,121 @@
+//! Rounds in turn, medians with their spread, and peaks of memory.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Figures of one contestant, in ascending order.
+pub struct Figures(Vec<f64>);
+
+impl Figures {
+    /// From figures in any order; there is at least one.
+    pub fn new(mut figures: Vec<f64>) -> Self {
+        assert!(!figures.is_empty(), "something was measured");
+        figures.sort_by(f64::total_cmp);
+        Self(figures)
+    }
+
+    /// The middle.
+    pub fn median(&self) -> f64 {
+        (self.0[(self.0.len() - 1) / 2] + self.0[self.0.len() / 2]) / 2.0
+    }
+
+    /// Smallest and largest.
+    pub fn spread(&self) -> (f64, f64) {
+        (self.0[0], self.0[self.0.len() - 1])
+    }
+}
+
+/// Lets the contestants take turns, each round in the opposite order, after a round that warms the
+/// cache and is not counted. Gives their seconds.
+pub fn in_turn(rounds: usize, contestants: &[&dyn Fn()]) -> Vec<Figures> {
+    let mut seconds = vec![Vec::new(); contestants.len()];
+    for round in 0..=rounds {
+        let mut order: Vec<usize> = (0..contestants.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let started = Instant::now();
+            contestants[index]();
+            if round > 0 {
+                seconds[index].push(started.elapsed().as_secs_f64());
+            }
+        }
+    }
+    seconds.into_iter().map(Figures::new).collect()
+}
+
+/// The program under test.
+pub fn packhorse(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_packhorse"));
+    command.args(arguments);
+    for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A pipeline of a shell. `$1` is `path`.
+pub fn shell(script: &str, path: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(path);
+    command
+}
+
+/// Runs to the end with stdout in a file: a pipe would measure its reader, too.
+pub fn run(mut command: Command, out: &Path) {
+    let file = File::create(out).expect("a file for output");
+    let status = command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null()).status();
+    assert!(status.expect("it runs").success(), "{command:?} fails");
+}
+
+/// The same, looking at its memory: its peak in MiB.
+pub fn run_watched(mut command: Command, out: &Path) -> f64 {
+    let file = File::create(out).expect("a file for output");
+    command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it runs");
+    let mut peak = 0.0;
+    let status = loop {
+        // The peak only grows, so what is missed is the growth of the last milliseconds.
+        peak = peak_mib(&child).unwrap_or(peak);
+        match child.try_wait().expect("it is a child") {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert!(status.success(), "{command:?} fails");
+    peak
+}
+
+/// The peak of a process's resident memory in MiB, while it lives.
+fn peak_mib(child: &Child) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok().map(|kib: f64| kib / 1024.0)
+}
+
+/// A role that serves until it is dropped.
+pub struct Role(Child);
+
+impl Role {
+    /// Starts it.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("it runs"))
+    }
+
+    /// The peak of its resident memory so far, in MiB.
+    pub fn peak(&self) -> f64 {
+        peak_mib(&self.0).expect("it still serves")
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        // Nothing of a benchmark is worth a goodbye.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,98 @@
+//! The commands of others, as a user with these cores would write them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::Settings;
+
+/// A peer's command line for a shell; `$1` is the directory.
+pub struct Peer {
+    /// The program that has to be installed.
+    program: &'static str,
+    /// The pipeline.
+    pub script: String,
+    /// How many times its time ours may be, where that is a target.
+    pub limit: Option<f64>,
+}
+
+impl Peer {
+    fn new(program: &'static str, script: String) -> Self {
+        Self { program, script, limit: None }
+    }
+
+    fn at_most(mut self, limit: f64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// As a report shows it.
+    pub fn shown(&self) -> String {
+        self.script.replace("\"$1\" ", "").replace(" \"$1\"", "").replace("export ", "").replace("; ", " ")
+    }
+}
+
+/// Those that are installed here.
+pub fn installed(peers: Vec<Peer>) -> Vec<Peer> {
+    let is_there = |peer: &Peer| {
+        let look = format!("command -v {}", peer.program);
+        let status = Command::new("sh").args(["-c", &look]).stdout(Stdio::null()).status();
+        let there = status.is_ok_and(|status| status.success());
+        if !there {
+            eprintln!("{} is not installed: left out", peer.program);
+        }
+        there
+    };
+    peers.into_iter().filter(is_there).collect()
+}
+
+/// Digests of many small files.
+pub fn small_files(settings: &Settings) -> Vec<Peer> {
+    let each = |program: &str| format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 256 {program}", settings.cores);
+    let mut peers = digests(settings);
+    peers.insert(0, Peer::new("sha1sum", each("sha1sum")).at_most(0.6));
+    peers.insert(1, Peer::new("openssl", each("openssl sha1")));
+    peers.push(Peer::new("rhash", each("rhash --sha1")));
+    peers.push(Peer::new("b3sum", each("b3sum")));
+    peers
+}
+
+/// Digests of few large files.
+pub fn big_files(settings: &Settings) -> Vec<Peer> {
+    let each = |program: &str| format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 1 {program}", settings.cores);
+    let mut peers = digests(settings);
+    peers.insert(0, Peer::new("openssl", each("openssl sha1")).at_most(1.0));
+    peers.insert(1, Peer::new("sha1sum", each("sha1sum")));
+    peers.push(Peer::new("rhash", each("rhash --sha1")));
+    peers.push(Peer::new("b3sum", "b3sum $(find \"$1\" -type f)".to_owned()));
+    peers
+}
+
+fn digests(settings: &Settings) -> Vec<Peer> {
+    vec![
+        Peer::new("hashdeep", format!("hashdeep -c sha1 -r -j{} \"$1\"", settings.cores)),
+        Peer::new("rclone", format!("rclone hashsum sha1 --checkers {} \"$1\"", settings.cores)),
+    ]
+}
+
+/// Lines, words and bytes.
+pub fn words(settings: &Settings) -> Vec<Peer> {
+    let wc = |locale: &str| {
+        let cores = settings.cores;
+        format!("export LC_ALL={locale}; find \"$1\" -type f -print0 | xargs -0 -P{cores} -n 4 wc -lwc")
+    };
+    vec![Peer::new("wc", wc("C.UTF-8")).at_most(1.0 / 3.0), Peer::new("wc", wc("C"))]
+}
+
+/// How often each word occurs: as many awks as cores, each over its share of the files, and one that
+/// adds up. The shares go through files of `directory`, because lines of several writers mix.
+pub fn frequencies(settings: &Settings, directory: &Path) -> Vec<Peer> {
+    let (cores, share) = (settings.cores, directory.join("share").display().to_string());
+    let count = r#"{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print n[w] "\t" w }"#;
+    let add = r#"{ n[$2] += $1 } END { for (w in n) print n[w] "\t" w }"#;
+    let each = format!(
+        "for k in $(seq 0 $(({cores} - 1))); do \
+         find \"$1\" -type f | sort | awk \"NR % {cores} == $k\" | xargs awk '{count}' > {share}.$k & done; wait;"
+    );
+    let sum = format!("cat {share}.* | awk -F '\t' '{add}' | LC_ALL=C sort -t \"$(printf '\\t')\" -k1,1nr -k2");
+    vec![Peer::new("awk", format!("export LC_ALL=C; {each} {sum}")).at_most(1.0 / 3.0)]
+}

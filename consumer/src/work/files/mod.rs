@@ -1,0 +1,74 @@
+//! The files of a task: opened beneath a root one after the other, and read to their ends.
+//!
+//! # Layout
+//! - `open`: opening beneath a root, never outside, whatever changes meanwhile
+//! - `read`: reading a file to its end, and noticing that it changed
+
+mod open;
+mod read;
+
+use std::fs::File;
+use std::io;
+
+use shared::limits::TASK_ITEMS_MAX;
+use shared::message::Reason;
+use shared::workload::files::{Files, ItemFailure};
+
+use super::{Site, WorkError};
+use open::{OpenError, Opener, is_exhaustion};
+
+pub(super) use open::RootDir;
+pub(super) use read::{READ_BYTES, ReadError, Stamp, read_small, read_through};
+
+/// Opens each file of a task and hands it on with its index. One bad item fails alone: what failed,
+/// and why, comes back in the order of the items.
+pub(super) fn each(
+    files: &Files,
+    site: &Site,
+    cancelled: &dyn Fn() -> bool,
+    take: &mut dyn FnMut(usize, &File) -> Result<(), ReadError>,
+) -> Result<Vec<ItemFailure>, WorkError> {
+    if files.items.len() > TASK_ITEMS_MAX {
+        let detail = format!("{} items, over the limit of {TASK_ITEMS_MAX}", files.items.len());
+        return Err(Reason::Body { detail }.into());
+    }
+    let root = site.root(&files.root).ok_or_else(|| Reason::NotServed { what: format!("root {:?}", files.root) })?;
+    let mut opener = Opener::new(root, files.links, site.follows_outside());
+    let mut failed = Vec::new();
+    for (item, at) in (0u32..).zip(0..files.items.len()) {
+        if cancelled() {
+            return Err(WorkError::failed("cancelled"));
+        }
+        let done = match opener.open_file(files.items[at].path.as_bytes()) {
+            Ok(file) => take(at, &file),
+            Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
+            Err(OpenError::Refused(reason)) => Err(ReadError::Refused(reason)),
+        };
+        if let Err(error) = done {
+            failed.push(ItemFailure { item, reason: reason(error)? });
+        }
+    }
+    Ok(failed)
+}
+
+/// Why an item has no result, for people, unless it is no fault of the item: then another attempt
+/// at the whole task may do.
+fn reason(error: ReadError) -> Result<String, WorkError> {
+    Ok(match error {
+        ReadError::Cancelled => return Err(WorkError::failed("cancelled")),
+        ReadError::Os(error) if is_exhaustion(&error) => {
+            return Err(WorkError::failed(format!("out of resources: {}", os_text(&error))));
+        }
+        ReadError::Os(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("{} (vanished after it was listed)", os_text(&error))
+        }
+        ReadError::Os(error) => os_text(&error),
+        ReadError::Refused(reason) => reason.to_owned(),
+    })
+}
+
+/// An error of the operating system in its words, without its number.
+pub(super) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}

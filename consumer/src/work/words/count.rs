@@ -1,0 +1,48 @@
+//! What is counted by looking at bytes alone.
+//!
+//! Plain loops over short blocks: the compiler makes vector code of them (measured in
+//! docs/BENCHMARKS.md), and sums of bytes cannot overflow within a block.
+
+use shared::workload::words::Counts;
+
+use super::separate::is_separator;
+
+/// Bytes of a block: below 256, so that a byte holds any sum over it, and a multiple of the widest
+/// vectors.
+const BLOCK: usize = 192;
+
+/// The counts of a file under way.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    pub(super) counts: Counts,
+    /// Whether the last byte of the text so far is part of a word.
+    inside: bool,
+}
+
+impl Counter {
+    /// Takes the next bytes of the file as they stand.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.counts.bytes += bytes.len() as u64;
+        for block in bytes.chunks(BLOCK) {
+            self.counts.lines += sum(block.iter().map(|&byte| byte == b'\n'));
+            self.counts.characters += sum(block.iter().map(|&byte| byte & 0xc0 != 0x80));
+        }
+    }
+
+    /// Takes the next bytes of its text, in which every separator is one byte: see
+    /// [`super::separate`]. A word begins where a separator, or nothing, stands before it.
+    pub(super) fn words(&mut self, text: &[u8]) {
+        let (Some(&first), Some(&last)) = (text.first(), text.last()) else { return };
+        self.counts.words += u64::from(!self.inside && !is_separator(first));
+        self.inside = !is_separator(last);
+        let pairs = text[1..].chunks(BLOCK).zip(text.chunks(BLOCK));
+        for (block, before) in pairs {
+            let begins = |(&byte, &before): (&u8, &u8)| !is_separator(byte) & is_separator(before);
+            self.counts.words += sum(block.iter().zip(before).map(begins));
+        }
+    }
+}
+
+fn sum(block: impl Iterator<Item = bool>) -> u64 {
+    u64::from(block.map(u8::from).sum::<u8>())
+}

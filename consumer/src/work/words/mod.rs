@@ -1,0 +1,92 @@
+//! The work of `words`: lines, words, characters and bytes of each file of a batch, and how often
+//! each word occurs.
+//!
+//! # Layout
+//! - `count`: what is counted by looking at bytes alone
+//! - `separate`: what separates words in each mode
+//! - `table`: how often each word occurs
+//! - `frequencies`: the tables of a task, and how they leave in parts
+
+mod count;
+mod frequencies;
+mod separate;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+
+use shared::workload::words::{Answer, Batch, Counts, Manner};
+
+use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
+use super::{Cancelled, Context, Piece, WorkError};
+use count::Counter;
+use frequencies::Frequencies;
+use separate::Separate;
+
+/// Counts a batch.
+pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkError> {
+    let Context { site, cancelled, publish } = context;
+    let batch = Batch::parse(body)?;
+    let mut reader = Reader::new(batch.manner);
+    let mut counts = vec![None; batch.files.items.len()];
+    let failed = files::each(&batch.files, site, cancelled, &mut |at, file| {
+        counts[at] = Some(reader.read(at, file, cancelled, publish)?);
+        Ok(())
+    })?;
+    let check = reader.finish(publish).map_err(|Cancelled| WorkError::failed("cancelled"))?;
+    Ok(Answer { counts, failed, check })
+}
+
+/// Takes a piece of the answer, and gives it to the owner before the answer itself.
+type Publish<'a> = dyn FnMut(Piece) -> Result<(), Cancelled> + 'a;
+
+/// Counts one file after the other.
+struct Reader {
+    manner: Manner,
+    buffer: Vec<u8>,
+    frequencies: Option<Frequencies>,
+}
+
+impl Reader {
+    fn new(manner: Manner) -> Self {
+        let frequencies = manner.frequencies.then(Frequencies::default);
+        Self { manner, buffer: vec![0; READ_BYTES], frequencies }
+    }
+
+    fn read(
+        &mut self,
+        at: usize,
+        file: &File,
+        cancelled: &dyn Fn() -> bool,
+        publish: &mut Publish<'_>,
+    ) -> Result<Counts, ReadError> {
+        let before = Stamp::of(file)?;
+        let (mut counter, mut separate) = (Counter::default(), Separate::new(self.manner.mode));
+        if let Some(frequencies) = &mut self.frequencies {
+            frequencies.begin(at);
+        }
+        let frequencies = &mut self.frequencies;
+        let mut take = |piece: &[u8]| {
+            counter.bytes(piece);
+            let text = separate.next(piece);
+            counter.words(text);
+            match frequencies {
+                Some(frequencies) => frequencies.add(text, publish),
+                None => Ok(()),
+            }
+        };
+        read_through(file, &before, &mut self.buffer, cancelled, &mut take)?;
+        let text = separate.last();
+        counter.words(text);
+        if let Some(frequencies) = &mut self.frequencies {
+            frequencies.add(text, publish)?;
+            frequencies.end(publish)?;
+        }
+        Ok(counter.counts)
+    }
+
+    fn finish(self, publish: &mut Publish<'_>) -> Result<u64, Cancelled> {
+        self.frequencies.map_or(Ok(0), |frequencies| frequencies.finish(publish))
+    }
+}

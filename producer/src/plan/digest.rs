@@ -1,0 +1,34 @@
+//! The plan of `digest`: files, with which digest of them is wanted.
+
+use std::path::PathBuf;
+
+use serde_json::value::RawValue;
+use shared::message::Planned;
+use shared::workload::digest::{Algorithm, Batch, Spec};
+
+use super::files::FilesPlan;
+use super::{PlanError, raw};
+
+/// The tasks of a digest job that are still to come.
+#[derive(Debug)]
+pub struct DigestPlan {
+    algorithm: Algorithm,
+    files: FilesPlan,
+}
+
+impl DigestPlan {
+    pub(super) fn new(
+        spec: &Spec,
+        dirs: &[PathBuf],
+        planned: u64,
+        resume: Option<&RawValue>,
+    ) -> Result<Self, PlanError> {
+        let files = FilesPlan::new(spec.files.clone(), dirs, planned, resume)?;
+        Ok(Self { algorithm: spec.algorithm, files })
+    }
+
+    pub(super) fn next_task(&mut self) -> Option<Planned> {
+        let algorithm = self.algorithm;
+        self.files.next_task(|files| raw(&Batch { algorithm, files }))
+    }
+}

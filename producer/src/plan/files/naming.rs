@@ -1,0 +1,75 @@
+//! What the roots of a job are called.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use shared::id::Class;
+use shared::path::PathBytes;
+use shared::workload::files::Root;
+
+use super::InputError;
+
+/// How roots get their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// "0", "1", ... and the class `local`: planned and done by one process, so no user sees them.
+    Local,
+    /// The last component of the directory's path, unless the user wrote `NAME=PATH`: consumers on
+    /// several machines map names to directories of their own.
+    Shared,
+}
+
+impl Naming {
+    /// Splits `NAME=PATH`, where that is a form that this naming knows.
+    pub(super) fn split(self, argument: &OsStr) -> (Option<String>, OsString) {
+        let whole = (None, argument.to_owned());
+        let Some(equals) = argument.as_bytes().iter().position(|&b| b == b'=') else { return whole };
+        let (name, path) = (&argument.as_bytes()[..equals], &argument.as_bytes()[equals + 1..]);
+        // A file whose own name holds '=' is named as it is; who means NAME=PATH can write ./PATH.
+        let is_name = !name.is_empty() && !name.contains(&b'/');
+        if self == Self::Local || !is_name || Path::new(argument).symlink_metadata().is_ok() {
+            return whole;
+        }
+        match std::str::from_utf8(name) {
+            Ok(name) => (Some(name.to_owned()), OsString::from_vec(path.to_vec())),
+            Err(_) => whole,
+        }
+    }
+
+    /// The name of the root with `prefix`, which the user may have `given`.
+    pub(super) fn name(self, prefix: &PathBytes, given: Option<String>, index: usize) -> Result<String, InputError> {
+        match (self, given) {
+            (Self::Local, _) => Ok(index.to_string()),
+            (Self::Shared, Some(name)) => Ok(name),
+            (Self::Shared, None) => last_component(prefix),
+        }
+    }
+
+    /// The root of that name.
+    pub(super) fn root(self, name: String, prefix: PathBytes) -> Root {
+        let class = match self {
+            Self::Local => Class::from_name(b"local"),
+            Self::Shared => Root::class_of(&name),
+        };
+        Root { name, class, prefix }
+    }
+}
+
+fn last_component(prefix: &PathBytes) -> Result<String, InputError> {
+    let path = directory(prefix);
+    let last = path.rsplit(|&b| b == b'/').find(|part| !part.is_empty()).unwrap_or_default();
+    if matches!(last, b"" | b"." | b"..") {
+        return Err(InputError::Unnamed { path: PathBytes(path.to_vec()).display() });
+    }
+    String::from_utf8(last.to_vec()).map_err(|_| InputError::NameNotText { path: PathBytes(path.to_vec()).display() })
+}
+
+/// The directory that a prefix stands for.
+pub(super) fn directory(prefix: &PathBytes) -> &[u8] {
+    match prefix.as_bytes() {
+        b"" => b".",
+        b"/" => b"/",
+        spelt => spelt.strip_suffix(b"/").unwrap_or(spelt),
+    }
+}

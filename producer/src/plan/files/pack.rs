@@ -1,0 +1,178 @@
+//! Packing: findings become one task, within the limits of a message.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
+use shared::message::{PlanFailure, Planned};
+use shared::path::PathBytes;
+use shared::workload::files::{Files, Item, Links, Selection};
+
+use super::Resume;
+use super::walk::{Finding, What};
+use crate::plan::raw;
+
+/// JSON around the items of a body, without the root's name.
+const BATCH_OVERHEAD: usize = 256;
+/// JSON around one path and its size, or around one failure's name and reason.
+const ENTRY_OVERHEAD: usize = 64;
+
+/// A task in the making.
+///
+/// Failures count as items against the limits: they travel in the same message, and a tree of
+/// unreadable directories must not make one without end.
+#[derive(Debug)]
+pub(super) struct Draft {
+    number: u64,
+    /// Root and links of the items so far.
+    kind: Option<(usize, Links)>,
+    items: Vec<Item>,
+    failed: Vec<PlanFailure>,
+    skipped: BTreeMap<String, u64>,
+    message_bytes: usize,
+    content_bytes: u64,
+    last: Option<Place>,
+}
+
+/// The last finding taken.
+#[derive(Debug)]
+struct Place {
+    start: usize,
+    root: usize,
+    at: PathBytes,
+}
+
+impl Draft {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            kind: None,
+            items: Vec::new(),
+            failed: Vec::new(),
+            skipped: BTreeMap::new(),
+            message_bytes: BATCH_OVERHEAD,
+            content_bytes: 0,
+            last: None,
+        }
+    }
+
+    /// Whether no item and no failure may be added, whatever its size.
+    pub(super) fn is_full(&self) -> bool {
+        self.items.len() + self.failed.len() >= items_max(self.number)
+    }
+
+    /// Whether `finding` may be added. Alone in a task, anything may: a file that is larger than a
+    /// task's content has a task of its own.
+    pub(super) fn fits(&self, finding: &Finding, selection: &Selection) -> bool {
+        let message_fits = (self.items.is_empty() && self.failed.is_empty())
+            || self.message_bytes + message_bytes(finding, selection) <= TASK_MESSAGE_BYTES;
+        match finding.what {
+            What::Skipped(_) => true,
+            What::Failed(_) => message_fits,
+            What::File { size, links } => {
+                let content_fits =
+                    self.items.is_empty() || self.content_bytes.saturating_add(size) <= TASK_CONTENT_BYTES;
+                let same_kind = self.kind.is_none_or(|kind| kind == (finding.root, links));
+                message_fits && content_fits && same_kind
+            }
+        }
+    }
+
+    /// Adds a finding.
+    pub(super) fn take(&mut self, finding: Finding, selection: &Selection) {
+        self.message_bytes += message_bytes(&finding, selection);
+        let name = || finding.name(selection);
+        match &finding.what {
+            What::Skipped(kind) => *self.skipped.entry((*kind).to_owned()).or_default() += 1,
+            What::Failed(reason) => self.failed.push(PlanFailure { name: name(), reason: reason.clone() }),
+            What::File { size, links } => {
+                if self.kind.is_none() {
+                    self.message_bytes += text_bytes(selection.roots[finding.root].name.as_bytes());
+                    self.kind = Some((finding.root, *links));
+                }
+                self.content_bytes = self.content_bytes.saturating_add(*size);
+                self.items.push(Item { path: finding.at.clone(), size: *size });
+            }
+        }
+        self.last = Some(Place { start: finding.start, root: finding.root, at: finding.at });
+    }
+
+    /// The task, or `None` when nothing was taken.
+    pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
+        let last = self.last?;
+        let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
+        let root = self.kind.map_or(last.root, |(root, _)| root);
+        let files =
+            self.kind.map(|(_, links)| Files { links, root: selection.roots[root].name.clone(), items: self.items });
+        Some(Planned {
+            number: self.number,
+            class: selection.roots[root].class.clone(),
+            body: files.map(body),
+            items,
+            bytes: self.content_bytes,
+            failed: self.failed,
+            skipped: self.skipped,
+            resume: raw(&Resume { start: last.start, after: last.at }),
+        })
+    }
+}
+
+/// Items of task `number`, at most: the first tasks are small and double.
+fn items_max(number: u64) -> usize {
+    let doublings = u32::try_from(number).unwrap_or(u32::MAX).min(usize::BITS / 2);
+    TASK_ITEMS_FIRST.saturating_mul(1 << doublings).min(TASK_ITEMS_MAX)
+}
+
+/// What a finding adds to its task's message: at least its real size.
+fn message_bytes(finding: &Finding, selection: &Selection) -> usize {
+    match &finding.what {
+        What::Skipped(_) => 0,
+        What::File { .. } => ENTRY_OVERHEAD + text_bytes(finding.at.as_bytes()),
+        What::Failed(reason) => {
+            ENTRY_OVERHEAD + text_bytes(finding.name(selection).as_bytes()) + text_bytes(reason.as_bytes())
+        }
+    }
+}
+
+/// The bytes of a name in JSON: escaped when it is UTF-8, base64 when not.
+fn text_bytes(name: &[u8]) -> usize {
+    if std::str::from_utf8(name).is_err() {
+        return name.len().div_ceil(3) * 4;
+    }
+    name.iter()
+        .map(|byte| {
+            if *byte < 0x20 {
+                "\\u0000".len()
+            } else if matches!(byte, b'"' | b'\\') {
+                2
+            } else {
+                1
+            }
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_tasks_are_small_and_double() {
+        let sizes: Vec<_> = [0, 1, 2, 5, 6, 7, 1 << 40].into_iter().map(items_max).collect();
+        assert_eq!(sizes, [16, 32, 64, 512, 1000, 1000, 1000]);
+    }
+
+    #[test]
+    fn sizes_are_never_below_the_real_ones() {
+        let names: [&[u8]; 6] =
+            [b"plain", b"a\"b\\c", b"\x00\x01\n\t\x1f", b"\xff\xfe", "\u{e4}\u{2028}\x7f".as_bytes(), b""];
+        for name in names {
+            let item = Item { path: name.into(), size: u64::MAX };
+            let real = serde_json::to_string(&item).expect("json").len() + 1;
+            assert!(text_bytes(name) + ENTRY_OVERHEAD >= real, "{name:?}");
+            let failure = PlanFailure { name: name.into(), reason: "r\"".to_owned() };
+            let real = serde_json::to_string(&failure).expect("json").len() + 1;
+            assert!(text_bytes(name) + text_bytes(b"r\"") + ENTRY_OVERHEAD >= real, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The walk of a job: its starts, one after the other, as a stream of findings.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use shared::path::PathBytes;
+use shared::workload::files::{Links, Selection};
+
+use super::Resume;
+use super::listing::{Kind, reason};
+use super::tree::Tree;
+
+/// One thing that the walk came upon.
+#[derive(Debug)]
+pub(super) struct Finding {
+    /// Index into the selection's starts.
+    pub start: usize,
+    /// Index into the selection's roots.
+    pub root: usize,
+    /// Its place in the walk: its path relative to the root. A trailing slash says that the whole
+    /// directory lies behind, so that a resumed walk passes it without listing it; the empty path
+    /// says so of the root.
+    pub at: PathBytes,
+    /// What it is.
+    pub what: What,
+}
+
+/// What the walk came upon.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A file to digest.
+    File {
+        /// Its size now, in bytes.
+        size: u64,
+        /// What may be followed to open it.
+        links: Links,
+    },
+    /// Something that could not be taken in, and why.
+    Failed(String),
+    /// Something left out, by its kind.
+    Skipped(&'static str),
+}
+
+impl Finding {
+    /// The name as a report shows it.
+    pub(super) fn name(&self, selection: &Selection) -> PathBytes {
+        let mut name = selection.roots[self.root].prefix.as_bytes().to_vec();
+        name.extend_from_slice(self.at.as_bytes());
+        while name.len() > 1 && name.ends_with(b"/") {
+            name.pop();
+        }
+        PathBytes(name)
+    }
+}
+
+/// The stream of findings, in the order of the report.
+#[derive(Debug)]
+pub(super) struct Walk {
+    selection: Selection,
+    dirs: Vec<PathBuf>,
+    start: usize,
+    tree: Option<Tree>,
+    /// Where to begin in the current start, if it was begun before.
+    after: Option<PathBytes>,
+}
+
+impl Walk {
+    pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
+        let (start, after) = resume.map_or((0, None), |resume| (resume.start, Some(resume.after)));
+        Self { selection, dirs, start, tree: None, after }
+    }
+
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Finding;
+
+    fn next(&mut self) -> Option<Finding> {
+        loop {
+            let (start, begin) = (self.start, self.selection.starts.get(self.start)?);
+            let (root, dir) = (begin.root, &self.dirs[begin.root]);
+            if let Some(tree) = &mut self.tree {
+                if let Some((at, what)) = tree.next() {
+                    return Some(Finding { start, root, at, what });
+                }
+                self.tree = None;
+                self.start += 1;
+                continue;
+            }
+            match (&begin.file, self.after.take()) {
+                (Some(_), Some(_)) => self.start += 1,
+                (Some(file), None) => {
+                    let (at, what) = (file.clone(), lone_file(dir, file, self.selection.links));
+                    self.start += 1;
+                    return Some(Finding { start, root, at, what });
+                }
+                (None, Some(after)) if after.as_bytes().is_empty() => self.start += 1,
+                (None, after) => {
+                    let after = after.unwrap_or_default();
+                    self.tree = Some(Tree::new(dir, self.selection.links, after.as_bytes()));
+                }
+            }
+        }
+    }
+}
+
+/// A file that the user named. If it is a link, it is followed wherever it leads, whatever the job
+/// says about links that a walk comes upon.
+fn lone_file(dir: &Path, file: &PathBytes, links: Links) -> What {
+    let path = dir.join(std::ffi::OsStr::from_bytes(file.as_bytes()));
+    let look = || {
+        let is_link = fs::symlink_metadata(&path)?.file_type().is_symlink();
+        let metadata = fs::metadata(&path)?;
+        let inside = !is_link || fs::canonicalize(&path)?.starts_with(fs::canonicalize(dir)?);
+        Ok((is_link, inside, metadata))
+    };
+    match look() {
+        Err(error) => What::Failed(reason(&error)),
+        Ok((.., metadata)) if Kind::of(metadata.file_type()) != Kind::File => {
+            What::Failed("no longer a regular file".to_owned())
+        }
+        Ok((is_link, inside, metadata)) => {
+            let links = match (is_link, inside, links) {
+                (false, _, links) | (true, _, links @ Links::FollowAnywhere) => links,
+                (true, true, _) => Links::FollowInside,
+                (true, false, _) => Links::FollowAnywhere,
+            };
+            What::File { size: metadata.len(), links }
+        }
+    }
+}

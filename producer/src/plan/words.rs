@@ -1,0 +1,34 @@
+//! The plan of `words`: files, with how to count in them.
+
+use std::path::PathBuf;
+
+use serde_json::value::RawValue;
+use shared::message::Planned;
+use shared::workload::words::{Batch, Manner, Spec};
+
+use super::files::FilesPlan;
+use super::{PlanError, raw};
+
+/// The tasks of a words job that are still to come.
+#[derive(Debug)]
+pub struct WordsPlan {
+    manner: Manner,
+    files: FilesPlan,
+}
+
+impl WordsPlan {
+    pub(super) fn new(
+        spec: &Spec,
+        dirs: &[PathBuf],
+        planned: u64,
+        resume: Option<&RawValue>,
+    ) -> Result<Self, PlanError> {
+        let files = FilesPlan::new(spec.files.clone(), dirs, planned, resume)?;
+        Ok(Self { manner: spec.manner, files })
+    }
+
+    pub(super) fn next_task(&mut self) -> Option<Planned> {
+        let manner = self.manner;
+        self.files.next_task(|files| raw(&Batch { manner, files }))
+    }
+}

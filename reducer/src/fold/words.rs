@@ -1,0 +1,67 @@
+//! Words: one record a file, and one for their total.
+
+use shared::job;
+use shared::message::Reason;
+use shared::path::PathBytes;
+use shared::workload::words::{Answer, Batch, Counts, Spec};
+
+use super::files::each;
+use super::{Record, Settled, Tally};
+
+/// The names of a job's totals.
+const LINES: &str = "lines";
+const WORDS: &str = "words";
+const CHARACTERS: &str = "characters";
+
+pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
+    let answer = Answer::parse(answer, items)?;
+    let (failed, total) = (answer.failed.len() as u64, answer.total());
+    Ok(Tally {
+        items_done: u64::from(items) - failed,
+        items_failed: failed,
+        bytes: total.bytes,
+        amount: 0,
+        totals: vec![(LINES, total.lines), (WORDS, total.words), (CHARACTERS, total.characters)],
+    })
+}
+
+/// The counts, which files have none, and the check over the words; the wording of a failure may
+/// differ between machines.
+pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
+    match (Answer::parse(first, items), Answer::parse(second, items)) {
+        (Ok(first), Ok(second)) => first.counts == second.counts && first.check == second.check,
+        _ => first == second,
+    }
+}
+
+pub(super) fn records(spec: &Spec, account: &job::Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
+    let (Some(body), Some(answer)) = (&task.body, &task.answer) else { return Ok(Vec::new()) };
+    let files = Batch::parse(body)?.files;
+    let answer = match answer {
+        Ok(answer) => Answer::parse(answer, u32::try_from(files.items.len()).unwrap_or(u32::MAX)).map(Ok)?,
+        Err(reason) => Err(reason.as_str()),
+    };
+    let results = answer.map(|answer| (answer.counts, answer.failed));
+    Ok(each(&spec.files, files, results, |name, _, counts| record(spec, account, Some(name), counts)))
+}
+
+/// The total of several files.
+pub(super) fn closing(spec: &Spec, account: &job::Counts) -> Vec<Record> {
+    if account.items_planned < 2 {
+        return Vec::new();
+    }
+    let total = |name| account.totals.get(name).copied().unwrap_or(0);
+    let (lines, words, characters) = (total(LINES), total(WORDS), total(CHARACTERS));
+    vec![record(spec, account, None, Counts { lines, words, characters, bytes: account.bytes_done })]
+}
+
+/// Numbers are as wide as the largest that there can be: the bytes of all files, as GNU `wc` has it.
+fn record(spec: &Spec, account: &job::Counts, name: Option<PathBytes>, counts: Counts) -> Record {
+    let width = account.bytes_planned.to_string().len();
+    Record::Counted { name, counts, characters: spec.manner.characters, width }
+}
+
+/// How many words were counted so far.
+pub(super) fn so_far(account: &job::Counts) -> u64 {
+    account.totals.get(WORDS).copied().unwrap_or(0)
+}

@@ -1,0 +1,129 @@
+//! Outcomes whose answers come in parts.
+
+use shared::id::RunId;
+use shared::message::{Part, Parts};
+
+use super::*;
+use crate::store::Reader;
+
+impl World {
+    fn part(&mut self, run: &str, number: u32, item: Option<u32>) -> Vec<Action> {
+        let part = self.make_part(run, number, item);
+        let tag = self.tag();
+        self.event(Event::Part { part: Box::new(part), tag })
+    }
+
+    fn make_part(&self, run: &str, number: u32, item: Option<u32>) -> Part {
+        let address =
+            Address { task: id(0), attempt: 1, owner: owner(), store: self.store(), workload: Workload::Digest };
+        let body = format!("{run} {number}").into_bytes().into();
+        Part { address, run: RunId::from_name(run.as_bytes()), number, item, body }
+    }
+
+    /// An outcome of task 0 with so many parts.
+    fn whole(&mut self, attempt: u32, run: &str, count: u32) -> Vec<Action> {
+        self.whole_as(done(1), attempt, run, count)
+    }
+
+    fn whole_as(&mut self, verdict: Verdict, attempt: u32, run: &str, count: u32) -> Vec<Action> {
+        let mut event = self.outcome(0, attempt, verdict);
+        if let Event::Outcome { outcome, .. } = &mut event {
+            outcome.parts = Some(Parts { run: RunId::from_name(run.as_bytes()), count });
+        }
+        self.event(event)
+    }
+
+    /// The parts that count.
+    fn parts(&self) -> Vec<String> {
+        let reader = Reader::open(&self.path).expect("the store can be read");
+        let (mut parts, mut next) = (Vec::new(), None);
+        while let Some((place, body)) = reader.next_part(&job(), next).expect("a part") {
+            parts.push(String::from_utf8(body).expect("text"));
+            next = Some(place);
+        }
+        parts
+    }
+}
+
+#[test]
+fn parts_count_with_their_outcome_and_not_before() {
+    let mut world = World::new();
+    world.open_with(1);
+    for number in [0, 1, 1, 0] {
+        assert_eq!(settled(&world.part("a", number, None)), ["ack"]);
+    }
+    assert_eq!((world.parts(), world.counts().tasks_done), (Vec::new(), 0));
+    world.whole(1, "a", 2);
+    assert_eq!((world.parts(), world.counts().tasks_done), (vec!["a 0".to_owned(), "a 1".to_owned()], 1));
+}
+
+#[test]
+fn an_outcome_without_all_its_parts_is_a_failed_attempt() {
+    let mut world = World::new();
+    world.open_with(1);
+    world.part("a", 1, None);
+    // Another run's part does not stand in for the one that is missing.
+    world.part("b", 0, None);
+    assert_eq!(settled(&world.whole(1, "a", 2)), ["ack"]);
+    assert_eq!((world.counts().tasks_done, world.counts().tasks_failed), (0, 0));
+    assert_eq!(sent(&world.pass(Duration::from_secs(1))), [(0, 2)]);
+    world.part("c", 0, None);
+    world.whole(2, "c", 1);
+    assert_eq!((world.parts(), world.counts().tasks_done), (vec!["c 0".to_owned()], 1));
+}
+
+#[test]
+fn of_two_runs_the_first_whole_one_counts() {
+    let mut world = World::new();
+    world.open_with(1);
+    for (run, number) in [("a", 0), ("b", 0), ("b", 1), ("a", 1)] {
+        world.part(run, number, None);
+    }
+    world.whole(1, "b", 2);
+    world.whole(1, "a", 2);
+    assert_eq!(settled(&world.part("late", 0, None)), ["ack"]);
+    assert_eq!(world.parts(), ["b 0", "b 1"]);
+    assert_eq!((world.counts().tasks_done, world.counts().duplicates, world.counts().conflicts), (1, 1, 0));
+}
+
+#[test]
+fn parts_of_an_item_that_failed_do_not_count() {
+    let mut world = World::new();
+    world.open();
+    world.plan(0, 2);
+    world.seal(1);
+    for (number, item) in [(0, Some(0)), (1, Some(1)), (2, None)] {
+        world.part("a", number, item);
+    }
+    let failed = r#"{"item":0,"reason":"changed while it was read"}"#;
+    let answer = format!(r#"{{"digests":[null,"{HEX}"],"failed":[{failed}],"bytes":10}}"#);
+    world.whole_as(Verdict::Done(answer.into()), 1, "a", 3);
+    assert_eq!(world.parts(), ["a 1", "a 2"]);
+}
+
+#[test]
+fn parts_survive_a_restart_before_their_outcome() {
+    let mut world = World::new();
+    world.open_with(1);
+    world.part("a", 0, None);
+    world.restart(false);
+    // What was not acked comes again.
+    world.part("a", 0, None);
+    world.part("a", 1, None);
+    world.whole(1, "a", 2);
+    assert_eq!((world.parts(), world.counts().tasks_done), (vec!["a 0".to_owned(), "a 1".to_owned()], 1));
+}
+
+#[test]
+fn a_part_for_another_store_or_of_a_task_never_sent_is_refused_with_its_reason() {
+    let mut world = World::with(|config| config.window_min = 1);
+    world.open_with(2);
+    let mut part = world.make_part("a", 0, None);
+    part.address.store = StoreId::from_name(b"other");
+    let actions = world.event(Event::Part { part: Box::new(part), tag: Some(7) });
+    assert!(settled(&actions)[0].starts_with("a part for store other"), "{actions:?}");
+    let mut part = world.make_part("a", 0, None);
+    part.address.task = id(1);
+    let actions = world.event(Event::Part { part: Box::new(part), tag: Some(8) });
+    assert_eq!(settled(&actions), ["a part for task job.1, which this owner has not sent"]);
+}

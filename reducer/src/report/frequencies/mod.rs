@@ -1,0 +1,59 @@
+//! How often each word occurs in a job's files: `COUNT`, a tab, `WORD`, the most frequent first,
+//! words of one count in byte order.
+//!
+//! The parts of the outcomes stay in the store; this adds them up anew each time, so nothing has to
+//! be kept in step with them.
+
+mod sum;
+
+use std::io::Write;
+use std::path::Path;
+
+use shared::id::JobId;
+use shared::workload::words::part;
+
+use super::ReportError;
+use crate::store::{Reader, Spill};
+use sum::Sum;
+
+/// Writes the `top` most frequent words of a finished job, or all of them. Memory is bounded: what is
+/// more goes into a temporary file.
+pub fn write_frequencies(store: &Path, job: &JobId, top: Option<u64>, out: &mut dyn Write) -> Result<(), ReportError> {
+    let reader = Reader::open(store)?;
+    let (mut sum, mut spill) = (Sum::default(), None);
+    let mut next = None;
+    while let Some((place, body)) = reader.next_part(job, next)? {
+        for line in part::lines(&body) {
+            let (count, word) = line.map_err(|reason| ReportError::Content { number: place.number, reason })?;
+            sum.add(word, count);
+        }
+        if sum.is_full() {
+            spill_to(&mut spill, &mut sum)?;
+        }
+        next = Some(place);
+    }
+    let mut print = |count: u64, word: &[u8]| {
+        let mut line = Vec::with_capacity(word.len() + 24);
+        part::write(count, word, &mut line);
+        out.write_all(&line).map_err(|cause| ReportError::Output { path: None, cause })
+    };
+    match spill {
+        None => {
+            let top = top.map_or(usize::MAX, |top| usize::try_from(top).unwrap_or(usize::MAX));
+            sum.by_count().into_iter().take(top).try_for_each(|(word, count)| print(count, &word))?;
+        }
+        Some(_) => {
+            spill_to(&mut spill, &mut sum)?;
+            spill.into_iter().try_for_each(|spill| spill.by_count(top, &mut print))?;
+        }
+    }
+    out.flush().map_err(|cause| ReportError::Output { path: None, cause })
+}
+
+fn spill_to(spill: &mut Option<Spill>, sum: &mut Sum) -> Result<(), ReportError> {
+    let spill = match spill {
+        Some(spill) => spill,
+        None => spill.insert(Spill::new()?),
+    };
+    Ok(spill.add(std::mem::take(sum).into_words())?)
+}

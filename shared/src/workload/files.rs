@@ -1,0 +1,169 @@
+//! What workloads over files have in common: a job names roots and what to take of them, a task
+//! holds files of one root by their paths relative to it, an answer says of each file what came of
+//! it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Class, encode};
+use crate::message::Reason;
+use crate::path::{InvalidName, PathBytes};
+
+/// What to do with symbolic links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Links {
+    /// Skip them.
+    #[default]
+    Skip,
+    /// Follow those that stay within their root; others are failed items.
+    FollowInside,
+    /// Follow all. A consumer must allow it as well.
+    FollowAnywhere,
+}
+
+/// A directory that files are named relative to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// Its name: each consumer maps names to directories of its own.
+    pub name: String,
+    /// Whose queue its tasks go to.
+    pub class: Class,
+    /// What a report puts before each relative path: the root as the user spelt it, with a slash,
+    /// or nothing.
+    pub prefix: PathBytes,
+}
+
+impl Root {
+    /// The class of a root's name where consumers on several machines serve it.
+    pub fn class_of(name: &str) -> Class {
+        encode(name.as_bytes()).parse().expect("an encoded name is an id")
+    }
+}
+
+/// Where a walk starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Index into the job's roots.
+    pub root: usize,
+    /// The one file of that root to take, or all of it.
+    pub file: Option<PathBytes>,
+}
+
+/// Which files a job is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// What to do with symbolic links.
+    pub links: Links,
+    /// The trees.
+    pub roots: Vec<Root>,
+    /// What to take of them, in the order of the report.
+    pub starts: Vec<Start>,
+}
+
+impl Selection {
+    /// Whose queues the job's tasks go to, each once.
+    pub fn classes(&self) -> Vec<Class> {
+        let mut classes: Vec<_> = self.roots.iter().map(|root| root.class.clone()).collect();
+        classes.sort();
+        classes.dedup();
+        classes
+    }
+
+    /// A file of a task as the user would spell it.
+    pub fn name(&self, root: &str, path: &PathBytes) -> PathBytes {
+        let root = self.roots.iter().find(|known| known.name == root);
+        let prefix = root.map_or(&[][..], |root| root.prefix.as_bytes());
+        PathBytes([prefix, path.as_bytes()].concat())
+    }
+}
+
+/// One file to read. In JSON an object of its name, as `path` or `path_base64`, and its size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ItemWire", into = "ItemWire")]
+pub struct Item {
+    /// Relative to the root: no empty, `.` or `..` component.
+    pub path: PathBytes,
+    /// Its size when it was planned, in bytes. A hint: the answer is about the file as it is read.
+    pub size: u64,
+}
+
+/// Written out rather than flattened: flattening makes serde hold every value twice, which is a
+/// tenth of the cost of a small file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemWire {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    size: u64,
+}
+
+impl TryFrom<ItemWire> for Item {
+    type Error = InvalidName;
+    fn try_from(wire: ItemWire) -> Result<Self, InvalidName> {
+        Ok(Self { path: PathBytes::from_keys(wire.path, wire.path_base64)?, size: wire.size })
+    }
+}
+
+impl From<Item> for ItemWire {
+    fn from(item: Item) -> Self {
+        let (path, path_base64) = item.path.into_keys();
+        Self { path, path_base64, size: item.size }
+    }
+}
+
+/// The files of one task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// What to do with symbolic links.
+    pub links: Links,
+    /// The root's name.
+    pub root: String,
+    /// The files.
+    pub items: Vec<Item>,
+}
+
+impl Files {
+    /// Refuses paths that no honest planner writes.
+    pub fn check(&self) -> Result<(), Reason> {
+        match self.items.iter().find(|item| !stays_beneath(item.path.as_bytes())) {
+            Some(item) => Err(Reason::PathEscapes { path: item.path.display() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a relative path names something beneath its root, by its text alone. What its links do
+/// is for the one who opens it.
+fn stays_beneath(path: &[u8]) -> bool {
+    !path.is_empty() && !path.contains(&0) && path.split(|&b| b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+/// Why a file has no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemFailure {
+    /// Index into the task's items.
+    pub item: u32,
+    /// What happened, for people.
+    pub reason: String,
+}
+
+/// Checks that an answer is one for `items` items: `results` holds a value or null for each, and
+/// `failed` has the reason of each null, in the same order.
+pub fn check_answer<T>(items: u32, results: &[Option<T>], failed: &[ItemFailure]) -> Result<(), Reason> {
+    let wrong = |detail: String| Err(Reason::Body { detail });
+    if results.len() != items as usize {
+        return wrong(format!("{} results for {items} items", results.len()));
+    }
+    let nulls = (0u32..).zip(results).filter(|(_, result)| result.is_none()).map(|(item, _)| item);
+    if !nulls.eq(failed.iter().map(|failure| failure.item)) {
+        return wrong("the failed items are not the ones without a result".to_owned());
+    }
+    Ok(())
+}

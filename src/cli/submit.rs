@@ -1,0 +1,71 @@
+//! Jobs that a reducer owns: plan here, and wait if asked to.
+
+use std::sync::Arc;
+
+use producer::plan::files::Naming;
+use producer::{ProducerConfig, ProducerError};
+use reducer::report::receipt_text;
+use reducer::service::fresh_job_id;
+use serde_json::json;
+use shared::job::JobSpec;
+use shared::workload::files::Selection;
+
+use super::args::{FilesArgs, SubmitArgs};
+use super::progress::Progress;
+use super::watch::Watch;
+use super::{Exit, Failure, broker, files, owned, signals, term};
+
+/// Submits a job, and stays to its end unless told otherwise.
+pub async fn run(
+    files: &FilesArgs,
+    spec: &dyn Fn(Selection) -> JobSpec,
+    watch: Option<Watch>,
+    args: &SubmitArgs,
+) -> Result<Exit, Failure> {
+    let url = broker::required(&args.broker)?;
+    let (selection, roots) = files::select(files, Naming::Shared)?;
+    let id = args.job.clone().unwrap_or_else(fresh_job_id);
+    let line = if args.out.json { json!({"schema": 1, "type": "job", "job": id}).to_string() } else { id.to_string() };
+    term::print(format!("{line}\n").as_bytes())?;
+    let shutdown = signals::listen()?;
+    let transport = tokio::select! {
+        biased;
+        () = shutdown.asked() => return Ok(Exit::Interrupted),
+        transport = broker::reach(&url, &args.broker) => transport?,
+    };
+    let progress = Progress::new(!args.out.quiet && watch.is_none(), false);
+    let (shown, watching) = (progress.clone(), watch.clone());
+    let config = ProducerConfig {
+        job: id.clone(),
+        owner: args.owner.clone(),
+        spec: spec(selection),
+        roots,
+        wait: !args.no_wait,
+        broker: url.to_string(),
+        notify: term::notify(),
+        progress: Arc::new(move |status| {
+            shown.show(status);
+            watching.iter().for_each(|watch| watch.show(status));
+        }),
+    };
+    let result = producer::run(config, Arc::clone(&transport), shutdown).await;
+    progress.clear();
+    transport.close().await;
+    match result {
+        Ok(Some(status)) => {
+            watch.iter().for_each(|watch| watch.finish(&status));
+            if args.out.json {
+                owned::receipt(&status, None, true, args.out.quiet)?;
+            } else if !args.out.quiet {
+                let recompute = format!("packhorse reducer --job {id} | sha256sum");
+                term::say(&receipt_text(&status, &recompute));
+            }
+            Ok(owned::verdict(&status))
+        }
+        Ok(None) => Ok(Exit::Success),
+        Err(ProducerError::Transport(error)) => Err(error.into()),
+        Err(error @ ProducerError::Refused(_)) => Err(Failure::usage(error)),
+        Err(error @ ProducerError::Stopped(_)) => Err(Failure::new(Exit::Interrupted, error)),
+        Err(error) => Err(Failure::unfinished(error)),
+    }
+}

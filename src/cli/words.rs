@@ -1,0 +1,36 @@
+//! `words`: lines, words and bytes of every file, and how often each word occurs.
+
+use shared::job::JobSpec;
+use shared::workload::files::Selection;
+use shared::workload::words::{Manner, Spec};
+
+use super::args::words::{ProducerWordsArgs, WordsArgs};
+use super::watch::Watch;
+use super::{Exit, Failure, broker, owned, submit};
+use crate::run::Frequencies;
+
+/// `packhorse words`
+pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
+    let manner = args.manner.manner(args.frequencies.is_some());
+    let job = owned::Job {
+        files: &args.files,
+        spec: &|files| spec(manner, files),
+        frequencies: args.frequencies.map(|path| Frequencies { path, top: args.top }),
+        watch: watch(args.manner.watch)?,
+    };
+    owned::run(job, &args.job).await
+}
+
+/// `producer words`
+pub async fn submit(args: ProducerWordsArgs) -> Result<Exit, Failure> {
+    let manner = args.manner.manner(args.frequencies);
+    submit::run(&args.files, &|files| spec(manner, files), watch(args.manner.watch)?, &args.job).await
+}
+
+fn spec(manner: Manner, files: Selection) -> JobSpec {
+    JobSpec::Words(Spec { manner, files })
+}
+
+fn watch(seconds: Option<f64>) -> Result<Option<Watch>, Failure> {
+    seconds.map(|seconds| broker::seconds(seconds).map(Watch::new)).transpose()
+}
