@@ -15,7 +15,7 @@ use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
 use shared::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 use shared::workload::Workload;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::engine::{Action, Config, Consumer, Done, Event, Lane, Tag};
@@ -38,6 +38,8 @@ pub struct ConsumerConfig {
     pub heartbeat: Duration,
     /// Counts the tasks that were answered.
     pub done: Arc<AtomicU64>,
+    /// Told with each sign of life: the loop turns.
+    pub turns: Arc<Notify>,
 }
 
 impl ConsumerConfig {
@@ -50,6 +52,7 @@ impl ConsumerConfig {
             prefetch: None,
             heartbeat: limits::HEARTBEAT,
             done: Arc::default(),
+            turns: Arc::default(),
         }
     }
 
@@ -168,7 +171,10 @@ impl Running {
                     return Ok(());
                 }
                 Some(input) = outputs.recv() => input,
-                _ = heartbeat.tick() => Input::Event(Event::SignDue),
+                _ = heartbeat.tick() => {
+                    self.config.turns.notify_one();
+                    Input::Event(Event::SignDue)
+                }
             };
             let event = match input {
                 Input::Delivery(lane, delivery) => self.hold(lane, delivery),

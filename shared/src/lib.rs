@@ -14,6 +14,7 @@
 //! - [`job`]: what a job is, and how it stands
 //! - [`topology`]: every exchange, queue and binding; the only place that spells names
 //! - [`transport`]: the trait, its implementations, the choice by URL
+//! - [`definitions`]: the topology and its users with their rights, as an operator loads them
 //! - [`limits`]: every limit's default, with its unit and reason
 //! - [`control`]: asking owners
 //! - [`clock`]: time as the engines see it
@@ -23,6 +24,8 @@
 
 pub mod clock;
 pub mod control;
+pub mod definitions;
+
 pub mod host;
 pub mod id;
 pub mod job;

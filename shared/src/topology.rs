@@ -3,6 +3,10 @@
 //! Pure data: transports turn it into declarations. Names carry the version of the topology,
 //! because a queue's arguments cannot be changed once it exists.
 
+mod arguments;
+
+pub use arguments::Argument;
+
 use crate::id::{Class, ConsumerId, JobId, OwnerId};
 use crate::limits::{DELIVERY_LIMIT, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX, WHIP_CAPACITY};
 use crate::workload::Workload;
@@ -24,6 +28,15 @@ pub const ALL_OWNERS: &str = "owners";
 pub const PRESENCE: &str = "presence";
 /// Routing key on [`CONTROL`] that asks every consumer for a sign of life at once.
 pub const ALL_CONSUMERS: &str = "consumers";
+
+/// Names of owners' queues begin so.
+pub const OWNER_QUEUES: &str = "packhorse.v1.owner.";
+/// Names of the queues in which owners hear requests begin so.
+pub const CONTROL_QUEUES: &str = "packhorse.v1.control.";
+/// Names of the queues in which consumers hear requests begin so.
+pub const CONSUMER_QUEUES: &str = "packhorse.v1.consumer.";
+/// Names of queues for replies begin so.
+pub const REPLY_QUEUES: &str = "packhorse.v1.replies.";
 
 /// A topic exchange; all are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +191,7 @@ pub fn command_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
 }
 
 fn owner_queue_name(owner: &OwnerId) -> String {
-    format!("packhorse.v1.owner.{owner}")
+    format!("{OWNER_QUEUES}{owner}")
 }
 
 /// Outcomes by the owner's id; its tasks that died by the last word of their key.
@@ -189,7 +202,7 @@ fn owner_bindings(owner: &OwnerId) -> Vec<Binding> {
 
 /// Where an owner hears requests and signs of life.
 pub fn owner_control(owner: &OwnerId) -> (Queue, Vec<Binding>) {
-    let name = format!("packhorse.v1.control.{owner}");
+    let name = format!("{CONTROL_QUEUES}{owner}");
     let bindings = [&owner_request_key(owner), ALL_OWNERS, PRESENCE].map(|key| binding(&name, CONTROL, key));
     (exclusive(name), bindings.into())
 }
@@ -201,14 +214,14 @@ pub fn owner_request_key(owner: &OwnerId) -> String {
 
 /// Where a consumer hears that it should give a sign of life.
 pub fn consumer_control(consumer: &ConsumerId) -> (Queue, Vec<Binding>) {
-    let name = format!("packhorse.v1.consumer.{consumer}");
+    let name = format!("{CONSUMER_QUEUES}{consumer}");
     let bindings = vec![binding(&name, CONTROL, ALL_CONSUMERS)];
     (exclusive(name), bindings)
 }
 
 /// Where one who asks gets replies; `asker` is unique to the process.
 pub fn replies(asker: &JobId) -> (Queue, Vec<Binding>) {
-    let name = format!("packhorse.v1.replies.{asker}");
+    let name = format!("{REPLY_QUEUES}{asker}");
     let bindings = vec![binding(&name, CONTROL, &reply_key(asker))];
     (exclusive(name), bindings)
 }

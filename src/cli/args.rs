@@ -43,6 +43,10 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print a manual page, or write all of them
     Man(ManArgs),
+    /// Print the exchanges, queues and users that a broker needs, for its operator
+    Topology(TopologyArgs),
+    /// Say whether the role that runs in this container or under this user is well
+    Health(HealthArgs),
 }
 
 /// How to reach a broker.
@@ -299,4 +303,42 @@ pub struct StatusArgs {
     #[command(flatten)]
     /// Where to look.
     pub from: JobsArgs,
+}
+
+/// `packhorse topology`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = super::topology::HELP)]
+pub struct TopologyArgs {
+    /// Print RabbitMQ's definitions file
+    #[arg(long, required = true)]
+    pub definitions: bool,
+
+    /// The virtual host
+    #[arg(long, value_name = "NAME", default_value = "/")]
+    pub vhost: String,
+
+    /// Define the queues of this root of files; may be given several times
+    #[arg(long = "root", value_name = "NAME")]
+    pub roots: Vec<String>,
+
+    /// The reducer's name
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub owner: OwnerId,
+
+    /// A user for commands that submit and wait; may be given several times
+    #[arg(long = "submitter", value_name = "NAME", default_value = "submitter")]
+    pub submitters: Vec<OwnerId>,
+
+    /// Write the definitions to FILE, whole or not at all, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `packhorse health`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = super::health::HELP)]
+pub struct HealthArgs {
+    /// Where the role leaves its signs of life
+    #[arg(long, value_name = "FILE", env = "PACKHORSE_HEALTH_FILE")]
+    pub file: PathBuf,
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use consumer::ConsumerConfig;
 use consumer::work::Site;
 use shared::id::Class;
+use shared::topology;
 use shared::workload::Workload;
 use shared::workload::files::Root;
 use shared::workload::steps;
 
 use super::args::ConsumerArgs;
+use super::health::{Signs, give_signs};
 use super::{Exit, Failure, broker, owned, signals};
 
 /// Runs the command.
@@ -44,7 +46,14 @@ pub async fn run(args: ConsumerArgs) -> Result<Exit, Failure> {
         transport = broker::reach(&url, &args.broker) => transport?,
     };
     tracing::info!(slots = config.slots, serves = served.join(" "), broker = %url, "The consumer is ready.");
-    let result = consumer::run(config, Arc::clone(&transport), shutdown).await;
+    let signs = Signs::from_env("consumer", config.heartbeat)?;
+    let watched = topology::tasks(config.serves[0].0, &config.serves[0].1).0.name;
+    let turns = Arc::clone(&config.turns);
+    let result = tokio::select! {
+        biased;
+        result = consumer::run(config, Arc::clone(&transport), shutdown) => result,
+        () = give_signs(signs, &transport, &watched, || turns.notified()) => Ok(()),
+    };
     transport.close().await;
     result?;
     tracing::info!("The consumer has stopped.");

@@ -9,6 +9,7 @@ mod consumer;
 mod exit;
 mod fetch;
 mod files;
+mod health;
 mod jobs;
 pub mod keys;
 pub mod manual;
@@ -19,6 +20,7 @@ mod sha1;
 pub mod signals;
 mod submit;
 pub mod term;
+mod topology;
 mod watch;
 mod words;
 
@@ -97,6 +99,8 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Status(args) => enter("warn", false, jobs::status(args)),
         Command::Completions(args) => enter("warn", false, async move { manual::completions(&args) }),
         Command::Man(args) => enter("warn", false, async move { manual::man(&args) }),
+        Command::Topology(args) => enter("warn", false, topology::run(args)),
+        Command::Health(args) => enter("warn", false, health::run(args)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reducer::report::{Format, Render, ReportError, receipt_text, write_file};
+use reducer::report::{Format, Render, ReportError, check_directory, receipt_text, write_file};
 use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
 use reducer::store::{Place, StoreError};
 use shared::control::Asker;
@@ -12,9 +12,10 @@ use shared::id::{JobId, OwnerId};
 use shared::message::Request;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::Transport;
-use shared::{limits, transport};
+use shared::{limits, topology, transport};
 
 use super::args::ReducerArgs;
+use super::health::{Signs, give_signs};
 use super::{Exit, Failure, broker, fetch, owned, signals, term};
 
 /// Runs the command.
@@ -23,6 +24,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let state = args.state.clone().map_or_else(|| default_state(&args.owner), Ok)?;
     if let Some(directory) = &args.output_dir {
         std::fs::create_dir_all(directory)
+            .and_then(|()| check_directory(directory))
             .map_err(|error| Failure::usage(format!("cannot use --output-dir {}: {error}", directory.display())))?;
     }
     let shutdown = signals::listen()?;
@@ -50,12 +52,13 @@ async fn serve(
         }
     }
     let (stopper, stop) = shutdown::channel();
+    let heartbeat = broker::seconds(args.heartbeat)?;
     let config = ServiceConfig {
         owner: args.owner.clone(),
         place: Place::File(state.clone()),
         kind: Kind::Service { output_dir: args.output_dir.clone() },
         window: args.window,
-        heartbeat: broker::seconds(args.heartbeat)?,
+        heartbeat,
     };
     let handle = match service::start(config, Arc::clone(transport), stop).await {
         // It runs and was only slow to say so: it will answer.
@@ -65,11 +68,20 @@ async fn serve(
         started => started?,
     };
     tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
+    let signs = Signs::from_env("reducer", heartbeat)?;
+    let watched = topology::service_owner(handle.owner()).0.name;
+    let nobodys = service::fresh_job_id();
+    let turn = || async {
+        tokio::time::sleep(heartbeat).await;
+        // Through the ledger's thread and back.
+        handle.status(&nobodys).await;
+    };
     let result = tokio::select! {
         biased;
         () = shutdown.asked() => Ok(if args.job.is_some() { Exit::Interrupted } else { Exit::Success }),
         ended = handle.ended() => ended.map(|()| Exit::Success).map_err(Failure::from),
         exit = one_job(&handle, args), if args.job.is_some() => exit,
+        () = give_signs(signs, transport, &watched, turn) => Ok(Exit::Unfinished),
     };
     stopper.stop();
     let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;

@@ -25,6 +25,11 @@ impl Cluster {
         Self { world: World::new(), broker, url }
     }
 
+    /// The broker's URL, password included.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A command that finds the broker as most users let it: in the environment.
     pub fn start<A: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = A>) -> Process {
         self.world.command(program, args).env("PACKHORSE_BROKER", &self.url).start()

@@ -12,7 +12,10 @@
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `containers`: the roles as containers, killed, cut off, restarted
+//! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
+//! - `operator`: definitions, users with least rights, signs of life
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `words`: `packhorse words` and `producer words`, against wc and awk
 //! - `readme`: the examples in README.md print what it says
@@ -24,10 +27,13 @@ mod bad_input;
 mod broker;
 mod cli;
 mod cluster;
+mod compose;
 mod conformance;
+mod containers;
 mod horse_rider;
 mod hostile;
 mod manual;
+mod operator;
 mod packages;
 mod pipeline;
 mod protocol;

@@ -7,6 +7,11 @@ use std::path::Path;
 use super::ReportError;
 use crate::scratch::Scratch;
 
+/// Whether files can be made in a directory: better known at the start than at a job's end.
+pub fn check_directory(directory: &Path) -> std::io::Result<()> {
+    tempfile::tempfile_in(directory).map(drop)
+}
+
 /// Writes a file through a temporary one beside it and a rename, so that its name never shows half
 /// a report. `write` gets the output and gives what the caller wants of it.
 pub fn write_file<T>(

@@ -9,7 +9,7 @@ mod receipt;
 mod render;
 
 pub use chunk::chunk;
-pub use file::write_file;
+pub use file::{check_directory, write_file};
 pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};

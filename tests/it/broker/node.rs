@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use shared::transport::BrokerUrl;
 
-use super::unique;
+use super::{LOW_SPIN, unique};
 
 /// Longer than a node takes to start on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
@@ -48,7 +48,7 @@ pub(super) struct Node {
     keeper: Mutex<Child>,
     directory: PathBuf,
     pub(super) port: u16,
-    pub(super) environment: Vec<(&'static str, String)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Node {
@@ -74,6 +74,12 @@ impl Node {
 
     pub(super) fn url(&self, user: &str, vhost: &str) -> BrokerUrl {
         format!("amqp://{user}@127.0.0.1:{}/{vhost}", self.port).parse().expect("a broker's URL")
+    }
+
+    pub(super) fn ctl(&self) -> Command {
+        let mut command = Command::new(program("rabbitmqctl"));
+        command.envs(self.environment.iter().cloned());
+        command
     }
 
     pub(super) fn order(&self, command: &str) {
@@ -122,13 +128,12 @@ fn environment(directory: &Path, port: u16, naming: u16, distribution: u16) -> V
         ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("advanced.config")),
         ("RABBITMQ_CONF_ENV_FILE", inside("environment")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", inside("plugins")),
-        // Idle schedulers sleep instead of spinning: several nodes may run on few cores.
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none".to_owned()),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", LOW_SPIN.to_owned()),
     ]
 }
 
 /// Packages put scripts that switch users on the search path; the real ones need no user of their own.
-pub(super) fn program(name: &str) -> PathBuf {
+fn program(name: &str) -> PathBuf {
     let usual = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     usual

@@ -40,7 +40,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("rusqlite", &["reducer/src/store/"]),
     ("rustix", &["consumer/src/work/files/", "producer/src/plan/files/", "src/cli/keys.rs"]),
     ("sha1", &["consumer/src/work/digest/"]),
-    ("sha2", &["reducer/src/report/"]),
+    ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
     ("tracing-subscriber", &["shared/src/telemetry.rs"]),
     ("walkdir", &["producer/src/plan/"]),
 ];

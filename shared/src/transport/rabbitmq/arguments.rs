@@ -3,7 +3,7 @@
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::topology::{Exchange, Overflow, Queue, QueueKind};
+use crate::topology::{Argument, Exchange, Queue, QueueKind};
 
 /// How to declare a queue.
 ///
@@ -17,64 +17,30 @@ pub(super) fn queue(queue: &Queue) -> (QueueDeclareOptions, FieldTable) {
         auto_delete: exclusive,
         ..QueueDeclareOptions::default()
     };
-    (options, queue_arguments(queue))
-}
-
-/// Only arguments that every broker from 3.10 on knows: an unknown one is taken without a word, or
-/// refused by later versions (x-queue-mode, x-queue-version).
-fn queue_arguments(queue: &Queue) -> FieldTable {
-    let mut table = FieldTable::default();
-    let mut set = |name: &str, value: AMQPValue| {
-        table.insert(name.into(), value);
-    };
-    let quorum = queue.kind == QueueKind::Quorum;
-    if quorum {
-        set("x-queue-type", text("quorum"));
-    }
-    if let Some(limit) = queue.delivery_limit.filter(|_| quorum) {
-        set("x-delivery-limit", integer(limit));
-    }
-    if let Some(exchange) = &queue.dead_letter {
-        set("x-dead-letter-exchange", text(exchange));
-        // The broker demands reject-publish for it: dead letters wait in the queue for their confirm.
-        if quorum && queue.overflow == Overflow::Reject {
-            set("x-dead-letter-strategy", text("at-least-once"));
-        }
-    }
-    // Said always: the broker's own default loses messages without a word.
-    let overflow = match queue.overflow {
-        Overflow::Reject => "reject-publish",
-        Overflow::DropHead => "drop-head",
-    };
-    set("x-overflow", text(overflow));
-    if let Some(messages) = queue.messages_max {
-        set("x-max-length", integer(messages));
-    }
-    if let Some(bytes) = queue.bytes_max {
-        set("x-max-length-bytes", AMQPValue::LongLongInt(i64::try_from(bytes).unwrap_or(i64::MAX)));
-    }
-    if queue.single_active_consumer {
-        set("x-single-active-consumer", AMQPValue::Boolean(true));
-    }
-    table
+    (options, table(queue.arguments()))
 }
 
 /// How to declare an exchange.
 pub(super) fn exchange(exchange: &Exchange) -> (ExchangeDeclareOptions, FieldTable) {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    (options, table(exchange.arguments()))
+}
+
+fn table(arguments: Vec<(&'static str, Argument)>) -> FieldTable {
     let mut table = FieldTable::default();
-    if let Some(alternate) = &exchange.alternate {
-        table.insert("alternate-exchange".into(), text(alternate));
+    for (name, value) in arguments {
+        let value = match value {
+            Argument::Text(value) => text(&value),
+            Argument::Integer(value) => AMQPValue::LongLongInt(value),
+            Argument::Flag(value) => AMQPValue::Boolean(value),
+        };
+        table.insert(name.into(), value);
     }
-    (options, table)
+    table
 }
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
-}
-
-fn integer(value: u32) -> AMQPValue {
-    AMQPValue::LongLongInt(i64::from(value))
 }
 
 #[cfg(test)]

@@ -1,0 +1,89 @@
+//! `topology`: what a broker needs, for its operator.
+
+use std::io::Write;
+
+use reducer::report::{ReportError, write_file};
+use sha2::{Digest, Sha256};
+use shared::definitions::{Definitions, Role, User};
+use shared::path::to_base64;
+use shared::random;
+
+use super::args::TopologyArgs;
+use super::{Exit, Failure, term};
+
+/// For `--help`.
+pub const HELP: &str = "\
+Users are producer, consumer, reducer and each --submitter, with the least rights that their work
+needs. The password of user NAME comes from PACKHORSE_PASSWORD_NAME (in capitals, other characters as
+_), or from a file that PACKHORSE_PASSWORD_NAME_FILE names; only its salted hash is printed. A user
+without one cannot log in until an operator sets it.
+
+Load the definitions with load_definitions in rabbitmq.conf, or with rabbitmqctl import_definitions.";
+
+/// A longer name would not stand whole at the beginning of an owner's id.
+const SUBMITTER_BYTES_MAX: usize = 40;
+
+/// Runs the command.
+pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
+    let roles = [("producer", Role::Producer), ("consumer", Role::Consumer), ("reducer", Role::Reducer)];
+    let mut users = Vec::new();
+    for (name, role) in roles {
+        users.push(user(name, role)?);
+    }
+    for name in &args.submitters {
+        let name = name.as_str();
+        if name.len() > SUBMITTER_BYTES_MAX || users.iter().any(|user: &User| user.name == name) {
+            return Err(Failure::usage(format!(
+                "--submitter {name}: use a name of at most {SUBMITTER_BYTES_MAX} bytes that no other user has"
+            )));
+        }
+        users.push(user(name, Role::Submitter)?);
+    }
+    let definitions = Definitions { vhost: args.vhost, owner: args.owner, roots: args.roots, users };
+    let text = format!("{:#}\n", definitions.to_json());
+    let Some(path) = args.output else {
+        term::print(text.as_bytes())?;
+        return Ok(Exit::Success);
+    };
+    write_file(&path, |out: &mut dyn Write| {
+        out.write_all(text.as_bytes()).map_err(|cause| ReportError::Output { path: None, cause })
+    })
+    .map_err(Failure::unfinished)?;
+    Ok(Exit::Success)
+}
+
+fn user(name: &str, role: Role) -> Result<User, Failure> {
+    let password_hash = password(name)?.map(|password| hash(&password, random::seed().to_le_bytes()));
+    Ok(User { name: name.to_owned(), role, password_hash })
+}
+
+fn password(user: &str) -> Result<Option<String>, Failure> {
+    let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name = format!("PACKHORSE_PASSWORD_{}", user.chars().map(capital).collect::<String>());
+    if let Some(password) = std::env::var(&name).ok().filter(|password| !password.is_empty()) {
+        return Ok(Some(password));
+    }
+    let Some(path) = std::env::var_os(format!("{name}_FILE")) else { return Ok(None) };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::usage(format!("cannot read {} (named by {name}_FILE): {error}", path.display())))?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()).filter(|password| !password.is_empty()))
+}
+
+/// In the broker's form: a salt of four bytes, then SHA-256 of the salt and the password.
+fn hash(password: &str, random: [u8; 8]) -> String {
+    let salt = &random[..4];
+    let digest = Sha256::new().chain_update(salt).chain_update(password).finalize();
+    to_base64(&[salt, digest.as_slice()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_brokers() {
+        // The example of RabbitMQ's documentation on passwords: salt 908D C60A, password test12.
+        let random = [0x90, 0x8d, 0xc6, 0x0a, 0, 0, 0, 0];
+        assert_eq!(hash("test12", random), "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR");
+    }
+}
