@@ -108,9 +108,9 @@ pub async fn start(
         Kind::Service { .. } => topology::service_owner(&owner),
         Kind::Command => topology::command_owner(&owner),
     };
-    let own = transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH }).await?;
-    let (queue, bindings) = topology::owner_control(&owner);
-    let requests = transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH }).await?;
+    let subscribe =
+        |(queue, bindings)| transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
+    let (own, requests) = tokio::try_join!(subscribe((queue, bindings)), subscribe(topology::owner_control(&owner)))?;
 
     let mut engine = Config::new(owner.clone(), store.id().clone());
     engine.heartbeat = config.heartbeat;

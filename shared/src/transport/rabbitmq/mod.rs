@@ -78,10 +78,10 @@ impl RabbitMq {
     pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Self, TransportError> {
         let session = Arc::new(Session::new(Address::new(url)?));
         let deadline = patience.map(|patience| Instant::now() + patience);
-        let control = Link::open("control", Arc::clone(&session), deadline).await?;
-        let consume = Arc::new(Link::open("consume", Arc::clone(&session), deadline).await?);
-        let publish = Arc::new(Link::open("publish", Arc::clone(&session), deadline).await?);
-        let control = Arc::new(Control::new(control));
+        // At a time: a short job should not wait for three handshakes one after the other.
+        let open = |name| Link::open(name, Arc::clone(&session), deadline);
+        let (control, consume, publish) = tokio::try_join!(open("control"), open("consume"), open("publish"))?;
+        let (control, consume, publish) = (Arc::new(Control::new(control)), Arc::new(consume), Arc::new(publish));
         let (publisher, jobs) = Publisher::new(Arc::clone(&session));
         let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs);
         let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
