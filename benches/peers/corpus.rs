@@ -77,6 +77,23 @@ pub fn text(settings: &Settings) -> PathBuf {
     })
 }
 
+/// The same text eight times over, by hard links: 4 GiB in 512 files.
+pub fn text_again(settings: &Settings) -> PathBuf {
+    let text = text(settings);
+    let size = settings.scaled(8 * 1024 * 1024);
+    make(settings, &format!("text-again-{size}"), |root| {
+        for copy in 0..8 {
+            let directory = root.join(format!("d{copy}"));
+            fs::create_dir(&directory)?;
+            for file in fs::read_dir(&text)? {
+                let file = file?;
+                fs::hard_link(file.path(), directory.join(file.file_name()))?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// `full` files of a few bytes, 100,000 a directory.
 pub fn tiny(settings: &Settings, full: u64) -> PathBuf {
     let count = settings.scaled(full);

@@ -148,7 +148,9 @@ fn task(number: u64, body: &str) -> Message {
 }
 
 fn batch(root: &str, path: &str, more: &str) -> String {
-    format!(r#"{{"algorithm":"sha1","links":"skip","root":"{root}","items":[{{"path":"{path}","size":1}}]{more}}}"#)
+    format!(
+        r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"{root}","items":[{{"path":"{path}","size":1}}]}}{more}}}"#
+    )
 }
 
 /// Messages that no task queue should hold, and what is said of each.

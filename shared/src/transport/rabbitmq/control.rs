@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::backoff::Backoff;
-use super::declare::Scratch;
+use super::declare::{Scratch, at_once};
 use super::fault::{Fault, code};
 use super::link::{Epoch, Link};
 use crate::topology::{Binding, Queue, QueueKind, Topology};
@@ -64,6 +64,11 @@ impl Control {
             let cause = self.give_up_unless_lost(fault, &epoch, "looking at a queue").await?;
             backoff.wait_after(&cause).await;
         }
+    }
+
+    /// Declares all that is known once more if the connection was lost since.
+    pub(super) async fn look_after(&self) -> Result<(), TransportError> {
+        self.epoch().await.map(drop)
     }
 
     /// Declares all that is known once more, whatever the broker may have lost.
@@ -128,6 +133,11 @@ impl Control {
 }
 
 async fn declare_all(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
+    // In one go, without waiting for each answer. A refusal takes the channel with it and does not
+    // say of what it is, so then each is declared for itself.
+    if at_once(epoch, topology).await.is_ok() {
+        return Ok(());
+    }
     let mut scratch = Scratch::new(epoch);
     for exchange in &topology.exchanges {
         scratch.exchange(exchange).await?;

@@ -1,5 +1,7 @@
 //! Single declarations, on throw-away channels: a refusal costs the channel it came on.
 
+use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::{FutureExt, TryFutureExt};
 use lapin::Channel;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -9,8 +11,30 @@ use super::arguments;
 use super::fault::{Fault, code, rpc};
 use super::link::Epoch;
 use super::properties::short;
-use crate::topology::{Binding, Exchange, Queue, QueueKind};
+use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};
 use crate::transport::TransportError;
+
+/// Declares all of it on one channel, without waiting for one answer before the next request. A
+/// refusal takes the channel with it and does not say what it is about.
+pub(super) async fn at_once(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
+    let channel = &epoch.channel().await?;
+    let mut requests: Vec<BoxFuture<'_, lapin::Result<()>>> = Vec::new();
+    for exchange in &topology.exchanges {
+        let (name, (options, table)) = (name(&exchange.name)?, arguments::exchange(exchange));
+        requests.push(channel.exchange_declare(name, ExchangeKind::Topic, options, table).boxed());
+    }
+    for queue in &topology.queues {
+        let (name, (options, table)) = (name(&queue.name)?, arguments::queue(queue));
+        requests.push(channel.queue_declare(name, options, table).map_ok(drop).boxed());
+    }
+    for Binding { queue, exchange, key } in &topology.bindings {
+        let (queue, exchange) = (name(queue)?, name(exchange)?);
+        let key = short("a binding's key", key).map_err(Fault::Fatal)?;
+        requests
+            .push(channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).boxed());
+    }
+    rpc(try_join_all(requests)).await.map(drop)
+}
 
 /// Channels for declarations: opened when needed, and again after a refusal.
 pub(super) struct Scratch<'a> {

@@ -114,7 +114,13 @@ impl Window {
     async fn epoch(&mut self) -> Result<Arc<Epoch>, TransportError> {
         let epoch = self.link.epoch().await?;
         if self.last.as_ptr() != Arc::as_ptr(&epoch) {
-            self.control.restore().await?;
+            // Before the first one nothing was lost that the control connection does not know of.
+            let is_first = self.last.ptr_eq(&Weak::new());
+            if is_first {
+                self.control.look_after().await?
+            } else {
+                self.control.restore().await?
+            }
             self.last = Arc::downgrade(&epoch);
         }
         Ok(epoch)
