@@ -87,12 +87,14 @@ fn verdict(status: String, answer: String) -> Result<Bytes, String> {
 }
 
 /// Where a part stands among those of its job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartPlace {
     /// Its task.
     pub number: u64,
+    /// Its run, the only one of its task that counts.
+    run: String,
     /// Its number within the task.
-    pub part: u32,
+    part: u32,
 }
 
 /// Reads reports beside the writer.
@@ -138,19 +140,24 @@ impl Reader {
 
     /// The part that comes after another, or the first one, of those that count: of the run that was
     /// counted, and about an item with a result if about one.
-    pub fn next_part(&self, job: &JobId, after: Option<PartPlace>) -> Result<Option<(PartPlace, Vec<u8>)>, StoreError> {
+    pub fn next_part(
+        &self,
+        job: &JobId,
+        after: Option<&PartPlace>,
+    ) -> Result<Option<(PartPlace, Vec<u8>)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT parts.number, parts.part, parts.body FROM parts
+            "SELECT parts.number, parts.run, parts.part, parts.body FROM parts
              JOIN outcomes USING (job_id, number, run)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?)
-               AND (parts.number, parts.part) > (?, ?) AND outcomes.status = 'done'
+               AND (parts.number, parts.run, parts.part) > (?, ?, ?) AND outcomes.status = 'done'
                AND (parts.item IS NULL OR parts.item NOT IN
                     (SELECT failed.value ->> '$.item' FROM json_each(outcomes.answer, '$.failed') AS failed))
-             ORDER BY parts.number, parts.part LIMIT 1",
+             ORDER BY parts.number, parts.run, parts.part LIMIT 1",
         )?;
-        let (number, part) = after.map_or((-1, -1), |place| (place.number.cast_signed(), i64::from(place.part)));
-        let row = statement.query_row(params![job.as_str(), number, part], |row| {
-            Ok((PartPlace { number: row.get(0)?, part: row.get(1)? }, row.get(2)?))
+        let (number, run, part) =
+            after.map_or((-1, "", -1), |place| (place.number.cast_signed(), place.run.as_str(), i64::from(place.part)));
+        let row = statement.query_row(params![job.as_str(), number, run, part], |row| {
+            Ok((PartPlace { number: row.get(0)?, run: row.get(1)?, part: row.get(2)? }, row.get(3)?))
         });
         Ok(row.optional()?)
     }

@@ -37,7 +37,7 @@ impl World {
     fn parts(&self) -> Vec<String> {
         let reader = Reader::open(&self.path).expect("the store can be read");
         let (mut parts, mut next) = (Vec::new(), None);
-        while let Some((place, body)) = reader.next_part(&job(), next).expect("a part") {
+        while let Some((place, body)) = reader.next_part(&job(), next.as_ref()).expect("a part") {
             parts.push(String::from_utf8(body).expect("text"));
             next = Some(place);
         }

@@ -22,7 +22,7 @@ pub fn write_frequencies(store: &Path, job: &JobId, top: Option<u64>, out: &mut 
     let reader = Reader::open(store)?;
     let (mut sum, mut spill) = (Sum::default(), None);
     let mut next = None;
-    while let Some((place, body)) = reader.next_part(job, next)? {
+    while let Some((place, body)) = reader.next_part(job, next.as_ref())? {
         for line in part::lines(&body) {
             let (count, word) = line.map_err(|reason| ReportError::Content { number: place.number, reason })?;
             sum.add(word, count);
