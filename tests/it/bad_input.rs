@@ -148,9 +148,8 @@ fn task(number: u64, body: &str) -> Message {
 }
 
 fn batch(root: &str, path: &str, more: &str) -> String {
-    format!(
-        r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"{root}","items":[{{"path":"{path}","size":1}}]}}{more}}}"#
-    )
+    let items = format!(r#"[{{"path":"{path}","size":1}}]"#);
+    format!(r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"{root}","items":{items}}}{more}}}"#)
 }
 
 /// Messages that no task queue should hold, and what is said of each.

@@ -323,7 +323,7 @@ async fn close_leaves_nothing_behind() {
     let rival = connect(broker.url()).await;
     let wanted = Subscribe { queue: queue.clone(), bindings: bindings(), prefetch: 1 };
     assert_eq!(rival.subscribe(wanted).await.err(), Some(TransportError::Occupied { name: QUEUE.to_owned() }));
-    assert_eq!((broker.connections().await, broker.queues().await), (6, vec![QUEUE.to_owned()]));
+    assert_eq!((broker.connections().await, broker.queues().await), (4, vec![QUEUE.to_owned()]));
     tokio::join!(transport.close(), rival.close());
     assert_eq!((broker.connections().await, broker.queues().await), (0, Vec::new()));
     assert!(matches!(subscription.next().await, Err(TransportError::Closed)));

@@ -97,10 +97,12 @@ pub async fn start(
     let clock = Clock::start();
     let place = config.place.clone();
     let fallback = config.owner.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&place, || fallback)).await;
+    let store = tokio::task::spawn_blocking(move || Store::open(&place, || fallback));
+    let shared = topology::shared();
+    let (store, declared) = tokio::join!(store, transport.declare(&shared));
     let store = store.expect("opening a store does not panic")?;
+    declared?;
     let owner = store.owner().clone();
-    transport.declare(&topology::shared()).await?;
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
         control::refuse_second(&transport, &owner).await?;
     }

@@ -58,13 +58,18 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// One that connects when it is needed.
+    pub(super) fn new(name: &'static str, session: Arc<Session>) -> Self {
+        Self { name, session, current: tokio::sync::Mutex::default() }
+    }
+
     /// Connects for the first time, until `deadline`.
     pub(super) async fn open(
         name: &'static str,
         session: Arc<Session>,
         deadline: Option<Instant>,
     ) -> Result<Self, TransportError> {
-        let link = Self { name, session, current: tokio::sync::Mutex::default() };
+        let link = Self::new(name, session);
         let first = link.first(deadline).await?;
         *link.current.lock().await = Some(first);
         Ok(link)

@@ -1,10 +1,11 @@
 //! RabbitMQ: the transport across machines. The only place that knows the client library.
 //!
 //! A transport has three connections. The *publish* connection is the only one that publishes, since
-//! a broker short of memory stops those. The *consume* connection holds shared queues' consumers.
-//! The *control* connection declares, and holds exclusive queues with their consumers, which belong
-//! to the connection that declared them. Each is made anew when it is lost; the client library's
-//! own recovery stays off, because it leaves consumers hanging without a word.
+//! a broker short of memory stops those. The *consume* connection holds shared queues' consumers, and
+//! is made with the first of them. The *control* connection declares, and holds exclusive queues with
+//! their consumers, which belong to the connection that declared them. Each is made anew when it is
+//! lost; the client library's own recovery stays off, because it leaves consumers hanging without a
+//! word.
 //!
 //! # Layout
 //! - `address`: the broker's URL, and what a refused connection means
@@ -78,10 +79,11 @@ impl RabbitMq {
     pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Self, TransportError> {
         let session = Arc::new(Session::new(Address::new(url)?));
         let deadline = patience.map(|patience| Instant::now() + patience);
-        // At a time: a short job should not wait for three handshakes one after the other.
+        // At a time, and only those that everyone needs: a short job should not wait for handshakes.
         let open = |name| Link::open(name, Arc::clone(&session), deadline);
-        let (control, consume, publish) = tokio::try_join!(open("control"), open("consume"), open("publish"))?;
-        let (control, consume, publish) = (Arc::new(Control::new(control)), Arc::new(consume), Arc::new(publish));
+        let (control, publish) = tokio::try_join!(open("control"), open("publish"))?;
+        let consume = Arc::new(Link::new("consume", Arc::clone(&session)));
+        let (control, publish) = (Arc::new(Control::new(control)), Arc::new(publish));
         let (publisher, jobs) = Publisher::new(Arc::clone(&session));
         let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs);
         let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
