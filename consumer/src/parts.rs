@@ -21,8 +21,8 @@ pub(crate) struct Publisher {
     clock: Clock,
     cancelled: Arc<AtomicBool>,
     address: Address,
-    run: RunId,
-    count: u32,
+    /// What was published so far: few tasks have any, so a run has its id with its first part.
+    parts: Option<Parts>,
 }
 
 /// Between two looks whether the answer is still wanted.
@@ -36,21 +36,22 @@ impl Publisher {
         cancelled: Arc<AtomicBool>,
         address: Address,
     ) -> Self {
-        let run = RunId::from_name(random::token().as_bytes());
-        Self { transport, runtime, clock, cancelled, address, run, count: 0 }
+        Self { transport, runtime, clock, cancelled, address, parts: None }
     }
 
     /// Publishes a piece and waits until it is confirmed.
     pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Cancelled> {
+        let begin = || Parts { run: RunId::from_name(random::token().as_bytes()), count: 0 };
+        let parts = self.parts.get_or_insert_with(begin);
         let part = Part {
             address: self.address.clone(),
-            run: self.run.clone(),
-            number: self.count,
+            run: parts.run.clone(),
+            number: parts.count,
             item: piece.item,
             body: piece.body.into(),
         };
-        self.count += 1;
-        let message = part.to_message(self.clock.system());
+        parts.count += 1;
+        let message = || part.to_message(self.clock.system());
         let cancelled = async {
             while !self.cancelled.load(Ordering::Relaxed) {
                 tokio::time::sleep(LOOK_INTERVAL).await;
@@ -71,6 +72,6 @@ impl Publisher {
 
     /// What was published, if anything.
     pub(crate) fn parts(self) -> Option<Parts> {
-        (self.count > 0).then_some(Parts { run: self.run, count: self.count })
+        self.parts
     }
 }

@@ -21,11 +21,15 @@ pub(crate) enum Unpublished {
 }
 
 /// Publishes to an owner until its queue has it: a full queue is the owner's back-pressure.
-pub(crate) async fn to_owner(transport: &dyn Transport, owner: &OwnerId, message: Message) -> Result<(), Unpublished> {
+pub(crate) async fn to_owner(
+    transport: &dyn Transport,
+    owner: &OwnerId,
+    message: impl Fn() -> Message,
+) -> Result<(), Unpublished> {
     let mut jitter = Jitter::new(random::seed());
     let mut failures = 0;
     loop {
-        match transport.publish(topology::OUTCOMES, owner.as_str(), message.clone()).await {
+        match transport.publish(topology::OUTCOMES, owner.as_str(), message()).await {
             Ok(()) => return Ok(()),
             Err(PublishError::Refused { .. }) => {
                 failures += 1;
@@ -44,7 +48,7 @@ pub(crate) async fn outcome(
     mut outcome: Outcome,
 ) -> Result<(), TransportError> {
     loop {
-        let message = outcome.to_message(clock.system());
+        let message = || outcome.to_message(clock.system());
         match to_owner(&*transport, &outcome.address.owner, message).await {
             Ok(()) => return Ok(()),
             Err(Unpublished::TooLarge(bytes)) => outcome = Consumer::too_large(outcome, bytes),

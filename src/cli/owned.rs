@@ -20,7 +20,7 @@ use shared::workload::files::Selection;
 use super::args::{FilesArgs, JobArgs};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, files, signals, term};
+use super::{Exit, Failure, broker, fetch, files, signals, term};
 use crate::run::{Frequencies, Output, RunConfig, RunError, Target, run as run_job};
 
 /// What a command adds to the way that all jobs go.
@@ -114,11 +114,7 @@ pub fn receipt(status: &JobStatus, output: Option<&Path>, json: bool, quiet: boo
     if json {
         term::print(format!("{}\n", receipt_json(status)).as_bytes())?;
     } else if !quiet {
-        let recompute = match output {
-            Some(path) => format!("sha256sum {}", path.display()),
-            None => "sha256sum of the lines on standard output".to_owned(),
-        };
-        term::say(&receipt_text(status, &recompute));
+        term::say(&receipt_text(status, &fetch::recompute(output)));
     }
     Ok(())
 }

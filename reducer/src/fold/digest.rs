@@ -23,10 +23,6 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
 pub(super) fn records(spec: &Spec, task: &Settled) -> Result<Vec<Record>, Reason> {
     let (Some(body), Some(answer)) = (&task.body, &task.answer) else { return Ok(Vec::new()) };
     let files = Batch::parse(body)?.files;
-    let answer = match answer {
-        Ok(answer) => Answer::parse(answer, u32::try_from(files.items.len()).unwrap_or(u32::MAX)).map(Ok)?,
-        Err(reason) => Err(reason.as_str()),
-    };
-    let results = answer.map(|answer| (answer.digests, answer.failed));
-    Ok(each(&spec.files, files, results, |name, size, digest| Record::File { name, digest, size }))
+    let parse = |answer: &[u8], items| Answer::parse(answer, items).map(|answer| (answer.digests, answer.failed));
+    each(&spec.files, &files, answer, parse, |name, size, digest| Record::File { name, digest, size })
 }

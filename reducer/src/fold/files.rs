@@ -1,36 +1,39 @@
 //! What folds of workloads over files have in common.
 
+use bytes::Bytes;
+use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::files::{Files, ItemFailure, Selection};
+use shared::workload::files::{Files, Item, ItemFailure, Selection};
 
 use super::Record;
 
+/// What an answer says of the files of its task: for each its result, and the reason of each that is
+/// missing, in the order of the items (see [`shared::workload::files::check_answer`]).
+pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
+
 /// A record for each file of a task, in its order: from its result, or from the reason why there
-/// is none. `Err` is the reason for all of them.
-///
-/// There is a reason for each missing result, in the order of the items: see
-/// [`shared::workload::files::check_answer`].
+/// is none. An answer that is `Err` is the reason for all of them.
 pub(super) fn each<T>(
     selection: &Selection,
-    files: Files,
-    results: Result<(Vec<Option<T>>, Vec<ItemFailure>), &str>,
+    files: &Files,
+    answer: &Result<Bytes, String>,
+    parse: impl Fn(&[u8], u32) -> Result<Results<T>, Reason>,
     done: impl Fn(PathBytes, u64, T) -> Record,
-) -> Vec<Record> {
-    let name = |path: &PathBytes| selection.name(&files.root, path);
-    let (results, failed) = match results {
-        Ok(results) => results,
+) -> Result<Vec<Record>, Reason> {
+    // Once a task: a job may have as many roots as files.
+    let prefix = selection.prefix(&files.root);
+    let name = |item: &Item| PathBytes([prefix, item.path.as_bytes()].concat());
+    let (results, failed) = match answer {
+        Ok(answer) => parse(answer, u32::try_from(files.items.len()).unwrap_or(u32::MAX))?,
         Err(reason) => {
-            let failed = |path| Record::Failed { name: name(path), reason: reason.to_owned() };
-            return files.items.iter().map(|item| failed(&item.path)).collect();
+            let failed = |item| Record::Failed { name: name(item), reason: reason.clone() };
+            return Ok(files.items.iter().map(failed).collect());
         }
     };
     let mut reasons = failed.into_iter().map(|failure| failure.reason);
-    let record = |(item, result): (_, Option<T>)| {
-        let item: &shared::workload::files::Item = item;
-        match result {
-            Some(result) => done(name(&item.path), item.size, result),
-            None => Record::Failed { name: name(&item.path), reason: reasons.next().unwrap_or_default() },
-        }
+    let record = |(item, result): (&Item, Option<T>)| match result {
+        Some(result) => done(name(item), item.size, result),
+        None => Record::Failed { name: name(item), reason: reasons.next().unwrap_or_default() },
     };
-    files.items.iter().zip(results).map(record).collect()
+    Ok(files.items.iter().zip(results).map(record).collect())
 }

@@ -37,12 +37,8 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
 pub(super) fn records(spec: &Spec, account: &job::Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
     let (Some(body), Some(answer)) = (&task.body, &task.answer) else { return Ok(Vec::new()) };
     let files = Batch::parse(body)?.files;
-    let answer = match answer {
-        Ok(answer) => Answer::parse(answer, u32::try_from(files.items.len()).unwrap_or(u32::MAX)).map(Ok)?,
-        Err(reason) => Err(reason.as_str()),
-    };
-    let results = answer.map(|answer| (answer.counts, answer.failed));
-    Ok(each(&spec.files, files, results, |name, _, counts| record(spec, account, Some(name), counts)))
+    let parse = |answer: &[u8], items| Answer::parse(answer, items).map(|answer| (answer.counts, answer.failed));
+    each(&spec.files, &files, answer, parse, |name, _, counts| record(spec, account, Some(name), counts))
 }
 
 /// The total of several files.

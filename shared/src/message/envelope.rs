@@ -115,7 +115,7 @@ impl Message {
 
     /// The body as JSON. Unknown fields are refused by the types themselves.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Reason> {
-        serde_json::from_slice(&self.body).map_err(|error| Reason::Body { detail: error.to_string() })
+        from_json(&self.body)
     }
 
     /// A header that must be there and parse.
@@ -126,4 +126,9 @@ impl Message {
         let text = self.text(name).ok_or_else(|| Reason::header(name, "it is missing or not text"))?;
         text.parse().map_err(|error: T::Err| Reason::header(name, &error.to_string()))
     }
+}
+
+/// A body, or an answer, as JSON. Unknown fields are refused by the types themselves.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reason> {
+    serde_json::from_slice(body).map_err(|error| Reason::Body { detail: error.to_string() })
 }

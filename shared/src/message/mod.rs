@@ -12,7 +12,7 @@ mod reject;
 mod task;
 
 pub use control::{Opened, Presence, Reply, ReportChunk, ReportPlace, Request};
-pub use envelope::{HeaderValue, Message};
+pub use envelope::{HeaderValue, Message, from_json};
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
 pub use plan::{PlanFailure, Planned, Seal};

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::files::{Files, ItemFailure, Selection, check_answer};
-use crate::message::Reason;
+use crate::message::{Reason, from_json};
 
 /// Which digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct Batch {
 impl Batch {
     /// Reads a body and refuses paths that no honest planner writes.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
-        let batch: Self = serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })?;
+        let batch: Self = from_json(body)?;
         batch.files.check()?;
         Ok(batch)
     }
@@ -76,7 +76,7 @@ pub struct Answer {
 impl Answer {
     /// Reads an answer and checks that it can be one for a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
-        let answer: Self = serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })?;
+        let answer: Self = from_json(body)?;
         check_answer(items, &answer.digests, &answer.failed)?;
         let is_hex =
             |digest: &String| digest.len() == 40 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

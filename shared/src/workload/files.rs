@@ -72,11 +72,9 @@ impl Selection {
         classes
     }
 
-    /// A file of a task as the user would spell it.
-    pub fn name(&self, root: &str, path: &PathBytes) -> PathBytes {
-        let root = self.roots.iter().find(|known| known.name == root);
-        let prefix = root.map_or(&[][..], |root| root.prefix.as_bytes());
-        PathBytes([prefix, path.as_bytes()].concat())
+    /// What a report puts before each path of a root; nothing if the job has no such root.
+    pub fn prefix(&self, root: &str) -> &[u8] {
+        self.roots.iter().find(|known| known.name == root).map_or(&[], |root| root.prefix.as_bytes())
     }
 }
 

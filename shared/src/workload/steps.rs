@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Class, JobId};
-use crate::message::Reason;
+use crate::message::{Reason, from_json};
 
 /// What a rider's job asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,13 +52,13 @@ pub struct Answer {
 impl Whip {
     /// Reads a body.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
-        serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })
+        from_json(body)
     }
 }
 
 impl Answer {
     /// Reads an answer.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
-        serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })
+        from_json(body)
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::files::{Files, ItemFailure, Selection, check_answer};
-use crate::message::Reason;
+use crate::message::{Reason, from_json};
 
 /// What separates words. A word is a longest run of bytes without a separator, whatever the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -66,7 +66,7 @@ pub struct Batch {
 impl Batch {
     /// Reads a body and refuses paths that no honest planner writes.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
-        let batch: Self = serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })?;
+        let batch: Self = from_json(body)?;
         batch.files.check()?;
         Ok(batch)
     }
@@ -111,7 +111,7 @@ pub struct Answer {
 impl Answer {
     /// Reads an answer and checks that it can be one for a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
-        let answer: Self = serde_json::from_slice(body).map_err(|e| Reason::Body { detail: e.to_string() })?;
+        let answer: Self = from_json(body)?;
         check_answer(items, &answer.counts, &answer.failed)?;
         Ok(answer)
     }

@@ -48,9 +48,7 @@ impl Frequencies {
         for piece in pieces {
             self.word(piece)?;
         }
-        if self.begun.len() + last.len() > WORD_BYTES_MAX {
-            return Err(ReadError::Refused(TOO_LONG));
-        }
+        self.check_length(last)?;
         self.begun.extend_from_slice(last);
         if self.file.bytes() > WORDS_TABLE_BYTES {
             let item = Some(self.item);
@@ -82,21 +80,20 @@ impl Frequencies {
 
     /// A word ends with these bytes.
     fn word(&mut self, end: &[u8]) -> Result<(), ReadError> {
-        if self.begun.is_empty() {
-            if end.len() > WORD_BYTES_MAX {
-                return Err(ReadError::Refused(TOO_LONG));
-            }
-            if !end.is_empty() {
-                self.file.add(end, 1);
-            }
-            return Ok(());
+        self.check_length(end)?;
+        if !self.begun.is_empty() {
+            self.begun.extend_from_slice(end);
+            self.file.add(&self.begun, 1);
+            self.begun.clear();
+        } else if !end.is_empty() {
+            self.file.add(end, 1);
         }
-        if self.begun.len() + end.len() > WORD_BYTES_MAX {
-            return Err(ReadError::Refused(TOO_LONG));
-        }
-        self.begun.extend_from_slice(end);
-        self.file.add(&self.begun, 1);
-        self.begun.clear();
         Ok(())
+    }
+
+    /// Whether what was begun may go on with these bytes.
+    fn check_length(&self, more: &[u8]) -> Result<(), ReadError> {
+        let length = self.begun.len() + more.len();
+        if length > WORD_BYTES_MAX { Err(ReadError::Refused(TOO_LONG)) } else { Ok(()) }
     }
 }
