@@ -1,11 +1,18 @@
 //! The consumer's engine: deliveries and results in, what to do out. No I/O, no clock, no threads.
 
+mod claim;
+mod held;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::id::{Class, ConsumerId, TaskId};
-use shared::message::{Failure, Outcome, Parts, Presence, Reason, Task, Verdict};
+use shared::id::{Class, ConsumerId, JobId, StoreId};
+use shared::message::{Failure, Lease, Outcome, Parts, Presence, Reason, Task, Verdict};
 use shared::workload::Workload;
 
+use claim::{Claim, Publishing};
+use held::Held;
+
+use crate::recalled::Recalled;
 use crate::work::WorkError;
 
 /// A delivery, until it is settled.
@@ -49,8 +56,8 @@ pub enum Event {
         tag: Tag,
         /// The task, or why it is none.
         task: Result<Box<Task>, Reason>,
-        /// Whether it may have been delivered before.
-        redelivered: bool,
+        /// How often it was delivered before, as the transport counts.
+        returns: u32,
     },
     /// A task was done, or not.
     Worked {
@@ -71,6 +78,23 @@ pub enum Event {
         /// Which.
         lane: Lane,
     },
+    /// Half of the broker's patience with a delivery is over.
+    LeaseDue {
+        /// Which.
+        tag: Tag,
+    },
+    /// The broker has confirmed the lease that was published for this delivery.
+    Leased {
+        /// The delivery.
+        tag: Tag,
+    },
+    /// An owner wants no more of these jobs.
+    Cancelled {
+        /// Its store.
+        store: StoreId,
+        /// The jobs.
+        jobs: Vec<JobId>,
+    },
     /// A sign of life is due, or was asked for.
     SignDue,
     /// Take no more.
@@ -86,6 +110,13 @@ pub enum Action {
         tag: Tag,
         /// The task.
         task: Box<Task>,
+        /// Item by item, where whatever kills the process kills one item alone.
+        isolated: bool,
+    },
+    /// Stop the work on this task: nobody wants its result, which is still told as [`Event::Worked`].
+    Cancel {
+        /// Its delivery.
+        tag: Tag,
     },
     /// Publish this outcome, then tell [`Event::Confirmed`].
     Answer {
@@ -93,6 +124,13 @@ pub enum Action {
         tag: Tag,
         /// The outcome.
         outcome: Box<Outcome>,
+    },
+    /// Publish this lease, then tell [`Event::Leased`].
+    Lease {
+        /// The delivery whose place it takes.
+        tag: Tag,
+        /// The lease.
+        lease: Box<Lease>,
     },
     /// Publish the delivery to the dead-letter exchange, then tell [`Event::Confirmed`].
     Bury {
@@ -117,21 +155,15 @@ pub enum Action {
     Stopped,
 }
 
-#[derive(Debug)]
-struct Held {
-    lane: Lane,
-    task: Box<Task>,
-    redelivered: bool,
-}
-
 /// The engine.
 #[derive(Debug)]
 pub struct Consumer {
     config: Config,
+    recalled: Recalled,
     waiting: VecDeque<(Tag, Held)>,
     running: BTreeMap<Tag, Held>,
-    /// Published and not confirmed; `None` for dead letters.
-    publishing: BTreeMap<Tag, Option<TaskId>>,
+    /// Published and not confirmed.
+    publishing: BTreeMap<Tag, Publishing>,
     stopping: bool,
 }
 
@@ -140,6 +172,7 @@ impl Consumer {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            recalled: Recalled::default(),
             waiting: VecDeque::new(),
             running: BTreeMap::new(),
             publishing: BTreeMap::new(),
@@ -156,20 +189,30 @@ impl Consumer {
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Delivered { lane, tag, task, redelivered } => match task {
-                Ok(task) if !self.stopping => self.waiting.push_back((tag, Held { lane, task, redelivered })),
+            Event::Delivered { lane, tag, task, returns } => match task {
+                // Its owner has counted it, or knows that it is at work here.
+                Ok(task) if self.recalled.has(&task) || self.has_lease(&task) => actions.push(Action::Ack { tag }),
+                Ok(task) if !self.stopping => {
+                    self.waiting.push_back((tag, Held { lane, task, returns, claim: Claim::Delivery }))
+                }
                 Ok(_) => actions.push(Action::Drop { tag }),
                 Err(reason) => {
-                    self.publishing.insert(tag, None);
+                    self.publishing.insert(tag, Publishing::Letter(None));
                     actions.push(Action::Bury { tag, reason });
                 }
             },
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
-            Event::Confirmed { tag } => {
-                self.publishing.remove(&tag);
-                actions.push(Action::Ack { tag });
-            }
+            Event::Confirmed { tag } => match self.publishing.remove(&tag) {
+                Some(Publishing::Outcome(_, Claim::Leased)) => {}
+                _ => actions.push(Action::Ack { tag }),
+            },
+            Event::LeaseDue { tag } => actions.extend(self.lease(tag)),
+            Event::Leased { tag } => self.leased(tag, &mut actions),
             Event::Interrupted { lane } => actions.extend(self.forget_waiting(|held| held.lane == lane)),
+            Event::Cancelled { store, jobs } => {
+                self.recalled.add(&store, jobs);
+                self.recall(&mut actions);
+            }
             Event::SignDue => actions.push(self.announce()),
             Event::Stop => {
                 self.stopping = true;
@@ -187,7 +230,8 @@ impl Consumer {
     fn start_more(&mut self, actions: &mut Vec<Action>) {
         while self.running.len() < self.config.slots as usize {
             let Some((tag, held)) = self.waiting.pop_front() else { return };
-            actions.push(Action::Start { tag, task: held.task.clone() });
+            let isolated = held.is_suspect();
+            actions.push(Action::Start { tag, task: held.task.clone(), isolated });
             self.running.insert(tag, held);
         }
     }
@@ -200,18 +244,22 @@ impl Consumer {
     }
 
     fn worked(&mut self, tag: Tag, result: Result<Done, WorkError>, micros: u64) -> Option<Action> {
-        let held = self.running.remove(&tag)?;
+        let held = self.running.remove(&tag).filter(|held| held.claim != Claim::Cancelled)?;
         let (verdict, parts) = match result {
             Ok(Done { answer, parts }) => (Verdict::Done(answer.into()), parts),
             Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
+            // Its delivery is acked: there is no letter to send.
+            Err(WorkError::Rejected(reason)) if held.claim == Claim::Leased => {
+                (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)
+            }
             Err(WorkError::Rejected(reason)) => {
-                self.publishing.insert(tag, Some(held.task.address.task));
+                self.publishing.insert(tag, Publishing::Letter(Some(held.task.address.task)));
                 return Some(Action::Bury { tag, reason });
             }
         };
-        self.publishing.insert(tag, Some(held.task.address.task.clone()));
+        self.publishing.insert(tag, Publishing::Outcome(held.task.address.task.clone(), held.claim));
         let host = self.config.host.clone();
-        let (address, redelivered) = (held.task.address, held.redelivered);
+        let (address, redelivered) = (held.task.address, held.returns > 0);
         let outcome = Outcome { address, host, micros, redelivered, verdict, parts };
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
     }
@@ -224,7 +272,10 @@ impl Consumer {
 
     fn announce(&self) -> Action {
         let held = self.waiting.iter().map(|(_, held)| held).chain(self.running.values());
-        let holds = held.map(|held| held.task.address.task.clone()).chain(self.publishing.values().flatten().cloned());
+        let held = held.filter(|held| held.claim != Claim::Cancelled);
+        let holds = held
+            .map(|held| held.task.address.task.clone())
+            .chain(self.publishing.values().filter_map(Publishing::task).cloned());
         Action::Announce(Box::new(Presence {
             consumer: self.config.consumer.clone(),
             host: self.config.host.clone(),
@@ -239,12 +290,13 @@ impl Consumer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use bytes::Bytes;
+    use shared::id::TaskId;
     use shared::message::Address;
 
-    fn consumer(slots: u32) -> Consumer {
+    pub(in crate::engine) fn consumer(slots: u32) -> Consumer {
         Consumer::new(Config {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
@@ -254,26 +306,29 @@ mod tests {
         })
     }
 
-    fn task(number: u64) -> Box<Task> {
+    pub(in crate::engine) fn task(number: u64) -> Box<Task> {
         let task = TaskId { job: "j".parse().expect("id"), number };
         let (owner, store) = ("o".parse().expect("id"), "s".parse().expect("id"));
         let address = Address { task, attempt: 1, owner, store, workload: Workload::Steps };
         Box::new(Task { address, class: Class::from_name(b"any"), body: Bytes::from_static(b"{}") })
     }
 
-    fn done() -> Result<Done, WorkError> {
+    pub(in crate::engine) fn done() -> Result<Done, WorkError> {
         Ok(Done { answer: b"{}".to_vec(), parts: None })
     }
 
-    fn delivered(tag: Tag) -> Event {
-        Event::Delivered { lane: 0, tag, task: Ok(task(tag)), redelivered: false }
+    pub(in crate::engine) fn delivered(tag: Tag) -> Event {
+        Event::Delivered { lane: 0, tag, task: Ok(task(tag)), returns: 0 }
     }
 
-    fn names(actions: &[Action]) -> Vec<String> {
+    pub(in crate::engine) fn names(actions: &[Action]) -> Vec<String> {
         let name = |action: &Action| match action {
-            Action::Start { tag, .. } => format!("start {tag}"),
+            Action::Start { tag, isolated: false, .. } => format!("start {tag}"),
+            Action::Start { tag, isolated: true, .. } => format!("isolate {tag}"),
             Action::Answer { tag, .. } => format!("answer {tag}"),
             Action::Bury { tag, .. } => format!("bury {tag}"),
+            Action::Cancel { tag } => format!("cancel {tag}"),
+            Action::Lease { tag, lease } => format!("lease {tag} started {}", lease.is_started),
             Action::Ack { tag } => format!("ack {tag}"),
             Action::Drop { tag } => format!("drop {tag}"),
             Action::Announce(presence) => format!("announce {} leaving {}", presence.holds.len(), presence.leaving),
@@ -302,11 +357,24 @@ mod tests {
     #[test]
     fn a_message_that_is_no_task_is_buried_and_the_next_one_runs() {
         let mut consumer = consumer(1);
-        let bad =
-            Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), redelivered: false };
+        let bad = Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), returns: 0 };
         assert_eq!(names(&consumer.step(bad)), ["bury 1"]);
         assert_eq!(names(&consumer.step(delivered(2))), ["start 2"]);
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    }
+
+    #[test]
+    fn the_third_try_at_a_task_is_isolated_however_the_earlier_ones_were_counted() {
+        for (returns, attempt, expected) in
+            [(0, 1, "start 1"), (1, 1, "start 1"), (0, 2, "start 1"), (2, 1, "isolate 1"), (1, 2, "isolate 1")]
+                .into_iter()
+                .chain([(0, 3, "isolate 1"), (19, 1, "isolate 1"), (u32::MAX, u32::MAX, "isolate 1")])
+        {
+            let mut task = task(1);
+            task.address.attempt = attempt;
+            let delivered = Event::Delivered { lane: 0, tag: 1, task: Ok(task), returns };
+            assert_eq!(names(&consumer(1).step(delivered)), [expected], "{returns} returns, attempt {attempt}");
+        }
     }
 
     #[test]

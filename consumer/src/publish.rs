@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shared::clock::Clock;
 use shared::id::OwnerId;
 use shared::limits;
-use shared::message::{Message, Outcome};
+use shared::message::{Lease, Message, Outcome};
 use shared::random::{self, Jitter};
 use shared::topology;
 use shared::transport::{PublishError, Transport, TransportError};
@@ -54,6 +54,15 @@ pub(crate) async fn outcome(
             Err(Unpublished::TooLarge(bytes)) => outcome = Consumer::too_large(outcome, bytes),
             Err(Unpublished::Transport(error)) => return Err(error),
         }
+    }
+}
+
+pub(crate) async fn lease(transport: Arc<dyn Transport>, clock: Clock, lease: Lease) -> Result<(), TransportError> {
+    let message = || lease.to_message(clock.system());
+    match to_owner(&*transport, &lease.address.owner, message).await {
+        // Its task was a message, and it is no larger.
+        Ok(()) | Err(Unpublished::TooLarge(_)) => Ok(()),
+        Err(Unpublished::Transport(error)) => Err(error),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use shared::clock::Clock;
 use shared::id::{Class, ConsumerId};
 use shared::limits;
-use shared::message::{DeadLetter, Message, Presence, Reason, Task, kind};
+use shared::message::{Cancel, DeadLetter, Message, Presence, Reason, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::engine::{Action, Config, Consumer, Done, Event, Lane, Tag};
+use crate::isolation::{self, Isolation};
 use crate::parts::Publisher;
 use crate::publish;
 use crate::work::{Context, Site, WorkError, work};
@@ -34,8 +35,12 @@ pub struct ConsumerConfig {
     pub slots: u32,
     /// Deliveries held at a time and queue; a slot more than work at a time if `None`.
     pub prefetch: Option<u16>,
+    /// How tasks are done that may have killed consumers; in this process like all others if `None`.
+    pub isolation: Option<Arc<Isolation>>,
     /// Between two signs of life.
     pub heartbeat: Duration,
+    /// How long the broker waits for an ack.
+    pub ack_timeout: Duration,
     /// Counts the tasks that were answered.
     pub done: Arc<AtomicU64>,
     /// Told with each sign of life: the loop turns.
@@ -50,7 +55,9 @@ impl ConsumerConfig {
             serves,
             slots: 1,
             prefetch: None,
+            isolation: None,
             heartbeat: limits::HEARTBEAT,
+            ack_timeout: limits::ACK_TIMEOUT,
             done: Arc::default(),
             turns: Arc::default(),
         }
@@ -82,10 +89,13 @@ struct Running {
     clock: Clock,
     host: String,
     deliveries: BTreeMap<Tag, Box<Delivery>>,
+    /// When each of them came.
+    taken_at: BTreeMap<Tag, Instant>,
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
     signs: JoinSet<()>,
-    cancelled: Arc<AtomicBool>,
+    /// Of each task that is worked on: whether nobody wants its result any more.
+    cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
     next_tag: Tag,
 }
 
@@ -101,10 +111,11 @@ pub async fn run(
         host: shared::host::name(),
         clock: Clock::start(),
         deliveries: BTreeMap::new(),
+        taken_at: BTreeMap::new(),
         inputs,
         tasks: JoinSet::new(),
         signs: JoinSet::new(),
-        cancelled: Arc::default(),
+        cancelled: BTreeMap::new(),
         next_tag: 0,
         config,
         transport,
@@ -131,15 +142,11 @@ impl Running {
         let (queue, bindings) = topology::consumer_control(engine.id());
         let control = self.transport.subscribe(Subscribe { queue, bindings, prefetch: 16 }).await?;
         listeners.spawn(hear_control(control, self.inputs.clone()));
+        // Each for itself: a queue that cannot be reached now must not keep the others waiting.
         for (lane, (workload, class)) in self.config.serves.iter().enumerate() {
             let (queue, binding) = topology::tasks(*workload, class);
-            let prefetch = self.config.prefetch(*workload);
-            let bindings = vec![binding.clone()];
-            self.transport
-                .declare(&Topology { exchanges: Vec::new(), queues: vec![queue.clone()], bindings: vec![binding] })
-                .await?;
-            let subscription = self.transport.subscribe(Subscribe { queue, bindings, prefetch }).await?;
-            listeners.spawn(listen(lane, subscription, self.inputs.clone()));
+            let wanted = Subscribe { queue, bindings: vec![binding], prefetch: self.config.prefetch(*workload) };
+            listeners.spawn(serve_lane(lane, wanted, Arc::clone(&self.transport), self.inputs.clone()));
         }
         Ok(listeners)
     }
@@ -167,12 +174,14 @@ impl Running {
                     Input::Event(Event::Stop)
                 }
                 () = give_up => {
-                    self.cancelled.store(true, Ordering::Relaxed);
+                    self.cancelled.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
                     return Ok(());
                 }
                 Some(input) = outputs.recv() => input,
                 _ = heartbeat.tick() => {
-                    self.config.turns.notify_one();
+                    // Those who wait now, and no one later: a turn of old is no sign of life.
+                    self.config.turns.notify_waiters();
+                    self.look_for_leases();
                     Input::Event(Event::SignDue)
                 }
             };
@@ -181,6 +190,9 @@ impl Running {
                 Input::Event(event) => event,
                 Input::Failed(error) => return Err(error),
             };
+            if let Event::Worked { tag, .. } = &event {
+                self.cancelled.remove(tag);
+            }
             for action in engine.step(event) {
                 match action {
                     Action::Stopped => return self.take_leave().await,
@@ -191,13 +203,31 @@ impl Running {
         }
     }
 
+    /// The broker takes a delivery back that is not acked in time: half of that is for the work, the
+    /// rest for the lease.
+    fn look_for_leases(&mut self) {
+        let half = self.config.ack_timeout / 2;
+        // The first have come first.
+        let due = self.taken_at.iter().take_while(|(_, taken_at)| taken_at.elapsed() >= half);
+        for tag in due.map(|(&tag, _)| tag).collect::<Vec<_>>() {
+            self.taken_at.remove(&tag);
+            let _ = self.inputs.send(Input::Event(Event::LeaseDue { tag }));
+        }
+    }
+
+    fn settle(&mut self, tag: Tag) -> Option<Box<Delivery>> {
+        self.taken_at.remove(&tag);
+        self.deliveries.remove(&tag)
+    }
+
     fn hold(&mut self, lane: Lane, delivery: Box<Delivery>) -> Event {
         let tag = self.next_tag;
         self.next_tag += 1;
         let task = Task::from_message(&delivery.message).and_then(|task| self.check(lane, task)).map(Box::new);
-        let redelivered = delivery.redelivered;
+        let returns = delivery.returns;
         self.deliveries.insert(tag, delivery);
-        Event::Delivered { lane, tag, task, redelivered }
+        self.taken_at.insert(tag, Instant::now());
+        Event::Delivered { lane, tag, task, returns }
     }
 
     fn check(&self, lane: Lane, task: Task) -> Result<Task, Reason> {
@@ -212,11 +242,19 @@ impl Running {
 
     async fn perform(&mut self, action: Action) {
         match action {
-            Action::Start { tag, task } => self.start(tag, *task),
+            Action::Start { tag, task, isolated } => self.start(tag, *task, isolated),
+            Action::Cancel { tag } => {
+                self.cancelled.get(&tag).inspect(|cancelled| cancelled.store(true, Ordering::Relaxed));
+            }
             Action::Answer { tag, outcome } => {
                 self.config.done.fetch_add(1, Ordering::Relaxed);
                 let publish = publish::outcome(Arc::clone(&self.transport), self.clock, *outcome);
-                self.publish(tag, publish);
+                self.publish(publish, Event::Confirmed { tag });
+            }
+            Action::Lease { tag, lease } => {
+                tracing::info!(task = %lease.address.task, started = lease.is_started, "A task outlasts its delivery.");
+                let publish = publish::lease(Arc::clone(&self.transport), self.clock, *lease);
+                self.publish(publish, Event::Leased { tag });
             }
             Action::Bury { tag, reason } => {
                 let Some(delivery) = self.deliveries.get(&tag) else { return };
@@ -224,23 +262,33 @@ impl Running {
                 tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
                 let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
                 let publish = publish::letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
-                self.publish(tag, publish);
+                let delay = reason.delay();
+                let publish = async move {
+                    tokio::time::sleep(delay).await;
+                    publish.await
+                };
+                self.publish(publish, Event::Confirmed { tag });
             }
             Action::Ack { tag } => {
-                if let Some(delivery) = self.deliveries.remove(&tag) {
+                if let Some(delivery) = self.settle(tag) {
                     delivery.acker.ack().await;
                 }
             }
-            Action::Drop { tag } => drop(self.deliveries.remove(&tag)),
+            Action::Drop { tag } => drop(self.settle(tag)),
             Action::Announce(presence) => self.announce(&presence),
             // Performed by the loop that ends on it.
             Action::Stopped => {}
         }
     }
 
-    fn start(&mut self, tag: Tag, task: Task) {
-        let (site, inputs, cancelled) =
-            (Arc::clone(&self.config.site), self.inputs.clone(), Arc::clone(&self.cancelled));
+    fn start(&mut self, tag: Tag, task: Task, isolated: bool) {
+        let (site, inputs) = (Arc::clone(&self.config.site), self.inputs.clone());
+        let cancelled = Arc::clone(self.cancelled.entry(tag).or_default());
+        let isolation = self.config.isolation.clone().filter(|_| isolated);
+        if isolation.is_some() {
+            let (id, attempt) = (&task.address.task, task.address.attempt);
+            tracing::warn!(%id, attempt, "A task may have killed consumers and is done item by item in isolation.");
+        }
         let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
         let mut parts = Publisher::new(transport, runtime, self.clock, Arc::clone(&cancelled), task.address.clone());
         self.tasks.spawn_blocking(move || {
@@ -249,7 +297,10 @@ impl Running {
             let mut publish = |piece| parts.publish(piece);
             let context = Context { site: &site, cancelled: &is_cancelled, publish: &mut publish };
             // A panic fails its task and no other.
-            let work = AssertUnwindSafe(|| work(task.address.workload, &task.body, context));
+            let work = AssertUnwindSafe(|| match &isolation {
+                Some(isolation) => isolation::work(isolation, task.address.workload, &task.body, context),
+                None => work(task.address.workload, &task.body, context),
+            });
             let result =
                 catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the worker panicked; see its log")));
             let result = result.map(|answer| Done { answer, parts: parts.parts() });
@@ -259,11 +310,11 @@ impl Running {
         });
     }
 
-    fn publish(&mut self, tag: Tag, publish: impl Future<Output = Result<(), TransportError>> + Send + 'static) {
+    fn publish(&mut self, publish: impl Future<Output = Result<(), TransportError>> + Send + 'static, then: Event) {
         let inputs = self.inputs.clone();
         self.tasks.spawn(async move {
             let input = match publish.await {
-                Ok(()) => Input::Event(Event::Confirmed { tag }),
+                Ok(()) => Input::Event(then),
                 Err(error) => Input::Failed(error),
             };
             let _ = inputs.send(input);
@@ -293,26 +344,49 @@ impl Running {
     }
 }
 
-async fn listen(lane: Lane, mut subscription: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
+/// Takes what comes to one queue, from now on.
+async fn serve_lane(
+    lane: Lane,
+    wanted: Subscribe,
+    transport: Arc<dyn Transport>,
+    inputs: mpsc::UnboundedSender<Input>,
+) {
+    if let Err(error) = listen(lane, wanted, &*transport, &inputs).await {
+        let _ = inputs.send(Input::Failed(error));
+    }
+}
+
+async fn listen(
+    lane: Lane,
+    wanted: Subscribe,
+    transport: &dyn Transport,
+    inputs: &mpsc::UnboundedSender<Input>,
+) -> Result<(), TransportError> {
+    let (queues, bindings) = (vec![wanted.queue.clone()], wanted.bindings.clone());
+    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await?;
+    let mut subscription = transport.subscribe(wanted).await?;
     // The channel is bounded by the prefetch.
     loop {
-        let input = match subscription.next().await {
-            Ok(Incoming::Delivery(delivery)) => Input::Delivery(lane, delivery),
-            Ok(Incoming::Interrupted) => Input::Event(Event::Interrupted { lane }),
-            Err(error) => Input::Failed(error),
+        let input = match subscription.next().await? {
+            Incoming::Delivery(delivery) => Input::Delivery(lane, delivery),
+            Incoming::Interrupted => Input::Event(Event::Interrupted { lane }),
         };
-        let failed = matches!(input, Input::Failed(_));
-        if inputs.send(input).is_err() || failed {
-            return;
+        if inputs.send(input).is_err() {
+            return Ok(());
         }
     }
 }
 
-/// Whatever is said here asks for a sign of life.
+/// Whatever is said here asks for a sign of life; a cancellation is acted on before.
 async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
     loop {
         match control.next().await {
-            Ok(Incoming::Delivery(delivery)) => delivery.acker.ack().await,
+            Ok(Incoming::Delivery(delivery)) => {
+                if let Ok(Cancel { store, jobs }) = Cancel::from_message(&delivery.message) {
+                    let _ = inputs.send(Input::Event(Event::Cancelled { store, jobs }));
+                }
+                delivery.acker.ack().await;
+            }
             Ok(Incoming::Interrupted) => {}
             Err(_) => return,
         }

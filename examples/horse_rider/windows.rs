@@ -39,7 +39,8 @@ async fn watch(args: &LaunchArgs, transport: &Arc<dyn Transport>, shutdown: &Shu
     let program = std::env::current_exe().map_err(unfinished)?;
     let state = tempfile::Builder::new().prefix("packhorse-caravan-").tempdir().map_err(unfinished)?;
     let windows = windows(args, &state.path().join("caravan.sqlite"));
-    let environment: Vec<_> = args.broker.broker.iter().map(|url| ("PACKHORSE_BROKER", url.clone())).collect();
+    let mut environment = args.broker.security.environment();
+    environment.extend(args.broker.broker.iter().map(|url| ("PACKHORSE_BROKER", url.into())));
     let started = Instant::now();
     let session = block_in_place(|| Session::open(&program, &windows, &environment)).map_err(failure)?;
     let (undertaker, directory) = (session.undertaker(), state.path().to_owned());

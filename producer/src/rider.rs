@@ -18,7 +18,7 @@ use shared::transport::{PublishError, Transport};
 use shared::workload::Workload;
 use shared::workload::steps::{Spec, Whip, class};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify as Bell, broadcast};
+use tokio::sync::{broadcast, watch};
 
 use crate::ProducerError;
 
@@ -102,15 +102,15 @@ impl Rider {
         let opened = self.open(&mut asker).await?;
         let first = opened.planned;
         let was_over = opened.sealed.is_some_and(|whips| first >= whips);
-        let all_sent = Bell::new();
+        let (all_sent, sealed) = watch::channel(None);
         let sending = async {
             let started = Instant::now();
-            let sent = self.send_all(&opened, cues.as_mut()).await?;
-            all_sent.notify_one();
+            let (sent, seal) = self.send_all(&opened, cues.as_mut()).await?;
+            all_sent.send_replace(seal);
             Ok((sent, started.elapsed().as_secs_f64()))
         };
         let looks = if is_cued { LAST_LOOKS } else { limits::STATUS_INTERVAL };
-        let watching = Watch::new(&self, &mut asker, whip).until_the_end(&all_sent, looks);
+        let watching = Watch::new(&self, &mut asker, whip, sealed).until_the_end(looks);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -133,10 +133,14 @@ impl Rider {
         }
     }
 
-    /// Sends what is left and the seal; gives the number of whips.
-    async fn send_all(&self, opened: &Opened, mut cues: Option<&mut Cues>) -> Result<u64, ProducerError> {
+    /// Sends what is left and the seal; gives the number of whips, and the seal.
+    async fn send_all(
+        &self,
+        opened: &Opened,
+        mut cues: Option<&mut Cues>,
+    ) -> Result<(u64, Option<Seal>), ProducerError> {
         if opened.sealed.is_some() {
-            return Ok(0);
+            return Ok((0, None));
         }
         let job = self.config.spec.job();
         let mut whips = self.config.spec.whips;
@@ -160,8 +164,13 @@ impl Rider {
             self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
         let seal = Seal { job, tasks: whips };
-        self.send(topology::OUTCOMES, opened.owner.as_str(), &seal.to_message(self.clock.system())).await?;
-        Ok(whips.saturating_sub(opened.planned))
+        self.seal(&seal).await?;
+        Ok((whips.saturating_sub(opened.planned), Some(seal)))
+    }
+
+    async fn seal(&self, seal: &Seal) -> Result<(), ProducerError> {
+        let owner = self.config.owner.as_str();
+        self.send(topology::OUTCOMES, owner, &seal.to_message(self.clock.system())).await
     }
 
     async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), ProducerError> {
@@ -201,23 +210,30 @@ struct Watch<'a> {
     unserved: Unserved,
     silent_since: Option<Moment>,
     said_silent: bool,
+    /// The seal, once it is confirmed.
+    sealed: watch::Receiver<Option<Seal>>,
+    /// Since when the owner does not know of it.
+    unsealed_since: Option<Moment>,
 }
 
 impl<'a> Watch<'a> {
-    fn new(rider: &'a Rider, asker: &'a mut Asker, whip: String) -> Self {
+    fn new(rider: &'a Rider, asker: &'a mut Asker, whip: String, sealed: watch::Receiver<Option<Seal>>) -> Self {
         let spec = JobSpec::Steps(rider.config.spec.clone());
-        Self { rider, asker, whip, spec, unserved: Unserved::default(), silent_since: None, said_silent: false }
+        let unserved = Unserved::default();
+        let (silent_since, said_silent, unsealed_since) = (None, false, None);
+        Self { rider, asker, whip, spec, unserved, silent_since, said_silent, sealed, unsealed_since }
     }
 
-    async fn until_the_end(mut self, all_sent: &Bell, mut pause: Duration) -> Result<JobStatus, ProducerError> {
-        let mut sent = pin!(all_sent.notified());
+    async fn until_the_end(mut self, mut pause: Duration) -> Result<JobStatus, ProducerError> {
+        let mut all_sent = self.sealed.clone();
+        let mut sent = pin!(all_sent.changed());
         loop {
             if let Some(status) = self.look().await? {
                 return Ok(status);
             }
             tokio::select! {
                 biased;
-                () = &mut sent, if pause != LAST_LOOKS => pause = LAST_LOOKS,
+                _ = &mut sent, if pause != LAST_LOOKS => pause = LAST_LOOKS,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -234,9 +250,14 @@ impl<'a> Watch<'a> {
         match reply {
             Some(Reply::Status(status)) => {
                 (config.progress)(&status);
+                // Sending ends with this, however many whips are left.
+                if status.state == JobState::Cancelled {
+                    return Err(ProducerError::Cancelled(config.spec.job()));
+                }
                 if status.state == JobState::Finished {
                     return Ok(Some(*status));
                 }
+                self.look_for_seal(&status).await?;
                 self.look_for_horses(*status).await?;
             }
             Some(Reply::UnknownJob) => {
@@ -250,6 +271,22 @@ impl<'a> Watch<'a> {
             None => self.note_silence(),
         }
         Ok(None)
+    }
+
+    /// A queue that is lost takes with it what was confirmed: a seal that the owner has not got for long
+    /// is sent again.
+    async fn look_for_seal(&mut self, status: &JobStatus) -> Result<(), ProducerError> {
+        let seal = self.sealed.borrow().clone().filter(|_| status.state == JobState::Planning);
+        let Some(seal) = seal else {
+            self.unsealed_since = None;
+            return Ok(());
+        };
+        let now = self.rider.clock.now();
+        if now.saturating_sub(*self.unsealed_since.get_or_insert(now)) >= limits::PLAN_SILENCE {
+            self.unsealed_since = None;
+            self.rider.seal(&seal).await?;
+        }
+        Ok(())
     }
 
     /// The broker knows before the owner does whether anybody feels the whip.

@@ -9,7 +9,7 @@ use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
-use shared::message::{Message, Reply, Request, Seal};
+use shared::message::{Message, Reply, Request, Seal, with_link};
 use shared::notice::Notify;
 use shared::random::Jitter;
 use shared::shutdown::Shutdown;
@@ -66,6 +66,9 @@ pub enum ProducerError {
         /// Its size.
         bytes: usize,
     },
+    /// Someone has cancelled the job.
+    #[error("job {0} was cancelled")]
+    Cancelled(JobId),
     /// Asked to stop before the end.
     #[error("stopped before the job was done; the same command with --job {0} goes on with it")]
     Stopped(JobId),
@@ -173,13 +176,13 @@ impl Running {
                 let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
                 self.plan = Some(Planner::spawn(plan));
             }
-            Action::Publish(planned) => {
+            Action::Publish { planned, after } => {
                 let number = planned.number;
-                let message = planned.to_message(&job, self.clock.system());
+                let message = with_link(planned.to_message(&job, self.clock.system()), after.as_deref());
                 self.publish(message, number, Event::Confirmed(number));
             }
-            Action::Seal(tasks) => {
-                let message = Seal { job, tasks }.to_message(self.clock.system());
+            Action::Seal { tasks, after } => {
+                let message = with_link(Seal { job, tasks }.to_message(self.clock.system()), after.as_deref());
                 self.publish(message, tasks, Event::Sealed);
             }
             Action::Say(text) => (self.config.notify)(text),

@@ -13,7 +13,7 @@ use shared::clock::Moment;
 use shared::id::OwnerId;
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Opened, Planned, Reply};
+use shared::message::{Opened, Planned, Reply, link};
 use shared::notice::{self, Unserved};
 
 /// What a submission is told once.
@@ -61,9 +61,19 @@ pub enum Action {
         resume: Option<Box<RawValue>>,
     },
     /// Publish a planned task.
-    Publish(Box<Planned>),
+    Publish {
+        /// The task.
+        planned: Box<Planned>,
+        /// Its link to the one before it, if the owner knows of links.
+        after: Option<String>,
+    },
     /// Publish the seal.
-    Seal(u64),
+    Seal {
+        /// How many tasks the plan has.
+        tasks: u64,
+        /// Its link to the last of them.
+        after: Option<String>,
+    },
     /// Tell people.
     Say(String),
     /// The submission is over: with the finished job's account, or without waiting for it.
@@ -93,6 +103,11 @@ pub struct Submission {
     next: u64,
     plan_ended: bool,
     unconfirmed: BTreeSet<u64>,
+    /// The link of the next task.
+    after: Option<String>,
+    /// Of a plan that is sent and that the owner has not got in full: how many tasks it had when it
+    /// was asked, and since when.
+    incomplete: Option<(u64, Moment)>,
 }
 
 impl Submission {
@@ -108,12 +123,16 @@ impl Submission {
             next: 0,
             plan_ended: false,
             unconfirmed: BTreeSet::new(),
+            after: None,
+            incomplete: None,
         }
     }
 
     /// Whether it can take the plan's next task now.
     pub fn wants_more(&self) -> bool {
-        self.phase == Phase::Planning && !self.plan_ended && self.unconfirmed.len() < limits::PLAN_WINDOW
+        // A task that is long refused must not leave a gap wider than its owner bridges.
+        let under_way = self.unconfirmed.first().map_or(0, |first| self.next - first);
+        self.phase == Phase::Planning && !self.plan_ended && under_way < limits::PLAN_WINDOW as u64
     }
 
     /// Takes one event.
@@ -126,7 +145,8 @@ impl Submission {
             Event::Planned(planned) => {
                 self.next = planned.number + 1;
                 self.unconfirmed.insert(planned.number);
-                vec![Action::Publish(planned)]
+                let next = self.after.is_some().then(|| link(&planned.resume));
+                vec![Action::Publish { planned, after: std::mem::replace(&mut self.after, next) }]
             }
             Event::PlanEnded => {
                 self.plan_ended = true;
@@ -150,7 +170,8 @@ impl Submission {
         let due = self.asked_at + limits::STATUS_INTERVAL;
         match self.phase {
             Phase::Opening => vec![self.ask(Action::AskOpen, now)],
-            _ if self.config.wait && now >= due => vec![self.ask(Action::AskStatus, now)],
+            // A plan may be long, and someone may cancel the job meanwhile.
+            _ if now >= due => vec![self.ask(Action::AskStatus, now)],
             _ => Vec::new(),
         }
     }
@@ -182,7 +203,25 @@ impl Submission {
                 self.phase = Phase::Over;
                 vec![Action::Done(Some(status))]
             }
+            Reply::Status(status) if self.is_lost(&status, now) => {
+                *self = Self::new(self.config.clone());
+                vec![Action::Say("a part of the plan was lost with the reducer's queue; planning it again".to_owned())]
+            }
+            // Whether it was to wait or not: what it was to submit is not to be done. The report of
+            // what was done by then may still be on its way to a disk.
+            Reply::Status(status) if status.state == JobState::Cancelled => {
+                if status.report_sha256.is_some() {
+                    self.phase = Phase::Over;
+                    return vec![Action::Done(Some(status))];
+                }
+                self.plan_ended = true;
+                self.phase = Phase::Waiting;
+                Vec::new()
+            }
             Reply::Status(status) => {
+                if !self.config.wait {
+                    return Vec::new();
+                }
                 let say = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
                 say.into_iter().map(Action::Say).collect()
             }
@@ -199,9 +238,28 @@ impl Submission {
         }
     }
 
+    /// Whether the owner will not get the rest of the plan: all of it is confirmed, and for a long time
+    /// no more of it has come. A queue that is lost takes with it what was confirmed.
+    fn is_lost(&mut self, status: &JobStatus, now: Moment) -> bool {
+        let planned = status.counts.tasks_planned;
+        let is_incomplete = status.state == JobState::Planning || planned < self.next;
+        if self.phase != Phase::Waiting || !is_incomplete {
+            self.incomplete = None;
+            return false;
+        }
+        match self.incomplete {
+            Some((then, since)) if then == planned => now.saturating_sub(since) >= limits::PLAN_SILENCE,
+            _ => {
+                self.incomplete = Some((planned, now));
+                false
+            }
+        }
+    }
+
     fn opened(&mut self, opened: Opened) -> Vec<Action> {
         self.next = opened.planned;
-        if opened.sealed.is_some() {
+        self.after = opened.after;
+        if opened.sealed.is_some_and(|sealed| sealed <= opened.planned) {
             return self.sealed();
         }
         self.phase = Phase::Planning;
@@ -213,7 +271,7 @@ impl Submission {
             return Vec::new();
         }
         self.phase = Phase::Sealing;
-        vec![Action::Seal(self.next)]
+        vec![Action::Seal { tasks: self.next, after: self.after.clone() }]
     }
 
     fn sealed(&mut self) -> Vec<Action> {

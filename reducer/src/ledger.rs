@@ -10,9 +10,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use shared::clock::Moment;
 use shared::id::TaskId;
+use shared::limits;
 use shared::message::{Address, Outcome, Reason, Reply, Task, Verdict};
 
 use crate::fold;
+use crate::mutant::{self, Mutant};
 use crate::owner::{Check, Config, Effect, Event, Owner};
 use crate::store::{Store, StoreError};
 
@@ -36,13 +38,18 @@ impl Ledger {
     /// Goes on where the store stands. `is_fresh` says that no broker holds anything of it: what
     /// was out is sent again by the first turn.
     pub fn new(config: Config, store: Store, now: Moment, is_fresh: bool) -> Result<(Self, Vec<Action>), StoreError> {
-        let mut owner = Owner::new(config);
-        owner.restore(store.recover(now)?, store.sums()?);
-        let mut ledger = Self { owner, store };
+        let mut ledger = Self::at_rest(config, store, now)?;
         // In this order: what the tick sends for the first time was not out before.
         let interrupted = is_fresh.then_some(Event::Interrupted);
         let actions = ledger.turn(interrupted.into_iter().chain([Event::Tick]).collect(), now)?;
         Ok((ledger, actions))
+    }
+
+    /// Opens a store whose owner does not run: to change something of it, and send nothing.
+    pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
+        let mut owner = Owner::new(config);
+        owner.restore(store.recover(now)?, store.sums()?);
+        Ok(Self { owner, store })
     }
 
     /// The engine, to look at.
@@ -71,6 +78,10 @@ impl Ledger {
             }
             effects.extend(step.effects);
         }
+        if mutant::is(Mutant::SplitCommit) {
+            self.store.commit_turn()?;
+            self.store.begin_turn()?;
+        }
         for job in self.owner.take_changed() {
             if let Some(job) = self.owner.job(&job) {
                 self.store.write_account(job)?;
@@ -88,6 +99,12 @@ impl Ledger {
                 *items = self.items(task)?;
                 *check = self.check(outcome, *items)?;
             }
+            Event::Explain { job, number: Some(number), counted, .. } if *number < limits::JOB_TASKS_MAX => {
+                *counted = self.store.counted(job, *number)?;
+            }
+            Event::Replay { filter, dead, .. } | Event::Forget { filter, dead, .. } => {
+                *dead = self.store.dead(filter.as_deref())?;
+            }
             Event::DeadLetter { letter, items, .. } => *items = self.items(&letter.task)?,
             _ => {}
         }
@@ -104,14 +121,14 @@ impl Ledger {
     fn check(&self, outcome: &Outcome, items: u32) -> Result<Check, StoreError> {
         let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
         let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else { return Ok(Check::None) };
-        if self.owner.is_answered(task) {
+        if self.owner.is_answered(task) && !mutant::is(Mutant::NoDedupe) {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
                 (Some(Ok(first)), Verdict::Done(second)) => fold::is_same(workload, items, first, second),
                 // A task that was given up, or that fails after it was done, gave no second answer.
                 _ => true,
             };
-            return Ok(Check::Repeat { same });
+            return Ok(Check::Repeat { same: same || mutant::is(Mutant::ConflictUnseen) });
         }
         Ok(match verdict {
             Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {

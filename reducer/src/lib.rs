@@ -7,6 +7,8 @@
 //! - [`ledger`]: engine and store together: one turn, one transaction
 //! - [`fold`]: what each workload's answers add up to, and how a report shows them
 //! - [`report`]: reports and receipts
+//! - [`mutant`]: invariants that tests break on purpose
+//! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`scratch`]: what must not outlive the process
 //! - [`service`]: the ledger wired to a transport
 //!
@@ -14,7 +16,10 @@
 //! that it rests on. [`ledger::Ledger::turn`] is the one place that orders the two.
 
 pub mod fold;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod ledger;
+pub mod mutant;
 pub mod owner;
 pub mod report;
 pub mod scratch;

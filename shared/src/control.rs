@@ -53,6 +53,26 @@ impl Asker {
         Ok(replies)
     }
 
+    /// Asks every owner until one gives the reply that is looked for; gives the last one.
+    pub async fn find(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+        is_it: impl Fn(&Reply) -> bool,
+    ) -> Result<Option<Reply>, TransportError> {
+        let id = self.publish(topology::ALL_OWNERS, request).await?;
+        let deadline = Instant::now() + patience;
+        let mut last = None;
+        while let Some(reply) = self.next_reply(&id, deadline).await? {
+            let found = is_it(&reply);
+            last = Some(reply);
+            if found {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
     async fn publish(&mut self, key: &str, request: &Request) -> Result<String, TransportError> {
         self.asked += 1;
         let id = format!("{}-{}", self.name, self.asked);

@@ -58,7 +58,7 @@ pub fn encode(name: &[u8]) -> String {
 }
 
 /// FNV-1a, 64 bit (Fowler, Noll, Vo): offset basis and prime as published.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
@@ -155,7 +155,9 @@ impl FromStr for TaskId {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = || InvalidId { text: text.chars().take(80).collect() };
         let (job, number) = text.rsplit_once('.').ok_or_else(invalid)?;
-        Ok(Self { job: job.parse()?, number: number.parse().map_err(|_| invalid())? })
+        // A store's integers have a sign: an owner could not even look for a number beyond.
+        let number: i64 = number.parse().map_err(|_| invalid())?;
+        Ok(Self { job: job.parse()?, number: number.try_into().map_err(|_| invalid())? })
     }
 }
 

@@ -40,6 +40,8 @@ pub enum JobState {
     Running,
     /// Every task is done or failed.
     Finished,
+    /// Someone has cancelled it: what was not done by then will not be.
+    Cancelled,
 }
 
 impl JobState {
@@ -49,14 +51,23 @@ impl JobState {
             Self::Planning => "planning",
             Self::Running => "running",
             Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will be done.
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Planning | Self::Running => false,
+            Self::Finished | Self::Cancelled => true,
         }
     }
 }
 
 /// The exact account of a job: the receipt when the job is finished, its progress before.
 ///
-/// Always: `tasks_done` + `tasks_failed` + `tasks_open` = `tasks_planned`, and once finished
-/// `items_done` + `items_failed` = `items_planned`.
+/// Always: `tasks_done` + `tasks_failed` + `tasks_cancelled` + `tasks_open` = `tasks_planned`, and once
+/// finished or cancelled `items_done` + `items_failed` + `items_cancelled` = `items_planned`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Tasks that the owner has committed.
@@ -65,7 +76,10 @@ pub struct Counts {
     pub tasks_done: u64,
     /// Tasks given up after their last attempt.
     pub tasks_failed: u64,
-    /// Tasks without an outcome.
+    /// Tasks that had no outcome when the job was cancelled.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tasks_cancelled: u64,
+    /// Tasks without an outcome, of a job that goes on.
     pub tasks_open: u64,
     /// Items planned, those that failed in planning included.
     pub items_planned: u64,
@@ -73,6 +87,9 @@ pub struct Counts {
     pub items_done: u64,
     /// Items without one: failed in planning, failed alone, or part of a failed task.
     pub items_failed: u64,
+    /// Items of cancelled tasks.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub items_cancelled: u64,
     /// What the plan left out, by kind (`fifo`, `socket`, `symlink`, ...).
     pub items_skipped: BTreeMap<String, u64>,
     /// Bytes that the planned items hold, as the plan saw them.
@@ -92,6 +109,24 @@ pub struct Counts {
     pub resends: u64,
     /// Messages of this job that came back dead.
     pub dead_letters: u64,
+    /// Failed tasks that someone has put back to work.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub replays: u64,
+}
+
+impl Counts {
+    /// Whether it can be an account: what became of tasks and items is what was planned.
+    pub fn adds_up(&self) -> bool {
+        let sum = |counts: &[u64]| counts.iter().copied().map(u128::from).sum::<u128>();
+        let tasks = sum(&[self.tasks_done, self.tasks_failed, self.tasks_cancelled, self.tasks_open]);
+        let items = sum(&[self.items_done, self.items_failed, self.items_cancelled]);
+        tasks == self.tasks_planned.into() && items <= self.items_planned.into()
+    }
+}
+
+/// What most jobs have none of is not spelt out.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How one job stands.

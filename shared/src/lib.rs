@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
+//! - [`beneath`]: opening beneath a directory and never outside
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`host`]: this machine's name
 //! - [`notice`]: what a waiting submitter says
@@ -19,13 +20,17 @@
 //! - [`control`]: asking owners
 //! - [`clock`]: time as the engines see it
 //! - [`random`]: ids and jitter
+//! - [`seal`]: encrypted and authenticated messages, and their keys
+//! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
 
+pub mod beneath;
 pub mod clock;
 pub mod control;
 pub mod definitions;
-
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod host;
 pub mod id;
 pub mod job;
@@ -34,6 +39,7 @@ pub mod message;
 pub mod notice;
 pub mod path;
 pub mod random;
+pub mod seal;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topology;

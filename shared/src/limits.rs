@@ -20,6 +20,14 @@ pub const TASK_ITEMS_FIRST: usize = 16;
 /// Bytes of one message's body, at most, in either direction. Brokers of version 4 refuse 16 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes by which a seal may make a body larger: it takes in the headers, which stay below 64 KiB, with
+/// as much again for what JSON escapes, and adds a nonce and a tag.
+pub const SEAL_BYTES_MAX: usize = 130 * 1024;
+
+/// How long a consumer holds a task that its keys cannot open before it refuses it. One that was
+/// started without the key must not take tasks as fast as they come from those that have it.
+pub const KEYLESS_DELAY: Duration = Duration::from_secs(5);
+
 /// Bytes of one part of an outcome: few messages, each far below a message's limit.
 pub const PART_BYTES: usize = 512 * 1024;
 
@@ -70,6 +78,17 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// it as failed.
 pub const ATTEMPTS_MAX: u32 = 5;
 
+/// Tries at a task before it is worked on item by item in a process of its own. It is said of a task
+/// that it killed two consumers; one death may be anybody's fault.
+pub const ISOLATED_AFTER: u32 = 2;
+
+/// Bytes of the error output that the report of one item keeps when its process died: a thousand of
+/// them fit into a message, and a panic's text into one.
+pub const ITEM_STDERR_BYTES: usize = 400;
+
+/// The same of a whole task.
+pub const TASK_STDERR_BYTES: usize = 4 * 1024;
+
 /// Before the second attempt; each later one waits twice as long, up to [`RETRY_DELAY_MAX`].
 pub const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -108,6 +127,10 @@ pub const JOB_TASKS_MAX: u64 = 1 << 40;
 /// Planned tasks that a producer has published and that are not confirmed yet.
 pub const PLAN_WINDOW: usize = 64;
 
+/// A plan that its owner has not got in full for this long, without a task more, was lost in part with
+/// its queue: its producer plans again what is missing, and the owner forgets what came before its turn.
+pub const PLAN_SILENCE: Duration = Duration::from_secs(20);
+
 /// Deliveries that an owner takes before it has settled them: enough for one group commit.
 pub const OWNER_PREFETCH: u16 = 256;
 
@@ -129,3 +152,23 @@ pub const REPORT_RETRY: Duration = Duration::from_secs(10);
 
 /// Jobs in one listing: about 700 bytes each, in one message.
 pub const JOBS_LISTED_MAX: usize = 1_000;
+
+/// Cancelled jobs that a consumer remembers, and that an owner names in one message: 64 KiB.
+pub const CANCELLED_KEPT: usize = 1_000;
+
+/// Dead tasks in one listing: about 300 bytes each, in one message.
+pub const DEAD_LISTED_MAX: usize = 1_000;
+
+/// Characters of a reason in a listing.
+pub const DEAD_REASON_CHARS: usize = 200;
+
+/// Names, and messages that came back, of one dead task that is shown.
+pub const DEAD_SHOWN_MAX: usize = 20;
+
+/// How long the broker waits for an ack before it takes a delivery back and closes the channel:
+/// RabbitMQ's default. It cannot be asked for over AMQP.
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// Heartbeats that an acknowledgement time-out must have at least. Half of it may pass before a
+/// consumer looks, at its next heartbeat; the rest is for the lease to be confirmed.
+pub const ACK_TIMEOUT_HEARTBEATS: u32 = 4;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::id::OwnerId;
-use crate::job::{JobSpec, JobState, JobStatus};
+use crate::job::{JobSpec, JobStatus};
 use crate::limits::NO_CONSUMER_NOTICE;
 use crate::workload::{digest, words};
 
@@ -46,7 +46,7 @@ pub struct Unserved {
 impl Unserved {
     /// What to say of a job that stands like this now.
     pub fn check(&mut self, spec: &JobSpec, status: &JobStatus, broker: &str, now: Moment) -> Option<String> {
-        let idle = status.state != JobState::Finished && status.counts.tasks_open > 0;
+        let idle = !status.state.is_over() && status.counts.tasks_open > 0;
         let Some(class) = status.unserved.first().filter(|_| idle) else {
             *self = Self::default();
             return None;

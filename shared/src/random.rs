@@ -16,6 +16,11 @@ pub fn token() -> String {
     (0..16).map(digit).collect()
 }
 
+/// Bytes that nobody can guess, from a generator fit for cryptography.
+pub fn secret<const N: usize>() -> [u8; N] {
+    rand::random()
+}
+
 /// A seed that nobody chose.
 pub fn seed() -> u64 {
     rand::random()

@@ -19,6 +19,11 @@ pub const OUTCOMES: &str = "packhorse.v1.outcomes";
 pub const DEAD: &str = "packhorse.v1.dead";
 /// Takes what no queue was bound for.
 pub const UNROUTED: &str = "packhorse.v1.unrouted";
+/// The queue that keeps what was refused and given up. Not of its exchange's name: permissions are by
+/// name, and who may bind a queue of their own to the exchange may not read what is others'.
+pub const DEAD_QUEUE: &str = "packhorse.v1.dead.trace";
+/// The queue that keeps what was unrouted.
+pub const UNROUTED_QUEUE: &str = "packhorse.v1.unrouted.trace";
 /// Takes requests, replies and signs of life.
 pub const CONTROL: &str = "packhorse.v1.control";
 
@@ -111,6 +116,15 @@ pub struct Topology {
     pub bindings: Vec<Binding>,
 }
 
+impl Topology {
+    /// More of it.
+    pub fn extend(&mut self, other: Self) {
+        self.exchanges.extend(other.exchanges);
+        self.queues.extend(other.queues);
+        self.bindings.extend(other.bindings);
+    }
+}
+
 /// What every role declares: the exchanges, and the two queues of traces.
 pub fn shared() -> Topology {
     let exchange = |name: &str, alternate: Option<&str>| Exchange {
@@ -136,8 +150,8 @@ pub fn shared() -> Topology {
             exchange(CONTROL, None),
         ],
         // `dead` is bound always: at-least-once dead letters without a route stay in their queue.
-        queues: vec![trace(DEAD), trace(UNROUTED)],
-        bindings: vec![binding(DEAD, DEAD, "#"), binding(UNROUTED, UNROUTED, "#")],
+        queues: vec![trace(DEAD_QUEUE), trace(UNROUTED_QUEUE)],
+        bindings: vec![binding(DEAD_QUEUE, DEAD, "#"), binding(UNROUTED_QUEUE, UNROUTED, "#")],
     }
 }
 

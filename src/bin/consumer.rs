@@ -6,5 +6,5 @@ use clap::Parser;
 use packhorse::cli;
 
 fn main() -> ExitCode {
-    cli::consumer(cli::args::ConsumerArgs::parse())
+    cli::consumer(cli::args::ConsumerArgs::parse(), &[])
 }

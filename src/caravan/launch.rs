@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use producer::ProducerError;
 use producer::rider::{Cues, Ride};
-use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
+use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::Place;
 use shared::limits;
 use shared::shutdown::{self, Shutdown};
@@ -89,12 +89,14 @@ type Riders = JoinSet<(Role, Result<Ride, ProducerError>)>;
 impl Caravan {
     /// Runs riders and horses with an owner of their own until every rider has arrived.
     pub async fn launch(&self, launch: &Launch, shutdown: Shutdown) -> Result<Lap, LaunchError> {
+        // From here on no key is lost, however long it takes to set out.
+        let cues = (0..launch.riders).map(|_| launch.cues.as_ref().map(Cues::resubscribe)).collect();
         let transports = tokio::select! {
             biased;
             () = shutdown.asked() => return Err(LaunchError::Stopped),
             transports = reach(launch) => transports?,
         };
-        let lap = self.set_out(launch, &transports, shutdown).await;
+        let lap = self.set_out(launch, cues, &transports, shutdown).await;
         for transport in transports {
             transport.close().await;
         }
@@ -104,6 +106,7 @@ impl Caravan {
     async fn set_out(
         &self,
         launch: &Launch,
+        cues: Vec<Option<Cues>>,
         transports: &[Arc<dyn Transport>],
         shutdown: Shutdown,
     ) -> Result<Lap, LaunchError> {
@@ -112,8 +115,7 @@ impl Caravan {
         let (stop_horses, horses_stop) = shutdown::channel();
         let (stop_owner, owner_stop) = shutdown::channel();
         let owner = ServiceConfig {
-            owner: self.owner.clone(),
-            place: Place::Temporary,
+            store: Opening::begin(Place::Temporary, self.owner.clone()),
             kind: Kind::Service { output_dir: None },
             window: None,
             heartbeat: limits::HEARTBEAT,
@@ -126,9 +128,8 @@ impl Caravan {
         }
         let mut band = Riders::new();
         let started = Instant::now();
-        for number in 0..launch.riders {
+        for (number, cues) in (0..).zip(cues) {
             let (caravan, transport, stop) = (self.clone(), transport(), shutdown.clone());
-            let cues = launch.cues.as_ref().map(Cues::resubscribe);
             band.spawn(async move { (Role::Rider(number), caravan.ride(number, cues, transport, stop).await) });
         }
         let result = tokio::select! {

@@ -61,7 +61,7 @@ pub struct Session {
 impl Session {
     /// Opens the windows, each running `program`. The processes get this process's environment and
     /// `environment`, which no command line shows.
-    pub fn open(program: &Path, windows: &[Window], environment: &[(&str, String)]) -> Result<Self, WindowsError> {
+    pub fn open(program: &Path, windows: &[Window], environment: &[(&str, OsString)]) -> Result<Self, WindowsError> {
         let session = Self { server: format!("packhorse-{}", std::process::id()) };
         let options = ["remain-on-exit on", "allow-rename off", "history-limit 10000"];
         let mut opening = vec!["-f", "/dev/null", "start-server"];

@@ -1,5 +1,8 @@
 //! The command line's grammar.
 
+pub mod dead;
+pub mod doctor;
+pub mod security;
 pub mod words;
 
 use std::ffi::OsString;
@@ -11,6 +14,9 @@ use shared::workload::Workload;
 
 use super::exit::EXIT_CODES;
 use super::manual::{CompletionsArgs, ManArgs};
+pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
+use doctor::DoctorArgs;
+use security::{KeyArgs, SecurityArgs};
 use words::{ProducerWordsArgs, WordsArgs};
 
 /// Carries work to many machines and brings back exactly one answer.
@@ -39,14 +45,26 @@ pub enum Command {
     Jobs(JobsArgs),
     /// Show how one job stands
     Status(StatusArgs),
+    /// End a job as it stands
+    Cancel(CancelArgs),
+    /// List, show, replay or drop tasks that failed for the last time
+    Dead(DeadArgs),
+    /// Say in one sentence why a job or a task waits, failed or is missing
+    Explain(ExplainArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
     /// Print a manual page, or write all of them
     Man(ManArgs),
     /// Print the exchanges, queues and users that a broker needs, for its operator
     Topology(TopologyArgs),
+    /// Make keys that encrypt and authenticate messages
+    Key(KeyArgs),
+    /// Look at a broker and this machine: what is wrong, and what to do
+    Doctor(DoctorArgs),
     /// Say whether the role that runs in this container or under this user is well
     Health(HealthArgs),
+    /// Say whether that role is connected and has worked or polled within two heartbeats
+    Ready(HealthArgs),
 }
 
 /// How to reach a broker.
@@ -60,6 +78,10 @@ pub struct BrokerArgs {
     /// Give up when the broker cannot be reached for this long at the start [default: never]
     #[arg(long, value_name = "SECONDS")]
     pub connect_timeout: Option<f64>,
+
+    #[command(flatten)]
+    /// How the way there is secured.
+    pub security: SecurityArgs,
 }
 
 /// How to say it.
@@ -214,9 +236,18 @@ pub struct ConsumerArgs {
     #[arg(long)]
     pub follow_outside: bool,
 
+    /// Do items for another consumer, over stdin and stdout; a consumer starts itself with it
+    #[arg(long, hide = true, exclusive = true)]
+    pub isolated: bool,
+
     /// Time between two signs of life that reducers get
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub heartbeat: f64,
+
+    /// The broker's acknowledgement time-out (consumer_timeout of RabbitMQ, which cannot be asked for
+    /// it): a task that takes longer than half of it is leased from its reducer
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0)]
+    pub ack_timeout: f64,
 
     #[command(flatten)]
     /// Where the broker is.
@@ -305,6 +336,28 @@ pub struct StatusArgs {
     pub from: JobsArgs,
 }
 
+/// `packhorse cancel`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CancelArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub job: JobId,
+
+    /// The store of a job whose command or reducer does not run; one that runs ends with Ctrl-C, or is
+    /// asked over its broker
+    #[arg(long, value_name = "FILE", conflicts_with = "broker")]
+    pub state: Option<PathBuf>,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    /// Print JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `packhorse topology`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = super::topology::HELP)]
@@ -334,7 +387,7 @@ pub struct TopologyArgs {
     pub output: Option<PathBuf>,
 }
 
-/// `packhorse health`
+/// `packhorse health` and `packhorse ready`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = super::health::HELP)]
 pub struct HealthArgs {

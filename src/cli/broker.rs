@@ -1,12 +1,15 @@
 //! Which broker: flag, then environment, then files that the environment names.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::{BrokerUrl, Transport, connect};
+use shared::transport::{BrokerUrl, Tls, Transport, connect};
 
 use super::Failure;
 use super::args::BrokerArgs;
+use super::args::security::SecurityArgs;
+use super::key_file;
 
 /// Read by every command.
 const OURS: [&str; 1] = ["PACKHORSE_BROKER"];
@@ -20,12 +23,55 @@ pub fn optional(args: &BrokerArgs) -> Result<Option<BrokerUrl>, Failure> {
 
 /// The broker for a role.
 pub fn required(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
-    find(args, &ROLES)?.ok_or_else(|| {
-        Failure::usage("no broker: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set PACKHORSE_BROKER")
-    })
+    find(args, &ROLES)?.ok_or_else(missing)
+}
+
+fn missing() -> Failure {
+    Failure::usage("no broker: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set PACKHORSE_BROKER")
 }
 
 fn find(args: &BrokerArgs, names: &[&str]) -> Result<Option<BrokerUrl>, Failure> {
+    let Some(url) = find_url(args, names)? else { return Ok(None) };
+    let url = trust(url, &args.security)?;
+    match key_file_of(args) {
+        Some(path) => Ok(Some(url.with_keys(key_file::read(&path)?))),
+        None => Ok(Some(url)),
+    }
+}
+
+/// The broker for a role, without the keys of its messages.
+pub fn required_without_keys(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
+    trust(find_url(args, &ROLES)?.ok_or_else(missing)?, &args.security)
+}
+
+/// The file of keys that a role is given, if any.
+pub fn key_file_of(args: &BrokerArgs) -> Option<PathBuf> {
+    given(&args.security.key_file, "PACKHORSE_KEY_FILE")
+}
+
+/// Adds what the flags and the environment say about certificates.
+fn trust(url: BrokerUrl, args: &SecurityArgs) -> Result<BrokerUrl, Failure> {
+    let authorities = given(&args.tls_ca, "PACKHORSE_TLS_CA");
+    let identity = match (given(&args.tls_cert, "PACKHORSE_TLS_CERT"), given(&args.tls_key, "PACKHORSE_TLS_KEY")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(Failure::usage("--tls-cert and --tls-key go together: a certificate and its private key")),
+    };
+    let tls = Tls { authorities, identity };
+    if tls != Tls::default() && !url.is_tls() {
+        return Err(Failure::usage(format!(
+            "certificates are given, but {url} is not encrypted: write amqps:// in the URL, or leave them out"
+        )));
+    }
+    Ok(url.with_tls(tls))
+}
+
+/// A file that a flag names, else the environment.
+fn given(flag: &Option<PathBuf>, name: &str) -> Option<PathBuf> {
+    flag.clone().or_else(|| std::env::var_os(name).map(PathBuf::from)).filter(|path| !path.as_os_str().is_empty())
+}
+
+fn find_url(args: &BrokerArgs, names: &[&str]) -> Result<Option<BrokerUrl>, Failure> {
     let parse = |text: String| text.trim().parse::<BrokerUrl>().map_err(Failure::usage).map(Some);
     if let Some(url) = &args.broker {
         return parse(url.clone());

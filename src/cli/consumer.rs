@@ -1,34 +1,51 @@
 //! `consumer`: does tasks from a broker.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use consumer::ConsumerConfig;
+use consumer::isolation::{self, Isolation};
 use consumer::work::Site;
 use shared::id::Class;
-use shared::topology;
+use shared::limits;
 use shared::workload::Workload;
 use shared::workload::files::Root;
 use shared::workload::steps;
 
 use super::args::ConsumerArgs;
 use super::health::{Signs, give_signs};
-use super::{Exit, Failure, broker, owned, signals};
+use super::{Exit, Failure, broker, owned, signals, term};
 
-/// Runs the command.
-pub async fn run(args: ConsumerArgs) -> Result<Exit, Failure> {
+/// Does items for another consumer, until it closes the pipe.
+pub fn isolated() -> ExitCode {
+    match isolation::serve() {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => {
+            term::complain(&format!("cannot work in isolation: {error}"));
+            Exit::Unfinished.into()
+        }
+    }
+}
+
+/// How this program starts itself for that; `words` are those of its command line that come first.
+fn isolation(words: &[&str]) -> Option<Isolation> {
+    let mut args: Vec<_> = words.iter().map(Into::into).collect();
+    args.push("--isolated".into());
+    // The very program that runs, also when another has been installed under its name since.
+    let program = if cfg!(target_os = "linux") { Some("/proc/self/exe".into()) } else { std::env::current_exe().ok() };
+    program.map(|program| Isolation { program, args })
+}
+
+/// Runs the command; `words` are those of the command line before its own arguments.
+pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let mut site = Site::new();
-    for root in &args.roots {
-        let bytes = root.as_bytes();
-        let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0);
-        let name = at.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
-        let (Some(at), Some(name)) = (at, name) else {
-            return Err(Failure::usage(format!("--root {}: write NAME=DIR", root.display())));
-        };
-        let directory = PathBuf::from(std::ffi::OsString::from_vec(bytes[at + 1..].to_vec()));
-        site.add_root(name, &directory).map_err(Failure::usage)?;
+    for text in &args.roots {
+        let (name, directory) = root(text)?;
+        site.add_root(name, directory).map_err(Failure::usage)?;
     }
     if args.follow_outside {
         site.allow_follow_outside();
@@ -37,27 +54,48 @@ pub async fn run(args: ConsumerArgs) -> Result<Exit, Failure> {
     let mut config = ConsumerConfig::new(site, serves);
     config.slots = owned::slots_or_cores(args.slots)?;
     config.prefetch = args.prefetch;
+    config.isolation = isolation(words).map(Arc::new);
     config.heartbeat = broker::seconds(args.heartbeat)?;
+    config.ack_timeout = broker::seconds(args.ack_timeout)?;
+    if config.ack_timeout < config.heartbeat * limits::ACK_TIMEOUT_HEARTBEATS {
+        return Err(Failure::usage(format!(
+            "--ack-timeout {} is shorter than four heartbeats of {} s: the lease on a long task could come too late, \
+             and the broker would take the task back. Give a shorter --heartbeat, or a longer time-out to the \
+             broker (consumer_timeout) and here",
+            args.ack_timeout, args.heartbeat
+        )));
+    }
     let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();
     let shutdown = signals::listen()?;
+    // Before the broker is reached: what an earlier process left is no sign of this one.
+    let signs = Signs::from_env("consumer", config.heartbeat)?;
     let transport = tokio::select! {
         biased;
         () = shutdown.asked() => return Ok(Exit::Success),
         transport = broker::reach(&url, &args.broker) => transport?,
     };
     tracing::info!(slots = config.slots, serves = served.join(" "), broker = %url, "The consumer is ready.");
-    let signs = Signs::from_env("consumer", config.heartbeat)?;
-    let watched = topology::tasks(config.serves[0].0, &config.serves[0].1).0.name;
     let turns = Arc::clone(&config.turns);
     let result = tokio::select! {
         biased;
         result = consumer::run(config, Arc::clone(&transport), shutdown) => result,
-        () = give_signs(signs, &transport, &watched, || turns.notified()) => Ok(()),
+        () = give_signs(signs, &transport, || turns.notified()) => Ok(()),
     };
     transport.close().await;
     result?;
     tracing::info!("The consumer has stopped.");
     Ok(Exit::Success)
+}
+
+/// `NAME=DIR`
+pub(super) fn root(text: &OsStr) -> Result<(&str, &Path), Failure> {
+    let bytes = text.as_bytes();
+    let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0);
+    let name = at.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
+    let (Some(at), Some(name)) = (at, name) else {
+        return Err(Failure::usage(format!("--root {}: write NAME=DIR", text.display())));
+    };
+    Ok((name, Path::new(OsStr::from_bytes(&bytes[at + 1..]))))
 }
 
 /// What it subscribes to: file workloads by its roots, others by the class that anyone serves.

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All well.
     Success,
-    /// Finished, but some items failed.
+    /// Finished, but some items failed. Of `health`, `ready` and `doctor`: something is not well.
     ItemsFailed,
     /// The command line or the configuration is wrong; nothing was done.
     Usage,
-    /// Could not finish.
+    /// Could not finish, or was cancelled.
     Unfinished,
     /// Stopped by a signal.
     Interrupted,
@@ -42,5 +42,5 @@ Exit codes:
   0    all well
   1    finished, but some items failed
   2    the command line or the configuration is wrong; nothing was done
-  3    could not finish
+  3    could not finish, or the job was cancelled
   130  stopped by a signal";

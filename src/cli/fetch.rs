@@ -6,7 +6,7 @@ use std::path::Path;
 use reducer::report::{ReportError, receipt_text, write_file};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
-use shared::job::{JobState, JobStatus};
+use shared::job::JobStatus;
 use shared::limits;
 use shared::message::{Reply, ReportPlace, Request};
 use shared::path::from_base64;
@@ -47,7 +47,7 @@ async fn wait(asker: &mut Asker, owner: &OwnerId, job: &JobId) -> Result<JobStat
     let mut said = false;
     loop {
         match asker.ask(owner, &Request::Status { job: job.clone() }, limits::CONTROL_TIMEOUT).await? {
-            Some(Reply::Status(status)) if status.state == JobState::Finished => return Ok(*status),
+            Some(Reply::Status(status)) if status.report_sha256.is_some() => return Ok(*status),
             Some(Reply::UnknownJob) if !said => {
                 said = true;
                 term::complain(&format!("waiting for job {job}, which reducer {owner} does not have yet"));

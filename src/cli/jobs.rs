@@ -1,16 +1,12 @@
 //! `jobs` and `status`: how jobs stand, asked over a broker or read from a store.
 
-use std::sync::Arc;
-
 use reducer::report::{receipt_json, receipt_text};
-use reducer::store::Reader;
-use shared::control::Asker;
 use shared::job::JobStatus;
-use shared::limits;
 use shared::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
-use super::{Exit, Failure, broker, term};
+use super::owners::{gather, reader, unknown};
+use super::{Exit, Failure, term};
 
 /// `packhorse jobs`
 pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
@@ -24,10 +20,7 @@ pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
 pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
     let jobs = look(&args.from, Request::Status { job: args.job.clone() }).await?;
     let Some(status) = jobs.iter().find(|status| status.job == args.job) else {
-        return Err(Failure::usage(format!(
-            "no job {} here; packhorse jobs lists those that are known (is the reducer that owns it running?)",
-            args.job
-        )));
+        return Err(unknown(&args.job));
     };
     let text =
         if args.from.json { receipt_json(status) + "\n" } else { receipt_text(status, "sha256sum of the report") };
@@ -37,19 +30,10 @@ pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
 
 async fn look(args: &JobsArgs, request: Request) -> Result<Vec<JobStatus>, Failure> {
     if let Some(state) = &args.state {
-        if !state.exists() {
-            return Err(Failure::usage(format!("no store {}", state.display())));
-        }
-        return Reader::open(state).and_then(|reader| reader.statuses()).map_err(|error| Failure::from(&error));
+        return reader(state)?.statuses().map_err(|error| Failure::from(&error));
     }
-    let url = broker::required(&args.broker)?;
-    let transport = broker::reach(&url, &args.broker).await?;
-    let mut asker = Asker::new(Arc::clone(&transport)).await?;
-    let replies = asker.gather(&request, limits::GATHER).await;
-    drop(asker);
-    transport.close().await;
     let mut jobs: Vec<JobStatus> = Vec::new();
-    for reply in replies? {
+    for reply in gather(&args.broker, &request).await? {
         match reply {
             Reply::Jobs { jobs: more } => jobs.extend(more),
             Reply::Status(status) => jobs.push(*status),

@@ -5,15 +5,21 @@
 
 pub mod args;
 pub mod broker;
+mod cancel;
 mod consumer;
+mod dead;
+mod doctor;
 mod exit;
+mod explain;
 mod fetch;
 mod files;
 mod health;
 mod jobs;
+mod key_file;
 pub mod keys;
 pub mod manual;
 mod owned;
+mod owners;
 mod progress;
 mod reducer;
 mod sha1;
@@ -57,11 +63,19 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl From<TransportError> for Failure {
     /// What the user can mend in the command or the configuration is usage.
     fn from(error: TransportError) -> Self {
         match error {
-            TransportError::Credentials { .. } | TransportError::VirtualHost { .. } => Self::usage(error),
+            TransportError::Credentials { .. } | TransportError::VirtualHost { .. } | TransportError::Tls { .. } => {
+                Self::usage(error)
+            }
             _ => Self::unfinished(error),
         }
     }
@@ -93,14 +107,21 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Sha1(args) => enter("warn", false, sha1::run(args)),
         Command::Words(args) => enter("warn", false, words::run(args)),
         Command::Producer(args) => producer(args),
-        Command::Consumer(args) => consumer(args),
+        Command::Consumer(args) => consumer(args, &["consumer"]),
         Command::Reducer(args) => reducer(args),
         Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
         Command::Status(args) => enter("warn", false, jobs::status(args)),
+        Command::Cancel(args) => enter("warn", false, cancel::run(args)),
+        Command::Dead(args) => enter("warn", false, dead::run(args)),
+        Command::Explain(args) => enter("warn", false, explain::run(args)),
         Command::Completions(args) => enter("warn", false, async move { manual::completions(&args) }),
         Command::Man(args) => enter("warn", false, async move { manual::man(&args) }),
         Command::Topology(args) => enter("warn", false, topology::run(args)),
-        Command::Health(args) => enter("warn", false, health::run(args)),
+        Command::Key(args) => enter("warn", false, async move { key_file::run(&args) }),
+        Command::Health(args) => enter("warn", false, async move { health::health(&args) }),
+        // What the transport says of its tries is said by the findings.
+        Command::Doctor(args) => enter("error", false, doctor::run(args)),
+        Command::Ready(args) => enter("warn", false, async move { health::ready(&args) }),
     }
 }
 
@@ -112,9 +133,12 @@ pub fn producer(args: ProducerArgs) -> ExitCode {
     }
 }
 
-/// `consumer`
-pub fn consumer(args: ConsumerArgs) -> ExitCode {
-    enter("info", args.log.json, consumer::run(args))
+/// `consumer`; `words` are those of the command line before its own arguments.
+pub fn consumer(args: ConsumerArgs, words: &[&str]) -> ExitCode {
+    if args.isolated {
+        return consumer::isolated();
+    }
+    enter("info", args.log.json, consumer::run(args, words))
 }
 
 /// `reducer`

@@ -10,9 +10,9 @@ use consumer::work::Site;
 use producer::plan::files::Naming;
 use reducer::fold::Record;
 use reducer::report::{Format, receipt_json, receipt_text};
-use reducer::service::{OpenError, command_owner_id};
+use reducer::service::{OpenError, Opening, command_owner_id};
 use reducer::store::Place;
-use shared::job::{JobSpec, JobStatus};
+use shared::job::{JobSpec, JobState, JobStatus};
 use shared::transport::BrokerUrl;
 use shared::workload::Workload;
 use shared::workload::files::Selection;
@@ -44,6 +44,8 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let workers = if url.is_none() { Some(workers(spec.workload(), &selection, &roots, args.slots)?) } else { None };
     let shutdown = signals::listen()?;
     let url = url.unwrap_or_else(BrokerUrl::embedded);
+    let place = args.state.clone().map_or(Place::Temporary, Place::File);
+    let store = Opening::begin(place, command_owner_id(url.user()));
     let transport = tokio::select! {
         biased;
         () = shutdown.asked() => return Ok(Exit::Interrupted),
@@ -55,8 +57,6 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         job: args.job.clone(),
         spec,
         roots,
-        place: args.state.clone().map_or(Place::Temporary, Place::File),
-        owner: command_owner_id(url.user()),
         workers,
         window: args.window,
         output: Output {
@@ -72,7 +72,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
             watch.iter().for_each(|watch| watch.show(status));
         }),
     };
-    let result = run_job(config, transport, shutdown).await;
+    let result = run_job(config, store, transport, shutdown).await;
     progress.clear();
     if let (Ok(status), Some(watch)) = (&result, &job.watch) {
         watch.finish(status);
@@ -121,6 +121,10 @@ pub fn receipt(status: &JobStatus, output: Option<&Path>, json: bool, quiet: boo
 
 /// How a finished job ends its command.
 pub fn verdict(status: &JobStatus) -> Exit {
+    if status.state == JobState::Cancelled {
+        term::complain(&format!("job {} was cancelled before it was done", status.job));
+        return Exit::Unfinished;
+    }
     if status.counts.items_failed > 0 || status.counts.conflicts > 0 { Exit::ItemsFailed } else { Exit::Success }
 }
 

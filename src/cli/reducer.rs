@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reducer::report::{Format, Render, ReportError, check_directory, receipt_text, write_file};
-use reducer::service::{self, Handle, Kind, ServiceConfig, ServiceError};
+use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::{Place, StoreError};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::message::Request;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::Transport;
-use shared::{limits, topology, transport};
+use shared::{limits, transport};
 
 use super::args::ReducerArgs;
 use super::health::{Signs, give_signs};
@@ -28,12 +28,18 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
             .map_err(|error| Failure::usage(format!("cannot use --output-dir {}: {error}", directory.display())))?;
     }
     let shutdown = signals::listen()?;
+    // Before the broker is reached: what an earlier process left is no sign of this one. One that is to
+    // wait for a job may find that the reducer runs elsewhere, and whose sign it is.
+    let signs = match args.job {
+        Some(_) => None,
+        None => Signs::from_env("reducer", broker::seconds(args.heartbeat)?)?,
+    };
     let transport = tokio::select! {
         biased;
         () = shutdown.asked() => return Ok(Exit::Interrupted),
         transport = broker::reach(&url, &args.broker) => transport?,
     };
-    let result = serve(&args, state, &transport, shutdown, &url).await;
+    let result = serve(&args, state, &transport, shutdown, &url, signs).await;
     transport.close().await;
     result
 }
@@ -44,6 +50,7 @@ async fn serve(
     transport: &Arc<dyn Transport>,
     shutdown: Shutdown,
     url: &transport::BrokerUrl,
+    signs: Option<Signs>,
 ) -> Result<Exit, Failure> {
     if args.job.is_some() {
         let mut asker = Asker::new(Arc::clone(transport)).await?;
@@ -54,8 +61,7 @@ async fn serve(
     let (stopper, stop) = shutdown::channel();
     let heartbeat = broker::seconds(args.heartbeat)?;
     let config = ServiceConfig {
-        owner: args.owner.clone(),
-        place: Place::File(state.clone()),
+        store: Opening::begin(Place::File(state.clone()), args.owner.clone()),
         kind: Kind::Service { output_dir: args.output_dir.clone() },
         window: args.window,
         heartbeat,
@@ -68,8 +74,10 @@ async fn serve(
         started => started?,
     };
     tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
-    let signs = Signs::from_env("reducer", heartbeat)?;
-    let watched = topology::service_owner(handle.owner()).0.name;
+    let signs = match signs {
+        None if args.job.is_some() => Signs::from_env("reducer", heartbeat)?,
+        signs => signs,
+    };
     let nobodys = service::fresh_job_id();
     let turn = || async {
         tokio::time::sleep(heartbeat).await;
@@ -81,7 +89,7 @@ async fn serve(
         () = shutdown.asked() => Ok(if args.job.is_some() { Exit::Interrupted } else { Exit::Success }),
         ended = handle.ended() => ended.map(|()| Exit::Success).map_err(Failure::from),
         exit = one_job(&handle, args), if args.job.is_some() => exit,
-        () = give_signs(signs, transport, &watched, turn) => Ok(Exit::Unfinished),
+        () = give_signs(signs, transport, turn) => Ok(Exit::Unfinished),
     };
     stopper.stop();
     let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
@@ -146,7 +154,7 @@ fn unfinished(error: ReportError) -> Failure {
 }
 
 /// The XDG base directory specification's place for state.
-fn default_state(owner: &OwnerId) -> Result<PathBuf, Failure> {
+pub(super) fn default_state(owner: &OwnerId) -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
     let base = base.ok_or_else(|| Failure::usage("neither XDG_STATE_HOME nor HOME is set; give --state FILE"))?;

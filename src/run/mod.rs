@@ -11,11 +11,11 @@ use consumer::ConsumerConfig;
 use producer::plan::{Plan, PlanError};
 use producer::planner::{BrokenOff, Planner, Step};
 use reducer::report::ReportError;
-use reducer::service::{self, Handle, Kind, OpenError, ServiceConfig, ServiceError, fresh_job_id};
-use reducer::store::{Place, Reader, StoreError};
+use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError, fresh_job_id};
+use reducer::store::{Reader, StoreError};
 use shared::clock::Clock;
-use shared::id::{JobId, OwnerId};
-use shared::job::{JobSpec, JobState, JobStatus};
+use shared::id::JobId;
+use shared::job::{JobSpec, JobStatus};
 use shared::limits;
 use shared::message::{Opened, Seal};
 use shared::notice::{Notify, Unserved};
@@ -34,10 +34,6 @@ pub struct RunConfig {
     pub spec: JobSpec,
     /// The local directories of its roots.
     pub roots: Vec<PathBuf>,
-    /// Where the store is.
-    pub place: Place,
-    /// This owner's name, if its store is new.
-    pub owner: OwnerId,
     /// Workers in this process, if any.
     pub workers: Option<ConsumerConfig>,
     /// Unanswered tasks at a time; see [`limits::WINDOW_MIN`].
@@ -82,15 +78,20 @@ pub enum RunError {
 }
 
 /// Runs a job to its end and gives its account.
-pub async fn run(config: RunConfig, transport: Arc<dyn Transport>, shutdown: Shutdown) -> Result<JobStatus, RunError> {
+pub async fn run(
+    config: RunConfig,
+    store: Opening,
+    transport: Arc<dyn Transport>,
+    shutdown: Shutdown,
+) -> Result<JobStatus, RunError> {
     // The order of stopping is the reverse of the flow: workers first, so that their last outcomes
     // still find the owner, then the owner, then the transport.
     let (stop_workers, workers_stop) = shutdown::channel();
     let (stop_owner, owner_stop) = shutdown::channel();
+    let is_new = store.is_temporary();
     let owner = ServiceConfig {
-        owner: config.owner.clone(),
-        place: config.place.clone(),
-        kind: Kind::Command,
+        store,
+        kind: Kind::Command { spec: Box::new(config.spec.clone()) },
         window: config.window,
         heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
     };
@@ -99,7 +100,7 @@ pub async fn run(config: RunConfig, transport: Arc<dyn Transport>, shutdown: Shu
         let transport = Arc::clone(&transport);
         tokio::spawn(consumer::run(workers, transport, workers_stop))
     });
-    let result = match unless(&shutdown, open(&config, &handle)).await {
+    let result = match unless(&shutdown, open(&config, &handle, is_new)).await {
         Ok((job, opened)) => drive(&config, &handle, job, opened, &shutdown).await,
         Err(error) => Err(error),
     };
@@ -123,9 +124,10 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
     }
 }
 
-async fn open(config: &RunConfig, handle: &Handle) -> Result<(JobId, Opened), RunError> {
+async fn open(config: &RunConfig, handle: &Handle, is_new: bool) -> Result<(JobId, Opened), RunError> {
     let job = match &config.job {
         Some(job) => job.clone(),
+        None if is_new => fresh_job_id(),
         None => Reader::open(handle.store_path())?.find(&config.spec)?.unwrap_or_else(fresh_job_id),
     };
     let opened = handle.open(job.clone(), config.spec.clone()).await?;
@@ -184,7 +186,7 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
         if let Some(text) = unserved.check(&config.spec, &status, &config.broker, clock.now()) {
             (config.notify)(text);
         }
-        if status.state == JobState::Finished {
+        if status.state.is_over() {
             return;
         }
     }

@@ -4,6 +4,7 @@
 //! - [`Site`]: what this process may touch; threads share one
 //! - one module for each workload, each a function from a body to an answer
 //! - `files`: what workloads over files have in common
+//! - [`split`], [`join`]: the same task item by item, for [isolation](crate::isolation)
 
 mod digest;
 mod files;
@@ -16,6 +17,8 @@ use shared::message::{Failure, Reason};
 use shared::workload::Workload;
 
 pub use site::{Site, SiteError};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use words::fuzzing::words as words_property;
 
 /// Why a task has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +58,8 @@ pub struct Cancelled;
 pub struct Context<'a> {
     /// What it may touch.
     pub site: &'a Site,
-    /// Asked again and again, at the latest after each MiB read; once it says true the task fails.
+    /// Asked again and again, at the latest after each MiB read; once it says true the task fails, and the
+    /// work ends whatever processes it has started.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Takes a piece of the answer, and waits until the owner has it.
     pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Cancelled>,
@@ -69,6 +73,29 @@ pub fn work(workload: Workload, body: &[u8], context: Context<'_>) -> Result<Vec
         Workload::Words => words::work(body, context).map(|answer| json(&answer)),
     }
 }
+
+/// The same task item by item: a body for each item, in order.
+pub fn split(workload: Workload, body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+    match workload {
+        Workload::Digest => digest::split(body),
+        // One whip is one item.
+        Workload::Steps => Ok(vec![body.to_vec()]),
+        Workload::Words => words::split(body),
+    }
+}
+
+/// Puts the answers to a task's items together to that of the task, as [`work`] would have given it.
+/// Items whose process died have failed; what died of a task without items of its own fails the task.
+pub fn join(workload: Workload, results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
+    match workload {
+        Workload::Digest => digest::join(results).map(|answer| json(&answer)),
+        Workload::Steps => steps::join(results),
+        Workload::Words => words::join(results).map(|answer| json(&answer)),
+    }
+}
+
+/// The answer to a task of one item, or what its process died of.
+pub type ItemResult = Result<Vec<u8>, Failure>;
 
 fn json(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers have string keys and serialize without I/O")

@@ -68,11 +68,17 @@ impl Site {
         self.roots.keys().map(String::as_str)
     }
 
+    /// Where another process finds its roots as long as this one lives: the directories that are open
+    /// here, whatever their names mean by now.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, PathBytes)> {
+        self.roots.iter().map(|(name, root)| (name.as_str(), root.place()))
+    }
+
     pub(super) fn root(&self, name: &str) -> Option<&RootDir> {
         self.roots.get(name)
     }
 
-    pub(super) fn follows_outside(&self) -> bool {
+    pub(crate) fn follows_outside(&self) -> bool {
         self.follow_outside
     }
 }

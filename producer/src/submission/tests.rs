@@ -52,8 +52,8 @@ fn name(action: &Action) -> String {
         Action::AskOpen => "ask open".to_owned(),
         Action::AskStatus => "ask status".to_owned(),
         Action::StartPlan { planned, .. } => format!("plan from {planned}"),
-        Action::Publish(planned) => format!("publish {}", planned.number),
-        Action::Seal(tasks) => format!("seal {tasks}"),
+        Action::Publish { planned, .. } => format!("publish {}", planned.number),
+        Action::Seal { tasks, .. } => format!("seal {tasks}"),
         Action::Say(text) => format!("say {text}"),
         Action::Done(status) => format!("done {}", status.is_some()),
         Action::Refused(reason) => format!("refused {reason}"),
@@ -79,7 +79,7 @@ fn planned(number: u64) -> Planned {
 
 fn opened(planned: u64, sealed: Option<u64>) -> Reply {
     let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed })
+    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed, after: None })
 }
 
 fn status(state: JobState, unserved: &[&str]) -> Reply {
@@ -135,7 +135,10 @@ fn no_more_is_planned_than_the_window_takes() {
         bench.plan(number);
     }
     assert!(!bench.submission.wants_more());
+    // One that is long refused keeps the others near: an owner holds only so much before its turn.
     bench.step(Event::Confirmed(3));
+    assert!(!bench.submission.wants_more());
+    bench.step(Event::Confirmed(0));
     assert!(bench.submission.wants_more());
 }
 
@@ -207,11 +210,31 @@ fn a_job_that_is_sealed_already_is_only_waited_for() {
 fn without_waiting_it_is_over_when_the_seal_is_confirmed() {
     let mut bench = Bench::planning(false, 0);
     bench.plan(0);
-    assert!(bench.pass(Duration::from_secs(60)).is_empty(), "it asks for no status");
+    assert_eq!(bench.pass(Duration::from_secs(60)), ["ask status"], "someone may have cancelled the job");
+    assert!(bench.reply(status(JobState::Planning, &["any"])).is_empty());
     assert!(bench.step(Event::PlanEnded).is_empty());
     assert_eq!(bench.step(Event::Confirmed(0)), ["seal 1"]);
     assert_eq!(bench.step(Event::Sealed), ["done false"]);
     assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn a_cancelled_job_is_planned_no_further_and_its_account_waited_for() {
+    for wait in [true, false] {
+        let mut bench = Bench::planning(wait, 0);
+        bench.plan(0);
+        bench.pass(limits::STATUS_INTERVAL);
+        let mut cancelled = status(JobState::Cancelled, &[]);
+        assert!(bench.reply(cancelled.clone()).is_empty(), "its report is not written");
+        assert!(!bench.submission.wants_more());
+        assert!(bench.step(Event::Confirmed(0)).is_empty());
+        assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+        if let Reply::Status(status) = &mut cancelled {
+            status.report_sha256 = Some("00".to_owned());
+        }
+        assert_eq!(bench.reply(cancelled), ["done true"]);
+        assert!(bench.pass(Duration::from_secs(60)).is_empty());
+    }
 }
 
 #[test]
@@ -235,4 +258,47 @@ fn a_class_that_nobody_serves_is_named_once_after_five_seconds() {
     let [(at, text)] = said.as_slice() else { panic!("{said:?}") };
     assert!(*at >= Duration::from_secs(1_005), "{at:?}");
     assert!(text.contains("packhorse consumer --broker amqp://b --workload steps"), "{text}");
+}
+
+/// The broker had confirmed all of it, and then lost the owner's queue.
+#[test]
+fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    bench.plan(1);
+    bench.step(Event::Confirmed(0));
+    bench.step(Event::Confirmed(1));
+    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
+    bench.step(Event::Sealed);
+    for _ in 0..2 {
+        assert_eq!(bench.pass(limits::PLAN_SILENCE / 2), ["ask status"]);
+        assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
+    }
+    assert_eq!(bench.pass(limits::PLAN_SILENCE / 2), ["ask status"]);
+    let said = bench.reply(status(JobState::Planning, &[]));
+    assert!(said[0].starts_with("say a part of the plan was lost"), "{said:?}");
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
+    assert_eq!(bench.reply(opened(1, None)), ["plan from 1"]);
+    bench.plan(1);
+    bench.step(Event::Confirmed(1));
+    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
+}
+
+#[test]
+fn tasks_are_linked_to_those_before_them() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    let mut linked = opened(0, None);
+    if let Reply::Opened(opened) = &mut linked {
+        opened.after = Some("start".to_owned());
+    }
+    bench.reply(linked);
+    let mut links = Vec::new();
+    for number in 0..2 {
+        for action in bench.submission.step(Event::Planned(Box::new(planned(number))), bench.now) {
+            let Action::Publish { after, .. } = action else { panic!("{action:?}") };
+            links.push(after);
+        }
+    }
+    assert_eq!(links, [Some("start".to_owned()), Some(link(&raw()))]);
 }

@@ -1,53 +1,68 @@
-//! A set of numbers that fills up from 0: a prefix and the few beyond it.
+//! A set of numbers that fills up from 0, in runs without gaps.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Memory is the numbers beyond the first gap only.
+/// Memory is one entry for each run, however long.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contiguous {
-    prefix: u64,
-    beyond: BTreeSet<u64>,
+    /// The first number of each run, and the first one after it. Runs do not touch.
+    runs: BTreeMap<u64, u64>,
 }
 
 impl Contiguous {
     /// All numbers below `prefix`.
     pub fn up_to(prefix: u64) -> Self {
-        Self { prefix, beyond: BTreeSet::new() }
+        Self { runs: (prefix > 0).then_some((0, prefix)).into_iter().collect() }
+    }
+
+    /// The run that holds the number.
+    fn run(&self, number: u64) -> Option<(u64, u64)> {
+        let (&start, &end) = self.runs.range(..=number).next_back()?;
+        (number < end).then_some((start, end))
     }
 
     /// Adds a number; whether it is new.
     pub fn insert(&mut self, number: u64) -> bool {
-        if number < self.prefix {
+        if self.contains(number) {
             return false;
         }
-        if number > self.prefix {
-            return self.beyond.insert(number);
-        }
-        self.prefix += 1;
-        while self.beyond.remove(&self.prefix) {
-            self.prefix += 1;
+        let end = self.runs.remove(&(number + 1)).unwrap_or(number + 1);
+        let before = number.checked_sub(1).and_then(|before| self.run(before));
+        self.runs.insert(before.map_or(number, |(start, _)| start), end);
+        true
+    }
+
+    /// Takes a number out; whether it was there.
+    pub fn remove(&mut self, number: u64) -> bool {
+        let Some((start, end)) = self.run(number) else { return false };
+        self.runs.remove(&start);
+        for (start, end) in [(start, number), (number + 1, end)] {
+            if start < end {
+                self.runs.insert(start, end);
+            }
         }
         true
     }
 
     /// Whether the number is in it.
     pub fn contains(&self, number: u64) -> bool {
-        number < self.prefix || self.beyond.contains(&number)
+        self.run(number).is_some()
     }
 
     /// The first number that is missing.
     pub fn prefix(&self) -> u64 {
-        self.prefix
+        self.run(0).map_or(0, |(_, end)| end)
     }
 
     /// How many of the numbers below `end` are missing.
     pub fn missing_below(&self, end: u64) -> u64 {
-        end.saturating_sub(self.prefix) - self.beyond.range(..end).count() as u64
+        let there: u64 = self.runs.range(..end).map(|(&start, &past)| past.min(end) - start).sum();
+        end - there
     }
 
     /// One more than the largest.
     pub fn end(&self) -> u64 {
-        self.beyond.last().map_or(self.prefix, |last| last + 1)
+        self.runs.last_key_value().map_or(0, |(_, &end)| end)
     }
 }
 
@@ -64,7 +79,7 @@ mod tests {
             assert_eq!((set.insert(number), set.prefix()), (new, prefix), "{number}");
         }
         assert_eq!((set.missing_below(6), set.end()), (2, 4));
-        assert!(set.beyond.is_empty());
+        assert_eq!(set.runs, [(0, 4)].into());
     }
 
     #[test]
@@ -72,5 +87,18 @@ mod tests {
         let mut set = Contiguous::up_to(3);
         set.insert(5);
         assert_eq!((set.missing_below(2), set.missing_below(5), set.missing_below(7)), (0, 2, 3));
+    }
+
+    #[test]
+    fn a_number_that_is_taken_out_is_missing_until_it_comes_back() {
+        let mut set = Contiguous::up_to(5);
+        assert!(set.remove(2) && !set.remove(2) && !set.contains(2));
+        assert_eq!((set.prefix(), set.end(), set.missing_below(7)), (2, 5, 3));
+        assert!(set.remove(0) && set.remove(4));
+        assert_eq!((set.prefix(), set.end(), set.runs.len()), (0, 4, 2));
+        for number in [4, 0, 2] {
+            assert!(set.insert(number));
+        }
+        assert_eq!(set, Contiguous::up_to(5));
     }
 }

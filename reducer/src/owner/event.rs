@@ -2,9 +2,10 @@
 
 use shared::id::{Class, JobId, TaskId};
 use shared::job::JobSpec;
-use shared::message::{DeadLetter, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
+use shared::message::{DeadLetter, Lease, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
 use shared::workload::Workload;
 
+use super::lease::Holder;
 use crate::fold::Tally;
 
 /// A delivery that is settled after the commit.
@@ -38,6 +39,30 @@ pub enum Check {
     },
 }
 
+/// The outcome of a task, as the ledger finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Why there is no answer, if there is none.
+    pub failed: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Where it was tried last.
+    pub host: String,
+}
+
+/// A dead task, as the ledger finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    /// Which.
+    pub task: TaskId,
+    /// Its items.
+    pub items: u32,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether it failed for the last time; else a message of it came back.
+    pub is_failed: bool,
+}
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Event {
@@ -62,12 +87,50 @@ pub enum Event {
         /// Who asks.
         reply: ReplyTo,
     },
+    /// Someone wants a job to end as it stands.
+    Cancel {
+        /// The job.
+        job: JobId,
+        /// Who waits for how it stands then.
+        reply: ReplyTo,
+    },
+    /// Someone asks why a job or a task is as it is.
+    Explain {
+        /// The job.
+        job: JobId,
+        /// One of its tasks, if it is about that.
+        number: Option<u64>,
+        /// What the ledger found of that task.
+        counted: Option<Counted>,
+        /// Who waits for [`Reply::Explained`].
+        reply: ReplyTo,
+    },
+    /// Someone wants dead tasks back at work.
+    Replay {
+        /// Which.
+        filter: Option<String>,
+        /// What the ledger found.
+        dead: Vec<Dead>,
+        /// Who waits for [`Reply::Replayed`].
+        reply: ReplyTo,
+    },
+    /// Someone has seen enough of dead tasks.
+    Forget {
+        /// Which.
+        filter: Option<String>,
+        /// What the ledger found.
+        dead: Vec<Dead>,
+        /// Who waits for [`Reply::Forgotten`].
+        reply: ReplyTo,
+    },
     /// A task of a plan.
     Planned {
         /// The job.
         job: JobId,
         /// The task.
         planned: Box<Planned>,
+        /// Its link to the task before it, see [`shared::message::link`].
+        after: Option<String>,
         /// The delivery that brought it, if it came over a transport.
         tag: Option<Tag>,
     },
@@ -75,6 +138,8 @@ pub enum Event {
     Seal {
         /// The seal.
         seal: Seal,
+        /// Its link to the last task.
+        after: Option<String>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -93,6 +158,13 @@ pub enum Event {
         check: Check,
         /// Items of the task, as planned.
         items: u32,
+        /// The delivery that brought it.
+        tag: Option<Tag>,
+    },
+    /// A consumer takes a task over from the broker, or gives it back.
+    Lease {
+        /// The lease.
+        lease: Box<Lease>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -153,6 +225,20 @@ pub enum Write {
         /// The part.
         part: Box<Part>,
     },
+    /// A task is in no queue: a consumer answers for it.
+    Leased {
+        /// Which task.
+        task: TaskId,
+        /// Which try.
+        attempt: u32,
+        /// By whom.
+        holder: Holder,
+    },
+    /// A task is sent again: no consumer answers for it.
+    Lapsed {
+        /// Which task.
+        task: TaskId,
+    },
     /// The one outcome of a task. Of its parts those of its run stay, and no others.
     Outcome {
         /// The outcome.
@@ -169,6 +255,21 @@ pub enum Write {
     DeadLetter {
         /// What is known of it.
         letter: DeadLetter,
+    },
+    /// A failed task is open again.
+    Replayed {
+        /// Which.
+        task: TaskId,
+    },
+    /// A dead task is listed no more.
+    Forgotten {
+        /// Which.
+        task: TaskId,
+    },
+    /// A job ends as it stands.
+    Cancelled {
+        /// The job.
+        job: JobId,
     },
     /// The end of a job.
     Finished {
@@ -219,7 +320,12 @@ pub enum Effect {
         /// How far.
         answered: u64,
     },
-    /// Every task has its outcome: write the report.
+    /// Tell consumers that tasks of these jobs are not wanted any more.
+    Recall {
+        /// The jobs.
+        jobs: Vec<JobId>,
+    },
+    /// Every task has its outcome, or none will come any more: write the report.
     Report {
         /// The job.
         job: JobId,

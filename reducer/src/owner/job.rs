@@ -6,10 +6,14 @@ use std::time::Duration;
 use shared::clock::Moment;
 use shared::id::{Class, JobId, OwnerId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::Planned;
+use shared::message::{FIRST_LINK, Planned};
 
+use super::cancel::Recall;
 use super::contiguous::Contiguous;
+use super::lease::Holder;
+use super::plan::Early;
 use crate::fold;
+use crate::mutant::{self, Mutant};
 
 /// A task that is out: sent and not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +22,14 @@ pub(crate) struct Flight {
     pub attempt: u32,
     /// How often it failed as a whole, or came back dead.
     pub failures: u32,
+    /// What went wrong last, and where.
+    pub failed: Option<String>,
     /// When it was sent, or named by a consumer that holds it.
     pub seen_at: Moment,
     /// When it is to be sent again after a failure.
     pub retry_at: Option<Moment>,
+    /// Who answers for it, if it is in no queue.
+    pub lease: Option<Holder>,
     /// Whose queue it is in; known once the ledger has loaded it.
     pub class: Option<Class>,
 }
@@ -32,14 +40,24 @@ pub(crate) struct Job {
     pub id: JobId,
     pub spec: JobSpec,
     pub opened_at: Moment,
+    /// When its report was written.
     pub finished_at: Option<Moment>,
+    pub cancelled_at: Option<Moment>,
+    /// What may still be around of a cancelled job.
+    pub recall: Option<Recall>,
     pub report_sha256: Option<String>,
     pub sealed: Option<u64>,
     pub planned: Contiguous,
+    /// The link of the task that is planned next; `None` where tasks came without.
+    pub after: Option<String>,
+    /// What came before its turn.
+    pub early: Early,
     /// Tasks below this number were sent at least once, or need no sending.
     pub dispatched: u64,
     pub answered: Contiguous,
     pub flights: BTreeMap<u64, Flight>,
+    /// Tasks that were put back to work and are to be sent, with the attempt that it will be.
+    pub replays: BTreeMap<u64, u32>,
     pub counts: Counts,
     /// Whether the report was asked for by this process.
     pub reporting: bool,
@@ -52,12 +70,17 @@ impl Job {
             spec,
             opened_at: now,
             finished_at: None,
+            cancelled_at: None,
+            recall: None,
             report_sha256: None,
             sealed: None,
             planned: Contiguous::default(),
+            after: Some(FIRST_LINK.to_owned()),
+            early: Early::default(),
             dispatched: 0,
             answered: Contiguous::default(),
             flights: BTreeMap::new(),
+            replays: BTreeMap::new(),
             counts: Counts::default(),
             reporting: false,
         };
@@ -77,6 +100,11 @@ impl Job {
     /// Whether this task was sent, by the owner or, for a derived plan, by its producer.
     pub fn may_be_out(&self, number: u64) -> bool {
         if self.is_derived() { number < self.planned.prefix() } else { number < self.dispatched }
+    }
+
+    /// Whether what has this link may come next in the plan.
+    pub fn follows(&self, after: Option<&str>) -> bool {
+        mutant::is(Mutant::NoLinks) || after.is_none() || self.after.is_none() || after == self.after.as_deref()
     }
 
     /// Takes a task into the plan; whether it is new.
@@ -106,14 +134,21 @@ impl Job {
     pub fn answer(&mut self, number: u64) {
         self.answered.insert(number);
         self.flights.remove(&number);
+        self.replays.remove(&number);
         if self.is_derived() {
             self.dispatched = self.dispatched.max(self.answered.end());
         }
         self.counts.tasks_open -= 1;
     }
 
-    /// The next task to send, if the window has room.
-    pub fn next_to_send(&mut self, window: usize, now: Moment) -> Option<u64> {
+    /// The next task to send, if the window has room, and which try it is.
+    pub fn next_to_send(&mut self, window: usize, now: Moment) -> Option<(u64, u32)> {
+        if self.flights.len() < window
+            && let Some((number, attempt)) = self.replays.pop_first()
+        {
+            self.flights.insert(number, Flight { attempt, ..Flight::sent(now) });
+            return Some((number, attempt));
+        }
         while self.dispatched < self.planned.prefix() && self.answered.contains(self.dispatched) {
             self.dispatched += 1;
         }
@@ -122,7 +157,7 @@ impl Job {
             let number = self.dispatched;
             self.dispatched += 1;
             self.flights.insert(number, Flight::sent(now));
-            number
+            (number, 1)
         })
     }
 
@@ -160,30 +195,39 @@ impl Job {
         }
     }
 
+    /// Whether more may be done.
+    pub fn is_open(&self) -> bool {
+        self.finished_at.is_none() && self.cancelled_at.is_none()
+    }
+
     /// Whether every task of the sealed plan has its outcome.
     pub fn is_complete(&self) -> bool {
-        self.sealed.is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
+        let unsealed = || mutant::is(Mutant::EndWithoutSeal).then(|| self.planned.prefix());
+        self.sealed
+            .or_else(unsealed)
+            .is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
     }
 
     pub fn state(&self) -> JobState {
-        match (self.finished_at, self.sealed) {
-            (Some(_), _) => JobState::Finished,
-            (None, Some(_)) => JobState::Running,
-            (None, None) => JobState::Planning,
+        match (self.cancelled_at, self.finished_at, self.sealed) {
+            (Some(_), _, _) => JobState::Cancelled,
+            (None, Some(_), _) => JobState::Finished,
+            (None, None, Some(_)) => JobState::Running,
+            (None, None, None) => JobState::Planning,
         }
     }
 
     /// Flights that nobody has been heard of for `silence`, with the classes whose queues may tell
     /// what became of them.
     pub fn silent(&self, now: Moment, silence: Duration) -> BTreeSet<Class> {
-        let silent = |flight: &&Flight| flight.is_silent(now, silence);
+        let silent = |flight: &&Flight| flight.lease.is_none() && flight.is_silent(now, silence);
         self.flights.values().filter(silent).filter_map(|flight| flight.class.clone()).collect()
     }
 
     pub fn status(&self, owner: &OwnerId, now: Moment, live: impl Fn(&Class) -> u32) -> JobStatus {
         let classes = fold::classes(&self.spec);
         let unserved = match self.state() {
-            JobState::Finished => Vec::new(),
+            state if state.is_over() => Vec::new(),
             _ => classes.iter().filter(|class| live(class) == 0).map(ToString::to_string).collect(),
         };
         JobStatus {
@@ -195,7 +239,7 @@ impl Job {
             counts: self.counts.clone(),
             consumers: classes.iter().map(live).max().unwrap_or(0),
             unserved,
-            seconds: self.finished_at.unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
+            seconds: self.cancelled_at.or(self.finished_at).unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
             report_sha256: self.report_sha256.clone(),
             sum: None,
         }
@@ -204,7 +248,7 @@ impl Job {
 
 impl Flight {
     pub fn sent(now: Moment) -> Self {
-        Self { attempt: 1, failures: 0, seen_at: now, retry_at: None, class: None }
+        Self { attempt: 1, failures: 0, failed: None, seen_at: now, retry_at: None, lease: None, class: None }
     }
 
     pub fn is_silent(&self, now: Moment, silence: Duration) -> bool {

@@ -4,12 +4,18 @@
 //! - The first outcome of a task is counted, every later one is a duplicate.
 //! - A task whose `Send` was returned and that has no outcome is in its job's flights, so memory is
 //!   bounded by the window, not by the plan.
-//! - A job ends when its plan is sealed and every task has its outcome; time alone never ends one.
+//! - A job ends when its plan is sealed and every task has its outcome, or when someone cancels it;
+//!   time alone never ends one.
 
+mod cancel;
 mod contiguous;
+mod dead;
 mod event;
+mod explain;
 mod job;
+mod lease;
 mod outcome;
+mod plan;
 mod presence;
 
 use std::collections::BTreeMap;
@@ -19,13 +25,15 @@ use shared::clock::Moment;
 use shared::id::{Class, JobId, OwnerId, StoreId, TaskId};
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
-use shared::message::{Opened, Planned, Reply, Seal};
+use shared::message::{Opened, Reply};
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Check, Effect, Event, ReplyTo, Step, Tag, Write};
+pub use event::{Check, Counted, Dead, Effect, Event, ReplyTo, Step, Tag, Write};
 pub(crate) use job::{Flight, Job};
+pub use lease::Holder;
 use outcome::Answered;
+use plan::Arrived;
 use presence::Consumers;
 
 /// What an owner is told once.
@@ -98,7 +106,7 @@ impl Owner {
 
     /// What the jobs that are not finished ask for.
     pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
-        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| &job.spec)
+        self.jobs.values().filter(|job| job.is_open()).map(|job| &job.spec)
     }
 
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
@@ -137,16 +145,27 @@ impl Owner {
             Event::Jobs { reply } => {
                 step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
             }
-            Event::Planned { job, planned, tag } => self.planned(&job, planned, tag, now, &mut step),
-            Event::Seal { seal, tag } => self.seal(&seal, tag, now, &mut step),
+            Event::Planned { job, planned, after, tag } => {
+                self.planned(&job, Arrived { planned, after, tag }, now, &mut step);
+            }
+            Event::Seal { seal, after, tag } => self.seal(seal, after, tag, now, &mut step),
+            Event::Cancel { job, reply } => self.cancel(&job, reply, now, &mut step),
+            Event::Explain { job, number, counted, reply } => {
+                let text = self.explain(&job, number, counted, now);
+                step.reply(reply, text.map_or(Reply::UnknownJob, |text| Reply::Explained { text }));
+            }
+            Event::Replay { dead, reply, .. } => self.replay(dead, reply, now, &mut step),
+            Event::Forget { dead, reply, .. } => self.forget(dead, reply, &mut step),
             Event::Part { part, tag } => self.part(part, tag, now, &mut step),
             Event::Outcome { outcome, check, items, tag } => {
                 self.outcome(Answered { outcome, check, items }, tag, now, &mut step)
             }
+            Event::Lease { lease, tag } => self.lease(*lease, tag, now, &mut step),
             Event::DeadLetter { letter, items, tag } => self.dead_letter(letter, items, tag, now, &mut step),
             Event::Presence(presence) => self.presence(*presence, now, &mut step),
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
+                    self.forget_recalled(workload, &class, now);
                     self.resend_silent(workload, &class, now, &mut step);
                 }
             }
@@ -184,6 +203,10 @@ impl Owner {
                 let reason = format!("job {id} exists and asks for something else; give this one another --job ID");
                 return step.reply(reply, Reply::Refused { reason });
             }
+            Some(known) if known.cancelled_at.is_some() => {
+                let reason = format!("job {id} was cancelled; to do it after all, give it another --job ID");
+                return step.reply(reply, Reply::Refused { reason });
+            }
             Some(_) => {}
             None => {
                 step.writes.push(Write::Open { job: id.clone(), spec: Box::new(spec.clone()) });
@@ -194,10 +217,10 @@ impl Owner {
         let job = &self.jobs[&id];
         // A derived plan is not stored, so its producer goes on at the first task without answer.
         let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
-        let (owner, store) = (self.config.owner.clone(), self.config.store.clone());
+        let (owner, store, after) = (self.config.owner.clone(), self.config.store.clone(), job.after.clone());
         step.reply(
             reply,
-            Reply::Opened(Opened { job: id.clone(), owner, store, planned, resume: None, sealed: job.sealed }),
+            Reply::Opened(Opened { job: id.clone(), owner, store, planned, resume: None, sealed: job.sealed, after }),
         );
         let (answered, is_finished) = (job.answered.prefix(), job.finished_at.is_some());
         step.effects.push(Effect::Advanced { job: id.clone(), answered });
@@ -206,44 +229,6 @@ impl Owner {
         }
         self.send_more(&id, now, step);
         self.finish_if_complete(&id, step);
-    }
-
-    fn planned(&mut self, id: &JobId, planned: Box<Planned>, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get_mut(id) else {
-            return step.bury(tag, format!("a plan for job {id}, which this owner does not have"));
-        };
-        if job.is_derived() || job.sealed.unwrap_or(limits::JOB_TASKS_MAX) <= planned.number {
-            return step.bury(tag, format!("task {} is beyond the sealed plan of job {id}", planned.number));
-        }
-        step.ack(tag);
-        let before = job.answered.prefix();
-        if !job.plan(&planned) {
-            return;
-        }
-        let answered = job.answered.prefix();
-        step.writes.push(Write::Task { job: id.clone(), planned });
-        self.changed.push(id.clone());
-        if answered > before {
-            step.effects.push(Effect::Advanced { job: id.clone(), answered });
-        }
-        self.send_more(id, now, step);
-        self.finish_if_complete(id, step);
-    }
-
-    fn seal(&mut self, seal: &Seal, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get_mut(&seal.job) else {
-            return step.bury(tag, format!("a seal for job {}, which this owner does not have", seal.job));
-        };
-        let was_sealed = job.sealed.is_some();
-        if seal.tasks > limits::JOB_TASKS_MAX || !job.seal(seal.tasks) {
-            return step.bury(tag, format!("a seal at {} tasks contradicts the plan of job {}", seal.tasks, seal.job));
-        }
-        step.ack(tag);
-        if !was_sealed {
-            job.watch_derived(now);
-            self.changed.push(seal.job.clone());
-        }
-        self.finish_if_complete(&seal.job, step);
     }
 
     fn window(&self, job: &Job, now: Moment) -> usize {
@@ -257,15 +242,16 @@ impl Owner {
         let Some(job) = self.jobs.get(id) else { return };
         let window = self.window(job, now);
         let Some(job) = self.jobs.get_mut(id) else { return };
-        while let Some(number) = job.next_to_send(window, now) {
+        while let Some((number, attempt)) = job.next_to_send(window, now) {
             self.changed.push(id.clone());
-            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt: 1 });
+            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt });
         }
     }
 
     fn finish_if_complete(&mut self, id: &JobId, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        if job.finished_at.is_none() && !job.reporting && job.is_complete() {
+        let is_over = job.cancelled_at.is_some() || job.is_complete();
+        if job.finished_at.is_none() && !job.reporting && is_over {
             job.reporting = true;
             step.effects.push(Effect::Report { job: id.clone() });
         }

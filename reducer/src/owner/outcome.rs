@@ -8,6 +8,7 @@ use shared::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
 
 use super::{Check, Effect, Flight, Job, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
+use crate::mutant::{self, Mutant};
 
 /// An outcome with what the ledger found out about its task.
 pub(super) struct Answered {
@@ -23,6 +24,9 @@ impl Owner {
         let (task, store) = (&part.address.task, &self.config.store);
         if part.address.store != *store {
             return step.bury(tag, format!("a part for store {}, this one is {store}", part.address.store));
+        }
+        if self.is_cancelled(&task.job) {
+            return step.ack(tag);
         }
         let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
             return step.bury(tag, format!("a part for task {task}, which this owner has not sent"));
@@ -43,11 +47,21 @@ impl Owner {
         if outcome.address.store != *store {
             return step.bury(tag, format!("an outcome for store {}, this one is {store}", outcome.address.store));
         }
+        if self.is_cancelled(&task.job) {
+            // Its account stands, whatever comes later.
+            if mutant::is(Mutant::CountLate)
+                && let Some(job) = self.jobs.get_mut(&task.job)
+            {
+                job.counts.tasks_done += 1;
+            }
+            return step.ack(tag);
+        }
         let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
             return step.bury(tag, format!("an outcome for task {task}, which this owner has not sent"));
         };
         step.ack(tag);
         self.changed.push(task.job.clone());
+        let failure = |reason| Failure { reason, stderr: String::new() };
         let failure = match (check, &outcome.verdict) {
             (Check::Repeat { same }, _) => {
                 job.counts.duplicates += 1;
@@ -55,9 +69,9 @@ impl Owner {
                 return;
             }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
-            (Check::First(Err(reason)), _) => format!("the answer cannot be read: {reason}"),
-            (Check::None, Verdict::Failed(failure)) => failure.reason.clone(),
-            (Check::None, Verdict::Done(_)) => "the answer was not read".to_owned(),
+            (Check::First(Err(reason)), _) => failure(format!("the answer cannot be read: {reason}")),
+            (Check::None, Verdict::Failed(failure)) => failure.clone(),
+            (Check::None, Verdict::Done(_)) => failure("the answer was not read".to_owned()),
         };
         self.failed(&task, items, failure, *outcome, now, step);
     }
@@ -95,19 +109,20 @@ impl Owner {
     }
 
     /// A task failed as a whole: another attempt after a back-off, or none.
-    fn failed(&mut self, task: &TaskId, items: u32, reason: String, outcome: Outcome, now: Moment, step: &mut Step) {
+    fn failed(&mut self, task: &TaskId, items: u32, failure: Failure, outcome: Outcome, now: Moment, step: &mut Step) {
+        let reason = failure.reason.as_str();
         let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
         if flight.is_some_and(|flight| outcome.address.attempt < flight.attempt) {
             // A later attempt is out and will speak for itself: one failure that is delivered again
             // and again must not use up the task's attempts.
             return;
         }
-        if self.retry(task, now) {
+        if self.retry(task, format!("{reason} (on {})", outcome.host), now) {
             tracing::info!(%task, reason, "A task failed and will be sent again.");
             return;
         }
         tracing::warn!(%task, reason, "A task failed for the last time.");
-        let verdict = Verdict::Failed(Failure { reason, stderr: String::new() });
+        let verdict = Verdict::Failed(failure);
         self.give_up(items, Box::new(Outcome { verdict, parts: None, ..outcome }), now, step);
     }
 
@@ -120,7 +135,7 @@ impl Owner {
     }
 
     /// Whether another attempt is due; if so it is set.
-    fn retry(&mut self, task: &TaskId, now: Moment) -> bool {
+    fn retry(&mut self, task: &TaskId, reason: String, now: Moment) -> bool {
         let attempts_max = self.config.attempts_max;
         let Some(job) = self.jobs.get_mut(&task.job) else { return false };
         let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
@@ -128,6 +143,7 @@ impl Owner {
             return true;
         }
         flight.failures += 1;
+        flight.failed = Some(reason.chars().take(limits::DEAD_REASON_CHARS).collect());
         if flight.failures >= attempts_max {
             return false;
         }
@@ -147,15 +163,16 @@ impl Owner {
         // The broker keeps its own trace of the letter; what cannot be attributed needs no more.
         step.ack(tag);
         let task = letter.task.clone();
-        let is_out = |job: &&mut Job| job.finished_at.is_none() && job.may_be_out(task.number);
+        let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
         let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
         job.counts.dead_letters += 1;
         self.changed.push(task.job.clone());
         // Only what this owner sent, with its store's id, says anything about its task.
         let is_ours = letter.store.as_ref() == Some(&self.config.store);
         let reason = format!("its message was refused: {}", letter.reason);
+        let host = letter.host.clone().unwrap_or_else(|| "unknown".to_owned());
         step.writes.push(Write::DeadLetter { letter });
-        if !is_ours || self.is_answered(&task) || self.retry(&task, now) {
+        if !is_ours || self.is_answered(&task) || self.retry(&task, reason.clone(), now) {
             return;
         }
         let Some(job) = self.jobs.get(&task.job) else { return };
@@ -167,7 +184,7 @@ impl Owner {
                 store: self.config.store.clone(),
                 workload: job.spec.workload(),
             },
-            host: "unknown".to_owned(),
+            host,
             micros: 0,
             redelivered: false,
             verdict: Verdict::Failed(Failure { reason, stderr: String::new() }),

@@ -8,7 +8,7 @@ use shared::id::{Class, ConsumerId, JobId, TaskId};
 use shared::message::Presence;
 use shared::workload::Workload;
 
-use super::{Effect, Owner, Step};
+use super::{Effect, Owner, Step, Write};
 
 /// Consumers by their last sign of life.
 #[derive(Debug)]
@@ -22,11 +22,13 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new() }
     }
 
-    fn hear(&mut self, presence: Presence, now: Moment) {
+    /// Takes a sign of life; whether it is a consumer's first.
+    fn hear(&mut self, presence: Presence, now: Moment) -> bool {
         if presence.leaving {
             self.alive.remove(&presence.consumer);
+            false
         } else {
-            self.alive.insert(presence.consumer.clone(), (presence, now));
+            self.alive.insert(presence.consumer.clone(), (presence, now)).is_none()
         }
     }
 
@@ -36,6 +38,12 @@ impl Consumers {
             let patience = silence.max(Duration::from_millis(presence.heartbeat_millis) * 2);
             now.saturating_sub(*heard) <= patience
         });
+    }
+
+    /// Who has named a task with its last sign of life, and when that was.
+    pub fn holder(&self, task: &TaskId) -> Option<(&Presence, Moment)> {
+        let found = self.alive.values().find(|(presence, _)| presence.holds.contains(task));
+        found.map(|(presence, heard)| (presence, *heard))
     }
 
     /// Live consumers of a class, and their slots.
@@ -58,7 +66,9 @@ impl Owner {
                 flight.seen_at = until;
             }
         }
-        self.consumers.hear(presence, now);
+        let (holds, serves) = (presence.holds.clone(), presence.serves.clone());
+        let is_first = self.consumers.hear(presence, now);
+        self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
         // More slots may mean a wider window.
         for id in self.unfinished() {
             self.send_more(&id, now, step);
@@ -66,7 +76,7 @@ impl Owner {
     }
 
     fn unfinished(&self) -> Vec<JobId> {
-        self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.id.clone()).collect()
+        self.jobs.values().filter(|job| job.is_open()).map(|job| job.id.clone()).collect()
     }
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
@@ -74,6 +84,8 @@ impl Owner {
         let silence = self.config.heartbeat * 2;
         for id in self.unfinished() {
             self.send_due(&id, now, step);
+            self.forget_early(&id, now, step);
+            self.resend_lapsed(&id, now, step);
             if let Some(job) = self.jobs.get(&id) {
                 let workload = job.spec.workload();
                 for class in job.silent(now, silence) {
@@ -81,12 +93,16 @@ impl Owner {
                 }
             }
             self.send_more(&id, now, step);
+        }
+        let unreported = self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.id.clone());
+        for id in unreported.collect::<Vec<_>>() {
             // The process before this one may have ended between the last outcome and the report.
             self.finish_if_complete(&id, step);
         }
+        self.probe_recalled(now, step);
     }
 
-    fn send_due(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+    pub(super) fn send_due(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         self.resend(id, now, step, |flight| flight.retry_at.is_some_and(|due| due <= now));
     }
 
@@ -104,21 +120,25 @@ impl Owner {
     }
 
     /// Outcomes may be lost with the owner's queue: everything that is out is sent again, and what
-    /// was not lost comes as a duplicate.
+    /// was not lost comes as a duplicate. A leased task is named by its holder, or lapses.
     pub(super) fn resend_all(&mut self, now: Moment, step: &mut Step) {
         for id in self.unfinished() {
-            self.resend(&id, now, step, |flight| flight.retry_at.is_none());
+            self.resend(&id, now, step, |flight| flight.retry_at.is_none() && flight.lease.is_none());
         }
     }
 
-    fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
+    pub(super) fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         for (&number, flight) in job.flights.iter_mut().filter(|(_, flight)| which(flight)) {
             flight.attempt += 1;
             flight.retry_at = None;
             flight.seen_at = now;
             job.counts.resends += 1;
-            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt: flight.attempt });
+            let task = TaskId { job: id.clone(), number };
+            if flight.lease.take().is_some() {
+                step.writes.push(Write::Lapsed { task: task.clone() });
+            }
+            step.effects.push(Effect::Send { task, attempt: flight.attempt });
             self.changed.push(id.clone());
         }
     }

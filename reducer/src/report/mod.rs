@@ -10,6 +10,8 @@ mod render;
 
 pub use chunk::chunk;
 pub use file::{check_directory, write_file};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use frequencies::sum_of;
 pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};

@@ -2,18 +2,23 @@
 
 use std::fmt::Write as _;
 
-use shared::job::JobStatus;
+use shared::job::{JobState, JobStatus};
 
 /// For people, on several lines. `recompute` says how to get the digest of the report again.
 pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     let counts = &status.counts;
     let mut text = format!("job {} {} after {:.2} s\n", status.job, status.state.as_str(), status.seconds);
+    let cancelled = |count: u64| match status.state {
+        JobState::Cancelled => format!(", {count} cancelled"),
+        _ => String::new(),
+    };
     let _ = writeln!(
         text,
-        "  tasks   {} planned, {} done, {} failed; {} redelivered, {} sent again, {} duplicates dropped",
+        "  tasks   {} planned, {} done, {} failed{}; {} redelivered, {} sent again, {} duplicates dropped",
         counts.tasks_planned,
         counts.tasks_done,
         counts.tasks_failed,
+        cancelled(counts.tasks_cancelled),
         counts.redeliveries,
         counts.resends,
         counts.duplicates
@@ -23,8 +28,11 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     let _ = writeln!(
         text,
-        "  items   {} planned, {} done, {} failed; {skipped} skipped{kinds}",
-        counts.items_planned, counts.items_done, counts.items_failed
+        "  items   {} planned, {} done, {} failed{}; {skipped} skipped{kinds}",
+        counts.items_planned,
+        counts.items_done,
+        counts.items_failed,
+        cancelled(counts.items_cancelled)
     );
     let _ = writeln!(text, "  bytes   {} ({})", counts.bytes_done, rate(counts.bytes_done, status.seconds));
     if counts.dead_letters > 0 {

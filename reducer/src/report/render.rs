@@ -108,6 +108,8 @@ impl Render {
             }
             None => match self.reader.sealed(&self.job)? {
                 Some((tasks, account)) if tasks == number => fold::closing(&self.spec, &account),
+                // A plan that was cancelled may have gaps, where tasks were on their way to the owner.
+                Some((tasks, _)) if number < tasks && self.reader.is_cancelled(&self.job)? => Vec::new(),
                 _ => return Ok(None),
             },
         };

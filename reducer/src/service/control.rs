@@ -1,5 +1,6 @@
 //! Requests and signs of life from the control exchange.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use shared::message::{Message, Presence, Reason, Reply, Request, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{Incoming, PublishError, Subscription, Transport, TransportError};
+use shared::transport::{Incoming, Subscription, Transport};
 
-use super::ServiceError;
 use super::outbox::{Wiring, declare_classes};
+use super::{Kind, ServiceError};
 use crate::owner::{Event, ReplyTo};
 use crate::report;
+use crate::store::{Reader, StoreError};
 
 /// How long an owner of the same name has to say that it is there.
 const SECOND_OWNER: Duration = Duration::from_millis(700);
@@ -29,12 +31,11 @@ pub(super) async fn refuse_second(transport: &Arc<dyn Transport>, owner: &OwnerI
 }
 
 /// Asks every consumer for a sign of life at once, rather than at its next heartbeat.
-pub(super) async fn call_consumers(transport: &Arc<dyn Transport>, clock: Clock) -> Result<(), TransportError> {
+pub(super) async fn call_consumers(transport: Arc<dyn Transport>, clock: Clock) {
     let message = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
-    match transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
-        Err(PublishError::Transport(error)) => Err(error),
+    if let Err(error) = transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
         // A hint that is not heard costs a heartbeat.
-        _ => Ok(()),
+        tracing::debug!(%error, "Consumers could not be asked for a sign of life.");
     }
 }
 
@@ -61,6 +62,20 @@ async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
     }
 }
 
+/// Answers from the store, off the loop that hears: signs of life must not wait for a disk.
+fn look(wiring: &Arc<Wiring>, reply: ReplyTo, find: impl FnOnce(&Path) -> Result<Reply, StoreError> + Send + 'static) {
+    let wiring = Arc::clone(wiring);
+    tokio::spawn(async move {
+        let store = wiring.store.clone();
+        let answer = match tokio::task::spawn_blocking(move || find(&store)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Reply::Refused { reason: error.to_string() },
+            Err(error) => Reply::Refused { reason: error.to_string() },
+        };
+        wiring.reply(reply, answer);
+    });
+}
+
 async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     if message.kind == kind::PRESENCE {
         message.expect(kind::PRESENCE)?;
@@ -78,26 +93,31 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
         },
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
+        Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,
+        Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,
+        // A command writes its report as it goes: what it has written of a failed task would stay so.
+        Request::Replay { .. } if matches!(wiring.kind, Kind::Command { .. }) => {}
+        Request::Replay { filter } => wiring.tell(Event::Replay { filter, dead: Vec::new(), reply }).await,
+        Request::Forget { filter } => wiring.tell(Event::Forget { filter, dead: Vec::new(), reply }).await,
+        Request::Dead { filter } => look(wiring, reply, move |store| {
+            Reader::open(store)?.dead(filter.as_deref()).map(|(tasks, more)| Reply::Dead { tasks, more })
+        }),
+        Request::DeadTask { task } => look(wiring, reply, move |store| {
+            let detail = Reader::open(store)?.dead_task(&task)?;
+            Ok(detail.map_or(Reply::UnknownJob, |detail| Reply::DeadTask(Box::new(detail))))
+        }),
         Request::Jobs => wiring.tell(Event::Jobs { reply }).await,
         Request::Ping => {
             let owner = wiring.owner().clone();
             wiring.reply(reply, Reply::Pong { owner });
         }
-        Request::Report { job, from } => {
-            // Off this loop: a long report must not delay signs of life.
-            let wiring = Arc::clone(wiring);
-            tokio::spawn(async move {
-                let store = wiring.store.clone();
-                let chunk = tokio::task::spawn_blocking(move || report::chunk(&store, &job, from)).await;
-                let answer = match chunk {
-                    Ok(Ok(chunk)) => Reply::Report(chunk),
-                    Ok(Err(report::ReportError::UnknownJob(_))) => Reply::UnknownJob,
-                    Ok(Err(error)) => Reply::Refused { reason: error.to_string() },
-                    Err(error) => Reply::Refused { reason: error.to_string() },
-                };
-                wiring.reply(reply, answer);
-            });
-        }
+        Request::Report { job, from } => look(wiring, reply, move |store| {
+            Ok(match report::chunk(store, &job, from) {
+                Ok(chunk) => Reply::Report(chunk),
+                Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
+                Err(error) => Reply::Refused { reason: error.to_string() },
+            })
+        }),
     }
     Ok(())
 }

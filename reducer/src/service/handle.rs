@@ -51,6 +51,8 @@ pub struct Handle {
     replies: Replies,
     next_reply: Arc<AtomicU64>,
     transport: Arc<dyn Transport>,
+    /// The job whose queues are there since the start.
+    declared: Option<Box<JobSpec>>,
 }
 
 impl Handle {
@@ -60,8 +62,10 @@ impl Handle {
         inbox: mpsc::Sender<Event>,
         progress: watch::Receiver<Progress>,
         transport: Arc<dyn Transport>,
+        declared: Option<Box<JobSpec>>,
     ) -> Self {
-        Self { owner, store, inbox, progress, replies: Replies::default(), next_reply: Arc::default(), transport }
+        let (replies, next_reply) = (Replies::default(), Arc::default());
+        Self { owner, store, inbox, progress, replies, next_reply, transport, declared }
     }
 
     pub(super) fn replies(&self) -> Replies {
@@ -93,7 +97,10 @@ impl Handle {
 
     /// Commits a job, or goes on with it.
     pub async fn open(&self, job: JobId, spec: JobSpec) -> Result<Opened, OpenError> {
-        super::outbox::declare_classes(&self.transport, &spec).await.map_err(|e| OpenError::Refused(e.to_string()))?;
+        if self.declared.as_deref() != Some(&spec) {
+            let declared = super::outbox::declare_classes(&self.transport, &spec).await;
+            declared.map_err(|error| OpenError::Refused(error.to_string()))?;
+        }
         match self.ask(|reply| Event::Open { job, spec: Box::new(spec), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
@@ -103,12 +110,12 @@ impl Handle {
 
     /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
     pub async fn planned(&self, job: JobId, planned: Box<Planned>) -> bool {
-        self.inbox.send(Event::Planned { job, planned, tag: None }).await.is_ok()
+        self.inbox.send(Event::Planned { job, planned, after: None, tag: None }).await.is_ok()
     }
 
     /// Seals a plan; `false` when the owner has stopped.
     pub async fn seal(&self, seal: Seal) -> bool {
-        self.inbox.send(Event::Seal { seal, tag: None }).await.is_ok()
+        self.inbox.send(Event::Seal { seal, after: None, tag: None }).await.is_ok()
     }
 
     /// How a job stands; `None` when it is unknown or the owner has stopped.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::message::{DeadLetter, Message, Outcome, Part, Planned, Reason, Seal, kind};
+use shared::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Reason, Seal, kind, link_of};
 use shared::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
@@ -77,19 +77,21 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     }
 }
 
-fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
+/// What a message in an owner's own queue tells its engine; `tag` is the delivery that brought it.
+pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     let tag = Some(tag);
     match message.kind.as_str() {
         kind::OUTCOME => {
             let outcome = Box::new(Outcome::from_message(message)?);
             Ok(Event::Outcome { outcome, check: Check::None, items: 0, tag })
         }
+        kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), tag }),
         kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), tag }),
         kind::PLANNED => {
             let (job, planned) = Planned::from_message(message)?;
-            Ok(Event::Planned { job, planned: Box::new(planned), tag })
+            Ok(Event::Planned { job, planned: Box::new(planned), after: link_of(message), tag })
         }
-        kind::SEAL => Ok(Event::Seal { seal: Seal::from_message(message)?, tag }),
+        kind::SEAL => Ok(Event::Seal { seal: Seal::from_message(message)?, after: link_of(message), tag }),
         other => Err(Reason::Kind { kind: other.to_owned() }),
     }
 }

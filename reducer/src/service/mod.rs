@@ -6,6 +6,7 @@
 mod control;
 mod handle;
 mod inbox;
+mod opening;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use shared::clock::Clock;
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OwnerId, StoreId};
+use shared::job::JobSpec;
 use shared::shutdown::Shutdown;
 use shared::topology;
 use shared::transport::{Subscribe, Transport, TransportError};
@@ -24,9 +26,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::ledger::Ledger;
 use crate::owner::Config;
-use crate::store::{Place, Store, StoreError};
+use crate::store::StoreError;
 
 pub use handle::{Handle, OpenError, Progress};
+pub use inbox::read;
+pub use opening::Opening;
 
 /// What kind of owner it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,22 +43,34 @@ pub enum Kind {
     },
     /// A command that submits and waits: its queue ends with its connection, and it writes the
     /// report of its one job itself.
-    Command,
+    Command {
+        /// What its job is, so that the queues of its tasks are declared with all else.
+        spec: Box<JobSpec>,
+    },
 }
 
 /// What an owner is told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ServiceConfig {
-    /// Its name, if its store is new.
-    pub owner: OwnerId,
-    /// Where its store is.
-    pub place: Place,
+    /// Its store.
+    pub store: Opening,
     /// What kind of owner it is.
     pub kind: Kind,
     /// Unanswered tasks of one job, at least; see [`limits::WINDOW_MIN`].
     pub window: Option<usize>,
     /// Between two signs of life of a consumer.
     pub heartbeat: std::time::Duration,
+}
+
+impl ServiceConfig {
+    fn engine(&self, owner: OwnerId, store: StoreId) -> Config {
+        let mut engine = Config::new(owner, store);
+        engine.heartbeat = self.heartbeat;
+        engine.window_min = self.window.unwrap_or(engine.window_min);
+        engine.window_per_slot = if self.window.is_some() { 0 } else { engine.window_per_slot };
+        engine.seed = random::seed();
+        engine
+    }
 }
 
 /// An owner cannot go on.
@@ -90,37 +106,25 @@ const INBOX: usize = 1_024;
 
 /// Starts an owner. It runs until `shutdown` is asked for or it fails; see [`Handle::ended`].
 pub async fn start(
-    config: ServiceConfig,
+    mut config: ServiceConfig,
     transport: Arc<dyn Transport>,
     shutdown: Shutdown,
 ) -> Result<Handle, ServiceError> {
     let clock = Clock::start();
-    let place = config.place.clone();
-    let fallback = config.owner.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&place, || fallback));
-    let shared = topology::shared();
-    let (store, declared) = tokio::join!(store, transport.declare(&shared));
-    let store = store.expect("opening a store does not panic")?;
+    let mut topology = topology::shared();
+    if let Kind::Command { spec } = &config.kind {
+        topology.extend(outbox::classes(spec));
+    }
+    let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
+    let store = store?;
     declared?;
     let owner = store.owner().clone();
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
         control::refuse_second(&transport, &owner).await?;
     }
-    let (queue, bindings) = match config.kind {
-        Kind::Service { .. } => topology::service_owner(&owner),
-        Kind::Command => topology::command_owner(&owner),
-    };
-    let subscribe =
-        |(queue, bindings)| transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
-    let (own, requests) = tokio::try_join!(subscribe((queue, bindings)), subscribe(topology::owner_control(&owner)))?;
-
-    let mut engine = Config::new(owner.clone(), store.id().clone());
-    engine.heartbeat = config.heartbeat;
-    engine.window_min = config.window.unwrap_or(engine.window_min);
-    engine.window_per_slot = if config.window.is_some() { 0 } else { engine.window_per_slot };
-    engine.seed = random::seed();
-    let path = store.path().to_owned();
-    let is_command = config.kind == Kind::Command;
+    let engine = config.engine(owner.clone(), store.id().clone());
+    let (path, store_id) = (store.path().to_owned(), store.id().clone());
+    let is_command = matches!(config.kind, Kind::Command { .. });
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
@@ -133,28 +137,60 @@ pub async fn start(
     // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
     let (progress, progressed) = watch::channel(handle::Progress::default());
-    let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport));
+    let declared = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
+    let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), declared);
     let wiring = Arc::new(outbox::Wiring {
         transport: Arc::clone(&transport),
         clock,
         owner: handle.owner().clone(),
         store: handle.store_path().to_owned(),
+        store_id,
         kind: config.kind,
         inbox: inbox.clone(),
         progress,
         deliveries: inbox::Deliveries::default(),
         replies: handle.replies(),
+        listening: watch::Sender::new(false),
     });
     for action in actions {
         let _ = outbox.send(action);
     }
     turns::spawn(ledger, clock, inputs, outbox, Arc::clone(&wiring));
-    inbox::spawn(own, is_command, Arc::clone(&wiring), shutdown.clone());
-    control::spawn(requests, Arc::clone(&wiring), shutdown.clone());
     outbox::spawn(outputs, Arc::clone(&wiring));
+    if is_command {
+        // Its plan need not wait for the queues, only its tasks: an outcome must find its queue.
+        tokio::spawn(listen_unless_stopped(wiring, shutdown.clone()));
+    } else if let Err(error) = listen(&wiring, &shutdown).await {
+        wiring.stop().await;
+        return Err(error.into());
+    }
     tokio::spawn(outbox::tick(inbox, shutdown));
-    control::call_consumers(&transport, clock).await?;
     Ok(handle)
+}
+
+/// Takes what comes to the owner's own queue and over the control exchange, from now on.
+async fn listen(wiring: &Arc<outbox::Wiring>, shutdown: &Shutdown) -> Result<(), TransportError> {
+    let (transport, owner) = (&wiring.transport, wiring.owner());
+    let is_command = matches!(wiring.kind, Kind::Command { .. });
+    let own = if is_command { topology::command_owner(owner) } else { topology::service_owner(owner) };
+    let subscribe =
+        |(queue, bindings)| transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
+    let (own, requests) = tokio::try_join!(subscribe(own), subscribe(topology::owner_control(owner)))?;
+    inbox::spawn(own, is_command, Arc::clone(wiring), shutdown.clone());
+    control::spawn(requests, Arc::clone(wiring), shutdown.clone());
+    wiring.listening.send_replace(true);
+    tokio::spawn(control::call_consumers(Arc::clone(transport), wiring.clock));
+    Ok(())
+}
+
+async fn listen_unless_stopped(wiring: Arc<outbox::Wiring>, shutdown: Shutdown) {
+    tokio::select! {
+        biased;
+        () = shutdown.asked() => wiring.stop().await,
+        listening = listen(&wiring, &shutdown) => if let Err(error) = listening {
+            wiring.fail(error.into()).await;
+        },
+    }
 }
 
 /// The id of a command's owner: it begins with the broker user's name, so that permissions on

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use shared::clock::Clock;
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Message, Reply, Task, kind};
+use shared::message::{Cancel, Message, Reply, Task, kind};
 use shared::random::{self, Jitter};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -29,18 +29,26 @@ pub(super) struct Wiring {
     pub clock: Clock,
     pub owner: OwnerId,
     pub store: PathBuf,
+    pub store_id: StoreId,
     pub kind: Kind,
     pub inbox: mpsc::Sender<Event>,
     pub progress: watch::Sender<Progress>,
     pub deliveries: Deliveries,
     pub replies: Replies,
+    /// Whether what is sent to this owner finds its queues.
+    pub listening: watch::Sender<bool>,
 }
 
-/// Declares the queue of every class that a job's tasks may have.
-pub(super) async fn declare_classes(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
+/// The queue of every class that a job's tasks may have.
+pub(super) fn classes(spec: &JobSpec) -> Topology {
     let declared = fold::classes(spec).iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
     let (queues, bindings) = declared;
-    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await
+    Topology { exchanges: Vec::new(), queues, bindings }
+}
+
+/// Declares them.
+pub(super) async fn declare_classes(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
+    transport.declare(&classes(spec)).await
 }
 
 /// Time passes, also when nothing else happens.
@@ -68,7 +76,11 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
             match action {
                 Action::Publish(task) => {
                     let wiring = Arc::clone(&wiring);
-                    publishing.spawn(async move { wiring.publish_task(&task).await });
+                    publishing.spawn(async move {
+                        // The sender lives in `wiring`, so the wait ends only with the value.
+                        let _ = wiring.listening.subscribe().wait_for(|&listening| listening).await;
+                        wiring.publish_task(&task).await;
+                    });
                 }
                 Action::Other(effect) => wiring.perform(effect).await,
             }
@@ -132,6 +144,7 @@ impl Wiring {
                     }
                 });
             }
+            Effect::Recall { jobs } => self.recall(jobs),
             Effect::Advanced { job, answered } => {
                 self.progress.send_modify(|progress| {
                     progress.answered.insert(job, answered);
@@ -209,10 +222,22 @@ impl Wiring {
         }
     }
 
-    /// Every task has its outcome: a service writes the report, a command is told to.
+    /// Tells consumers, in the background. What they do not hear is said again when they name such a task.
+    fn recall(self: &Arc<Self>, jobs: Vec<JobId>) {
+        let cancel = Cancel { store: self.store_id.clone(), jobs };
+        let message = cancel.to_message(random::token(), self.clock.system());
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = wiring.transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
+                tracing::warn!(%error, "A cancellation cannot be sent; it is sent again.");
+            }
+        });
+    }
+
+    /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
     fn report(self: &Arc<Self>, job: JobId) {
         let output_dir = match &self.kind {
-            Kind::Command => return self.progress.send_modify(|progress| progress.complete.push(job)),
+            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(job)),
             Kind::Service { output_dir } => output_dir.clone(),
         };
         let wiring = Arc::clone(self);

@@ -17,7 +17,7 @@ use shared::workload::Workload;
 use shared::workload::digest::{Algorithm, Spec};
 use shared::workload::files::{Links, Root, Selection, Start};
 
-use super::{Handle, Kind, ServiceConfig, start};
+use super::{Handle, Kind, Opening, ServiceConfig, start};
 use crate::store::Place;
 
 fn spec() -> JobSpec {
@@ -46,9 +46,8 @@ fn planned() -> Box<Planned> {
 async fn serve(store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdown::Stopper) {
     let (stopper, stop) = shutdown::channel();
     let config = ServiceConfig {
-        owner: "o".parse().expect("an id"),
-        place: Place::File(store.to_owned()),
-        kind: Kind::Command,
+        store: Opening::begin(Place::File(store.to_owned()), "o".parse().expect("an id")),
+        kind: Kind::Command { spec: Box::new(spec()) },
         window: None,
         heartbeat: limits::HEARTBEAT,
     };

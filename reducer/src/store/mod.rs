@@ -3,7 +3,11 @@
 //! One writer (the ledger's thread) and any number of readers (reports). A turn's writes are one
 //! transaction; a store in a file is fsynced at each commit, a temporary one never.
 
+mod dead;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod lock;
+mod migrate;
 mod open;
 mod read;
 mod recover;

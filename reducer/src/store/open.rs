@@ -9,7 +9,7 @@ use shared::random;
 use tempfile::TempDir;
 
 use super::lock::Lock;
-use super::{Store, schema};
+use super::{Store, migrate, schema};
 use crate::scratch::Scratch;
 
 /// Where a store is.
@@ -94,6 +94,10 @@ impl Store {
         // Before anything is written: what is not ours is left as it is.
         let is_new = match version(&connection, &path)? {
             Some(schema::VERSION) => false,
+            Some(migrate::OLDEST..schema::VERSION) => {
+                migrate::migrate(&connection)?;
+                false
+            }
             Some(found) => return Err(StoreError::Version { path, found }),
             None => true,
         };
@@ -135,23 +139,33 @@ fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreErr
 
 fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN")?;
-    connection.execute_batch(schema::TABLES)?;
+    migrate::create(connection)?;
     connection.execute(
         "INSERT INTO store (store_id, owner, created_at) VALUES (?, ?, datetime('now'))",
         (random::token(), owner.as_str()),
     )?;
-    connection.pragma_update(None, "user_version", schema::VERSION)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }
 
-/// A second connection for reading.
+/// A second connection for reading. A store of an older version is brought up to the present one first.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_as_it_is(path)?;
+    match version(&connection, path)? {
+        Some(schema::VERSION) => Ok(connection),
+        Some(migrate::OLDEST..schema::VERSION) => {
+            drop(connection);
+            let place = Place::File(path.to_owned());
+            drop(Store::open(&place, || unreachable!("it has an owner"))?);
+            open_as_it_is(path)
+        }
+        found => Err(StoreError::Version { path: path.to_owned(), found: found.unwrap_or(0) }),
+    }
+}
+
+fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
-    match version(&connection, path)? {
-        Some(schema::VERSION) => Ok(connection),
-        found => Err(StoreError::Version { path: path.to_owned(), found: found.unwrap_or(0) }),
-    }
+    Ok(connection)
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::id::{Class, JobId, TaskId};
 use shared::job::{Counts, JobSpec};
 use shared::message::{Parts, PlanFailure};
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
+use crate::owner::Counted;
 
 /// A task as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl Store {
         let row =
             statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         Ok(row.map(|(status, answer)| verdict(status, answer)))
+    }
+
+    /// What is known of a task that has its outcome.
+    pub fn counted(&self, job: &JobId, number: u64) -> Result<Option<Counted>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT status, answer ->> '$.reason', attempt, host FROM outcomes
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        let counted = statement.query_row(params![job.as_str(), number], |row| {
+            let is_failed = row.get::<_, String>(0)? == "failed";
+            let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+            Ok(Counted { failed: is_failed.then_some(reason), attempts: row.get(2)?, host: row.get(3)? })
+        });
+        Ok(counted.optional()?)
     }
 
     /// Whether every part of an outcome is here.
@@ -78,12 +93,43 @@ impl Store {
     }
 }
 
+/// An outcome as a report shows it.
+struct Settlement {
+    status: String,
+    answer: String,
+    attempts: u32,
+    host: String,
+}
+
+/// Its columns begin at `first`.
+fn outcome(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Settlement>> {
+    let Some(status) = row.get(first)? else { return Ok(None) };
+    let (answer, attempts, host) = (row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?);
+    Ok(Some(Settlement { status, answer, attempts, host }))
+}
+
+impl Settlement {
+    /// The answer, or why there is none, after how many tries and where.
+    fn answer(self) -> Result<Bytes, String> {
+        let Self { status, answer, attempts, host } = self;
+        verdict(status, answer)
+            .map_err(|reason| format!("{reason} (given up after attempt {attempts}, the last one on {host})"))
+    }
+}
+
 fn verdict(status: String, answer: String) -> Result<Bytes, String> {
     if status == "done" {
         return Ok(answer.into());
     }
     let failure: Result<shared::message::Failure, _> = serde_json::from_str(&answer);
     Err(failure.map_or(answer, |failure| failure.reason))
+}
+
+/// A job's account. None is committed that does not add up, so one that does not was damaged.
+pub(super) fn account(job: &str, counts: &str) -> Result<Counts, StoreError> {
+    let counts: Counts = serde_json::from_str(counts).map_err(|e| StoreError::Content(e.to_string()))?;
+    let damaged = || StoreError::Content(format!("the account of job {job} does not add up: the file was damaged"));
+    counts.adds_up().then_some(counts).ok_or_else(damaged)
 }
 
 /// Where a part stands among those of its job.
@@ -131,11 +177,14 @@ impl Reader {
         let mut statement =
             self.connection.prepare_cached("SELECT sealed, counts FROM jobs WHERE job = ? AND sealed IS NOT NULL")?;
         let row = statement.query_row([job.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()?;
-        let parse = |(tasks, counts): (u64, String)| {
-            let counts = serde_json::from_str(&counts).map_err(|e| StoreError::Content(e.to_string()))?;
-            Ok((tasks, counts))
-        };
-        row.map(parse).transpose()
+        row.map(|(tasks, counts): (u64, String)| Ok((tasks, account(job.as_str(), &counts)?))).transpose()
+    }
+
+    /// Whether someone has cancelled the job.
+    pub fn is_cancelled(&self, job: &JobId) -> Result<bool, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM jobs WHERE job = ? AND cancelled_at IS NOT NULL")?;
+        Ok(statement.exists([job.as_str()])?)
     }
 
     /// The part that comes after another, or the first one, of those that count: of the run that was
@@ -162,11 +211,12 @@ impl Reader {
         Ok(row.optional()?)
     }
 
-    /// The latest job that asked for exactly this.
+    /// The latest job that asked for exactly this and was not cancelled.
     pub fn find(&self, spec: &JobSpec) -> Result<Option<JobId>, StoreError> {
         let text = serde_json::to_string(spec).map_err(|e| StoreError::Content(e.to_string()))?;
-        let mut statement =
-            self.connection.prepare_cached("SELECT job FROM jobs WHERE spec = ? ORDER BY id DESC LIMIT 1")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT job FROM jobs WHERE spec = ? AND cancelled_at IS NULL ORDER BY id DESC LIMIT 1")?;
         let job: Option<String> = statement.query_row([text], |row| row.get(0)).optional()?;
         job.map(|job| JobId::try_from(job).map_err(|e| StoreError::Content(e.to_string()))).transpose()
     }
@@ -177,30 +227,29 @@ impl Reader {
             return self.derived_section(job, spec, number);
         }
         let mut statement = self.connection.prepare_cached(
-            "SELECT body, failed, status, answer FROM tasks LEFT JOIN outcomes USING (job_id, number)
+            "SELECT body, failed, status, answer, attempt, host FROM tasks LEFT JOIN outcomes USING (job_id, number)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
         let row = statement.query_row(params![job.as_str(), number], |row| {
             let body: Option<String> = row.get(0)?;
             let failed: Option<String> = row.get(1)?;
-            let (status, answer): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
-            Ok((body, failed, status.zip(answer)))
+            Ok((body, failed, outcome(row, 2)?))
         });
         let Some((body, failed, outcome)) = row.optional()? else { return Ok(None) };
         let failed = failed.map(|text| serde_json::from_str(&text)).transpose();
         let plan_failures = failed.map_err(|e| StoreError::Content(e.to_string()))?.unwrap_or_default();
-        let answer = outcome.map(|(status, answer)| verdict(status, answer));
+        let answer = outcome.map(Settlement::answer);
         Ok(Some(Section { plan_failures, settled: Settled { number, body: body.map(Bytes::from), answer } }))
     }
 
     fn derived_section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(
-            "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+            "SELECT status, answer, attempt, host FROM outcomes
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
-        let row =
-            statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let answer = row.map(|(status, answer)| verdict(status, answer));
+        let row = statement.query_row(params![job.as_str(), number], |row| outcome(row, 0)).optional()?;
+        let answer = row.flatten().map(Settlement::answer);
         Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
     }
 }

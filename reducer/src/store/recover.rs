@@ -4,16 +4,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Row, params};
+use serde_json::value::RawValue;
 use shared::clock::Moment;
-use shared::id::{Class, JobId};
-use shared::job::{Counts, JobSpec};
+use shared::id::{Class, ConsumerId, JobId};
+use shared::job::JobSpec;
+use shared::message::link;
 
+use super::read::account;
 use super::{Store, StoreError};
 use crate::fold;
-use crate::owner::{Contiguous, Flight, Job};
+use crate::mutant::{self, Mutant};
+use crate::owner::{Contiguous, Flight, Holder, Job};
 
 fn content(error: impl std::fmt::Display) -> StoreError {
     StoreError::Content(error.to_string())
+}
+
+/// A time from the store, which a damaged one may have put before 1970.
+fn moment(seconds: f64) -> Result<Moment, StoreError> {
+    Duration::try_from_secs_f64(seconds).map_err(content)
 }
 
 struct JobRow {
@@ -27,6 +36,7 @@ struct JobRow {
     answered: u64,
     counts: String,
     report_sha256: Option<String>,
+    cancelled_at: Option<f64>,
 }
 
 impl JobRow {
@@ -42,6 +52,7 @@ impl JobRow {
             answered: row.get(7)?,
             counts: row.get(8)?,
             report_sha256: row.get(9)?,
+            cancelled_at: row.get(10)?,
         })
     }
 }
@@ -57,7 +68,8 @@ impl Store {
     /// Every job as it was at the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256
+            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
+                    cancelled_at
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -66,16 +78,23 @@ impl Store {
 
     fn recover_job(&self, row: JobRow, now: Moment) -> Result<Job, StoreError> {
         let spec: JobSpec = serde_json::from_str(&row.spec).map_err(content)?;
-        let counts: Counts = serde_json::from_str(&row.counts).map_err(content)?;
-        let mut job =
-            Job::new(JobId::try_from(row.job).map_err(content)?, spec, Duration::from_secs_f64(row.opened_at));
-        job.finished_at = row.finished_at.map(Duration::from_secs_f64);
+        let counts = account(&row.job, &row.counts)?;
+        let mut job = Job::new(JobId::try_from(row.job).map_err(content)?, spec, moment(row.opened_at)?);
+        job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;
+        let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
+        if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.sealed.is_some_and(is_beyond)) {
+            return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
+        }
         job.counts = counts;
         job.dispatched = row.dispatched;
         job.answered = Contiguous::up_to(row.answered);
-        if job.finished_at.is_some() {
+        job.cancelled_at = row.cancelled_at.map(moment).transpose()?;
+        if job.cancelled_at.is_some() {
+            job.recall_all(now);
+        }
+        if !job.is_open() {
             job.planned = Contiguous::up_to(job.counts.tasks_planned);
             return Ok(job);
         }
@@ -89,6 +108,10 @@ impl Store {
             job.watch_derived(now);
         } else {
             self.recover_plan(row.id, &mut job)?;
+            if let Some(last) = job.planned.prefix().checked_sub(1) {
+                let resume = self.resume(&job.id, last)?.and_then(|text| RawValue::from_string(text).ok());
+                job.after = resume.as_deref().map(link);
+            }
             self.recover_answers(
                 row.id,
                 &mut job,
@@ -97,6 +120,7 @@ impl Store {
             )?;
             self.recover_flights(row.id, &mut job, now)?;
         }
+        self.recover_leases(row.id, &mut job, now)?;
         Ok(job)
     }
 
@@ -119,6 +143,22 @@ impl Store {
         Ok(())
     }
 
+    /// Their holders have two heartbeats to name them.
+    fn recover_leases(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT number, attempt, holder, host FROM leases WHERE job_id = ?")?;
+        let rows = statement
+            .query_map([id], |row| Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)))?;
+        for row in rows {
+            let (number, attempt, holder, host) = row?;
+            let consumer = ConsumerId::try_from(holder).map_err(content)?;
+            let flight = job.flights.entry(number).or_insert_with(|| Flight::sent(now));
+            flight.attempt = attempt;
+            flight.lease = Some(Holder { consumer, host });
+        }
+        Ok(())
+    }
+
     fn recover_flights(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
         let mut statement = self
             .connection
@@ -128,7 +168,7 @@ impl Store {
         })?;
         for row in rows {
             let (number, class) = row?;
-            if !job.answered.contains(number) {
+            if !job.answered.contains(number) && !mutant::is(Mutant::ForgetFlights) {
                 let class = Some(Class::try_from(class).map_err(content)?);
                 job.flights.insert(number, Flight { class, ..Flight::sent(now) });
             }

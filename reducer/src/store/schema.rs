@@ -1,7 +1,7 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
-/// Written into `PRAGMA user_version`; a store of another version is refused.
-pub(super) const VERSION: i64 = 2;
+/// Written into `PRAGMA user_version`; an older one is brought up to it, any other is refused.
+pub(super) const VERSION: i64 = 3;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
@@ -16,12 +16,13 @@ CREATE TABLE jobs (
     workload      TEXT NOT NULL,
     spec          TEXT NOT NULL,      -- JSON: what was asked for
     opened_at     REAL NOT NULL,      -- seconds since 1970
-    finished_at   REAL,
+    finished_at   REAL,               -- when its report was written
     sealed        INTEGER,            -- the number of tasks, once the plan is complete
     dispatched    INTEGER NOT NULL,   -- tasks below this number were sent
     answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
     counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
-    report_sha256 TEXT
+    report_sha256 TEXT,
+    cancelled_at  REAL                -- if someone has ended it as it stood
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -66,21 +67,69 @@ CREATE TABLE sums (
     total INTEGER NOT NULL
 ) STRICT;
 
+-- Messages of tasks that came back.
 CREATE TABLE dead_letters (
-    id     INTEGER PRIMARY KEY,
-    job    TEXT NOT NULL,
+    id      INTEGER PRIMARY KEY,
+    job     TEXT NOT NULL,
+    number  INTEGER NOT NULL,
+    reason  TEXT NOT NULL,
+    at      REAL NOT NULL,            -- seconds since 1970
+    host    TEXT,                     -- who refused it, if that is known
+    attempt INTEGER
+) STRICT;
+"#;
+
+/// What has come with version 3.
+pub(super) const TABLES_3: &str = r#"
+-- Tasks that failed for the last time, until someone puts them back to work or drops them. Their
+-- outcomes say why.
+CREATE TABLE dead (
+    job_id INTEGER NOT NULL REFERENCES jobs (id),
     number INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    at     REAL NOT NULL              -- seconds since 1970
+    at     REAL NOT NULL,             -- seconds since 1970
+    PRIMARY KEY (job_id, number)
 ) STRICT;
 
+-- Tasks that are in no queue: a consumer has taken them over and names them each heartbeat.
+CREATE TABLE leases (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    number  INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    holder  TEXT NOT NULL,            -- the consumer
+    host    TEXT NOT NULL,
+    at      REAL NOT NULL,            -- seconds since 1970
+    PRIMARY KEY (job_id, number)
+) STRICT;
+"#;
+
+/// From a store of version 2 to one of version 3, but for [`TABLES_3`] and [`VIEWS`].
+pub(super) const FROM_2: &str = r#"
+DROP VIEW job_summary;
+DROP VIEW files;
+DROP VIEW word_counts;
+DROP VIEW failures;
+ALTER TABLE jobs ADD COLUMN cancelled_at REAL;
+ALTER TABLE dead_letters ADD COLUMN host TEXT;
+ALTER TABLE dead_letters ADD COLUMN attempt INTEGER;
+"#;
+
+/// After [`FROM_2`] and [`TABLES_3`]: when these tasks failed was not written down.
+pub(super) const DEAD_FROM_2: &str = r#"
+INSERT INTO dead (job_id, number, at)
+SELECT job_id, number, coalesce(finished_at, opened_at)
+FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';
+"#;
+
+pub(super) const VIEWS: &str = r#"
 CREATE VIEW job_summary AS
 SELECT job, workload,
-       CASE WHEN finished_at IS NOT NULL THEN 'finished' WHEN sealed IS NOT NULL THEN 'running'
-            ELSE 'planning' END AS state,
+       CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN finished_at IS NOT NULL THEN 'finished'
+            WHEN sealed IS NOT NULL THEN 'running' ELSE 'planning' END AS state,
        datetime(opened_at, 'unixepoch') AS opened, datetime(finished_at, 'unixepoch') AS finished,
+       datetime(cancelled_at, 'unixepoch') AS cancelled,
        counts ->> '$.tasks_planned' AS tasks_planned, counts ->> '$.tasks_done' AS tasks_done,
-       counts ->> '$.tasks_failed' AS tasks_failed, counts ->> '$.items_planned' AS items_planned,
+       counts ->> '$.tasks_failed' AS tasks_failed,
+       coalesce(counts ->> '$.tasks_cancelled', 0) AS tasks_cancelled, counts ->> '$.items_planned' AS items_planned,
        counts ->> '$.items_done' AS items_done, counts ->> '$.items_failed' AS items_failed,
        counts ->> '$.bytes_done' AS bytes_done, counts ->> '$.duplicates' AS duplicates,
        counts ->> '$.resends' AS resends, report_sha256
@@ -127,4 +176,11 @@ WHERE outcomes.status = 'done'
 UNION ALL
 SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';
+
+-- What dead tasks died of.
+CREATE VIEW dead_tasks AS
+SELECT jobs.job || '.' || number AS task, jobs.job, number, datetime(dead.at, 'unixepoch') AS died,
+       outcomes.attempt AS attempts, outcomes.host, outcomes.answer ->> '$.reason' AS reason,
+       outcomes.answer ->> '$.stderr' AS stderr
+FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id;
 "#;

@@ -6,6 +6,7 @@ use rusqlite::Row;
 use shared::id::{JobId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 
+use super::read::account;
 use super::{Reader, StoreError};
 use crate::fold;
 
@@ -15,6 +16,7 @@ struct StatusRow {
     counts: String,
     opened_at: f64,
     finished_at: Option<f64>,
+    cancelled_at: Option<f64>,
     is_sealed: bool,
     report_sha256: Option<String>,
     owner: String,
@@ -31,6 +33,7 @@ impl StatusRow {
             is_sealed: row.get(5)?,
             report_sha256: row.get(6)?,
             owner: row.get(7)?,
+            cancelled_at: row.get(8)?,
         })
     }
 }
@@ -40,7 +43,7 @@ impl Reader {
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256,
-                    (SELECT owner FROM store)
+                    (SELECT owner FROM store), cancelled_at
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;
@@ -55,20 +58,22 @@ impl Reader {
             let total = self.connection.query_row("SELECT total FROM sums WHERE label = ?", [&label], |row| row.get(0));
             (label, total.unwrap_or(0))
         });
+        let counts = account(&row.job, &row.counts)?;
         Ok(JobStatus {
             schema: 1,
             job: JobId::try_from(row.job).map_err(|e| content(&e))?,
             owner: OwnerId::try_from(row.owner).map_err(|e| content(&e))?,
             workload: spec.workload(),
-            state: match (row.finished_at, row.is_sealed) {
-                (Some(_), _) => JobState::Finished,
-                (None, true) => JobState::Running,
-                (None, false) => JobState::Planning,
+            state: match (row.cancelled_at, row.finished_at, row.is_sealed) {
+                (Some(_), _, _) => JobState::Cancelled,
+                (None, Some(_), _) => JobState::Finished,
+                (None, None, true) => JobState::Running,
+                (None, None, false) => JobState::Planning,
             },
-            counts: serde_json::from_str(&row.counts).map_err(|e| content(&e))?,
+            counts,
             consumers: 0,
             unserved: Vec::new(),
-            seconds: (row.finished_at.unwrap_or(now) - row.opened_at).max(0.0),
+            seconds: (row.cancelled_at.or(row.finished_at).unwrap_or(now) - row.opened_at).max(0.0),
             report_sha256: row.report_sha256,
             sum,
         })

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, params};
 use shared::clock::Moment;
-use shared::message::Verdict;
+use shared::id::{JobId, TaskId};
+use shared::message::{Planned, Verdict};
 
 use super::{Store, StoreError};
-use crate::owner::{Job, Write};
+use crate::owner::{Holder, Job, Write};
 
 impl Store {
     /// Begins a turn's transaction.
@@ -35,23 +36,7 @@ impl Store {
                     now.as_secs_f64()
                 ])?;
             }
-            Write::Task { job, planned } => {
-                let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
-                db.prepare_cached(
-                    "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, resume)
-                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    job.as_str(),
-                    planned.number,
-                    planned.class.as_str(),
-                    planned.items,
-                    planned.body.as_ref().map(|body| body.get()),
-                    text(json(&planned.failed)?, planned.failed.is_empty()),
-                    text(json(&planned.skipped)?, planned.skipped.is_empty()),
-                    planned.resume.get(),
-                ])?;
-            }
+            Write::Task { job, planned } => write_task(db, job, planned)?,
             Write::Part { part } => {
                 // The same part may be delivered again.
                 db.prepare_cached(
@@ -67,7 +52,9 @@ impl Store {
                     &part.body[..],
                 ])?;
             }
-            Write::Outcome { outcome } => write_outcome(db, outcome)?,
+            Write::Leased { task, attempt, holder } => write_lease(db, task, *attempt, holder, now)?,
+            Write::Lapsed { task } => end_lease(db, task)?,
+            Write::Outcome { outcome } => write_outcome(db, outcome, now)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
                     "INSERT INTO sums (label, total) VALUES (?, ?)
@@ -75,9 +62,14 @@ impl Store {
                 )?
                 .execute(params![label, amount])?;
             }
-            Write::DeadLetter { letter } => {
-                db.prepare_cached("INSERT INTO dead_letters (job, number, reason, at) VALUES (?, ?, ?, ?)")?
-                    .execute(params![letter.task.job.as_str(), letter.task.number, letter.reason, now.as_secs_f64()])?;
+            Write::DeadLetter { letter } => super::dead::write_letter(db, letter, now)?,
+            Write::Replayed { task } => super::dead::replay(db, task)?,
+            Write::Forgotten { task } => super::dead::forget(db, task)?,
+            Write::Cancelled { job } => {
+                db.prepare_cached("DELETE FROM leases WHERE job_id = (SELECT id FROM jobs WHERE job = ?)")?
+                    .execute([job.as_str()])?;
+                db.prepare_cached("UPDATE jobs SET cancelled_at = ? WHERE job = ?")?
+                    .execute(params![now.as_secs_f64(), job.as_str()])?;
             }
             Write::Finished { job, sha256 } => {
                 db.prepare_cached("UPDATE jobs SET finished_at = ?, report_sha256 = ? WHERE job = ?")?
@@ -96,7 +88,48 @@ impl Store {
     }
 }
 
-fn write_outcome(db: &Connection, outcome: &shared::message::Outcome) -> Result<(), StoreError> {
+fn write_task(db: &Connection, job: &JobId, planned: &Planned) -> Result<(), StoreError> {
+    let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
+    db.prepare_cached(
+        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, resume)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        job.as_str(),
+        planned.number,
+        planned.class.as_str(),
+        planned.items,
+        planned.body.as_ref().map(|body| body.get()),
+        text(json(&planned.failed)?, planned.failed.is_empty()),
+        text(json(&planned.skipped)?, planned.skipped.is_empty()),
+        planned.resume.get(),
+    ])?;
+    Ok(())
+}
+
+fn write_lease(db: &Connection, task: &TaskId, attempt: u32, holder: &Holder, now: Moment) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO leases (job_id, number, attempt, holder, host, at)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        task.job.as_str(),
+        task.number,
+        attempt,
+        holder.consumer.as_str(),
+        holder.host,
+        now.as_secs_f64()
+    ])?;
+    Ok(())
+}
+
+fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM leases WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?")?
+        .execute(params![task.job.as_str(), task.number])?;
+    Ok(())
+}
+
+fn write_outcome(db: &Connection, outcome: &shared::message::Outcome, now: Moment) -> Result<(), StoreError> {
     let (status, answer) = match &outcome.verdict {
         Verdict::Done(answer) => ("done", String::from_utf8_lossy(answer).into_owned()),
         Verdict::Failed(failure) => ("failed", json(failure)?),
@@ -116,6 +149,10 @@ fn write_outcome(db: &Connection, outcome: &shared::message::Outcome) -> Result<
         i64::try_from(outcome.micros).unwrap_or(i64::MAX),
         outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
+    end_lease(db, task)?;
+    if matches!(outcome.verdict, Verdict::Failed(_)) {
+        super::dead::write_task(db, task, now)?;
+    }
     if let Some(parts) = &outcome.parts {
         db.prepare_cached(
             "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run <> ?",

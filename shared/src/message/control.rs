@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::{DeadDetail, DeadTask};
 use crate::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
 use crate::job::{JobSpec, JobStatus};
 use crate::workload::Workload;
@@ -26,6 +27,38 @@ pub enum Request {
     },
     /// How every job stands.
     Jobs,
+    /// End this job as it stands; the reply says how that is.
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
+    /// Why a job or a task is as it is.
+    Explain {
+        /// The job.
+        job: JobId,
+        /// One of its tasks, if it is about that.
+        number: Option<u64>,
+    },
+    /// The dead tasks.
+    Dead {
+        /// Those of this job, this task, or with this text in their reason; all if there is none.
+        filter: Option<String>,
+    },
+    /// All about one dead task.
+    DeadTask {
+        /// Which.
+        task: TaskId,
+    },
+    /// Put dead tasks back to work.
+    Replay {
+        /// Which, as in [`Request::Dead`].
+        filter: Option<String>,
+    },
+    /// Forget dead tasks: they stay failed.
+    Forget {
+        /// Which, as in [`Request::Dead`].
+        filter: Option<String>,
+    },
     /// The report's text from a place on, once the job is finished.
     Report {
         /// The job.
@@ -43,12 +76,38 @@ pub enum Request {
 pub enum Reply {
     /// To [`Request::Open`].
     Opened(Opened),
-    /// To [`Request::Status`].
+    /// To [`Request::Status`] and [`Request::Cancel`].
     Status(Box<JobStatus>),
     /// To [`Request::Jobs`].
     Jobs {
         /// Oldest first.
         jobs: Vec<JobStatus>,
+    },
+    /// To [`Request::Explain`].
+    Explained {
+        /// One sentence, for people.
+        text: String,
+    },
+    /// To [`Request::Dead`].
+    Dead {
+        /// The latest, oldest first.
+        tasks: Vec<DeadTask>,
+        /// How many more there are.
+        more: u64,
+    },
+    /// To [`Request::DeadTask`].
+    DeadTask(Box<DeadDetail>),
+    /// To [`Request::Replay`].
+    Replayed {
+        /// Tasks that are open again.
+        tasks: u64,
+        /// Tasks that stay dead: their job is cancelled, or its report is being written.
+        kept: u64,
+    },
+    /// To [`Request::Forget`].
+    Forgotten {
+        /// Tasks that are listed no more.
+        tasks: u64,
     },
     /// To [`Request::Report`].
     Report(ReportChunk),
@@ -82,6 +141,9 @@ pub struct Opened {
     pub resume: Option<Box<RawValue>>,
     /// The number of tasks, if the plan is sealed.
     pub sealed: Option<u64>,
+    /// The link of the next task, see [`super::link`]; owners before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// [`Reply`] is told apart by a field of its body, and serde reads such a type by way of a value of
@@ -141,7 +203,8 @@ mod tests {
     fn where_a_plan_goes_on_survives_a_reply() {
         let resume = Some(RawValue::from_string(r#"{"after":{"path":"a"},"start":0}"#.to_owned()).expect("JSON"));
         let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-        let opened = Opened { job: JobId::from_name(b"j"), owner, store, planned: 1, resume, sealed: None };
+        let opened =
+            Opened { job: JobId::from_name(b"j"), owner, store, planned: 1, resume, sealed: None, after: None };
         let text = serde_json::to_string(&Reply::Opened(opened)).expect("JSON");
         let Reply::Opened(read) = serde_json::from_str(&text).expect("it can be read") else { panic!("{text}") };
         assert_eq!(read.resume.expect("it is there").get(), r#"{"after":{"path":"a"},"start":0}"#);

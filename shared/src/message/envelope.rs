@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::SCHEMA;
 use super::reject::Reason;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
+use crate::seal;
 
 /// A header's value: the three AMQP table types that Packhorse uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,17 @@ pub enum HeaderValue {
     Integer(i64),
     /// `boolean`
     Bool(bool),
+}
+
+impl HeaderValue {
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Integer(_) => size_of::<i64>(),
+            Self::Bool(_) => 1,
+        }
+    }
 }
 
 /// One message as a transport carries it.
@@ -43,6 +55,9 @@ pub struct Message {
     pub headers: BTreeMap<String, HeaderValue>,
     /// The body.
     pub body: Bytes,
+    /// Why it is not to be acted on, whatever it says: found where it was opened. Such a message goes
+    /// on only as it came. Does not travel.
+    pub distrust: Option<seal::Fault>,
 }
 
 impl Message {
@@ -97,8 +112,17 @@ impl Message {
         }
     }
 
-    /// Checks size, schema and kind, in this order.
+    /// Bytes that its body may have on a transport.
+    pub fn bytes_max(&self) -> usize {
+        let seal = if self.content_type == seal::CONTENT_TYPE { SEAL_BYTES_MAX } else { 0 };
+        MESSAGE_BYTES_MAX + seal
+    }
+
+    /// Checks trust, size, schema and kind, in this order.
     pub fn expect(&self, kind: &str) -> Result<(), Reason> {
+        if let Some(fault) = &self.distrust {
+            return Err(Reason::Seal { fault: fault.clone() });
+        }
         if self.body.len() > MESSAGE_BYTES_MAX {
             return Err(Reason::TooLarge { bytes: self.body.len() });
         }

@@ -3,19 +3,25 @@
 //! The envelope ([`Message`]) is the same on both transports. Metadata stands in its properties and
 //! headers, so that any AMQP client can read it; bodies are JSON (docs/PROTOCOL.md lists them all).
 
+mod cancel;
 mod control;
+mod dead;
 mod envelope;
+mod lease;
 mod outcome;
 mod part;
 mod plan;
 mod reject;
 mod task;
 
+pub use cancel::Cancel;
 pub use control::{Opened, Presence, Reply, ReportChunk, ReportPlace, Request};
+pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
 pub use envelope::{HeaderValue, Message, from_json};
+pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
-pub use plan::{PlanFailure, Planned, Seal};
+pub use plan::{FIRST_LINK, PlanFailure, Planned, Seal, link, link_of, with_link};
 pub use reject::{DeadLetter, Reason};
 pub use task::{Address, Task};
 
@@ -31,6 +37,8 @@ pub mod kind {
     pub const OUTCOME: &str = "outcome";
     /// Consumer to owner: a part of an answer, before the outcome.
     pub const PART: &str = "part";
+    /// Consumer to owner: a task that it holds on its own account, without its delivery.
+    pub const LEASE: &str = "lease";
     /// Producer to owner: one task of the plan.
     pub const PLANNED: &str = "planned";
     /// Producer to owner: the plan is complete.
@@ -39,6 +47,8 @@ pub mod kind {
     pub const REQUEST: &str = "request";
     /// Owner to whoever asked.
     pub const REPLY: &str = "reply";
+    /// Owner to consumers: jobs whose tasks nobody wants any more.
+    pub const CANCEL: &str = "cancel";
     /// Consumer to owners: alive, and what it holds.
     pub const PRESENCE: &str = "presence";
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Message, Reason, kind};
-use crate::id::{Class, JobId, TaskId};
+use crate::id::{Class, JobId, TaskId, fnv1a};
 use crate::path::PathBytes;
 
 /// Something that the plan itself could not take in, such as a directory that cannot be listed. It
@@ -45,6 +45,31 @@ pub struct Planned {
     pub skipped: BTreeMap<String, u64>,
     /// Where a plan goes on after this task, in the form of its workload; opaque to owners.
     pub resume: Box<RawValue>,
+}
+
+/// Header of a planned task and of a seal: what [`link`] says of the task before it.
+const AFTER: &str = "after";
+
+/// The link of a plan's first task: nothing is before it.
+pub const FIRST_LINK: &str = "start";
+
+/// Names a place where a plan goes on. A task is linked to the one before it, so that an owner never
+/// puts together tasks of two walks between which the tree has changed.
+pub fn link(resume: &RawValue) -> String {
+    format!("{:016x}", fnv1a(resume.get().as_bytes()))
+}
+
+/// Adds the link to a planned task's message, or to a seal's.
+pub fn with_link(message: Message, after: Option<&str>) -> Message {
+    match after {
+        Some(after) => message.with_text(AFTER, after),
+        None => message,
+    }
+}
+
+/// The link of a planned task's message, or of a seal's; producers before it had none.
+pub fn link_of(message: &Message) -> Option<String> {
+    message.text(AFTER).map(str::to_owned)
 }
 
 impl Planned {

@@ -1,14 +1,18 @@
 //! Why a message is refused, and the form in which it goes to the dead-letter exchange.
 
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::id::{OwnerId, StoreId, TaskId};
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{self, MESSAGE_BYTES_MAX};
+use crate::seal::Fault;
 
 use super::Message;
 
 /// Why a message cannot be acted on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// The body is over the limit.
     TooLarge {
@@ -42,6 +46,11 @@ pub enum Reason {
         /// The path, printable.
         path: String,
     },
+    /// Its seal does not open, or is missing.
+    Seal {
+        /// Why.
+        fault: Fault,
+    },
     /// For a workload or root that this consumer does not serve.
     NotServed {
         /// What it asked for.
@@ -50,6 +59,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// How long a refusal is held back: see [`limits::KEYLESS_DELAY`].
+    pub fn delay(&self) -> Duration {
+        match self {
+            Self::Seal { fault: Fault::NoKey { .. } | Fault::UnknownKey { .. } } => limits::KEYLESS_DELAY,
+            _ => Duration::ZERO,
+        }
+    }
+
     pub(crate) fn header(name: &str, detail: &str) -> Self {
         Self::Header { name: name.to_owned(), detail: detail.to_owned() }
     }
@@ -66,12 +83,19 @@ impl fmt::Display for Reason {
             Self::Header { name, detail } => write!(f, "header {name:?}: {detail}"),
             Self::Body { detail } => write!(f, "body: {detail}"),
             Self::PathEscapes { path } => write!(f, "path {path:?} escapes its root"),
+            Self::Seal { fault } => fault.fmt(f),
             Self::NotServed { what } => write!(f, "not served here: {what}"),
         }
     }
 }
 
 impl std::error::Error for Reason {}
+
+/// Bytes of headers that a refused message keeps.
+const HEADERS_KEPT: usize = 8 * 1024;
+
+/// Bytes of the reason that it is given.
+const REASON_BYTES_MAX: usize = 2 * 1024;
 
 /// A message that came back dead: refused by a consumer, or given up by the broker after too many
 /// deliveries.
@@ -83,19 +107,33 @@ pub struct DeadLetter {
     pub store: Option<StoreId>,
     /// Why it died: the consumer's reason, or the broker's word.
     pub reason: String,
+    /// Who refused it, if that is known.
+    pub host: Option<String>,
+    /// Which try it was, if that is known.
+    pub attempt: Option<u32>,
 }
 
 impl DeadLetter {
-    /// The refused message as it is published to the dead-letter exchange: unchanged, with the
-    /// reason in header `reason` and who refused it in header `host`.
+    /// The refused message as it is published to the dead-letter exchange: with the reason in header
+    /// `reason` and who refused it in header `host`, otherwise unchanged as far as its headers leave
+    /// room for that. A stranger's headers may fill a frame of their own.
     pub fn wrap(mut message: Message, reason: &Reason, host: &str) -> Message {
-        message = message.with_text("reason", reason.to_string()).with_text("host", host);
-        message
+        let mut room = HEADERS_KEPT;
+        message.headers.retain(|name, value| {
+            let left = room.checked_sub(name.len() + value.size());
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let mut reason = reason.to_string();
+        let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(end.unwrap_or(0));
+        message.with_text("reason", reason).with_text("host", host)
     }
 
-    /// Reads one back. `None` when it does not say which task of `owner` it was.
+    /// Reads one back. `None` when it does not say which task of `owner` it was, or nobody vouches for
+    /// that.
     pub fn read(message: &Message, owner: &OwnerId) -> Option<Self> {
-        if message.text("owner") != Some(owner.as_str()) {
+        if message.distrust.is_some() || message.text("owner") != Some(owner.as_str()) {
             return None;
         }
         let task = message.id.parse().ok()?;
@@ -109,6 +147,8 @@ impl DeadLetter {
             str::to_owned,
         );
         let store = message.text("store").and_then(|text| text.parse().ok());
-        Some(Self { task, store, reason })
+        let host = message.text("host").map(str::to_owned);
+        let attempt = message.integer("attempt").and_then(|attempt| u32::try_from(attempt).ok());
+        Some(Self { task, store, reason, host, attempt })
     }
 }

@@ -1,18 +1,33 @@
 //! The choice of a transport by URL, and URLs that never show their password.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Transport, TransportError, embedded, rabbitmq};
+use super::{Sealed, Transport, TransportError, embedded, rabbitmq};
+use crate::seal::Keyring;
 
-/// Where the broker is: `amqp://`, `amqps://`, or `embedded:` for one inside this process.
+/// Where the broker is: `amqp://`, `amqps://`, or `embedded:` for one inside this process; and how
+/// the way there is secured.
 ///
 /// Neither `Debug` nor `Display` shows the password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct BrokerUrl {
     url: String,
+    tls: Tls,
+    keys: Arc<Keyring>,
+}
+
+/// What `amqps://` needs beyond the URL, as PEM files. They are read at each connect, so a renewed
+/// certificate counts from the next one on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The only authorities whose certificates are trusted; the system's if `None`.
+    pub authorities: Option<PathBuf>,
+    /// Who this client is: a certificate with its chain, and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// A text is no broker's URL.
@@ -25,7 +40,30 @@ pub struct InvalidUrl {
 impl BrokerUrl {
     /// The transport inside this process.
     pub fn embedded() -> Self {
-        Self { url: "embedded:".to_owned() }
+        Self::new("embedded:")
+    }
+
+    fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), tls: Tls::default(), keys: Arc::default() }
+    }
+
+    /// The same with other trust than the system's, or with a client's certificate.
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// The same with keys: what is published is sealed, and only what they open is acted on.
+    pub fn with_keys(self, keys: Keyring) -> Self {
+        Self { keys: Arc::new(keys), ..self }
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.url.starts_with("amqps://")
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
     }
 
     /// The whole URL, password included: for the client library alone.
@@ -50,7 +88,7 @@ impl BrokerUrl {
 impl FromStr for BrokerUrl {
     type Err = InvalidUrl;
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let url = Self { url: text.to_owned() };
+        let url = Self::new(text);
         let known = text == "embedded:" || ["amqp://", "amqps://"].iter().any(|scheme| text.starts_with(scheme));
         let has_host = text == "embedded:" || !url.authority().is_empty();
         if known && has_host { Ok(url) } else { Err(InvalidUrl { shown: url.to_string() }) }
@@ -86,7 +124,8 @@ pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Arc<
     if url.secret() == "embedded:" {
         return Ok(Arc::new(embedded::Embedded::new()));
     }
-    Ok(Arc::new(rabbitmq::RabbitMq::connect(url, patience).await?))
+    let rabbitmq = rabbitmq::RabbitMq::connect(url, patience).await?;
+    Ok(Arc::new(Sealed::new(Arc::new(rabbitmq), Arc::clone(&url.keys))))
 }
 
 #[cfg(test)]

@@ -57,6 +57,14 @@ pub enum TransportError {
         /// The broker's words.
         cause: String,
     },
+    /// TLS does not come about: a certificate is not trusted, or its file cannot be used.
+    #[error("{problem}. {advice}")]
+    Tls {
+        /// What happened, at which broker or with which file.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
     /// Exists with other arguments.
     #[error(
         "{name} exists on the broker with other arguments than this version uses: {cause}. \

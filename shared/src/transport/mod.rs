@@ -1,8 +1,8 @@
 //! The transport: how messages get from one role to another.
 //!
 //! One small trait, two implementations: [`embedded`] inside one process and [`rabbitmq`] across
-//! machines. Both pass the same suite (`conformance`, behind the feature of that name). The
-//! contract:
+//! machines. [`Sealed`] wraps either where messages are encrypted. All pass the same suite
+//! (`conformance`, behind the feature of that name). The contract:
 //!
 //! - **At least once.** A message whose publish was confirmed is delivered until it is acked, as
 //!   long as its queue exists. It may be delivered more than once, and published twice under the
@@ -19,11 +19,13 @@ pub mod conformance;
 pub mod embedded;
 mod error;
 pub mod rabbitmq;
+mod sealed;
 
 use async_trait::async_trait;
 
-pub use choose::{BrokerUrl, InvalidUrl, connect};
+pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
 pub use error::{PublishError, TransportError};
+pub use sealed::Sealed;
 
 use crate::message::Message;
 use crate::topology::{Binding, Queue, Topology};
@@ -46,6 +48,12 @@ pub trait Transport: Send + Sync {
 
     /// How a queue stands; `None` when there is none of this name.
     async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError>;
+
+    /// Whether each subscription has its consumer at the broker, which has answered just now on the
+    /// connections that they use. Takes as long as the answer. Never so of a lost connection.
+    async fn is_polling(&self) -> bool {
+        true
+    }
 
     /// Whether everything in it ends with this process.
     fn is_ephemeral(&self) -> bool;
@@ -99,10 +107,18 @@ pub struct Delivery {
     pub message: Message,
     /// The routing key that it came with.
     pub key: String,
-    /// Whether it may have been delivered before.
-    pub redelivered: bool,
+    /// How often it was delivered and came back, whyever: its consumer died, or stopped, or lost its
+    /// connection. Where a queue does not count (RabbitMQ's classic ones), 1 stands for any number.
+    pub returns: u32,
     /// Settles it. Dropped without settling, the message comes again when the subscription ends.
     pub acker: Box<dyn Acker>,
+}
+
+impl Delivery {
+    /// Whether it may have been delivered before.
+    pub fn is_redelivered(&self) -> bool {
+        self.returns > 0
+    }
 }
 
 /// Settles one delivery. Settling a stale one does nothing: the message comes again.

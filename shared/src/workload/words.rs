@@ -95,6 +95,17 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
+impl Counts {
+    fn checked_add(self, other: Self) -> Option<Self> {
+        Some(Self {
+            lines: self.lines.checked_add(other.lines)?,
+            words: self.words.checked_add(other.words)?,
+            characters: self.characters.checked_add(other.characters)?,
+            bytes: self.bytes.checked_add(other.bytes)?,
+        })
+    }
+}
+
 /// A task's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,7 +124,10 @@ impl Answer {
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
         let answer: Self = from_json(body)?;
         check_answer(items, &answer.counts, &answer.failed)?;
-        Ok(answer)
+        match answer.counts.iter().flatten().try_fold(Counts::default(), |sum, counts| sum.checked_add(*counts)) {
+            Some(_) => Ok(answer),
+            None => Err(Reason::Body { detail: "the counts add up to more than 64 bits hold".to_owned() }),
+        }
     }
 
     /// The sum over all items.
@@ -185,7 +199,7 @@ pub mod part {
     fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
         let line = line.strip_suffix(b"\n")?;
         let tab = line.iter().position(|&byte| byte == b'\t')?;
-        let count = std::str::from_utf8(&line[..tab]).ok()?.parse().ok()?;
+        let count = std::str::from_utf8(&line[..tab]).ok().filter(|count| !count.starts_with('+'))?.parse().ok()?;
         Some((count, &line[tab + 1..]))
     }
 }
@@ -202,9 +216,20 @@ mod tests {
         }
         let lines: Vec<_> = part::lines(&text).collect::<Result<_, _>>().expect("our own lines");
         assert_eq!(lines, [(3, &b"a"[..]), (u64::MAX, b"\xff"), (1, b"x\0y")]);
-        for bad in [&b"3\ta"[..], b"3 a\n", b"\ta\n", b"-1\ta\n", b"18446744073709551616\ta\n"] {
+        for bad in [&b"3\ta"[..], b"3 a\n", b"\ta\n", b"-1\ta\n", b"+1\ta\n", b"18446744073709551616\ta\n"] {
             assert!(part::lines(bad).any(|line| line.is_err()), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_whose_sum_does_not_fit_is_refused() {
+        let of = |second: u64| {
+            let counts = |n| format!(r#"{{"lines":0,"words":0,"characters":0,"bytes":{n}}}"#);
+            let text = format!(r#"{{"counts":[{},{}],"check":"0"}}"#, counts(u64::MAX), counts(second));
+            Answer::parse(text.as_bytes(), 2).map(|answer| answer.total().bytes)
+        };
+        assert_eq!(of(0), Ok(u64::MAX));
+        assert!(matches!(of(1), Err(Reason::Body { .. })));
     }
 
     #[test]

@@ -11,10 +11,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch};
 use shared::workload::files::ItemFailure;
 
-use super::{Context, WorkError, files};
+use super::{Context, ItemResult, WorkError, files, json};
 use reader::{Digested, Reader};
 
 /// Digests a batch.
@@ -24,6 +25,22 @@ pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkErr
     let mut reader = Reader::new(batch.algorithm);
     let failed = files::each(&batch.files, site, cancelled, &mut |at, file| reader.read(at, file, cancelled))?;
     Ok(answer(batch.files.items.len(), reader.finish(), failed))
+}
+
+/// A batch of one file for each file of a batch.
+pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+    let Batch { algorithm, files } = Batch::parse(body)?;
+    Ok(files::split(files)?.map(|files| json(&Batch { algorithm, files })).collect())
+}
+
+pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
+    let mut bytes = 0;
+    let (digests, failed) = files::join(results, |answer| {
+        let answer = Answer::parse(answer, 1)?;
+        bytes += answer.bytes;
+        Ok((answer.digests, answer.failed))
+    })?;
+    Ok(Answer { digests, failed, bytes })
 }
 
 fn answer(items: usize, digested: Vec<(usize, Digested)>, failed: Vec<ItemFailure>) -> Answer {

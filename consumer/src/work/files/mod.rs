@@ -3,9 +3,13 @@
 //! # Layout
 //! - `open`: opening beneath a root, never outside, whatever changes meanwhile
 //! - `read`: reading a file to its end, and noticing that it changed
+//! - `items`: a task in tasks of one file each, and their answers in one
 
+mod items;
 mod open;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -17,6 +21,7 @@ use shared::workload::files::{Files, ItemFailure};
 use super::{Site, WorkError};
 use open::{OpenError, Opener, is_exhaustion};
 
+pub(super) use items::{join, split};
 pub(super) use open::RootDir;
 pub(super) use read::{READ_BYTES, ReadError, Stamp, read_small, read_through};
 
@@ -28,10 +33,7 @@ pub(super) fn each(
     cancelled: &dyn Fn() -> bool,
     take: &mut dyn FnMut(usize, &File) -> Result<(), ReadError>,
 ) -> Result<Vec<ItemFailure>, WorkError> {
-    if files.items.len() > TASK_ITEMS_MAX {
-        let detail = format!("{} items, over the limit of {TASK_ITEMS_MAX}", files.items.len());
-        return Err(Reason::Body { detail }.into());
-    }
+    check_length(files)?;
     let root = site.root(&files.root).ok_or_else(|| Reason::NotServed { what: format!("root {:?}", files.root) })?;
     let mut opener = Opener::new(root, files.links, site.follows_outside());
     let mut failed = Vec::new();
@@ -49,6 +51,14 @@ pub(super) fn each(
         }
     }
     Ok(failed)
+}
+
+fn check_length(files: &Files) -> Result<(), Reason> {
+    if files.items.len() > TASK_ITEMS_MAX {
+        let detail = format!("{} items, over the limit of {TASK_ITEMS_MAX}", files.items.len());
+        return Err(Reason::Body { detail });
+    }
+    Ok(())
 }
 
 /// Why an item has no result, for people, unless it is no fault of the item: then another attempt

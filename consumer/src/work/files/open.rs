@@ -1,22 +1,19 @@
-//! Opening beneath a root, never outside, whatever changes meanwhile.
+//! Opening the files of a batch beneath their root: see [`shared::beneath`].
 //!
-//! # Invariants
-//! - A file is reached from an open directory, component by component, without following a link:
-//!   by the kernel (`openat2`), or here where the kernel has no such call or a sandbox forbids it.
-//!   So a link that is swapped in for a directory after any check is not followed either.
-//! - Where a job follows links, they are resolved to a path without links first, and that path is
-//!   opened in the same way: what was resolved may be stale, but never leads further than allowed.
+//! Where a job follows links, they are resolved to a path without links first, and that path is opened
+//! in the same way: what was resolved may be stale, but never leads further than allowed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+use shared::beneath::{Beneath, open_directory};
+use shared::path::PathBytes;
 use shared::workload::files::Links;
 
 use super::read::NOT_REGULAR;
@@ -36,8 +33,7 @@ pub(in crate::work) struct RootDir {
     dir: OwnedFd,
     /// Its path without links, for telling whether a link's target is beneath it.
     canonical: PathBuf,
-    /// `openat2` is missing or forbidden here.
-    by_hand: AtomicBool,
+    beneath: Beneath,
 }
 
 /// `NONBLOCK`: a FIFO put in the file's place must not stop the thread.
@@ -47,13 +43,22 @@ impl RootDir {
     pub(in crate::work) fn open(dir: &Path) -> io::Result<Self> {
         let canonical = fs::canonicalize(dir)?;
         let dir = open_directory(&canonical)?;
-        Ok(Self { dir, canonical, by_hand: AtomicBool::new(false) })
+        Ok(Self { dir, canonical, beneath: Beneath::default() })
+    }
+
+    /// Where another process finds it as long as this one lives.
+    pub(in crate::work) fn place(&self) -> PathBytes {
+        if cfg!(target_os = "linux") {
+            let place = format!("/proc/{}/fd/{}", std::process::id(), self.dir.as_raw_fd());
+            return PathBytes(place.into_bytes());
+        }
+        PathBytes::from(self.canonical.as_os_str().as_bytes())
     }
 
     /// Opens as where `openat2` is missing.
     #[cfg(test)]
     pub(in crate::work) fn forgo_openat2(&self) {
-        self.by_hand.store(true, Ordering::Relaxed);
+        self.beneath.forgo_openat2();
     }
 
     fn open_followed(&self, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
@@ -61,7 +66,7 @@ impl RootDir {
         let (from, rest) = match (target.strip_prefix(&self.canonical), links) {
             (Ok(rest), _) => (None, rest),
             (Err(_), Links::FollowAnywhere) if follow_outside => {
-                let slash = open_directory(Path::new("/")).map_err(OpenError::Os)?;
+                let slash = open_directory(Path::new("/")).map_err(|errno| OpenError::Os(errno.into()))?;
                 (Some(slash), target.strip_prefix("/").unwrap_or(&target))
             }
             (Err(_), Links::FollowAnywhere) => {
@@ -75,27 +80,10 @@ impl RootDir {
             return Err(OpenError::Refused(NOT_REGULAR));
         }
         let from = from.as_ref().map_or(self.dir.as_fd(), OwnedFd::as_fd);
-        match self.beneath(from, rest.as_os_str().as_bytes(), FILE) {
+        match self.beneath.open(from, rest.as_os_str().as_bytes(), FILE) {
             Err(Errno::LOOP) => Err(OpenError::Refused("its links changed while they were followed")),
             opened => told(opened),
         }
-    }
-
-    fn beneath(&self, dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        #[cfg(target_os = "linux")]
-        if !self.by_hand.load(Ordering::Relaxed) {
-            use rustix::fs::{ResolveFlags, openat2};
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            let opened = openat2(dir, path, flags, Mode::empty(), resolve);
-            // Old sandboxes answer EPERM to calls that they do not know.
-            if !matches!(opened, Err(Errno::NOSYS | Errno::PERM)) {
-                return opened;
-            }
-            let opened = by_hand(dir, path, flags);
-            self.by_hand.store(opened.is_ok(), Ordering::Relaxed);
-            return opened;
-        }
-        by_hand(dir, path, flags)
     }
 }
 
@@ -130,10 +118,10 @@ impl<'a> Opener<'a> {
         };
         let (parent, name) = (&path[..slash], &path[slash + 1..]);
         if self.near.as_ref().is_none_or(|(near, _)| near != parent) {
-            match self.root.beneath(self.root.dir.as_fd(), parent, PASS.difference(OFlags::NOFOLLOW)) {
+            match self.root.beneath.pass(self.root.dir.as_fd(), parent) {
                 Ok(dir) => self.near = Some((parent.to_vec(), dir)),
                 // The whole path tells what is wrong with it.
-                Err(_) => return self.root.beneath(self.root.dir.as_fd(), path, FILE),
+                Err(_) => return self.root.beneath.open(self.root.dir.as_fd(), path, FILE),
             }
         }
         let dir = self.near.as_ref().map_or(self.root.dir.as_fd(), |(_, dir)| dir.as_fd());
@@ -149,42 +137,6 @@ fn told(opened: Result<OwnedFd, Errno>) -> Result<File, OpenError> {
         Err(Errno::NXIO | Errno::NODEV) => Err(OpenError::Refused(NOT_REGULAR)),
         Err(errno) => Err(OpenError::Os(errno.into())),
     }
-}
-
-/// Opens component by component, following no link.
-fn by_hand(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut parents: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
-    let name = parents.pop().unwrap_or_default();
-    if path.is_empty() || parents.iter().chain([&name]).any(|part| matches!(*part, b"" | b"." | b"..")) {
-        return Err(Errno::XDEV);
-    }
-    let mut reached: Option<OwnedFd> = None;
-    for part in parents {
-        let at = reached.as_ref().map_or(dir, OwnedFd::as_fd);
-        let next = openat(at, part, PASS, Mode::empty()).map_err(|errno| tell_link(at, part, errno))?;
-        reached = Some(next);
-    }
-    let at = reached.as_ref().map_or(dir, OwnedFd::as_fd);
-    openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty())
-}
-
-/// Passing through a directory needs no right to list it, where the system knows such a thing.
-#[cfg(target_os = "linux")]
-const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-#[cfg(not(target_os = "linux"))]
-const PASS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Opening a link as a directory says "not a directory"; `openat2` says that it is a link.
-fn tell_link(at: BorrowedFd<'_>, part: &[u8], errno: Errno) -> Errno {
-    let is_link = || {
-        statat(at, part, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-    };
-    if errno == Errno::NOTDIR && is_link() { Errno::LOOP } else { errno }
-}
-
-fn open_directory(dir: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(dir, PASS.difference(OFlags::NOFOLLOW), Mode::empty())?)
 }
 
 /// Whether this process lacks descriptors or memory.

@@ -2,10 +2,16 @@
 
 use shared::workload::steps::{Answer, Whip};
 
-use super::WorkError;
+use super::{ItemResult, WorkError};
 
 pub(super) fn work(body: &[u8]) -> Result<Answer, WorkError> {
     Ok(Answer { steps: Whip::parse(body)?.intensity })
+}
+
+/// A whip is all of its task: there is no neighbour to save.
+pub(super) fn join(results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
+    let one = results.into_iter().next().ok_or_else(|| WorkError::failed("a whip came to nothing"))?;
+    one.map_err(WorkError::Failed)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 
 mod count;
 mod frequencies;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod separate;
 mod table;
 #[cfg(test)]
@@ -16,10 +18,11 @@ mod tests;
 
 use std::fs::File;
 
+use shared::message::Reason;
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
-use super::{Cancelled, Context, Piece, WorkError};
+use super::{Cancelled, Context, ItemResult, Piece, WorkError, json};
 use count::Counter;
 use frequencies::Frequencies;
 use separate::Separate;
@@ -35,6 +38,24 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
         Ok(())
     })?;
     let check = reader.finish(publish).map_err(|Cancelled| WorkError::failed("cancelled"))?;
+    Ok(Answer { counts, failed, check })
+}
+
+/// A batch of one file for each file of a batch.
+pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+    let Batch { manner, files } = Batch::parse(body)?;
+    Ok(files::split(files)?.map(|files| json(&Batch { manner, files })).collect())
+}
+
+/// The words themselves were published, each part under its item: the checks of the items that have a
+/// result are that of the parts that count.
+pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
+    let mut check = Check::default();
+    let (counts, failed) = files::join(results, |answer| {
+        let answer = Answer::parse(answer, 1)?;
+        check += answer.check;
+        Ok((answer.counts, answer.failed))
+    })?;
     Ok(Answer { counts, failed, check })
 }
 

@@ -1,12 +1,12 @@
 //! One directory, sorted so that a depth-first walk comes by its files in path-byte order.
 
 use std::cmp::Ordering;
-use std::ffi::OsStr;
-use std::fs::{self, DirEntry, FileType};
+use std::ffi::{CStr, OsStr};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(file_type: FileType) -> Self {
         match file_type {
-            t if t.is_file() => Self::File,
-            t if t.is_dir() => Self::Directory,
-            t if t.is_symlink() => Self::Symlink,
-            t if t.is_fifo() => Self::Fifo,
-            t if t.is_socket() => Self::Socket,
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Symlink,
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
             _ => Self::Device,
         }
     }
@@ -61,7 +61,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Lists a directory. What could be read of it comes even when an error ends the reading.
-    pub(super) fn read(dir: &Path, follow: bool) -> (Self, Option<io::Error>) {
+    pub(super) fn read(dir: BorrowedFd<'_>, follow: bool) -> (Self, Option<io::Error>) {
         let mut listing = Self::default();
         let error = listing.fill(dir, follow).err();
         let names = &listing.names;
@@ -70,13 +70,17 @@ impl Listing {
         (listing, error)
     }
 
-    fn fill(&mut self, dir: &Path, follow: bool) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
+    fn fill(&mut self, dir: BorrowedFd<'_>, follow: bool) -> io::Result<()> {
+        for entry in Dir::read_from(dir)? {
             let entry = entry?;
-            let name = entry.file_name();
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
             let len = u32::try_from(name.len()).expect("no file system has names of 4 GiB");
-            self.slots.push(Slot { start: self.names.len(), len, entry: look(&entry, follow) });
-            self.names.extend_from_slice(name.as_bytes());
+            let seen = look(dir, entry.file_name(), entry.file_type(), follow);
+            self.slots.push(Slot { start: self.names.len(), len, entry: seen });
+            self.names.extend_from_slice(name);
         }
         Ok(())
     }
@@ -119,14 +123,16 @@ fn compare((a, a_is_dir): (&[u8], bool), (b, b_is_dir): (&[u8], bool)) -> Orderi
     })
 }
 
-fn look(entry: &DirEntry, follow: bool) -> Entry {
-    let kind = entry.file_type().map_or(Kind::Broken, Kind::of);
+fn look(dir: BorrowedFd<'_>, name: &CStr, file_type: FileType, follow: bool) -> Entry {
+    let ask =
+        |flags| statat(dir, name, flags).map_or(Kind::Broken, |stat| Kind::of(FileType::from_raw_mode(stat.st_mode)));
+    // Some file systems do not say it with the name.
+    let kind = if file_type == FileType::Unknown { ask(AtFlags::SYMLINK_NOFOLLOW) } else { Kind::of(file_type) };
     if kind != Kind::Symlink || !follow {
         return Entry { kind, linked: false };
     }
     // Where a link leads decides its place: what lies beneath a directory is named `link/...`.
-    let kind = fs::metadata(entry.path()).map_or(Kind::Broken, |metadata| Kind::of(metadata.file_type()));
-    Entry { kind, linked: true }
+    Entry { kind: ask(AtFlags::empty()), linked: true }
 }
 
 /// An error of the operating system in its words, without its number.

@@ -6,12 +6,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, open, statat};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, fstat, open, openat, statat};
+use rustix::io::Errno;
+use shared::beneath::Beneath;
 use shared::path::PathBytes;
 use shared::workload::files::Links;
 
@@ -24,15 +25,30 @@ const OUTSIDE: &str = "leads outside its root; use --follow-outside to allow it"
 /// The system's number for too many links in a path; std has no stable name for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
+/// How a directory is opened that is to be listed.
+const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// How a file is opened of which only the size is asked, where the system knows such a thing.
+#[cfg(target_os = "linux")]
+const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
 /// The walk of one root.
+///
+/// A directory is listed only once it is open, and it is opened beneath the root, so that a link that
+/// is put in its place leads nowhere: not even names are told of what lies outside.
 #[derive(Debug)]
 pub(super) struct Tree {
     links: Links,
+    /// The root, unless it cannot be opened.
+    root: Option<OwnedFd>,
+    beneath: Beneath,
     /// The root without links, where links have to stay beneath it.
     canonical_root: Option<PathBuf>,
-    /// The directory being visited, for the operating system.
+    /// The directory being visited, as the operating system would find it.
     local: PathBuf,
-    /// The same, open, once a file in it was looked at.
+    /// The same, open, unless the walk has come back to it and looked at no file since.
     dir: Option<OwnedFd>,
     /// The same relative to the root: empty, or with a slash at its end.
     relative: Vec<u8>,
@@ -50,7 +66,7 @@ struct Level {
     /// Bytes of the relative path without it.
     above: usize,
     /// Device and inode, where links are followed.
-    identity: Option<(u64, u64)>,
+    identity: Option<(Dev, u64)>,
     /// Why it could not be listed to its end. Told when the rest is done, so that the place of
     /// this finding is behind all that was listed.
     error: Option<String>,
@@ -59,11 +75,26 @@ struct Level {
 impl Tree {
     /// Through all of `root`, from behind `after` if that is not empty.
     pub(super) fn new(root: &Path, links: Links, after: &[u8]) -> Self {
+        Self::with(Beneath::default(), root, links, after)
+    }
+
+    pub(super) fn with(beneath: Beneath, root: &Path, links: Links, after: &[u8]) -> Self {
+        let opened = open(root, LIST, Mode::empty());
         let canonical_root = (links == Links::FollowInside).then(|| fs::canonicalize(root).ok()).flatten();
         let (local, relative, chain) = (root.to_owned(), Vec::new(), Vec::new());
-        let mut tree = Self { links, canonical_root, local, dir: None, relative, chain, after: Vec::new() };
-        let identity = if links == Links::Skip { None } else { tree.identify().ok() };
-        tree.enter(0, identity, after);
+        let (root, error) = match opened {
+            Ok(root) => (Some(root), None),
+            Err(errno) => (None, Some(errno)),
+        };
+        let dir = None;
+        let mut tree = Self { links, root, beneath, canonical_root, local, dir, relative, chain, after: Vec::new() };
+        let entered = match error {
+            None => tree.enter(0, after),
+            Some(errno) => Err(reason(&errno.into())),
+        };
+        if let Err(reason) = entered {
+            tree.give_up(0, reason);
+        }
         tree
     }
 
@@ -93,7 +124,7 @@ impl Tree {
     /// gone into instead.
     fn visit(&mut self, entry: Entry, above: usize) -> Option<What> {
         Some(match entry.kind {
-            Kind::Directory => match self.descend(entry, above) {
+            Kind::Directory => match self.descend(above) {
                 Ok(()) => return None,
                 Err(reason) => What::Failed(reason),
             },
@@ -106,32 +137,70 @@ impl Tree {
         })
     }
 
-    fn descend(&mut self, entry: Entry, above: usize) -> Result<(), String> {
+    fn descend(&mut self, above: usize) -> Result<(), String> {
         let after = std::mem::take(&mut self.after);
         let after = beneath(&after, &self.relative[above..]).unwrap_or_default();
         self.relative.push(b'/');
-        if self.links == Links::Skip {
-            self.enter(above, None, after);
-            return Ok(());
-        }
-        self.check_inside(entry)?;
-        let identity = Some(self.identify()?);
-        // A link that leads up past the root makes ordinary directories come round again, so all
-        // are compared, not only links.
-        if self.chain.iter().any(|level| level.identity == identity) {
-            return Err(LOOP.to_owned());
-        }
-        self.enter(above, identity, after);
-        Ok(())
+        self.enter(above, after)
     }
 
-    fn enter(&mut self, above: usize, identity: Option<(u64, u64)>, after: &[u8]) {
-        self.dir = None;
-        let (mut listing, error) = Listing::read(&self.local, self.links != Links::Skip);
+    /// Lists the directory that `local` and `relative` name now.
+    fn enter(&mut self, above: usize, after: &[u8]) -> Result<(), String> {
+        let opened = self.open(&self.relative, &self.local);
+        let dir = match (opened, self.links) {
+            (Ok(dir), _) => dir,
+            // Told behind all that lies before it, like one that cannot be listed to its end.
+            (Err(reason), Links::Skip) => {
+                self.give_up(above, reason);
+                return Ok(());
+            }
+            (Err(reason), _) => return Err(reason),
+        };
+        let mut identity = None;
+        if self.links != Links::Skip {
+            let stat = fstat(&dir).map_err(|errno| reason(&errno.into()))?;
+            identity = Some((stat.st_dev, stat.st_ino));
+            // A link that leads up past the root makes ordinary directories come round again, so all
+            // are compared, not only links.
+            if self.chain.iter().any(|level| level.identity == identity) {
+                return Err(LOOP.to_owned());
+            }
+        }
+        let (mut listing, error) = Listing::read(dir.as_fd(), self.links != Links::Skip);
         if !after.is_empty() && listing.pass(after) {
             self.after = after.to_vec();
         }
+        self.dir = Some(dir);
         self.chain.push(Level { listing, above, identity, error: error.as_ref().map(reason) });
+        Ok(())
+    }
+
+    /// Passes a directory that cannot be opened.
+    fn give_up(&mut self, above: usize, reason: String) {
+        self.dir = None;
+        self.chain.push(Level { listing: Listing::default(), above, identity: None, error: Some(reason) });
+    }
+
+    /// The directory at `relative` beneath the root, which is `local` for the operating system.
+    fn open(&self, relative: &[u8], local: &Path) -> Result<OwnedFd, String> {
+        let told = |errno: Errno| reason(&errno.into());
+        let Some(root) = &self.root else { return Err(told(Errno::NOENT)) };
+        let path = relative.strip_suffix(b"/").unwrap_or(relative);
+        if path.is_empty() {
+            return openat(root, ".", LIST, Mode::empty()).map_err(told);
+        }
+        match (self.beneath.open(root.as_fd(), path, LIST), self.links) {
+            (Err(Errno::LOOP), Links::Skip) => Err("a symbolic link is in its path now".to_owned()),
+            (Err(Errno::LOOP), Links::FollowInside) => {
+                let opened = match &*self.inside(local)? {
+                    b"" => openat(root, ".", LIST, Mode::empty()),
+                    inside => self.beneath.open(root.as_fd(), inside, LIST),
+                };
+                opened.map_err(told)
+            }
+            (Err(Errno::LOOP), Links::FollowAnywhere) => open(local, LIST, Mode::empty()).map_err(told),
+            (opened, _) => opened.map_err(told),
+        }
     }
 
     fn leave(&mut self) -> Option<(PathBytes, What)> {
@@ -146,23 +215,38 @@ impl Tree {
     }
 
     fn file(&mut self, entry: Entry, above: usize) -> Result<What, String> {
-        self.check_inside(entry)?;
-        let size = self.size(entry, above).map_err(|error| reason(&error))?;
+        let is_inside = entry.linked && self.links == Links::FollowInside;
+        let size = if is_inside { self.size_inside()? } else { self.size(entry, above)? };
         Ok(What::File { size, links: self.links })
+    }
+
+    /// The size of the file that the link `local` leads to, which must be beneath the root.
+    fn size_inside(&self) -> Result<u64, String> {
+        let told = |errno: Errno| reason(&errno.into());
+        let root = self.root.as_ref().ok_or_else(|| told(Errno::NOENT))?;
+        let target = self.inside(&self.local)?;
+        let file = self.beneath.open(root.as_fd(), &target, LOOK).map_err(told)?;
+        Ok(u64::try_from(fstat(&file).map_err(told)?.st_size).unwrap_or(0))
+    }
+
+    /// Where a path leads, links and all, relative to the root that it has to stay beneath. It may
+    /// lead elsewhere by now, so what is found is opened without following links.
+    fn inside(&self, local: &Path) -> Result<Vec<u8>, String> {
+        let target = fs::canonicalize(local).map_err(|error| reason(&error))?;
+        let inside = self.canonical_root.as_ref().and_then(|root| target.strip_prefix(root).ok());
+        Ok(inside.ok_or_else(|| OUTSIDE.to_owned())?.as_os_str().as_bytes().to_vec())
     }
 
     /// The size of the file that `local` names now, asked of its open directory: the way there
     /// along the whole path costs more than the question.
-    fn size(&mut self, entry: Entry, above: usize) -> io::Result<u64> {
+    fn size(&mut self, entry: Entry, above: usize) -> Result<u64, String> {
         let dir = match self.dir.take() {
             Some(dir) => dir,
-            None => {
-                let parent = self.local.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?
-            }
+            None => self.open(&self.relative[..above], self.local.parent().unwrap_or(&self.local))?,
         };
         let flags = if entry.linked { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        let stat = statat(self.dir.insert(dir), &self.relative[above..], flags)?;
+        let stat =
+            statat(self.dir.insert(dir), &self.relative[above..], flags).map_err(|errno| reason(&errno.into()))?;
         Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
@@ -173,19 +257,5 @@ impl Tree {
             Err(error) => reason(&error),
             Ok(_) => "changed while its directory was listed".to_owned(),
         }
-    }
-
-    fn check_inside(&self, entry: Entry) -> Result<(), String> {
-        if !entry.linked || self.links != Links::FollowInside {
-            return Ok(());
-        }
-        let target = fs::canonicalize(&self.local).map_err(|error| reason(&error))?;
-        let inside = self.canonical_root.as_ref().is_some_and(|root| target.starts_with(root));
-        if inside { Ok(()) } else { Err(OUTSIDE.to_owned()) }
-    }
-
-    fn identify(&self) -> Result<(u64, u64), String> {
-        let metadata = fs::metadata(&self.local).map_err(|error| reason(&error))?;
-        Ok((metadata.dev(), metadata.ino()))
     }
 }

@@ -8,7 +8,7 @@ use shared::path::PathBytes;
 use shared::workload::files::{Links, Selection};
 
 use super::Resume;
-use super::listing::{Kind, reason};
+use super::listing::reason;
 use super::tree::Tree;
 
 /// One thing that the walk came upon.
@@ -120,9 +120,7 @@ fn lone_file(dir: &Path, file: &PathBytes, links: Links) -> What {
     };
     match look() {
         Err(error) => What::Failed(reason(&error)),
-        Ok((.., metadata)) if Kind::of(metadata.file_type()) != Kind::File => {
-            What::Failed("no longer a regular file".to_owned())
-        }
+        Ok((.., metadata)) if !metadata.is_file() => What::Failed("no longer a regular file".to_owned()),
         Ok((is_link, inside, metadata)) => {
             let links = match (is_link, inside, links) {
                 (false, _, links) | (true, _, links @ Links::FollowAnywhere) => links,

@@ -198,7 +198,8 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     felt(&mut world, &rider, 0, 0);
     felt(&mut world, &rider, 2, 2);
     for (tasks, is_taken) in [(2, false), (11, false), (4, true), (4, true), (5, false)] {
-        let actions = world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks }, tag: Some(tasks) });
+        let actions =
+            world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks }, after: None, tag: Some(tasks) });
         assert_eq!(settled(&actions) == ["ack"], is_taken, "a seal at {tasks}");
     }
     let counts = |world: &World| world.ledger().owner().status(&rider, world.now).expect("known").counts;

@@ -23,10 +23,7 @@ pub fn write_frequencies(store: &Path, job: &JobId, top: Option<u64>, out: &mut 
     let (mut sum, mut spill) = (Sum::default(), None);
     let mut next = None;
     while let Some((place, body)) = reader.next_part(job, next.as_ref())? {
-        for line in part::lines(&body) {
-            let (count, word) = line.map_err(|reason| ReportError::Content { number: place.number, reason })?;
-            sum.add(word, count);
-        }
+        sum.add_part(&body).map_err(|reason| ReportError::Content { number: place.number, reason })?;
         if sum.is_full() {
             spill_to(&mut spill, &mut sum)?;
         }
@@ -56,4 +53,12 @@ fn spill_to(spill: &mut Option<Spill>, sum: &mut Sum) -> Result<(), ReportError>
         None => spill.insert(Spill::new()?),
     };
     Ok(spill.add(std::mem::take(sum).into_words())?)
+}
+
+/// The sum of parts as a report has it, for the property of it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sum_of(parts: &[&[u8]]) -> Result<Vec<(Vec<u8>, u64)>, shared::message::Reason> {
+    let mut sum = Sum::default();
+    parts.iter().try_for_each(|part| sum.add_part(part))?;
+    Ok(sum.into_words())
 }

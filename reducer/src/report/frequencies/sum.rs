@@ -2,6 +2,8 @@
 
 use hashbrown::HashMap;
 use shared::limits::FREQUENCIES_BYTES;
+use shared::message::Reason;
+use shared::workload::words::part;
 
 /// A sum over words.
 #[derive(Debug, Default)]
@@ -14,13 +16,23 @@ pub(super) struct Sum {
 const ENTRY_BYTES: usize = size_of::<(Vec<u8>, u64)>() * 2 + 16;
 
 impl Sum {
-    pub(super) fn add(&mut self, word: &[u8], count: u64) {
+    /// Takes the lines of a part.
+    pub(super) fn add_part(&mut self, part: &[u8]) -> Result<(), Reason> {
+        part::lines(part).try_for_each(|line| {
+            let (count, word) = line?;
+            self.add(word, count)
+        })
+    }
+
+    fn add(&mut self, word: &[u8], count: u64) -> Result<(), Reason> {
         let bytes = &mut self.bytes;
         let entry = self.counts.entry_ref(word).or_insert_with(|| {
             *bytes += word.len() + ENTRY_BYTES;
             0
         });
-        *entry += count;
+        let too_many = || Reason::Body { detail: "a word's counts add up to more than 64 bits hold".to_owned() };
+        *entry = entry.checked_add(count).ok_or_else(too_many)?;
+        Ok(())
     }
 
     /// Whether it has to be emptied before more comes.

@@ -19,7 +19,7 @@ pub(super) async fn keeps_until_a_consumer_comes(ground: Arc<Ground>) {
     let mut consumer = ground.subscribe_over(&other, &queue, 10).await.expect("subscribes");
     for number in 0..20 {
         for delivery in consumer.expect(number..number + 1).await {
-            assert!(!delivery.redelivered, "{delivery:?}");
+            assert!(!delivery.is_redelivered(), "{delivery:?}");
             delivery.acker.ack().await;
         }
     }
@@ -78,7 +78,7 @@ pub(super) async fn consumers_share(ground: Arc<Ground>) {
         })
         .await;
         counts[at] += 1;
-        assert!(!delivery.redelivered && seen.insert(delivery.message.id.clone()), "twice: {delivery:?}");
+        assert!(!delivery.is_redelivered() && seen.insert(delivery.message.id.clone()), "twice: {delivery:?}");
         delivery.acker.ack().await;
     }
     publisher.await.expect("the publisher did not panic");
@@ -105,7 +105,7 @@ pub(super) async fn a_single_consumer_is_active(ground: Arc<Ground>) {
     let mut left = BTreeSet::new();
     for _ in 1..6 {
         let delivery = waiting.receive().await;
-        assert!(delivery.redelivered || ["4", "5"].contains(&delivery.message.id.as_str()), "{delivery:?}");
+        assert!(delivery.is_redelivered() || ["4", "5"].contains(&delivery.message.id.as_str()), "{delivery:?}");
         left.insert(delivery.message.id);
     }
     assert_eq!(left, (1..6).map(|number| number.to_string()).collect());
@@ -127,7 +127,7 @@ pub(super) async fn a_cancelled_next_loses_nothing(ground: Arc<Ground>) {
                 cancelled += 1;
                 continue;
             };
-            assert_eq!((delivery.message.id, delivery.redelivered), (number.to_string(), false));
+            assert_eq!((delivery.message.id.as_str(), delivery.is_redelivered()), (number.to_string().as_str(), false));
             delivery.acker.ack().await;
             number += 1;
         }

@@ -114,7 +114,7 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
     // What is left of the old subscription must not end the new queue.
     drop(consumer);
     ground.send(&exchange, 3..4).await;
-    assert!(!next.expect(3..4).await[0].redelivered, "the new queue has nothing of the old one");
+    assert!(!next.expect(3..4).await[0].is_redelivered(), "the new queue has nothing of the old one");
 }
 
 pub(super) async fn close_ends_a_pending_next(ground: Arc<Ground>) {
@@ -143,7 +143,7 @@ pub(super) async fn close_gives_back(ground: Arc<Ground>) {
     }
     let deliveries = ground.subscribe(&queue, 10).await.expect(1..4).await;
     // 2 may have followed the ack into the prefetch; 3 could not.
-    assert_eq!((deliveries[0].redelivered, deliveries[2].redelivered), (true, false));
+    assert_eq!((deliveries[0].is_redelivered(), deliveries[2].is_redelivered()), (true, false));
 }
 
 pub(super) async fn a_closed_transport_says_so(ground: Arc<Ground>) {

@@ -92,7 +92,7 @@ macro_rules! conformance_cases {
             delivery: keeps_until_a_consumer_comes, keeps_order, honours_prefetch, consumers_share,
                 a_single_consumer_is_active, a_cancelled_next_loses_nothing, publishes_at_once_all_arrive;
             settling: ack_removes, a_dropped_subscription_gives_back, a_forgotten_delivery_stays_unacked,
-                nack_requeues, nack_dead_letters, the_delivery_limit_dead_letters;
+                nack_requeues, returns_are_counted, nack_dead_letters, the_delivery_limit_dead_letters;
             limits: a_full_queue_refuses_exactly, a_limit_of_bytes_refuses, one_full_queue_refuses_for_all,
                 drop_head_keeps_the_newest, too_large_is_refused;
             lifecycle: declaring_twice_is_fine, other_arguments_are_a_mismatch, states_of_queues,

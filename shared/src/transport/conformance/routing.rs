@@ -29,12 +29,13 @@ pub(super) async fn carries_every_property(ground: Arc<Ground>) {
         ]),
         // Longer than one frame of any broker, and every byte in it.
         body: (0..=255).cycle().take(300_000).collect::<Vec<u8>>().into(),
+        distrust: None,
     };
     ground.publish(&exchange, "a.key-of_its.own", sent.clone()).await.expect("published");
     let delivery = consumer.receive().await;
     assert!(delivery.message.body == sent.body, "the body differs");
     assert_eq!(delivery.message, sent);
-    assert_eq!((delivery.key.as_str(), delivery.redelivered), ("a.key-of_its.own", false));
+    assert_eq!((delivery.key.as_str(), delivery.is_redelivered()), ("a.key-of_its.own", false));
     delivery.acker.ack().await;
 }
 

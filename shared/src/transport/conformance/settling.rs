@@ -17,7 +17,7 @@ pub(super) async fn ack_removes(ground: Arc<Ground>) {
     // Without a consumer, what was not removed would be ready again.
     ground.stands(&queue, 0, 0).await;
     ground.send(&exchange, 5..6).await;
-    assert!(!ground.subscribe(&queue, 10).await.expect(5..6).await[0].redelivered);
+    assert!(!ground.subscribe(&queue, 10).await.expect(5..6).await[0].is_redelivered());
 }
 
 pub(super) async fn a_dropped_subscription_gives_back(ground: Arc<Ground>) {
@@ -31,8 +31,8 @@ pub(super) async fn a_dropped_subscription_gives_back(ground: Arc<Ground>) {
     ground.stands(&queue, 5, 0).await;
     let mut next = ground.subscribe(&queue, 10).await;
     let deliveries = next.expect(1..6).await;
-    assert!(deliveries[0].redelivered, "it was delivered before: {deliveries:?}");
-    assert!(!deliveries[4].redelivered, "it was beyond the prefetch: {deliveries:?}");
+    assert!(deliveries[0].is_redelivered(), "it was delivered before: {deliveries:?}");
+    assert!(!deliveries[4].is_redelivered(), "it was beyond the prefetch: {deliveries:?}");
     // Its subscription is gone: this must neither fail nor remove what was delivered anew.
     for stale in held {
         stale.acker.ack().await;
@@ -50,7 +50,7 @@ pub(super) async fn a_forgotten_delivery_stays_unacked(ground: Arc<Ground>) {
     consumer.is_silent().await;
     drop(consumer);
     let deliveries = ground.subscribe(&queue, 10).await.expect(0..2).await;
-    assert_eq!((deliveries[0].redelivered, deliveries[1].redelivered), (true, false));
+    assert_eq!((deliveries[0].is_redelivered(), deliveries[1].is_redelivered()), (true, false));
 }
 
 pub(super) async fn nack_requeues(ground: Arc<Ground>) {
@@ -58,16 +58,28 @@ pub(super) async fn nack_requeues(ground: Arc<Ground>) {
     let mut consumer = ground.subscribe(&queue, 1).await;
     ground.send(&exchange, 0..3).await;
     let first = consumer.receive().await;
-    assert!(!first.redelivered);
+    assert!(!first.is_redelivered());
     first.acker.nack(true).await;
     for number in 0..3 {
         for delivery in consumer.expect(number..number + 1).await {
-            assert_eq!(delivery.redelivered, number == 0);
+            assert_eq!(delivery.is_redelivered(), number == 0);
             assert_eq!(delivery.key, "some.key");
             delivery.acker.ack().await;
         }
     }
     ground.stands(&queue, 0, 1).await;
+}
+
+pub(super) async fn returns_are_counted(ground: Arc<Ground>) {
+    let (exchange, queue) = ground.one().await;
+    ground.send(&exchange, 0..1).await;
+    // By ended subscriptions, as crashes would: whether a nack counts differs between brokers.
+    for returns in 0..4 {
+        let mut consumer = ground.subscribe(&queue, 1).await;
+        let delivery = consumer.receive().await;
+        assert_eq!((delivery.returns, delivery.is_redelivered()), (returns, returns > 0));
+        assert_eq!(delivery.message.headers, message(0).headers, "the broker's own stays with the broker");
+    }
 }
 
 /// An exchange and queue of dead letters, and a queue that they come from.

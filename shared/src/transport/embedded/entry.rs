@@ -47,7 +47,7 @@ pub(super) struct Taken {
     pub(super) place: u64,
     pub(super) key: Arc<str>,
     pub(super) message: Arc<Message>,
-    pub(super) redelivered: bool,
+    pub(super) returns: u32,
 }
 
 /// A message on its way to a dead-letter exchange.

@@ -38,7 +38,6 @@ use async_trait::async_trait;
 use self::broker::Broker;
 use self::subscription::EmbeddedSubscription;
 use super::{PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
-use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::Message;
 use crate::topology::Topology;
 
@@ -117,7 +116,7 @@ impl Transport for Embedded {
     }
 
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
-        if message.body.len() > MESSAGE_BYTES_MAX {
+        if message.body.len() > message.bytes_max() {
             return Err(PublishError::TooLarge { bytes: message.body.len() });
         }
         // Nothing below waits, so a publisher in a loop would starve the consumers of its thread.

@@ -111,7 +111,7 @@ impl LiveQueue {
             place: entry.place,
             key: entry.key.clone(),
             message: entry.message.clone(),
-            redelivered: entry.returns > 0,
+            returns: entry.returns,
         }))
     }
 

@@ -25,11 +25,11 @@ impl EmbeddedSubscription {
     }
 
     fn delivery(&self, taken: Taken) -> Delivery {
-        let Taken { place, key, message, redelivered } = taken;
+        let Taken { place, key, message, returns } = taken;
         let (connection, queue, consumer) = (self.connection.clone(), self.queue.clone(), self.consumer);
         let acker = Box::new(EmbeddedAcker { connection, queue, consumer, place });
         // The queue keeps the message until it is acked: the properties are copied, the body is not.
-        Delivery { message: Message::clone(&message), key: key.to_string(), redelivered, acker }
+        Delivery { message: Message::clone(&message), key: key.to_string(), returns, acker }
     }
 }
 

@@ -113,7 +113,7 @@ async fn what_goes_back_takes_its_old_place() {
     for number in 0..6 {
         let delivery = receive(&mut last).await;
         assert_eq!(delivery.message.id, number.to_string());
-        assert_eq!(delivery.redelivered, number < 2);
+        assert_eq!(delivery.is_redelivered(), number < 2);
     }
 }
 
@@ -146,7 +146,7 @@ async fn the_delivery_limit_is_exact() {
     assert_eq!(ready(&embedded, "dead").await, 1, "a dead letter was admitted once: no limit refuses it");
     let delivery = receive(&mut subscribe(&embedded, &dead, 1).await).await;
     assert_eq!(delivery.message.text("x-first-death-reason"), Some("delivery_limit"));
-    assert_eq!((delivery.key.as_str(), delivery.redelivered), ("a.b", false));
+    assert_eq!((delivery.key.as_str(), delivery.is_redelivered()), ("a.b", false));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn closing_one_handle_leaves_the_others() {
     assert_eq!(publish(&other, "q", 1).await, Err(TransportError::Closed.into()));
     delivery.acker.ack().await;
     let mut ours = subscribe(&embedded, &spec, 1).await;
-    assert!(receive(&mut ours).await.redelivered, "an ack after the close is stale");
+    assert!(receive(&mut ours).await.is_redelivered(), "an ack after the close is stale");
 }
 
 #[tokio::test]

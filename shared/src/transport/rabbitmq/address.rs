@@ -3,16 +3,19 @@
 use lapin::uri::AMQPUri;
 
 use super::fault::{Fault, code};
-use crate::transport::{BrokerUrl, TransportError};
+use crate::transport::{BrokerUrl, Tls, TransportError};
 
 /// Seconds between heartbeats unless the URL says otherwise. The broker proposes 60, with which a
-/// dead peer goes unnoticed for two minutes.
-const HEARTBEAT_SECONDS: u16 = 10;
+/// dead peer goes unnoticed for two minutes. It takes two to three of them to notice one: with 8 that is
+/// less than three of the signs of life that owners get, and what a dead consumer holds in its
+/// prefetch, resent tasks too, is delivered again by then.
+const HEARTBEAT_SECONDS: u16 = 8;
 
 /// Where to connect, and as whom.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) uri: AMQPUri,
+    pub(super) tls: Tls,
     shown: String,
     user: String,
 }
@@ -32,7 +35,7 @@ impl Address {
         if let Some(host) = ipv6_literal(text) {
             host.clone_into(&mut uri.authority.host);
         }
-        Ok(Self { uri, shown: url.to_string(), user: url.user().to_owned() })
+        Ok(Self { uri, tls: url.tls().clone(), shown: url.to_string(), user: url.user().to_owned() })
     }
 
     /// The URL without its password.
@@ -42,8 +45,12 @@ impl Address {
 
     /// The error that a fault in connecting means, unless waiting may mend it.
     pub(super) fn refusal(&self, fault: &Fault) -> Option<TransportError> {
-        let Fault::Refused { code, text } = fault else { return None };
         let url = self.shown.clone();
+        let (code, text) = match fault {
+            Fault::Refused { code, text } => (code, text),
+            Fault::Fatal(error) => return Some(error.clone()),
+            Fault::Lost(_) | Fault::Silent(_) => return None,
+        };
         match *code {
             code::ACCESS_REFUSED => Some(TransportError::Credentials { url, user: self.user.clone() }),
             // The same code stands for limits on the number of connections, which pass.
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn defaults_fill_what_the_url_leaves_open() {
         let plain = address("amqp://h");
-        assert_eq!((plain.uri.vhost.as_str(), plain.uri.query.heartbeat), ("/", Some(10)));
+        assert_eq!((plain.uri.vhost.as_str(), plain.uri.query.heartbeat), ("/", Some(8)));
         let slash = address("amqp://h/?heartbeat=3");
         assert_eq!((slash.uri.vhost.as_str(), slash.uri.query.heartbeat), ("/", Some(3)));
         assert_eq!(address("amqp://h/%2fa").uri.vhost, "/a");

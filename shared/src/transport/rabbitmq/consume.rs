@@ -98,9 +98,11 @@ impl Source {
         let channel = epoch.channel().await?;
         // 0 would mean no limit.
         let prefetch = self.wanted.prefetch.max(1);
-        rpc(channel.basic_qos(prefetch, BasicQosOptions { global: false })).await?;
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = rpc(channel.basic_consume(queue, "".into(), options, table)).await?;
+        // The broker takes them in this order, and needs no pause between them.
+        let limit = channel.basic_qos(prefetch, BasicQosOptions { global: false });
+        let consume = channel.basic_consume(queue, "".into(), options, table);
+        let ((), consumer) = rpc(futures_util::future::try_join(limit, consume)).await?;
         Ok((channel, consumer))
     }
 
@@ -114,8 +116,14 @@ impl Source {
                 () = feed.epoch.over() => Ending::Lost,
                 () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
             };
+            let interruption = self.session.interrupt();
             inbox.lost();
-            feed.close().await;
+            tokio::select! {
+                biased;
+                // With the transport goes the whole connection, and all channels with it.
+                () = self.session.closed() => {}
+                () = feed.close() => {}
+            }
             if matches!(ending, Ending::Unwanted) {
                 break;
             }
@@ -128,6 +136,7 @@ impl Source {
                 Ok(feed) => feed,
                 Err(error) => return inbox.failed(error),
             };
+            drop(interruption);
             inbox.restored();
         }
         inbox.failed(TransportError::Closed);

@@ -97,7 +97,7 @@ impl Control {
         }
     }
 
-    /// The cause of a loss, after which the connection is made anew.
+    /// The cause of another try: a loss, after which the connection is made anew, or silence.
     async fn give_up_unless_lost(
         &self,
         fault: Fault,
@@ -109,6 +109,7 @@ impl Control {
                 self.link.end(epoch).await;
                 Ok(cause)
             }
+            Fault::Silent(cause) => Ok(cause),
             Fault::Refused { text: cause, .. } => Err(TransportError::Other { action: action.to_owned(), cause }),
             Fault::Fatal(error) => Err(error),
         }

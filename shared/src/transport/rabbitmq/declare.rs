@@ -17,7 +17,8 @@ use crate::transport::TransportError;
 /// Declares all of it on one channel, without waiting for one answer before the next request. A
 /// refusal takes the channel with it and does not say what it is about.
 pub(super) async fn at_once(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
-    let channel = &epoch.channel().await?;
+    let spare = epoch.spare().await?;
+    let channel = &spare;
     let mut requests: Vec<BoxFuture<'_, lapin::Result<()>>> = Vec::new();
     for exchange in &topology.exchanges {
         let (name, (options, table)) = (name(&exchange.name)?, arguments::exchange(exchange));
@@ -33,18 +34,22 @@ pub(super) async fn at_once(epoch: &Epoch, topology: &Topology) -> Result<(), Fa
         requests
             .push(channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).boxed());
     }
-    rpc(try_join_all(requests)).await.map(drop)
+    rpc(try_join_all(requests)).await?;
+    epoch.keep_spare(spare);
+    Ok(())
 }
 
 /// Channels for declarations: opened when needed, and again after a refusal.
 pub(super) struct Scratch<'a> {
     epoch: &'a Epoch,
     channel: Option<Channel>,
+    /// Queues that exist and that nobody can reach now.
+    away: Vec<String>,
 }
 
 impl<'a> Scratch<'a> {
     pub(super) fn new(epoch: &'a Epoch) -> Self {
-        Self { epoch, channel: None }
+        Self { epoch, channel: None, away: Vec::new() }
     }
 
     async fn channel(&mut self) -> Result<Channel, Fault> {
@@ -75,6 +80,10 @@ impl<'a> Scratch<'a> {
 
     /// The same for a queue. A passive declaration does not look at arguments, so the active one
     /// comes first.
+    ///
+    /// To that one the broker says "not found" of a queue that exists, when the one node of a cluster
+    /// that has it is down. It comes back with its node, bindings and all. A role that needs it for work
+    /// waits where it consumes; all others go on without.
     pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), Fault> {
         let (options, table) = arguments::queue(queue);
         let channel = self.channel().await?;
@@ -82,9 +91,22 @@ impl<'a> Scratch<'a> {
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && queue.kind != QueueKind::Exclusive => {
                 self.look(&queue.name).await.map(drop).map_err(|_| fault)
             }
+            Err(fault) if fault.is_refusal(code::NOT_FOUND) => {
+                tracing::info!("queue {} is out of reach for now, and taken as declared: {fault}", queue.name);
+                self.away.push(queue.name.clone());
+                Ok(())
+            }
             done => done.map(drop),
         }
+        .inspect_err(|fault| self.leave_if_silent(fault))
         .map_err(|fault| fault.about("declaring queue", &queue.name))
+    }
+
+    /// What is asked next on a channel whose last answer is missing would wait behind it.
+    fn leave_if_silent(&mut self, fault: &Fault) {
+        if matches!(fault, Fault::Silent(_)) {
+            self.channel = None;
+        }
     }
 
     /// A passive declaration: how the queue stands.
@@ -97,6 +119,9 @@ impl<'a> Scratch<'a> {
     /// Binds a queue. Nobody can ask whether a binding exists, so where binding is forbidden it is
     /// taken that the operator made it, except for a queue that this connection has just made.
     pub(super) async fn binding(&mut self, binding: &Binding, own: bool) -> Result<(), Fault> {
+        if self.away.contains(&binding.queue) {
+            return Ok(());
+        }
         let channel = self.channel().await?;
         let bind = channel.queue_bind(
             name(&binding.queue)?,

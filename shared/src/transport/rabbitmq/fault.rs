@@ -15,6 +15,7 @@ pub(super) mod code {
     pub(in super::super) const RESOURCE_LOCKED: u16 = 405;
     pub(in super::super) const PRECONDITION_FAILED: u16 = 406;
     pub(in super::super) const NOT_ALLOWED: u16 = 530;
+    pub(in super::super) const INTERNAL_ERROR: u16 = 541;
 }
 
 /// Why a request did not succeed.
@@ -27,8 +28,11 @@ pub(super) enum Fault {
         /// The broker's words.
         text: String,
     },
-    /// The connection or the channel is gone, or no answer came in time.
+    /// The connection or the channel is gone.
     Lost(String),
+    /// No answer came in time. It may be one queue that hangs, so the connection stays: if it is dead,
+    /// its heartbeats end it.
+    Silent(String),
     /// Waiting does not mend it.
     Fatal(TransportError),
 }
@@ -39,6 +43,7 @@ impl Fault {
         let (code, cause) = match self {
             Self::Refused { code, text } => (code, text),
             Self::Lost(cause) => return Self::Lost(format!("{action} {name}: {cause}")),
+            Self::Silent(cause) => return Self::Silent(format!("{action} {name}: {cause}")),
             Self::Fatal(_) => return self,
         };
         let name = name.to_owned();
@@ -50,6 +55,11 @@ impl Fault {
         })
     }
 
+    /// The same of a request to which every connection that lives gets an answer.
+    pub(super) fn of_the_connection(self) -> Self {
+        if let Self::Silent(cause) = self { Self::Lost(cause) } else { self }
+    }
+
     pub(super) fn is_refusal(&self, with: u16) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == with)
     }
@@ -58,7 +68,7 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused { text, .. } | Self::Lost(text) => f.write_str(text),
+            Self::Refused { text, .. } | Self::Lost(text) | Self::Silent(text) => f.write_str(text),
             Self::Fatal(error) => error.fmt(f),
         }
     }
@@ -67,8 +77,11 @@ impl std::fmt::Display for Fault {
 impl From<lapin::Error> for Fault {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
-            // An operator or a stopping broker closed the connection: nothing that we asked for is wrong.
-            ErrorKind::ProtocolError(told) if told.get_id() != code::CONNECTION_FORCED => {
+            // An operator or a stopping broker closed the connection, or the broker is at fault itself, as
+            // with a queue that is just starting: nothing that we asked for is wrong.
+            ErrorKind::ProtocolError(told)
+                if ![code::CONNECTION_FORCED, code::INTERNAL_ERROR].contains(&told.get_id()) =>
+            {
                 Self::Refused { code: told.get_id(), text: told.get_message().to_string() }
             }
             // The system's own words: people know them better than the library's.
@@ -82,6 +95,25 @@ impl From<lapin::Error> for Fault {
 pub(super) async fn rpc<T>(request: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match tokio::time::timeout(RPC_TIMEOUT, request).await {
         Ok(answer) => answer.map_err(Fault::from),
-        Err(_) => Err(Fault::Lost(format!("no answer within {} s", RPC_TIMEOUT.as_secs()))),
+        Err(_) => Err(Fault::Silent(format!("no answer within {} s", RPC_TIMEOUT.as_secs()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
+    fn fault(kind: AMQPErrorKind) -> Fault {
+        lapin::Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, "said".into()))).into()
+    }
+
+    #[test]
+    fn what_is_not_our_mistake_is_tried_again() {
+        for kind in [AMQPHardError::CONNECTIONFORCED, AMQPHardError::INTERNALERROR] {
+            assert!(matches!(fault(AMQPErrorKind::Hard(kind)), Fault::Lost(_)));
+        }
+        assert!(fault(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)).is_refusal(code::NOT_FOUND));
+        assert!(fault(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)).is_refusal(code::NOT_ALLOWED));
     }
 }

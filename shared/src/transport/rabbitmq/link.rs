@@ -4,9 +4,10 @@
 //! a connection next makes the new one, while the others wait for it. So no task supervises: a
 //! connection is missed only by those who use it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lapin::options::BasicQosOptions;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::backoff::Backoff;
 use super::fault::{Fault, rpc};
 use super::session::Session;
+use super::tls;
 use crate::limits::RPC_TIMEOUT;
 use crate::transport::TransportError;
 
@@ -24,16 +26,50 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What a first try may take, however short the caller's patience.
 const FIRST_TRY: Duration = Duration::from_secs(1);
 
+/// The largest frame on connections that carry our own messages. The client library fills two
+/// buffers of 32 frames with zeros for each connection, so with the broker's 128 KiB a short job would
+/// spend as long on them as on everything else. Connections with consumers of durable queues keep the
+/// broker's limit: there a stranger's headers may need it, and would cost the connection each time
+/// that they are delivered again. An exclusive queue is gone with its connection, and the stranger's
+/// message with it.
+pub(super) const FRAME_BYTES: u32 = 32 * 1024;
+
 /// The life of one connection.
 pub(super) struct Epoch {
     pub(super) connection: Connection,
+    /// A channel that the last declaration has left open for the next one.
+    spare: Mutex<Option<Channel>>,
     over: watch::Sender<bool>,
 }
 
 impl Epoch {
     /// A channel of its own.
+    ///
+    /// The client library keeps the error of a channel that the broker has closed, and gives it to the
+    /// next channel of the same number as well, once the numbers have gone round. So no refusal of a
+    /// channel is the broker's. Such a number is left out from then on; when none is left, the
+    /// connection is at its limit, and lost.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
-        rpc(self.connection.create_channel()).await
+        loop {
+            match rpc(self.connection.create_channel()).await {
+                Err(Fault::Refused { .. }) if self.connection.status().connected() => {}
+                done => return done.map_err(Fault::of_the_connection),
+            }
+        }
+    }
+
+    /// The channel that the last declaration left, or one of its own.
+    pub(super) async fn spare(&self) -> Result<Channel, Fault> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match spare.filter(|channel| channel.status().connected()) {
+            Some(channel) => Ok(channel),
+            None => self.channel().await,
+        }
+    }
+
+    /// Leaves a channel for the next declaration.
+    pub(super) fn keep_spare(&self, channel: Channel) {
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
     }
 
     /// Waits until someone has ended the epoch. A lost connection alone does not show here.
@@ -54,25 +90,27 @@ impl Epoch {
 pub(super) struct Link {
     name: &'static str,
     session: Arc<Session>,
+    frame_bytes: Option<u32>,
     current: tokio::sync::Mutex<Option<Arc<Epoch>>>,
 }
 
 impl Link {
     /// One that connects when it is needed.
     pub(super) fn new(name: &'static str, session: Arc<Session>) -> Self {
-        Self { name, session, current: tokio::sync::Mutex::default() }
+        Self { name, session, frame_bytes: None, current: tokio::sync::Mutex::default() }
+    }
+
+    /// One whose frames are short; see [`FRAME_BYTES`].
+    pub(super) fn with_short_frames(mut self) -> Self {
+        self.frame_bytes = Some(FRAME_BYTES);
+        self
     }
 
     /// Connects for the first time, until `deadline`.
-    pub(super) async fn open(
-        name: &'static str,
-        session: Arc<Session>,
-        deadline: Option<Instant>,
-    ) -> Result<Self, TransportError> {
-        let link = Self::new(name, session);
-        let first = link.first(deadline).await?;
-        *link.current.lock().await = Some(first);
-        Ok(link)
+    pub(super) async fn open(self, deadline: Option<Instant>) -> Result<Self, TransportError> {
+        let first = self.first(deadline).await?;
+        *self.current.lock().await = Some(first);
+        Ok(self)
     }
 
     async fn first(&self, deadline: Option<Instant>) -> Result<Arc<Epoch>, TransportError> {
@@ -107,9 +145,10 @@ impl Link {
             .with_client_property("product".into(), "packhorse".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into())
             .with_connection_name(name.into());
-        let connection = rpc(Connection::connect_uri(self.session.address().uri.clone(), properties)).await?;
+        tracing::debug!("making the {} connection to {}", self.name, self.session.address().shown());
+        let connection = tls::connect(self.session.address(), self.frame_bytes, properties).await?;
         self.session.reachable(self.name);
-        Ok(Arc::new(Epoch { connection, over: watch::Sender::new(false) }))
+        Ok(Arc::new(Epoch { connection, spare: Mutex::default(), over: watch::Sender::new(false) }))
     }
 
     /// The present epoch, or the next one as soon as the broker can be reached. Whatever the broker
@@ -135,6 +174,27 @@ impl Link {
                 }
             })
             .await
+    }
+
+    /// Whether the broker answers on the present connection now; so, too, if none was needed yet. A
+    /// connection that gives no answer is ended, so that those who use it make a new one.
+    pub(super) async fn answers(&self) -> bool {
+        let Some(epoch) = self.current.lock().await.clone() else { return true };
+        let asked = async {
+            let channel = epoch.spare().await?;
+            // It has no consumers, so this says nothing but that somebody listens.
+            rpc(channel.basic_qos(1, BasicQosOptions::default())).await?;
+            epoch.keep_spare(channel);
+            Ok::<_, Fault>(())
+        };
+        match asked.await {
+            Ok(()) => true,
+            Err(fault) => {
+                tracing::debug!("no sign of the broker on the {} connection: {fault}", self.name);
+                self.end(&epoch).await;
+                false
+            }
+        }
     }
 
     /// Ends this epoch, if it is still the present one, for everyone who uses it.

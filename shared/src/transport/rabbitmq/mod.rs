@@ -9,6 +9,7 @@
 //!
 //! # Layout
 //! - `address`: the broker's URL, and what a refused connection means
+//! - `tls`: whom a connection trusts, and what a failed handshake means
 //! - `session`: what the connections share: the address, the end, and what people are told
 //! - `link`: one connection and its epochs
 //! - `fault`: what a request can end in, and the time limit on each
@@ -23,6 +24,7 @@
 //! - `consume`: the task behind each subscription
 //! - `subscription`: the subscriber's side, and acks
 //! - `properties`: envelopes and AMQP's basic properties
+//! - [`probe`]: single questions about a broker that leave nothing behind
 
 mod address;
 mod alarm;
@@ -34,10 +36,12 @@ mod declare;
 mod fault;
 mod link;
 mod outbox;
+pub mod probe;
 mod properties;
 mod publish;
 mod session;
 mod subscription;
+mod tls;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,11 +83,12 @@ impl RabbitMq {
     pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Self, TransportError> {
         let session = Arc::new(Session::new(Address::new(url)?));
         let deadline = patience.map(|patience| Instant::now() + patience);
-        // At a time, and only those that everyone needs: a short job should not wait for handshakes.
-        let open = |name| Link::open(name, Arc::clone(&session), deadline);
-        let (control, publish) = tokio::try_join!(open("control"), open("publish"))?;
+        // A short job should not wait for handshakes: what the broker thinks of us is known from the
+        // first connection, the second is made behind it, and the third when somebody consumes.
+        let control = Link::new("control", Arc::clone(&session)).with_short_frames();
+        let control = Arc::new(Control::new(control.open(deadline).await?));
+        let publish = Arc::new(Link::new("publish", Arc::clone(&session)).with_short_frames());
         let consume = Arc::new(Link::new("consume", Arc::clone(&session)));
-        let (control, publish) = (Arc::new(Control::new(control)), Arc::new(publish));
         let (publisher, jobs) = Publisher::new(Arc::clone(&session));
         let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs);
         let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
@@ -123,6 +128,12 @@ impl Transport for RabbitMq {
 
     async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError> {
         self.session.unless_closed(self.control.look(name)).await
+    }
+
+    async fn is_polling(&self) -> bool {
+        // Not the publishing one: short of memory, the broker lets it wait, and that is no fault of ours.
+        let (control, consume) = tokio::join!(self.control.link.answers(), self.consume.answers());
+        control && consume && !self.session.is_interrupted()
     }
 
     fn is_ephemeral(&self) -> bool {

@@ -9,8 +9,8 @@ use crate::message::{HeaderValue, Message};
 use crate::transport::TransportError;
 
 /// Bytes of headers and ids that a message may have. They travel in one frame, and a frame over the
-/// broker's limit (128 KiB unless configured) costs the whole connection.
-const HEADERS_BYTES_MAX: usize = 64 * 1024;
+/// connection's limit ([`super::link::FRAME_BYTES`]) costs the whole connection.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
 
 /// Survives a restart of the broker. Without it a confirmed message may be lost.
 const PERSISTENT: u8 = 2;
@@ -18,17 +18,18 @@ const PERSISTENT: u8 = 2;
 /// The reason of a message's first death, as the broker gives it, or as it stands in `x-death`.
 const FIRST_DEATH: &str = "x-first-death-reason";
 
+/// Quorum queues count in it how often they had a message back. Before RabbitMQ 4.3 every return
+/// counts; from then on those after a consumer's crash, a lost connection or a rejection.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+
 /// Properties of a message to publish.
 pub(super) fn of_message(message: &Message) -> Result<BasicProperties, TransportError> {
     let mut headers = BTreeMap::new();
     let mut bytes = 0;
     for (name, value) in &message.headers {
-        bytes += name.len() + 16;
+        bytes += name.len() + value.size() + 8;
         let value = match value {
-            HeaderValue::Text(text) => {
-                bytes += text.len();
-                AMQPValue::LongString(text.as_str().into())
-            }
+            HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
             HeaderValue::Integer(integer) => AMQPValue::LongLongInt(*integer),
             HeaderValue::Bool(flag) => AMQPValue::Boolean(*flag),
         };
@@ -93,7 +94,20 @@ pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message
         reply_to: text(properties.reply_to()),
         headers,
         body: body.into(),
+        distrust: None,
     }
+}
+
+/// How often a delivery came back. The header is about this delivery in this queue: a message that is
+/// published on, to the dead letters say, leaves without it.
+pub(super) fn take_returns(message: &mut Message, redelivered: bool) -> u32 {
+    let counted = match message.headers.remove(DELIVERY_COUNT) {
+        Some(HeaderValue::Integer(count)) => u32::try_from(count).unwrap_or(0),
+        _ => 0,
+    };
+    // A flag without a count is all that classic queues give; a count without the flag is none of
+    // the broker's.
+    if redelivered { counted.max(1) } else { 0 }
 }
 
 /// Other clients choose other widths for the same number.
@@ -153,6 +167,18 @@ mod tests {
         assert!(of_message(&message).is_err());
         assert!(of_message(&sample().with_integer(&long, 1)).is_err());
         assert!(of_message(&sample().with_text("reason", "x".repeat(HEADERS_BYTES_MAX))).is_err());
+    }
+
+    #[test]
+    fn the_count_of_deliveries_leaves_the_headers() {
+        let counted = |redelivered| {
+            let mut message = sample().with_integer(DELIVERY_COUNT, 2);
+            let returns = take_returns(&mut message, redelivered);
+            (returns, message == sample())
+        };
+        assert_eq!(counted(true), (2, true));
+        assert_eq!(counted(false), (0, true));
+        assert_eq!((take_returns(&mut sample(), true), take_returns(&mut sample(), false)), (1, 0));
     }
 
     #[test]

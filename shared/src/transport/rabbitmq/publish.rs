@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::properties::{of_message, short};
 use super::session::Session;
-use crate::limits::{MESSAGE_BYTES_MAX, PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
+use crate::limits::{PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
 use crate::message::Message;
 use crate::transport::{PublishError, TransportError};
 
@@ -76,7 +76,7 @@ impl Publisher {
     /// Waits for room, then for the broker's answer.
     pub(super) async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         let bytes = message.body.len();
-        if bytes > MESSAGE_BYTES_MAX {
+        if bytes > message.bytes_max() {
             return Err(PublishError::TooLarge { bytes });
         }
         let shot = Shot {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -16,11 +17,22 @@ pub(super) struct Session {
     closed: watch::Sender<bool>,
     /// Connections that are being tried for without success: people hear of the first and the last.
     down: Mutex<BTreeSet<&'static str>>,
+    /// Subscriptions without a consumer at the broker.
+    interrupted: AtomicUsize,
+}
+
+/// A subscription is without a consumer for as long as this lives.
+pub(super) struct Interruption<'a>(&'a Session);
+
+impl Drop for Interruption<'_> {
+    fn drop(&mut self) {
+        self.0.interrupted.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Session {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, closed: watch::Sender::new(false), down: Mutex::default() }
+        Self { address, closed: watch::Sender::new(false), down: Mutex::default(), interrupted: AtomicUsize::new(0) }
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -51,6 +63,16 @@ impl Session {
             () = self.closed() => Err(TransportError::Closed.into()),
             done = work => done,
         }
+    }
+
+    /// A subscription has lost its consumer.
+    pub(super) fn interrupt(&self) -> Interruption<'_> {
+        self.interrupted.fetch_add(1, Ordering::SeqCst);
+        Interruption(self)
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst) > 0
     }
 
     /// Says that a connection cannot be made, unless that was said and holds still.

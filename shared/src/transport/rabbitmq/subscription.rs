@@ -43,10 +43,11 @@ impl Inbox {
             epoch: self.epoch.load(Ordering::SeqCst),
             present: Arc::clone(&self.epoch),
         };
+        let mut message = properties::to_message(&delivery.properties, delivery.data);
         let delivery = Delivery {
-            message: properties::to_message(&delivery.properties, delivery.data),
+            returns: properties::take_returns(&mut message, delivery.redelivered),
+            message,
             key: delivery.routing_key.to_string(),
-            redelivered: delivery.redelivered,
             acker: Box::new(acker),
         };
         self.change(|state| state.deliveries.push_back(delivery));

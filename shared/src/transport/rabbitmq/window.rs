@@ -83,7 +83,8 @@ impl Window {
 
     async fn publish_all(&mut self) {
         loop {
-            if self.outbox.is_idle() {
+            // The first channel is there before the first message, so that this need not wait for it.
+            if self.outbox.is_idle() && self.last.strong_count() > 0 {
                 let Some(job) = self.jobs.recv().await else { return };
                 self.outbox.push(job);
             }
@@ -181,7 +182,7 @@ impl Window {
         }
         match fault {
             Fault::Refused { code, text } => Ending::Refused { code, text },
-            Fault::Lost(cause) => Ending::Lost(cause),
+            Fault::Lost(cause) | Fault::Silent(cause) => Ending::Lost(cause),
             Fault::Fatal(error) => Ending::Lost(error.to_string()),
         }
     }

@@ -1,6 +1,14 @@
 //! Links: skipped, followed, refused.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use shared::beneath::Beneath;
+
 use super::*;
+use crate::plan::files::tree::Tree as Walked;
+use crate::plan::files::walk::What;
 
 fn tree() -> (Tree, Tree) {
     let (tree, outside) = (Tree::new(), Tree::new());
@@ -70,5 +78,52 @@ fn a_link_on_the_command_line_is_followed() {
         let tasks = tasks(&spec, &dirs);
         assert_eq!(names(&spec, &tasks), [tree.argument(path)]);
         assert_eq!(batch(&tasks[0]).expect("a batch").links, links);
+    }
+}
+
+/// A directory and a link to outside change places again and again, and so do a file and such a link,
+/// while the tree is walked: neither a name nor a size of what lies outside is told.
+#[test]
+fn links_swapped_in_while_a_tree_is_walked_never_lead_outside() {
+    const RACE: Duration = Duration::from_millis(700);
+    for (links, by_hand) in
+        [Links::Skip, Links::FollowInside].into_iter().flat_map(|links| [(links, false), (links, true)])
+    {
+        let (tree, outside) = (Tree::new(), Tree::new());
+        outside.file("secret", 4_321).file("sub/secret", 4_321);
+        tree.file("d/inside", 5).file("d/sub/inside", 5).file("f", 5);
+        tree.link("dirlink", outside.path("")).link("filelink", outside.path("secret"));
+        let stop = AtomicBool::new(false);
+        let mut seen = Vec::new();
+        // Nothing in here asserts: a panic would leave the other thread at its work for ever.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let moves = [("d", "aside"), ("dirlink", "d"), ("d", "dirlink"), ("aside", "d")];
+                let files = [("f", "kept"), ("filelink", "f"), ("f", "filelink"), ("kept", "f")];
+                while !stop.load(Ordering::Relaxed) {
+                    for (from, to) in moves.iter().chain(&files) {
+                        let _ = fs::rename(tree.path(from), tree.path(to));
+                    }
+                }
+            });
+            let began = Instant::now();
+            while began.elapsed() < RACE {
+                let beneath = Beneath::default();
+                if by_hand {
+                    beneath.forgo_openat2();
+                }
+                let mut walk = Walked::with(beneath, tree.0.path(), links, b"");
+                seen.extend(std::iter::from_fn(|| walk.next()));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let what = format!("{links:?}, by hand: {by_hand}, {} findings", seen.len());
+        let names = |word: &str| seen.iter().filter(|(at, _)| at.display().contains(word)).count();
+        assert!(names("inside") > 0, "{what}");
+        assert_eq!(names("secret"), 0, "{what}");
+        let leaked = seen.iter().find(|(_, found)| matches!(found, What::File { size: 4_321, .. }));
+        assert!(leaked.is_none(), "{what}: {leaked:?}");
+        let refused = |(_, found): &&_| matches!(found, What::Failed(_) | What::Skipped("symlink"));
+        assert!(seen.iter().filter(refused).count() > 0, "the race was no race: {what}");
     }
 }

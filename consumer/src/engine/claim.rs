@@ -1,0 +1,104 @@
+//! Who answers for a task: the broker until its delivery is acked, then this consumer, or nobody.
+
+#[cfg(test)]
+mod tests;
+
+use shared::id::TaskId;
+use shared::message::{Lease, Task};
+
+use super::{Action, Consumer, Held, Tag};
+
+/// Who answers for a task that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The broker: its delivery is not acked.
+    Delivery,
+    /// The broker, until the lease is confirmed that is on its way.
+    Leasing,
+    /// This consumer: its owner knows, and its delivery is acked.
+    Leased,
+    /// Nobody needs to: its job is cancelled, and its delivery acked.
+    Cancelled,
+}
+
+/// What is on its way to an owner.
+#[derive(Debug)]
+pub(super) enum Publishing {
+    /// A message that is no task, or not for this process.
+    Letter(Option<TaskId>),
+    /// An outcome, and whether a lease has taken the place of its delivery.
+    Outcome(TaskId, Claim),
+    /// A task that has waited too long for a slot.
+    Returned(TaskId),
+}
+
+impl Publishing {
+    pub(super) fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Letter(task) => task.as_ref(),
+            Self::Outcome(task, _) | Self::Returned(task) => Some(task),
+        }
+    }
+}
+
+impl Consumer {
+    pub(super) fn has_lease(&self, task: &Task) -> bool {
+        let is_it = |held: &Held| held.task.address.task == task.address.task;
+        self.running
+            .values()
+            .any(|held| held.claim == Claim::Leased && is_it(held) && held.task.address.store == task.address.store)
+    }
+
+    /// Takes a task over that is worked on, and gives one back that waits: another consumer may have
+    /// room for it.
+    pub(super) fn lease(&mut self, tag: Tag) -> Option<Action> {
+        let waiting = self.waiting.iter().position(|(waiting, _)| *waiting == tag);
+        let (task, is_started) = match waiting.and_then(|at| self.waiting.remove(at)) {
+            Some((_, held)) => {
+                self.publishing.insert(tag, Publishing::Returned(held.task.address.task.clone()));
+                (held.task, false)
+            }
+            None => {
+                let held = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Delivery)?;
+                held.claim = Claim::Leasing;
+                (held.task.clone(), true)
+            }
+        };
+        let (holder, host) = (self.config.consumer.clone(), self.config.host.clone());
+        let lease = Lease { address: task.address, holder, host, is_started, body: task.body };
+        Some(Action::Lease { tag, lease: Box::new(lease) })
+    }
+
+    pub(super) fn leased(&mut self, tag: Tag, actions: &mut Vec<Action>) {
+        if let Some(Publishing::Returned(_)) = self.publishing.get(&tag) {
+            self.publishing.remove(&tag);
+            actions.push(Action::Ack { tag });
+        } else if let Some(held) = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Leasing) {
+            held.claim = Claim::Leased;
+            actions.push(Action::Ack { tag });
+            // From now on the owner counts on its signs of life, which may be rarer than its own.
+            actions.push(self.announce());
+        }
+    }
+
+    /// Lets go of what is cancelled. A slot is free again when its work has noticed.
+    pub(super) fn recall(&mut self, actions: &mut Vec<Action>) {
+        let recalled = &self.recalled;
+        self.waiting.retain(|(tag, held)| {
+            let is_wanted = !recalled.has(&held.task);
+            if !is_wanted {
+                actions.push(Action::Ack { tag: *tag });
+            }
+            is_wanted
+        });
+        for (&tag, held) in &mut self.running {
+            if held.claim != Claim::Cancelled && recalled.has(&held.task) {
+                actions.push(Action::Cancel { tag });
+                if held.claim != Claim::Leased {
+                    actions.push(Action::Ack { tag });
+                }
+                held.claim = Claim::Cancelled;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Tasks whose deliveries are acked before their outcomes: those of cancelled jobs, and leased ones.
+
+use crate::engine::tests::{consumer, delivered, done, names, task};
+use crate::engine::{Action, Event, Tag};
+use crate::work::WorkError;
+use shared::message::{Reason, Verdict};
+
+fn cancelled() -> Event {
+    Event::Cancelled { store: "s".parse().expect("an id"), jobs: vec!["j".parse().expect("an id")] }
+}
+
+fn worked(tag: Tag) -> Event {
+    Event::Worked { tag, result: done(), micros: 1 }
+}
+
+#[test]
+fn a_cancelled_job_is_let_go_of_at_once_and_nothing_is_answered() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(delivered(2));
+    assert_eq!(names(&consumer.step(cancelled())), ["ack 2", "cancel 1", "ack 1"]);
+    assert_eq!(names(&consumer.step(cancelled())), [""; 0], "twice is once");
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"], "it holds nothing of it");
+    assert_eq!(names(&consumer.step(delivered(3))), ["ack 3"], "what still was in a queue");
+    assert_eq!(names(&consumer.step(worked(1))), [""; 0]);
+}
+
+#[test]
+fn the_slot_of_a_cancelled_task_is_taken_until_its_work_has_noticed() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(cancelled());
+    let mut other = task(2);
+    other.address.task.job = "other".parse().expect("an id");
+    let other = Event::Delivered { lane: 0, tag: 2, task: Ok(other), returns: 0 };
+    assert_eq!(names(&consumer.step(other)), [""; 0]);
+    assert_eq!(names(&consumer.step(worked(1))), ["start 2"]);
+}
+
+#[test]
+fn an_outcome_that_is_on_its_way_is_confirmed_and_acked_as_ever() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(cancelled())), [""; 0]);
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+}
+
+#[test]
+fn jobs_of_another_store_go_on() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    let cancelled = Event::Cancelled { store: "t".parse().expect("an id"), jobs: vec!["j".parse().expect("an id")] };
+    assert_eq!(names(&consumer.step(cancelled)), [""; 0]);
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+}
+
+#[test]
+fn a_stopping_consumer_waits_for_cancelled_work_to_end() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(cancelled());
+    assert_eq!(names(&consumer.step(Event::Stop)), ["announce 0 leaving true"]);
+    assert_eq!(names(&consumer.step(worked(1))), ["stopped"]);
+}
+
+#[test]
+fn a_long_task_is_acked_when_its_lease_is_confirmed_and_not_again() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), ["lease 1 started true"]);
+    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), [""; 0]);
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), ["ack 1", "announce 1 leaving false"]);
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"], "each sign renews it");
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"], "until it is confirmed");
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0]);
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
+}
+
+#[test]
+fn an_outcome_that_overtakes_its_lease_is_acked_as_ever() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), [""; 0]);
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), [""; 0], "it is gone");
+}
+
+#[test]
+fn a_task_that_waits_too_long_is_given_back_and_not_started() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(delivered(2));
+    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 2 })), ["lease 2 started false"]);
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"]);
+}
+
+#[test]
+fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
+    let mut consumer = consumer(2);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    // Its ack is lost with the connection.
+    consumer.step(Event::Leased { tag: 1 });
+    consumer.step(Event::Interrupted { lane: 0 });
+    let again = Event::Delivered { lane: 0, tag: 2, task: Ok(task(1)), returns: 1 };
+    assert_eq!(names(&consumer.step(again)), ["ack 2"]);
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+}
+
+#[test]
+fn a_leased_task_of_a_cancelled_job_has_no_delivery_to_ack() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.step(Event::Leased { tag: 1 });
+    assert_eq!(names(&consumer.step(cancelled())), ["cancel 1"]);
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
+    // One whose lease is on its way is acked now, and not once more.
+    let mut consumer = crate::engine::tests::consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    assert_eq!(names(&consumer.step(cancelled())), ["cancel 1", "ack 1"]);
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), [""; 0]);
+}
+
+#[test]
+fn a_leased_task_that_is_refused_at_last_fails_because_its_delivery_is_gone() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.step(Event::Leased { tag: 1 });
+    let refused = Err(WorkError::Rejected(Reason::Body { detail: "not a task for anyone".to_owned() }));
+    let actions = consumer.step(Event::Worked { tag: 1, result: refused, micros: 1 });
+    let [Action::Answer { tag: 1, outcome }] = &actions[..] else { panic!("{actions:?}") };
+    assert!(matches!(&outcome.verdict, Verdict::Failed(failure) if failure.reason.contains("not a task for anyone")));
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0], "it was acked for the lease");
+    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
+}

@@ -1,0 +1,98 @@
+//! What the two processes say to each other. A frame is the length of a head, the length of a body
+//! (each 32 bits, little-endian), the head in JSON, the body as it is.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shared::message::{Failure, Reason};
+use shared::path::PathBytes;
+use shared::workload::Workload;
+
+/// Parent to child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// The first: what the child may touch, each root by its name.
+    Site { roots: Vec<(String, PathBytes)>, follow_outside: bool },
+    /// Do the task of one item that is the frame's body.
+    Item { workload: Workload },
+}
+
+/// Child to parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Tell {
+    /// It can be asked for items. Until then no item can have killed it.
+    Ready,
+    /// The frame's body is a piece of the answer.
+    Piece,
+    /// The frame's body is the answer.
+    Done,
+    /// The item's task was refused.
+    Rejected(Reason),
+    /// The item's task could not be done, and not because of the item.
+    Failed(Failure),
+}
+
+/// Far beyond every message; what is larger was not written by us.
+const FRAME_BYTES_MAX: u32 = 64 * 1024 * 1024;
+
+/// Writes a frame.
+pub(super) fn write(out: &mut impl Write, head: &impl Serialize, body: &[u8]) -> io::Result<()> {
+    let head = serde_json::to_vec(head)?;
+    let length = |part: &[u8]| u32::try_from(part.len()).ok().filter(|&length| length <= FRAME_BYTES_MAX);
+    let (Some(of_head), Some(of_body)) = (length(&head), length(body)) else {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "more than a frame holds"));
+    };
+    out.write_all(&[&of_head.to_le_bytes(), &of_body.to_le_bytes(), &head[..], body].concat())?;
+    out.flush()
+}
+
+/// Reads a frame; an end before its last byte is [`ErrorKind::UnexpectedEof`].
+pub(super) fn read<H: DeserializeOwned>(input: &mut impl Read) -> io::Result<(H, Vec<u8>)> {
+    let mut lengths = [0; 8];
+    input.read_exact(&mut lengths)?;
+    let [a, b, c, d, e, f, g, h] = lengths;
+    let (of_head, of_body) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+    if of_head > FRAME_BYTES_MAX || of_body > FRAME_BYTES_MAX {
+        return Err(io::Error::new(ErrorKind::InvalidData, "what comes is no frame"));
+    }
+    let mut head = vec![0; of_head as usize];
+    input.read_exact(&mut head)?;
+    let mut body = vec![0; of_body as usize];
+    input.read_exact(&mut body)?;
+    Ok((serde_json::from_slice(&head)?, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(tell: &Tell, body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, tell, body).expect("a vector takes it");
+        bytes
+    }
+
+    #[test]
+    fn frames_come_back_one_after_the_other() {
+        let refused = Tell::Rejected(Reason::NotServed { what: "root \"r\"".to_owned() });
+        let bytes = [written(&refused, b""), written(&Tell::Piece, b"\0\xff")].concat();
+        let mut input = &bytes[..];
+        let (first, body): (Tell, _) = read(&mut input).expect("the first");
+        assert!(matches!(first, Tell::Rejected(Reason::NotServed { what }) if what == "root \"r\"" && body.is_empty()));
+        let (second, body): (Tell, _) = read(&mut input).expect("the second");
+        assert!(matches!(second, Tell::Piece) && body == b"\0\xff");
+        assert_eq!(read::<Tell>(&mut input).expect_err("the end").kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_cut_or_no_frame_is_an_error() {
+        let bytes = written(&Tell::Done, b"answer");
+        for end in 0..bytes.len() {
+            let error = read::<Tell>(&mut &bytes[..end]).expect_err("cut");
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{end}");
+        }
+        assert_eq!(read::<Tell>(&mut &b"thread 'main' panicked"[..]).expect_err("text").kind(), ErrorKind::InvalidData);
+        assert!(read::<Ask>(&mut &bytes[..]).is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The property of frames.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::{self, Ask, Tell};
+
+/// Whatever comes through the pipe, reading it ends without a panic: each frame that reads is within
+/// what came, and comes back from its own bytes, head and body.
+pub fn frame(input: &[u8]) {
+    each::<Tell>(input);
+    each::<Ask>(input);
+}
+
+fn each<H: Serialize + DeserializeOwned>(input: &[u8]) {
+    let mut rest = input;
+    loop {
+        let before = rest.len();
+        let Ok((head, body)) = frame::read::<H>(&mut rest) else { break };
+        assert!(before - rest.len() >= 8 + body.len(), "a body of bytes that did not come");
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, &head, &body).expect("what was read can be written");
+        let mut again = &bytes[..];
+        let (read, same): (H, _) = frame::read(&mut again).expect("what was written reads");
+        let text = |head: &H| serde_json::to_string(head).expect("it has text keys");
+        assert!(again.is_empty() && same == body && text(&read) == text(&head));
+    }
+}

@@ -1,0 +1,86 @@
+//! A task in tasks of one file each, and their answers in one.
+
+use shared::limits::ITEM_STDERR_BYTES;
+use shared::message::{Failure, Reason};
+use shared::path::PathBytes;
+use shared::workload::files::{Files, ItemFailure};
+
+use super::check_length;
+use crate::work::{ItemResult, WorkError};
+
+/// What an answer says of its files: for each a result or none, and the reason of each that is missing.
+type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
+
+/// Each file of a task as a task of its own, in order.
+pub(in crate::work) fn split(files: Files) -> Result<impl Iterator<Item = Files>, Reason> {
+    check_length(&files)?;
+    let Files { links, root, items } = files;
+    Ok(items.into_iter().map(move |item| Files { links, root: root.clone(), items: vec![item] }))
+}
+
+/// What came of each file, in order. `take` reads the answer to a task of one file.
+pub(in crate::work) fn join<T>(
+    results: Vec<ItemResult>,
+    mut take: impl FnMut(&[u8]) -> Result<Results<T>, Reason>,
+) -> Result<Results<T>, WorkError> {
+    let (mut joined, mut failed) = (Vec::with_capacity(results.len()), Vec::new());
+    for (item, result) in (0u32..).zip(results) {
+        match result {
+            Ok(answer) => {
+                let unreadable = |reason| WorkError::failed(format!("the answer to one item cannot be read: {reason}"));
+                let (one, why) = take(&answer).map_err(unreadable)?;
+                joined.extend(one);
+                failed.extend(why.into_iter().map(|failure| ItemFailure { item, ..failure }));
+            }
+            Err(failure) => {
+                joined.push(None);
+                failed.push(ItemFailure { item, reason: told(&failure) });
+            }
+        }
+    }
+    Ok((joined, failed))
+}
+
+/// On one line: what the process died of, and the last that it said.
+fn told(Failure { reason, stderr }: &Failure) -> String {
+    let said: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = PathBytes(said.join("; ").into_bytes()).display();
+    let over = said.len().saturating_sub(ITEM_STDERR_BYTES);
+    let from = (over..).find(|&at| said.is_char_boundary(at)).unwrap_or(over);
+    if said.is_empty() { reason.clone() } else { format!("{reason}; it said: {}", &said[from..]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(stderr: &str) -> Failure {
+        Failure { reason: "its process exited with code 101".to_owned(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn what_a_process_said_last_stays_on_one_line_and_is_bounded() {
+        assert_eq!(told(&failure("")), "its process exited with code 101");
+        let said = told(&failure("thread 'main' panicked at a.rs:1:\n  no \u{1b}[31mhorse\n\n"));
+        assert_eq!(
+            said,
+            "its process exited with code 101; it said: thread 'main' panicked at a.rs:1:; no \\u{1b}[31mhorse"
+        );
+        let long = told(&failure(&"\u{e9}".repeat(5_000)));
+        assert!(long.ends_with('\u{e9}') && long.len() < ITEM_STDERR_BYTES + 60, "{}", long.len());
+    }
+
+    #[test]
+    fn results_keep_their_places() {
+        let take = |answer: &[u8]| match answer {
+            b"gone" => Ok((vec![None], vec![ItemFailure { item: 0, reason: "gone".to_owned() }])),
+            b"?" => Err(Reason::Body { detail: "no answer".to_owned() }),
+            other => Ok((vec![Some(other.to_vec())], Vec::new())),
+        };
+        let results = vec![Ok(b"a".to_vec()), Err(failure("")), Ok(b"gone".to_vec()), Ok(b"b".to_vec())];
+        let (joined, failed) = join(results, take).expect("joined");
+        assert_eq!(joined, [Some(b"a".to_vec()), None, None, Some(b"b".to_vec())]);
+        assert_eq!(failed.iter().map(|failure| failure.item).collect::<Vec<_>>(), [1, 2]);
+        assert!(join(vec![Ok(b"?".to_vec())], take).is_err());
+    }
+}

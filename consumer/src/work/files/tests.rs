@@ -1,0 +1,96 @@
+//! Links that are swapped in for a directory and for a file while they are opened, for every workload
+//! over files: nothing outside the root is read, with `openat2` and without.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use shared::workload::Workload;
+use shared::workload::digest::{self, Algorithm};
+use shared::workload::files::{Files, Item, Links};
+use shared::workload::words::{self, Manner, Mode};
+
+use crate::work::{Context, Site, work};
+
+/// For each workload, way of opening and rule for links.
+const RACE: Duration = Duration::from_millis(700);
+
+const SECRET: &[u8] = b"a secret that nobody asked for\n";
+
+/// What is told of the one file `d/f`: nothing, or something that its content decides.
+fn read(site: &Site, workload: Workload, links: Links) -> Option<String> {
+    let items = vec![Item { path: (&b"d/f"[..]).into(), size: 0 }];
+    let files = Files { links, root: "r".to_owned(), items };
+    let body = match workload {
+        Workload::Digest => serde_json::to_vec(&digest::Batch { algorithm: Algorithm::Sha1, files }),
+        _ => {
+            let manner = Manner { mode: Mode::Ascii, characters: true, frequencies: true };
+            serde_json::to_vec(&words::Batch { manner, files })
+        }
+    };
+    let mut parts = Vec::new();
+    let mut publish = |piece: crate::work::Piece| {
+        parts.push(format!("{:?}", piece.body));
+        Ok(())
+    };
+    let context = Context { site, cancelled: &|| false, publish: &mut publish };
+    let answer = work(workload, &body.expect("JSON"), context).expect("one bad item fails alone");
+    let seen = match workload {
+        Workload::Digest => digest::Answer::parse(&answer, 1).expect("an answer").digests[0].clone(),
+        _ => words::Answer::parse(&answer, 1).expect("an answer").counts[0].map(|counts| format!("{counts:?}")),
+    };
+    seen.map(|seen| seen + &parts.concat())
+}
+
+/// The directory, the file and links to outside change places until told to stop.
+fn swap(root: &Path, stop: &AtomicBool) {
+    let moves = [("d", "aside"), ("dirlink", "d"), ("d", "dirlink"), ("aside", "d")];
+    let inner = [("d/f", "kept"), ("filelink", "d/f"), ("d/f", "filelink"), ("kept", "d/f")];
+    while !stop.load(Ordering::Relaxed) {
+        for (from, to) in moves.iter().chain(&inner) {
+            let _ = fs::rename(root.join(from), root.join(to));
+        }
+    }
+}
+
+fn race(workload: Workload, links: Links, by_hand: bool) {
+    let (dir, outside) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let root = dir.path();
+    fs::write(outside.path().join("f"), SECRET).expect("a file");
+    fs::create_dir(root.join("d")).and_then(|()| fs::write(root.join("d/f"), b"inside")).expect("a file");
+    std::os::unix::fs::symlink(outside.path(), root.join("dirlink")).expect("a link");
+    std::os::unix::fs::symlink(outside.path().join("f"), root.join("filelink")).expect("a link");
+    let mut site = Site::new();
+    site.add_root("r", root).expect("it is there");
+    if by_hand {
+        site.root("r").expect("just added").forgo_openat2();
+    }
+    let wanted = read(&site, workload, Links::Skip);
+    assert!(wanted.is_some());
+    let stop = AtomicBool::new(false);
+    let mut seen = Vec::new();
+    // Nothing in here asserts: a panic would leave the other thread at its work for ever.
+    thread::scope(|scope| {
+        scope.spawn(|| swap(root, &stop));
+        let began = Instant::now();
+        while began.elapsed() < RACE {
+            seen.push(read(&site, workload, links));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let what = format!("{workload} with links {links:?}, by hand: {by_hand}, {} reads", seen.len());
+    assert!(seen.contains(&None) && seen.contains(&wanted), "the race was no race: {what}");
+    assert!(seen.iter().flatten().all(|seen| Some(seen) == wanted.as_ref()), "read outside its root: {what}");
+}
+
+#[test]
+fn links_swapped_in_while_a_file_is_opened_never_lead_outside() {
+    for workload in [Workload::Digest, Workload::Words] {
+        for links in [Links::Skip, Links::FollowInside] {
+            race(workload, links, false);
+            race(workload, links, true);
+        }
+    }
+}

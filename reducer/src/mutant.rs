@@ -1,0 +1,56 @@
+//! Invariants that are broken on purpose, so that tests can show that somebody would notice. Without
+//! the feature `mutants` nothing is ever broken, and the compiler removes the question.
+
+/// An invariant of this crate, broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// Every outcome counts, not only the first of its task.
+    NoDedupe,
+    /// Another answer to the same task passes for the same one.
+    ConflictUnseen,
+    /// A job ends when all that is planned so far is answered, without its seal.
+    EndWithoutSeal,
+    /// A new process does not know what was out.
+    ForgetFlights,
+    /// An outcome and its job's account are two transactions.
+    SplitCommit,
+    /// What another walk over the tree planned is taken as well.
+    NoLinks,
+    /// A lease never lapses.
+    LeaseForEver,
+    /// A cancellation is answered that is in no store.
+    CancelUnwritten,
+    /// Outcomes count that come after their job was cancelled.
+    CountLate,
+}
+
+#[cfg(feature = "mutants")]
+mod present {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static PRESENT: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Breaks this invariant, or none, on this thread.
+    pub fn set(mutant: Option<Mutant>) {
+        PRESENT.set(mutant);
+    }
+
+    pub(crate) fn is(mutant: Mutant) -> bool {
+        PRESENT.get() == Some(mutant)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) use present::is;
+#[cfg(feature = "mutants")]
+pub use present::set;
+
+/// Whether this invariant is broken: it is not.
+#[cfg(not(feature = "mutants"))]
+pub(crate) const fn is(_: Mutant) -> bool {
+    false
+}

@@ -1,0 +1,182 @@
+//! Why a job or a task is as it is, in one sentence for people.
+
+use shared::clock::Moment;
+use shared::id::{JobId, TaskId};
+use shared::job::JobState;
+
+use super::event::Counted;
+use super::{Flight, Job, Owner};
+use crate::fold;
+
+impl Owner {
+    /// `None` if there is no such job.
+    pub(super) fn explain(
+        &self,
+        job: &JobId,
+        number: Option<u64>,
+        counted: Option<Counted>,
+        now: Moment,
+    ) -> Option<String> {
+        let job = self.jobs.get(job)?;
+        Some(match number {
+            Some(number) => format!("task {}.{number} {}.", job.id, self.explain_task(job, number, counted, now)),
+            None => format!("job {} {}.", job.id, self.explain_job(job, now)),
+        })
+    }
+
+    fn explain_job(&self, job: &Job, now: Moment) -> String {
+        let counts = &job.counts;
+        let failed = match (counts.tasks_failed, counts.items_failed) {
+            (0, 0) => String::new(),
+            (0, items) => format!(", and {items} items failed, which its report or its command names"),
+            (tasks, items) => format!(
+                ", and {items} items failed, {tasks} tasks as a whole (packhorse dead list {} says why)",
+                job.id
+            ),
+        };
+        match job.state() {
+            JobState::Cancelled => {
+                format!("was cancelled when {} of {} tasks were done", counts.tasks_done, counts.tasks_planned)
+            }
+            JobState::Finished => format!("has finished: {} of its tasks are done{failed}", counts.tasks_done),
+            JobState::Running if job.is_complete() => {
+                "has all its outcomes, and its report is being written".to_owned()
+            }
+            JobState::Running => self.explain_open(job, now),
+            JobState::Planning if counts.tasks_open > 0 && !self.unserved(job, now).is_empty() => {
+                self.explain_open(job, now)
+            }
+            JobState::Planning => format!(
+                "is being planned: {} tasks have come, {} of them are open, and its producer has not said that these \
+                 are all; if that is gone, its command with --job {id} goes on, and packhorse cancel {id} ends it",
+                counts.tasks_planned,
+                counts.tasks_open,
+                id = job.id
+            ),
+        }
+    }
+
+    /// Some of its tasks have no outcome.
+    fn explain_open(&self, job: &Job, now: Moment) -> String {
+        let (open, planned) = (job.counts.tasks_open, job.counts.tasks_planned);
+        let missing = job.sealed.map_or(0, |tasks| job.planned.missing_below(tasks));
+        let unserved = self.unserved(job, now);
+        let failing = job.flights.values().filter(|flight| flight.retry_at.is_some()).count();
+        if missing > 0 {
+            let first = job.planned.prefix();
+            return format!(
+                "waits for {missing} tasks of its plan, the first of them {first}, that have not come from its producer"
+            );
+        }
+        if !unserved.is_empty() {
+            return format!(
+                "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open",
+                unserved.join(", "),
+                job.spec.workload()
+            );
+        }
+        let leased = job.flights.values().filter(|flight| flight.lease.is_some()).count();
+        let mut parts = vec![format!("{} are out", job.flights.len() - failing)];
+        if leased > 0 {
+            parts.push(format!("{leased} of these leased to consumers"));
+        }
+        if failing > 0 {
+            parts.push(format!("{failing} wait for another attempt after a failure"));
+        }
+        format!("is running: {open} of {planned} tasks are open, {}", parts.join(", "))
+    }
+
+    fn unserved(&self, job: &Job, now: Moment) -> Vec<String> {
+        let workload = job.spec.workload();
+        let classes = fold::classes(&job.spec);
+        let is_served = |class: &shared::id::Class| self.consumers.serving(workload, class, now).0 > 0;
+        classes.iter().filter(|class| !is_served(class)).map(ToString::to_string).collect()
+    }
+
+    fn explain_task(&self, job: &Job, number: u64, counted: Option<Counted>, now: Moment) -> String {
+        if let Some(Counted { failed, attempts, host }) = counted {
+            return match failed {
+                None => format!("is done: attempt {attempts}, on {host}"),
+                Some(reason) => format!(
+                    "failed for the last time: attempt {attempts}, on {host}: {reason} (packhorse dead show \
+                     {}.{number} has more, packhorse dead replay {0}.{number} tries it again)",
+                    job.id
+                ),
+            };
+        }
+        if !job.planned.contains(number) {
+            return match job.sealed {
+                Some(tasks) if number >= tasks => format!("does not exist: the job has {tasks} tasks"),
+                _ if number < job.planned.end() => {
+                    "is missing: its producer has not sent it, and has sent later ones".to_owned()
+                }
+                _ => "is not planned yet, as far as its producer has said".to_owned(),
+            };
+        }
+        if job.answered.contains(number) {
+            return "had nothing to do: it tells only what its plan left out or could not read".to_owned();
+        }
+        if job.cancelled_at.is_some() {
+            return "was cancelled with its job".to_owned();
+        }
+        match job.flights.get(&number) {
+            Some(flight) => self.explain_flight(job, number, flight, now),
+            None if job.is_derived() => "has no outcome yet; its producer sends it by itself".to_owned(),
+            None => format!(
+                "waits for its turn: {} tasks of the job are out, of {} at a time",
+                job.flights.len(),
+                self.window(job, now)
+            ),
+        }
+    }
+
+    fn explain_flight(&self, job: &Job, number: u64, flight: &Flight, now: Moment) -> String {
+        let ago = |moment: Moment| format!("{:.0} s ago", now.saturating_sub(moment).as_secs_f64());
+        let before = match &flight.failed {
+            Some(reason) => format!("; it failed {} times before, the last time: {reason}", flight.failures),
+            None => String::new(),
+        };
+        if let Some(due) = flight.retry_at {
+            let wait = due.saturating_sub(now).as_secs_f64();
+            let reason = flight.failed.as_deref().unwrap_or("no reason given");
+            return format!(
+                "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",
+                flight.failures, self.config.attempts_max
+            );
+        }
+        if let Some(holder) = &flight.lease {
+            return format!(
+                "is leased to consumer {} on {}, last heard of {}{before}",
+                holder.consumer,
+                holder.host,
+                ago(flight.seen_at)
+            );
+        }
+        let task = TaskId { job: job.id.clone(), number };
+        if let Some((presence, heard)) = self.consumers.holder(&task) {
+            return format!(
+                "is held by consumer {} on {}, last heard of {}: attempt {}{before}",
+                presence.consumer,
+                presence.host,
+                ago(heard),
+                flight.attempt
+            );
+        }
+        let served = flight.class.as_ref().map(|class| self.consumers.serving(job.spec.workload(), class, now).0);
+        let class = flight.class.as_ref().map_or_else(|| "its class".to_owned(), ToString::to_string);
+        let attempt = flight.attempt;
+        match served.unwrap_or(0) {
+            0 => format!("waits: no live consumer serves {class} of {}{before}", job.spec.workload()),
+            _ if flight.is_silent(now, self.config.heartbeat * 2) => format!(
+                "was sent or named {} and by no consumer since: attempt {attempt} is sent again \
+                 if its queue is empty{before}",
+                ago(flight.seen_at)
+            ),
+            consumers => format!(
+                "waits in the queue of {class}, for which there are {consumers} consumers: attempt {attempt}, sent or \
+                 named {}{before}",
+                ago(flight.seen_at)
+            ),
+        }
+    }
+}

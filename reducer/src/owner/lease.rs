@@ -1,0 +1,61 @@
+//! Leases: a task that outlasts the broker's patience is its consumer's, which names it with each sign
+//! of life. One that nobody names for two heartbeats is sent again; it is in no queue, so none is asked.
+
+use shared::clock::Moment;
+use shared::id::{ConsumerId, JobId};
+use shared::message::Lease;
+
+use super::{Effect, Flight, Owner, Step, Tag, Write};
+use crate::mutant::{self, Mutant};
+
+/// Who answers for a task in place of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The consumer.
+    pub consumer: ConsumerId,
+    /// Its machine.
+    pub host: String,
+}
+
+impl Owner {
+    pub(super) fn lease(&mut self, lease: Lease, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let (task, store) = (lease.address.task.clone(), &self.config.store);
+        if lease.address.store != *store {
+            return step.bury(tag, format!("a lease for store {}, this one is {store}", lease.address.store));
+        }
+        if self.is_cancelled(&task.job) {
+            step.effects.push(Effect::Recall { jobs: vec![task.job] });
+            return step.ack(tag);
+        }
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
+            return step.bury(tag, format!("a lease on task {task}, which this owner has not sent"));
+        };
+        step.ack(tag);
+        if job.answered.contains(task.number) {
+            return;
+        }
+        let attempt = lease.address.attempt;
+        let flight = job.flights.entry(task.number).or_insert_with(|| Flight { attempt, ..Flight::sent(now) });
+        if !lease.is_started {
+            // Another one may have room. A later attempt is out already.
+            if flight.retry_at.is_none() && attempt >= flight.attempt {
+                flight.retry_at = Some(now);
+                self.send_due(&task.job, now, step);
+            }
+            return;
+        }
+        let holder = Holder { consumer: lease.holder, host: lease.host };
+        flight.seen_at = now;
+        flight.lease = Some(holder.clone());
+        step.writes.push(Write::Leased { task, attempt, holder });
+    }
+
+    /// Sends tasks again whose holders are silent.
+    pub(super) fn resend_lapsed(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        if mutant::is(Mutant::LeaseForEver) {
+            return;
+        }
+        let silence = self.config.heartbeat * 2;
+        self.resend(id, now, step, |flight| flight.lease.is_some() && flight.is_silent(now, silence));
+    }
+}

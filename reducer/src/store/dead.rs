@@ -1,0 +1,165 @@
+//! Dead tasks: written, found, shown, replayed, forgotten.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shared::clock::Moment;
+use shared::id::{JobId, TaskId};
+use shared::job::Counts;
+use shared::limits;
+use shared::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Returned};
+
+use super::{Reader, Store, StoreError};
+use crate::fold::{self, Record};
+use crate::owner::Dead;
+
+/// Every dead task: those that failed for the last time, and those of which a message came back. A
+/// filter (?1) is a job, a task, or a part of the reason. Tasks of derived plans are not stored, and
+/// have one item. Of several messages of a task the latest speaks: with one max() SQLite takes the other
+/// columns from its row.
+const DEAD: &str = "
+WITH all_dead AS (
+    SELECT jobs.job, dead.number, 'failed' AS state, outcomes.attempt, outcomes.host,
+           outcomes.answer ->> '$.reason' AS reason, dead.at
+    FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id
+    UNION ALL
+    SELECT job, number, 'returned', coalesce(attempt, 1), coalesce(host, 'unknown'), reason, max(at)
+    FROM dead_letters
+    WHERE NOT EXISTS (SELECT 1 FROM dead JOIN jobs ON jobs.id = dead.job_id
+                      WHERE jobs.job = dead_letters.job AND dead.number = dead_letters.number)
+    GROUP BY job, number
+)
+SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at
+FROM all_dead JOIN jobs USING (job)
+LEFT JOIN tasks ON tasks.job_id = jobs.id AND tasks.number = all_dead.number
+WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1 OR instr(reason, ?1) > 0
+ORDER BY at DESC, all_dead.job, all_dead.number";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {
+    let state = if row.get::<_, String>(2)? == "failed" { DeadState::Failed } else { DeadState::Returned };
+    // The job's name is read when its row is: this one stands in until then.
+    let task = TaskId { job: JobId::from_name(b"-"), number: row.get(1)? };
+    let (items, attempts, host) = (row.get(3)?, row.get(4)?, row.get(5)?);
+    let reason = row.get::<_, Option<String>>(6)?.unwrap_or_default();
+    Ok((row.get(0)?, DeadTask { task, state, items, attempts, host, reason, at: row.get(7)? }))
+}
+
+fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(DeadTask)) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(DEAD)?;
+    for row in statement.query_map(params![filter], read)? {
+        let (job, mut dead) = row?;
+        dead.task.job = JobId::try_from(job).map_err(|error| StoreError::Content(error.to_string()))?;
+        take(dead);
+    }
+    Ok(())
+}
+
+pub(super) fn write_task(db: &Connection, task: &TaskId, now: Moment) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO dead (job_id, number, at) VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?)")?
+        .execute(params![task.job.as_str(), task.number, now.as_secs_f64()])?;
+    Ok(())
+}
+
+pub(super) fn write_letter(db: &Connection, letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO dead_letters (job, number, reason, at, host, attempt) VALUES (?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+        letter.task.job.as_str(),
+        letter.task.number,
+        letter.reason,
+        now.as_secs_f64(),
+        letter.host,
+        letter.attempt
+    ])?;
+    Ok(())
+}
+
+/// The task has no outcome any more, and its job no end.
+pub(super) fn replay(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        "DELETE FROM dead WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+    ] {
+        db.prepare_cached(sql)?.execute(params![task.job.as_str(), task.number])?;
+    }
+    db.prepare_cached("UPDATE jobs SET finished_at = NULL, report_sha256 = NULL WHERE job = ?")?
+        .execute([task.job.as_str()])?;
+    Ok(())
+}
+
+pub(super) fn forget(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM dead WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        "DELETE FROM dead_letters WHERE job = ? AND number = ?",
+    ] {
+        db.prepare_cached(sql)?.execute(params![task.job.as_str(), task.number])?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Dead tasks that a filter fits.
+    pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
+        let mut found = Vec::new();
+        find(&self.connection, filter, |dead| {
+            let is_failed = dead.state == DeadState::Failed;
+            found.push(Dead { task: dead.task, items: dead.items, attempts: dead.attempts, is_failed });
+        })?;
+        Ok(found)
+    }
+}
+
+impl Reader {
+    /// The latest dead tasks that a filter fits, oldest first, and how many more there are.
+    pub fn dead(&self, filter: Option<&str>) -> Result<(Vec<DeadTask>, u64), StoreError> {
+        let (mut tasks, mut more) = (Vec::new(), 0);
+        find(&self.connection, filter, |mut dead| {
+            if tasks.len() < limits::DEAD_LISTED_MAX {
+                dead.reason = dead.reason.chars().take(limits::DEAD_REASON_CHARS).collect();
+                tasks.push(dead);
+            } else {
+                more += 1;
+            }
+        })?;
+        tasks.reverse();
+        Ok((tasks, more))
+    }
+
+    /// All about one dead task.
+    pub fn dead_task(&self, task: &TaskId) -> Result<Option<DeadDetail>, StoreError> {
+        let mut found = None;
+        find(&self.connection, Some(&task.to_string()), |dead| {
+            if dead.task == *task {
+                found = Some(dead);
+            }
+        })?;
+        let Some(dead) = found else { return Ok(None) };
+        let place = params![task.job.as_str(), task.number];
+        let mut statement = self.connection.prepare_cached(
+            "SELECT outcomes.answer ->> '$.stderr' FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id
+             WHERE jobs.job = ? AND number = ? AND status = 'failed'",
+        )?;
+        let stderr: Option<Option<String>> = statement.query_row(place, |row| row.get(0)).optional()?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT at, coalesce(host, 'unknown'), reason FROM dead_letters
+             WHERE job = ? AND number = ? ORDER BY id DESC LIMIT ?",
+        )?;
+        let returned = |row: &Row<'_>| Ok(Returned { at: row.get(0)?, host: row.get(1)?, reason: row.get(2)? });
+        let mut returned: Vec<Returned> = statement
+            .query_map(params![task.job.as_str(), task.number, limits::DEAD_SHOWN_MAX], returned)?
+            .collect::<Result<_, _>>()?;
+        returned.reverse();
+        let (stderr, names) = (stderr.flatten().unwrap_or_default(), self.names(task)?);
+        Ok(Some(DeadDetail { dead, stderr, returned, names }))
+    }
+
+    /// The first items of a task, as a report would name them.
+    fn names(&self, task: &TaskId) -> Result<Vec<String>, StoreError> {
+        let Some(spec) = self.spec(&task.job)? else { return Ok(Vec::new()) };
+        let Some(mut section) = self.section(&task.job, &spec, task.number)? else { return Ok(Vec::new()) };
+        section.settled.answer = Some(Err(String::new()));
+        let records = fold::records(&spec, &Counts::default(), &section.settled).unwrap_or_default();
+        let name = |record| match record {
+            Record::Failed { name, .. } => Some(name.display()),
+            _ => None,
+        };
+        Ok(records.into_iter().filter_map(name).take(limits::DEAD_SHOWN_MAX).collect())
+    }
+}

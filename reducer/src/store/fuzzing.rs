@@ -1,0 +1,139 @@
+//! The property of stores: a damaged one is refused, or has the account that it had.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use shared::id::{JobId, OwnerId};
+use shared::job::Counts;
+
+use super::{Place, Reader, Store, StoreError};
+use crate::ledger::Ledger;
+use crate::owner::Config;
+use crate::report::{self, Format, Render};
+
+/// Whose account is how.
+type Accounts = BTreeMap<JobId, Counts>;
+
+/// A store as bytes of a file, with the accounts in it.
+struct Sound {
+    bytes: Vec<u8>,
+    accounts: Accounts,
+}
+
+/// Opens what the input makes of a store: its first byte chooses a store of version 2 or of this one,
+/// and the bytes behind cut it (three bytes: the length), or change it (four bytes each: three for the
+/// place, one for the value), or are the file themselves.
+///
+/// Nothing panics. A store that was cut is refused, or has the very accounts that it had: none if it
+/// was cut to nothing.
+pub fn store(input: &[u8]) {
+    let Some((&choice, rest)) = input.split_first() else { return };
+    let sound = &sound()[usize::from(choice & 1)];
+    let place = |at: &[u8]| at.iter().fold(0, |place, &byte| (place << 8) | usize::from(byte)) % sound.bytes.len();
+    let mut bytes = sound.bytes.clone();
+    match (choice >> 1) & 3 {
+        0 => bytes.truncate(rest.first_chunk::<3>().map_or(bytes.len(), |at| place(at))),
+        1 => bytes = rest.to_vec(),
+        _ => rest.as_chunks::<4>().0.iter().for_each(|[a, b, c, value]| bytes[place(&[*a, *b, *c])] = *value),
+    }
+    let is_cut = bytes != sound.bytes && sound.bytes.starts_with(&bytes);
+    let (accounts, is_same) = (open(&bytes), bytes == sound.bytes);
+    match accounts {
+        Ok(accounts) if is_cut || is_same => {
+            let expected = if bytes.is_empty() { &Accounts::new() } else { &sound.accounts };
+            assert_eq!(&accounts, expected, "cut to {} bytes", bytes.len());
+        }
+        Ok(_) => {}
+        Err(error) => {
+            assert!(!is_same, "a sound store is refused: {error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// Everything that is done with a store at a start and for a report.
+fn open(bytes: &[u8]) -> Result<Accounts, StoreError> {
+    let directory = directory();
+    let path = directory.path().join("store.sqlite");
+    fs::write(&path, bytes).expect("there is room");
+    let accounts = start(&path);
+    if let Ok(accounts) = &accounts {
+        // What cannot be reported is an error of its own.
+        for job in accounts.keys() {
+            let render = Render::new(&path, job, Format::Json);
+            let _ = render.and_then(|mut render| render.write_up_to(8, &mut io::sink(), &mut |_| {}));
+            let _ = report::write_frequencies(&path, job, Some(3), &mut io::sink());
+        }
+    }
+    accounts
+}
+
+fn start(path: &Path) -> Result<Accounts, StoreError> {
+    let store = Store::open(&Place::File(path.to_owned()), || OwnerId::from_name(b"new"))?;
+    let config = Config::new(store.owner().clone(), store.id().clone());
+    let statuses = Reader::open(path)?.statuses()?;
+    let accounts: Accounts = statuses.into_iter().map(|status| (status.job, status.counts)).collect();
+    let now = Duration::from_secs(1_800_000_000);
+    drop(Ledger::new(config, store, now, true)?);
+    Ok(accounts)
+}
+
+/// A store of version 2, and one of this version.
+fn sound() -> &'static [Sound; 2] {
+    static SOUND: OnceLock<[Sound; 2]> = OnceLock::new();
+    SOUND.get_or_init(|| {
+        let directory = directory();
+        let path = directory.path().join("store.sqlite");
+        let connection = Connection::open(&path).expect("a database");
+        connection.execute_batch(include_str!("version-2.sql")).expect("a store of version 2");
+        drop(connection);
+        let old = fs::read(&path).expect("it can be read");
+        drop(Store::open(&Place::File(path.clone()), || unreachable!("it has an owner")).expect("it is brought up"));
+        // The file alone, without a log beside it.
+        let connection = Connection::open(&path).expect("a database");
+        connection.pragma_update(None, "journal_mode", "DELETE").expect("one file");
+        drop(connection);
+        let accounts = Reader::open(&path).and_then(|reader| reader.statuses()).expect("accounts");
+        let accounts: Accounts = accounts.into_iter().map(|status| (status.job, status.counts)).collect();
+        let new = fs::read(&path).expect("it can be read");
+        [Sound { bytes: old, accounts: accounts.clone() }, Sound { bytes: new, accounts }]
+    })
+}
+
+/// In memory where there is such a place.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Single values, changed as a bad disk or an editor may change them.
+    #[test]
+    fn what_no_owner_commits_is_refused_and_never_counted() {
+        for (change, told) in [
+            ("UPDATE jobs SET counts = replace(counts, '\"tasks_open\":1', '\"tasks_open\":0')", "does not add up"),
+            ("UPDATE jobs SET counts = replace(counts, '\"items_done\":3', '\"items_done\":4')", "does not add up"),
+            ("UPDATE jobs SET opened_at = -1.0", "cannot be read"),
+            ("UPDATE jobs SET finished_at = 9e999", "cannot be read"),
+            ("UPDATE jobs SET answered = 1099511627776", "more tasks than its plan"),
+            ("UPDATE jobs SET answered = -1", "the store failed"),
+            ("DELETE FROM store", "the store failed"),
+        ] {
+            let directory = directory();
+            let path = directory.path().join("store.sqlite");
+            fs::write(&path, &sound()[1].bytes).expect("there is room");
+            let connection = Connection::open(&path).expect("a database");
+            assert!(connection.execute(change, []).expect("it is changed") > 0, "{change}");
+            drop(connection);
+            let error = start(&path).expect_err(change).to_string();
+            assert!(error.contains(told), "{change}: {error}");
+        }
+    }
+}

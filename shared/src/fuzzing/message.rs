@@ -1,0 +1,110 @@
+//! Messages: what reads is the same after it was written again.
+
+use std::fmt::Debug;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::text;
+use crate::id::{OwnerId, TaskId};
+use crate::job::JobSpec;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::message::{
+    Cancel, DeadLetter, Lease, Message, Outcome, Part, Planned, Presence, Reason, Reply, Request, Seal, Task,
+};
+use crate::workload::{digest, steps, words};
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+/// No message makes a reader panic, and whatever of it is taken is the same after it was written and
+/// read again. The input is a message in the form of `text`.
+pub fn message(input: &[u8]) {
+    let message = text::read(input);
+    same(&message, Task::from_message, |task| task.to_message(NOW));
+    same(&message, Outcome::from_message, |outcome| outcome.to_message(NOW));
+    same(&message, Part::from_message, |part| part.to_message(NOW));
+    same(&message, Lease::from_message, |lease| lease.to_message(NOW));
+    same(&message, Cancel::from_message, |cancel| cancel.to_message("id".to_owned(), NOW));
+    same(&message, Seal::from_message, |seal| seal.to_message(NOW));
+    // Raw JSON cannot be compared, so the text of it is.
+    let planned = |message: &Message| {
+        let (job, planned) = Planned::from_message(message)?;
+        Ok((job, serde_json::to_string(&planned).expect("it has text keys")))
+    };
+    same(&message, planned, |(job, text)| {
+        serde_json::from_str::<Planned>(text).expect("it was just written").to_message(job, NOW)
+    });
+    bodies(&message.body);
+    if let Ok(task) = message.id.parse::<TaskId>() {
+        assert!(i64::try_from(task.number).is_ok(), "no store can hold the number of {task}");
+    }
+    dead(message);
+}
+
+fn same<T: Debug + PartialEq>(
+    message: &Message,
+    read: impl Fn(&Message) -> Result<T, Reason>,
+    write: impl Fn(&T) -> Message,
+) {
+    if let Ok(first) = read(message) {
+        let again = write(&first);
+        // What was tight may be spelt with more characters, as a line break in a text is.
+        if again.body.len() <= MESSAGE_BYTES_MAX {
+            assert_eq!(read(&again).as_ref(), Ok(&first));
+        }
+    }
+}
+
+/// Bodies of messages whose envelopes say nothing of their own.
+fn bodies(body: &[u8]) {
+    same_json::<Request>(body);
+    same_json::<Reply>(body);
+    same_json::<Presence>(body);
+    same_json::<JobSpec>(body);
+    same_json::<digest::Batch>(body);
+    same_json::<words::Batch>(body);
+    same_json::<steps::Whip>(body);
+    for items in 0..4 {
+        let _ = digest::Answer::parse(body, items);
+        if let Ok(answer) = words::Answer::parse(body, items) {
+            let sum = |of: fn(&words::Counts) -> u64| answer.counts.iter().flatten().map(of).map(u128::from).sum();
+            let total = answer.total();
+            let exact: [u128; 4] = [sum(|c| c.lines), sum(|c| c.words), sum(|c| c.characters), sum(|c| c.bytes)];
+            assert_eq!([total.lines, total.words, total.characters, total.bytes].map(u128::from), exact);
+        }
+    }
+}
+
+fn same_json<T: Serialize + DeserializeOwned>(body: &[u8]) {
+    let Ok(first) = serde_json::from_slice::<T>(body) else { return };
+    let first = serde_json::to_value(first).expect("it has text keys and finite numbers");
+    let second: T = serde_json::from_value(first.clone()).expect("what was written reads");
+    let second = serde_json::to_value(second).expect("it has text keys and finite numbers");
+    assert_eq!(rounded(first), rounded(second));
+}
+
+/// Fractions are times for people: their last digit does not matter.
+fn rounded(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => Value::Null,
+        Value::Array(values) => values.into_iter().map(rounded).collect(),
+        Value::Object(values) => values.into_iter().map(|(key, value)| (key, rounded(value))).collect(),
+        other => other,
+    }
+}
+
+/// A message that is refused can be told from what it says, whatever that is.
+fn dead(message: Message) {
+    let owner = message.header::<OwnerId>("owner").unwrap_or_else(|_| OwnerId::from_name(b"main"));
+    let before = DeadLetter::read(&message, &owner);
+    let reason = Reason::Kind { kind: message.kind.clone() };
+    let fits = message.headers.iter().map(|(name, value)| name.len() + value.size()).sum::<usize>() < 8 * 1024;
+    let wrapped = DeadLetter::wrap(message, &reason, "h");
+    assert_eq!(wrapped.text("host"), Some("h"));
+    if let (Some(before), true) = (before, fits) {
+        let after = DeadLetter::read(&wrapped, &owner).expect("it still says whose it is");
+        assert_eq!((after.task, after.store, after.attempt), (before.task, before.store, before.attempt));
+    }
+}

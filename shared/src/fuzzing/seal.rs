@@ -1,0 +1,35 @@
+//! Sealed messages: what nobody sealed does not open.
+
+use crate::message::Message;
+use crate::seal::{CONTENT_TYPE, Keyring};
+
+use super::text;
+
+/// The key of the fuzz targets. It guards nothing.
+const KEY: &str = "known AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const ROUTING_KEY: &str = "digest.photos.main";
+
+/// A message that is not sealed with our key opens never, whatever it says of itself; one that is
+/// sealed opens as it was, and not with one bit changed. No text of keys makes their reader panic.
+pub fn seal(input: &[u8]) {
+    let keyring: Keyring = KEY.parse().expect("a key");
+    let _ = String::from_utf8_lossy(input).parse::<Keyring>();
+    let message = text::read(input);
+    let forged = Message { content_type: CONTENT_TYPE.to_owned(), ..message.clone() }.with_text("key", "known");
+    for met in [forged, message.clone()] {
+        let opened = keyring.open(ROUTING_KEY, met.clone());
+        assert!(opened.distrust.is_some(), "it opens: {met:?}");
+        assert_eq!(Message { distrust: None, ..opened }, met, "what does not open stays as it came");
+    }
+    if message.content_type == CONTENT_TYPE {
+        return;
+    }
+    let sealed = keyring.seal(ROUTING_KEY, message.clone());
+    let at = input.iter().fold(0_usize, |at, &byte| at.wrapping_mul(31).wrapping_add(byte.into())) % sealed.body.len();
+    let mut body = sealed.body.to_vec();
+    body[at] ^= 1 << (input.len() % 8);
+    let changed = Message { body: body.into(), ..sealed.clone() };
+    assert!(keyring.open(ROUTING_KEY, changed).distrust.is_some(), "byte {at} was changed");
+    assert!(keyring.open("digest.photos.other", sealed.clone()).distrust.is_some(), "it came another way");
+    assert_eq!(keyring.open(ROUTING_KEY, sealed), message);
+}

@@ -1,0 +1,107 @@
+//! The properties on stable Rust: seeds with pieces changed, and bytes of any kind.
+
+use std::time::SystemTime;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::text;
+use crate::id::{Class, ConsumerId, JobId, OwnerId, RunId, StoreId, TaskId};
+use crate::message::{
+    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Planned, Request, Seal, Task, Verdict, kind,
+};
+use crate::workload::Workload;
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+/// One message of each kind, each of them valid.
+fn seeds() -> Vec<Message> {
+    let task = TaskId { job: JobId::from_name(b"j"), number: 7 };
+    let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
+    let address = Address { task, attempt: 2, owner, store: store.clone(), workload: Workload::Words };
+    let (job, run, class) = (JobId::from_name(b"j"), RunId::from_name(b"r"), Class::from_name(b"photos"));
+    let (host, micros, redelivered) = ("h".to_owned(), 9, true);
+    let answer = concat!(
+        r#"{"counts":[{"lines":1,"words":2,"characters":9,"bytes":9},null],"#,
+        r#""failed":[{"item":1,"reason":"x"}],"check":"00000000000000ff"}"#
+    );
+    let body = concat!(
+        r#"{"manner":{"mode":"ascii","characters":false,"frequencies":true},"#,
+        r#""files":{"links":"skip","root":"r","items":[{"path_base64":"/w==","size":3}]}}"#
+    );
+    let planned =
+        r#"{"number":7,"class":"photos","body":{"a":1},"items":1,"bytes":3,"skipped":{"fifo":1},"resume":{"b":2}}"#;
+    let planned: Planned = serde_json::from_str(planned).expect("a planned task");
+    let failed = Verdict::Failed(Failure { reason: "no memory".to_owned(), stderr: "Killed".to_owned() });
+    let parts = Some(Parts { run: run.clone(), count: 2 });
+    let done = Verdict::Done(answer.into());
+    let outcome = Outcome { address: address.clone(), host, micros, redelivered, verdict: done, parts };
+    let holder = ConsumerId::from_name(b"c");
+    vec![
+        Task { address: address.clone(), class, body: body.into() }.to_message(NOW),
+        outcome.to_message(NOW),
+        Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
+        Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),
+        Lease { address, holder, host: "h".to_owned(), is_started: true, body: body.into() }.to_message(NOW),
+        Cancel { store, jobs: vec![job.clone()] }.to_message("c.1".to_owned(), NOW),
+        planned.to_message(&job, NOW),
+        Seal { job: job.clone(), tasks: 3 }.to_message(NOW),
+        Message::json(kind::REQUEST, "r.1".to_owned(), &Request::Explain { job, number: Some(7) }, NOW),
+    ]
+}
+
+/// A seed with a few pieces replaced, or bytes of any kind.
+fn inputs() -> impl Strategy<Value = Vec<u8>> {
+    let seeds: Vec<Vec<u8>> = seeds().iter().map(text::write).collect();
+    let digits = prop::sample::select(vec!["-1", "4294967296", "9223372036854775808", "18446744073709551615", "1e999"]);
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..6),
+        digits.prop_map(|text| text.as_bytes().to_vec()),
+        "[\\[\\]{}:\",.\\\\0-9a-z\n]{0,8}".prop_map(String::into_bytes),
+    ];
+    let edits = prop::collection::vec((any::<Index>(), 0_usize..6, piece), 0..4);
+    let edited = (prop::sample::select(seeds), edits).prop_map(|(mut input, edits)| {
+        for (at, cut, piece) in edits {
+            let at = at.index(input.len() + 1);
+            input.splice(at..(at + cut).min(input.len()), piece);
+        }
+        input
+    });
+    prop_oneof![9 => edited, 1 => prop::collection::vec(any::<u8>(), 0..300)]
+}
+
+#[test]
+fn seeds_are_the_messages_that_they_were_made_of() {
+    for seed in seeds() {
+        let read = text::read(&text::write(&seed));
+        assert_eq!(Message { timestamp: seed.timestamp, app_id: seed.app_id.clone(), ..read }, seed);
+    }
+    assert!(Task::from_message(&seeds()[0]).is_ok() && Outcome::from_message(&seeds()[1]).is_ok());
+}
+
+/// A store holds numbers below 2^63: one beyond would stop the owner that looks for it, again and
+/// again, since its message comes back.
+#[test]
+fn numbers_that_no_store_can_hold_are_refused() {
+    let beyond = 1_u64 << 63;
+    assert!(format!("j.{beyond}").parse::<TaskId>().is_err() && format!("j.{}", beyond - 1).parse::<TaskId>().is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn a_message_that_reads_is_the_same_when_written_again(input in inputs()) {
+        super::message(&input);
+    }
+
+    #[test]
+    fn only_what_was_sealed_opens(input in inputs()) {
+        super::seal(&input);
+    }
+
+    #[test]
+    fn names_come_back(input in prop_oneof![any::<Vec<u8>>(), any::<String>().prop_map(String::into_bytes)]) {
+        super::names(&input);
+    }
+}

@@ -1,0 +1,334 @@
+//! Looking at a broker for whoever wants to know what is wrong with it: one question at a time, each on
+//! a channel of its own, and nothing left behind.
+//!
+//! # How one asks without an effect
+//! - *May this user publish that?* A publish in a transaction that is rolled back. The broker looks at
+//!   rights, at the exchange and at the size when the message comes in, and throws it away.
+//! - *May they declare that?* A declaration with an argument that no broker takes. Rights come first.
+//! - *May they consume from it?* One message is asked for, and goes back. Rights come first, so callers
+//!   ask about a queue that does not exist wherever that tells the same.
+//!
+//! # Layout
+//! - `greet`: the way there, step by step, and what the broker says of itself
+
+mod greet;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Event, ExchangeKind};
+use tokio::time::{Instant, timeout};
+
+pub use self::greet::{Reach, Server, reach};
+use super::address::Address;
+use super::arguments;
+use super::fault::{Fault, code, rpc};
+use super::link::{Epoch, Link};
+use super::properties::short;
+use super::session::Session;
+use crate::topology::{Binding, Exchange, Queue};
+use crate::transport::{BrokerUrl, TransportError};
+
+/// How long a channel may take to open, and a connection if it needs a new one.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the reason may take that follows the end of a channel: it is on its way in this process.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How the broker answers a request that it does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The user may not. The broker's words.
+    Forbidden(String),
+    /// There is none of this name.
+    Missing,
+    /// It cannot be so: other arguments than those of what is there, or a message that is too large.
+    Precondition(String),
+    /// It belongs to another connection.
+    Locked,
+    /// The broker takes no messages; why.
+    Blocked(String),
+    /// Something else, or no answer.
+    Other(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Forbidden(text) | Self::Precondition(text) | Self::Blocked(text) | Self::Other(text) => {
+                f.write_str(text)
+            }
+            Self::Missing => f.write_str("there is none of this name"),
+            Self::Locked => f.write_str("it belongs to another connection"),
+        }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused { code: code::ACCESS_REFUSED, text } => Self::Forbidden(text),
+            Fault::Refused { code: code::NOT_FOUND, .. } => Self::Missing,
+            Fault::Refused { code: code::PRECONDITION_FAILED, text } => Self::Precondition(text),
+            Fault::Refused { code: code::RESOURCE_LOCKED, .. } => Self::Locked,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Whether something has the arguments that this version gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arguments {
+    /// It has.
+    Same,
+    /// It has not; the broker's words.
+    Other(String),
+    /// Only those who may declare it can ask.
+    Unknown,
+}
+
+/// A queue or an exchange that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its arguments.
+    pub arguments: Arguments,
+    /// Messages that wait in it; none in an exchange.
+    pub ready: u32,
+}
+
+/// What the two sides have agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Channels on a connection; 0 for no limit.
+    pub channels: u16,
+    /// Bytes of a frame; 0 for no limit.
+    pub frame_bytes: u32,
+}
+
+/// A connection for questions.
+pub struct Probe {
+    link: Link,
+    limits: Limits,
+}
+
+impl Probe {
+    /// Connects within `patience`, or says why not.
+    ///
+    /// # Errors
+    /// As [`super::RabbitMq::connect`].
+    pub async fn connect(url: &BrokerUrl, patience: Duration) -> Result<Self, TransportError> {
+        let session = Arc::new(Session::new(Address::new(url)?));
+        let link = Link::new("doctor", session).open(Some(Instant::now() + patience)).await?;
+        let epoch = link.epoch().await?;
+        let configuration = epoch.connection.configuration();
+        let limits = Limits { channels: configuration.channel_max(), frame_bytes: configuration.frame_max() };
+        Ok(Self { link, limits })
+    }
+
+    /// What the two sides have agreed on.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A channel for one question, on a new connection if the last one has no more: each refusal costs
+    /// one for good, see [`Epoch::channel`].
+    async fn channel(&self) -> Result<(Arc<Epoch>, Channel), Refusal> {
+        let open = async {
+            let mut last = self.link.epoch().await?;
+            if let Ok(channel) = last.channel().await {
+                return Ok((last, channel));
+            }
+            self.link.end(&last).await;
+            last = self.link.epoch().await?;
+            match last.channel().await {
+                Ok(channel) => Ok((last, channel)),
+                Err(fault) => {
+                    Err(TransportError::Other { action: "opening a channel".into(), cause: fault.to_string() })
+                }
+            }
+        };
+        match timeout(PATIENCE, open).await {
+            Ok(opened) => opened.map_err(|error| Refusal::Other(error.to_string())),
+            Err(_) => Err(Refusal::Other(format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Closes it, unless the broker does not listen.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+
+    /// Whether the broker would take such a message from this user. It goes nowhere.
+    pub async fn publish(&self, exchange: &str, key: &str, bytes: usize) -> Result<(), Refusal> {
+        let (exchange, key) = (name(exchange)?, name(key)?);
+        let (epoch, channel) = self.channel().await?;
+        if epoch.connection.status().blocked() {
+            return Err(Refusal::Blocked("it said so before".to_owned()));
+        }
+        rpc(channel.tx_select()).await?;
+        let body = vec![b' '; bytes];
+        let mut events = pin!(epoch.connection.events_listener());
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        // One after the other: the client library lets what is no message pass by messages.
+        let sent = async {
+            rpc(channel.basic_publish(exchange, key, options, &body, properties)).await?;
+            rpc(channel.tx_rollback()).await
+        };
+        // Tells why the channel is gone, which the channel itself forgets.
+        let told = async {
+            loop {
+                match events.next().await {
+                    Some(Event::ConnectionBlocked(reason)) => return Refusal::Blocked(reason),
+                    Some(Event::Error(error)) => return Fault::from(error).into(),
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let mut told = pin!(told);
+        let answer = tokio::select! {
+            biased;
+            refusal = &mut told => return Err(refusal),
+            answer = sent => answer,
+        };
+        if let Err(fault) = answer {
+            return Err(timeout(LATE, told).await.unwrap_or_else(|_| fault.into()));
+        }
+        close(&channel).await;
+        Ok(())
+    }
+
+    /// How an exchange stands.
+    pub async fn exchange(&self, exchange: &Exchange) -> Result<Found, Refusal> {
+        let name = name(&exchange.name)?;
+        let (_, channel) = self.channel().await?;
+        let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let look = channel.exchange_declare(name.clone(), ExchangeKind::Topic, passive, FieldTable::default());
+        rpc(look).await?;
+        let (options, table) = arguments::exchange(exchange);
+        let declared = rpc(channel.exchange_declare(name, ExchangeKind::Topic, options, table)).await;
+        close(&channel).await;
+        Ok(Found { arguments: compared(declared)?, ready: 0 })
+    }
+
+    /// How a queue stands.
+    pub async fn queue(&self, queue: &Queue) -> Result<Found, Refusal> {
+        let name = name(&queue.name)?;
+        let (_, channel) = self.channel().await?;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let ready = rpc(channel.queue_declare(name.clone(), passive, FieldTable::default())).await?.message_count();
+        let (options, table) = arguments::queue(queue);
+        let declared = rpc(channel.queue_declare(name, options, table)).await.map(drop);
+        close(&channel).await;
+        Ok(Found { arguments: compared(declared)?, ready })
+    }
+
+    /// Whether this user may declare a queue of this name, which is not declared.
+    pub async fn may_declare_queue(&self, queue: &str) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        let table = impossible("x-max-length");
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        was_impossible(rpc(channel.queue_declare(name(queue)?, options, table)).await.map(drop))
+    }
+
+    /// Whether this user may declare an exchange of this name, which is not declared.
+    pub async fn may_declare_exchange(&self, exchange: &str) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let table = impossible("alternate-exchange");
+        let declare = channel.exchange_declare(name(exchange)?, ExchangeKind::Topic, options, table);
+        was_impossible(rpc(declare).await)
+    }
+
+    /// Whether this user may consume from a queue of this name. If it is there and holds messages, one
+    /// of them is delivered once more than it would be.
+    pub async fn may_consume(&self, queue: &str) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        match rpc(channel.basic_get(name(queue)?, BasicGetOptions::default())).await.map_err(Refusal::from) {
+            // What is not acked goes back when the channel is closed.
+            Ok(_) => close(&channel).await,
+            // Looked at after the rights: not there, or for its one active consumer alone.
+            Err(Refusal::Missing | Refusal::Locked) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+
+    /// Whether this user may have an exclusive queue of this name that is bound so. It is gone at once.
+    pub async fn may_own(&self, queue: &Queue, bindings: &[Binding]) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        let (options, table) = arguments::queue(queue);
+        rpc(channel.queue_declare(name(&queue.name)?, options, table)).await?;
+        for Binding { queue, exchange, key } in bindings {
+            let (queue, exchange, key) = (name(queue)?, name(exchange)?, name(key)?);
+            let options = QueueBindOptions::default();
+            let bound = rpc(channel.queue_bind(queue.clone(), exchange, key, options, FieldTable::default())).await;
+            if let Err(fault) = bound {
+                self.delete(queue).await?;
+                return Err(fault.into());
+            }
+        }
+        close(&channel).await;
+        self.delete(name(&queue.name)?).await
+    }
+
+    /// Whether the broker makes such a queue. It is deleted at once.
+    pub async fn makes(&self, queue: &Queue) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        let (options, table) = arguments::queue(queue);
+        rpc(channel.queue_declare(name(&queue.name)?, options, table)).await?;
+        close(&channel).await;
+        self.delete(name(&queue.name)?).await
+    }
+
+    async fn delete(&self, queue: ShortString) -> Result<(), Refusal> {
+        let (_, channel) = self.channel().await?;
+        rpc(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
+        close(&channel).await;
+        Ok(())
+    }
+}
+
+/// What cannot be closed is closed already, by a refusal, or will be with its connection.
+async fn close(channel: &Channel) {
+    if channel.status().connected() {
+        let _ = rpc(channel.close(200, "done".into())).await;
+    }
+}
+
+fn name(name: &str) -> Result<ShortString, Refusal> {
+    short("a name", name).map_err(|error| Refusal::Other(error.to_string()))
+}
+
+/// What the broker says to a declaration of what is there.
+fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
+    match declared.map_err(Refusal::from) {
+        Ok(()) => Ok(Arguments::Same),
+        Err(Refusal::Precondition(text)) => Ok(Arguments::Other(text)),
+        Err(Refusal::Forbidden(_)) => Ok(Arguments::Unknown),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A value that no queue and no exchange can have.
+fn impossible(argument: &str) -> FieldTable {
+    let mut table = FieldTable::default();
+    table.insert(argument.into(), AMQPValue::LongLongInt(-1));
+    table
+}
+
+/// The broker has come as far as the arguments.
+fn was_impossible(declared: Result<(), Fault>) -> Result<(), Refusal> {
+    match declared.map_err(Refusal::from) {
+        Err(Refusal::Precondition(_)) => Ok(()),
+        Ok(()) => Err(Refusal::Other("the broker took an argument that no broker takes".to_owned())),
+        Err(refusal) => Err(refusal),
+    }
+}

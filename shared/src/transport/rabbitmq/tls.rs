@@ -1,0 +1,255 @@
+//! Making a connection, over TLS where the URL says so, and what a failed handshake means.
+//!
+//! At the first connect a failed handshake is an error at once: waiting does not mend a certificate.
+//! Later ones are tried again like any lost connection, with the files read anew.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use lapin::tcp::{AMQPUriTcpExt, RustlsConnector, RustlsConnectorConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+
+use super::address::Address;
+use super::fault::{Fault, rpc};
+use crate::transport::{Tls, TransportError};
+
+/// Connects, with frames of at most `frame_bytes` unless the URL says otherwise.
+pub(super) async fn connect(
+    address: &Address,
+    frame_bytes: Option<u32>,
+    properties: ConnectionProperties,
+) -> Result<Connection, Fault> {
+    let mut uri = address.uri.clone();
+    uri.query.frame_max = uri.query.frame_max.or(frame_bytes);
+    let connected = if uri.scheme == AMQPScheme::AMQPS {
+        let connector = connector(&address.tls).map_err(Fault::Fatal)?;
+        let runtime = lapin::runtime::default_runtime()?;
+        let dial = async move |uri: AMQPUri, runtime| {
+            let host = uri.authority.host.clone();
+            let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
+            Ok(plain.connect_async(&runtime).await?.into_rustls(&connector, &host).await?)
+        };
+        rpc(async move { told(Connection::connector(uri, runtime, dial, properties).await) }).await?
+    } else {
+        rpc(async move {
+            let connected = Connection::connect_uri(uri.clone(), properties).await;
+            // A TLS port breaks off at once, and what it said may be lost with the connection.
+            match &connected {
+                Err(error) if is_broken_off(error) && speaks_tls(uri).await => Ok(Err(Problem::NotAmqp)),
+                _ => told(connected),
+            }
+        })
+        .await?
+    };
+    connected.map_err(|problem| Fault::Fatal(problem.tell(address)))
+}
+
+/// A stream to the broker on which nothing has been said yet.
+pub(super) async fn stream(address: &Address) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Fault> {
+    let runtime = lapin::runtime::default_runtime()?;
+    let host = address.uri.authority.host.clone();
+    let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..address.uri.clone() };
+    let stream = plain.connect_async(&runtime).await.map_err(lapin::Error::from)?;
+    if address.uri.scheme == AMQPScheme::AMQP {
+        return Ok(stream);
+    }
+    let connector = connector(&address.tls).map_err(Fault::Fatal)?;
+    Ok(stream.into_rustls(&connector, &host).await.map_err(lapin::Error::from)?)
+}
+
+fn is_broken_off(error: &lapin::Error) -> bool {
+    use std::io::ErrorKind as Io;
+    matches!(error.kind(), ErrorKind::IOError(cause)
+        if matches!(cause.kind(), Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof))
+}
+
+/// Whether a handshake gets as far as a certificate. None is trusted here.
+async fn speaks_tls(uri: AMQPUri) -> bool {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Ok(config) = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() else {
+        return false;
+    };
+    let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let shaken = async {
+        let runtime = lapin::runtime::default_runtime()?;
+        let plain = uri.connect_async(&runtime).await?;
+        Ok::<_, lapin::Error>(plain.into_rustls(&RustlsConnector::from(config), &uri.authority.host).await?)
+    };
+    match shaken.await {
+        Ok(_) => true,
+        Err(error) => matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_))),
+    }
+}
+
+/// What keeps two sides from talking at all.
+enum Problem {
+    Tls(rustls::Error),
+    /// No AMQP came back.
+    NotAmqp,
+}
+
+fn told(connected: lapin::Result<Connection>) -> lapin::Result<Result<Connection, Problem>> {
+    let error = match connected {
+        Ok(connection) => return Ok(Ok(connection)),
+        Err(error) => error,
+    };
+    match (error.kind(), tls_error(&error)) {
+        (_, Some(tls)) => Ok(Err(Problem::Tls(tls.clone()))),
+        (ErrorKind::ParsingError(_), None) => Ok(Err(Problem::NotAmqp)),
+        _ => Err(error),
+    }
+}
+
+fn tls_error(error: &lapin::Error) -> Option<&rustls::Error> {
+    match error.kind() {
+        ErrorKind::IOError(cause) => cause.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whom this side trusts, and who it says it is.
+fn connector(tls: &Tls) -> Result<RustlsConnector, TransportError> {
+    let config = match &tls.authorities {
+        Some(path) => {
+            let mut config = RustlsConnectorConfig::default();
+            config.add_parsable_certificates(certificates(path, "--tls-ca")?);
+            config
+        }
+        None => RustlsConnectorConfig::new_with_native_certs().map_err(|error| TransportError::Tls {
+            problem: format!("the system has no certificate authorities that can be used: {error}"),
+            advice: "Install them (package ca-certificates), or name the broker's: --tls-ca FILE".to_owned(),
+        })?,
+    };
+    let Some((certificate, key)) = &tls.identity else {
+        let advice = "Name a file with certificates of authorities: --tls-ca FILE".to_owned();
+        return config
+            .connector_with_no_client_auth()
+            .map_err(|error| TransportError::Tls { problem: format!("no authority to trust: {error}"), advice });
+    };
+    let chain = certificates(certificate, "--tls-cert")?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key, "--tls-key")?)
+        .map_err(|error| unusable(key, "--tls-key", "an unencrypted private key", &error))?;
+    config.connector_with_single_cert(chain, secret).map_err(|error| TransportError::Tls {
+        problem: format!("{} and {} do not fit together: {error}", certificate.display(), key.display()),
+        advice: "--tls-cert takes the client's certificate first and its chain after it, --tls-key its own key"
+            .to_owned(),
+    })
+}
+
+fn certificates(path: &Path, flag: &str) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+    let text = read(path, flag)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(unusable(path, flag, "a certificate", &PemError::NoItemsFound)),
+        Err(error) => Err(unusable(path, flag, "a certificate", &error)),
+    }
+}
+
+fn read(path: &Path, flag: &str) -> Result<Vec<u8>, TransportError> {
+    std::fs::read(path).map_err(|error| TransportError::Tls {
+        problem: format!("cannot read {} (given by {flag}): {error}", path.display()),
+        advice: "It is read at each connect".to_owned(),
+    })
+}
+
+fn unusable(path: &Path, flag: &str, what: &str, error: &PemError) -> TransportError {
+    TransportError::Tls {
+        problem: format!("{} (given by {flag}) does not hold {what} in PEM: {error}", path.display()),
+        advice: format!(
+            "It begins with a line like -----BEGIN {}-----",
+            if flag == "--tls-key" { "PRIVATE KEY" } else { "CERTIFICATE" }
+        ),
+    }
+}
+
+impl Problem {
+    fn tell(self, address: &Address) -> TransportError {
+        let (url, host) = (address.shown(), &address.uri.authority.host);
+        let port = address.uri.authority.port;
+        let (what, advice) = match &self {
+            Self::NotAmqp => (
+                format!("port {port} does not answer in AMQP"),
+                "If it is the broker's TLS port, write amqps:// in the URL; plain AMQP is usually on port 5672"
+                    .to_owned(),
+            ),
+            Self::Tls(rustls::Error::InvalidCertificate(fault)) => certificate(fault, host),
+            Self::Tls(rustls::Error::AlertReceived(alert)) => refused(*alert, address.tls.identity.is_some()),
+            Self::Tls(rustls::Error::InvalidMessage(_)) => (
+                format!("port {port} answers without TLS"),
+                "Use the broker's TLS port (usually 5671), or write amqp:// if the way there need not be encrypted"
+                    .to_owned(),
+            ),
+            Self::Tls(error) => (error.to_string(), "Check the broker's TLS listener".to_owned()),
+        };
+        TransportError::Tls { problem: format!("cannot connect to the broker at {url}: {what}"), advice }
+    }
+}
+
+/// This side does not take the broker's certificate.
+fn certificate(fault: &CertificateError, host: &str) -> (String, String) {
+    use CertificateError as Bad;
+    match fault {
+        Bad::UnknownIssuer => (
+            "its certificate is signed by no authority that is trusted here".to_owned(),
+            "Name the file with its authority's certificate: --tls-ca FILE, or PACKHORSE_TLS_CA".to_owned(),
+        ),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+            format!("its certificate is not for {host}{}", names(fault)),
+            "Write the name that the certificate has into the URL, or give the broker a certificate for this one"
+                .to_owned(),
+        ),
+        Bad::Expired | Bad::ExpiredContext { .. } => {
+            ("its certificate has expired".to_owned(), "Renew it, and check this machine's clock".to_owned())
+        }
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            ("its certificate is not valid yet".to_owned(), "Check this machine's clock and the broker's".to_owned())
+        }
+        other => (format!("its certificate is not accepted: {other}"), "Give the broker another one".to_owned()),
+    }
+}
+
+fn names(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
+            format!(" but for {}", presented.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The broker does not take this side's certificate, or misses it.
+fn refused(alert: AlertDescription, has_identity: bool) -> (String, String) {
+    use AlertDescription as Alert;
+    let certificates = [
+        Alert::CertificateRequired,
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateRevoked,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::AccessDenied,
+        Alert::HandshakeFailure,
+    ];
+    match (certificates.contains(&alert), has_identity) {
+        (true, false) => (
+            format!("it wants a client's certificate ({alert:?})"),
+            "Give one: --tls-cert FILE --tls-key FILE, or PACKHORSE_TLS_CERT and PACKHORSE_TLS_KEY".to_owned(),
+        ),
+        (true, true) => (
+            format!("it does not accept the client's certificate ({alert:?})"),
+            "Give one that its authorities have signed and that has not expired: --tls-cert FILE --tls-key FILE"
+                .to_owned(),
+        ),
+        (false, _) => (
+            format!("it refused the TLS handshake ({alert:?})"),
+            "Check which versions and ciphers its TLS listener takes".to_owned(),
+        ),
+    }
+}

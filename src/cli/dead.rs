@@ -1,0 +1,158 @@
+//! `dead`: tasks that failed for the last time, asked of their owners or read from a store.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use reducer::owner::Event;
+use serde_json::json;
+use shared::message::{DeadDetail, DeadTask, Reply, Request};
+
+use super::args::dead::DeadShow;
+use super::args::{DeadArgs, DeadCommand, DeadFilter};
+use super::owners::{at_rest, find, gather, reader};
+use super::{Exit, Failure, broker, term};
+
+/// `packhorse dead`
+pub async fn run(args: DeadArgs) -> Result<Exit, Failure> {
+    match args.command {
+        DeadCommand::List(args) => list(args).await,
+        DeadCommand::Show(args) => show(args).await,
+        DeadCommand::Replay(args) => replay(args).await,
+        DeadCommand::Drop(args) => forget(args).await,
+    }
+}
+
+async fn list(args: DeadFilter) -> Result<Exit, Failure> {
+    let replies = match &args.from.state {
+        Some(state) => {
+            let found = reader(state)?.dead(args.filter.as_deref()).map_err(|error| Failure::from(&error))?;
+            vec![Reply::Dead { tasks: found.0, more: found.1 }]
+        }
+        None => gather(&args.from.broker, &Request::Dead { filter: args.filter.clone() }).await?,
+    };
+    let (mut found, mut untold) = (Vec::new(), 0);
+    for reply in replies {
+        if let Reply::Dead { tasks, more } = reply {
+            found.extend(tasks);
+            untold += more;
+        }
+    }
+    found.sort_by(|a, b| (a.at, &a.task).partial_cmp(&(b.at, &b.task)).unwrap_or(std::cmp::Ordering::Equal));
+    let line = |dead: &DeadTask| {
+        let mut value = json!(dead);
+        value["type"] = "dead".into();
+        value["schema"] = 1.into();
+        format!("{value}\n")
+    };
+    let text = if args.from.json { found.iter().map(line).collect() } else { table(&found) };
+    term::print(text.as_bytes())?;
+    if untold > 0 {
+        term::complain(&format!("{untold} older ones are not listed; name a job or a part of the reason"));
+    }
+    Ok(Exit::Success)
+}
+
+fn table(found: &[DeadTask]) -> String {
+    let mut text =
+        format!("{:<28} {:<8} {:>6} {:>8} {:<16} {:>9} REASON\n", "TASK", "STATE", "ITEMS", "ATTEMPTS", "HOST", "AGE");
+    for dead in found {
+        text.push_str(&format!(
+            "{:<28} {:<8} {:>6} {:>8} {:<16} {:>9} {}\n",
+            dead.task.to_string(),
+            dead.state.as_str(),
+            dead.items,
+            dead.attempts,
+            dead.host,
+            age(dead.at),
+            dead.reason.replace('\n', " ")
+        ));
+    }
+    text
+}
+
+fn age(at: f64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    format!("{:.0} s", (now - at).max(0.0))
+}
+
+async fn show(args: DeadShow) -> Result<Exit, Failure> {
+    let reply = match &args.from.state {
+        Some(state) => {
+            let found = reader(state)?.dead_task(&args.task).map_err(|error| Failure::from(&error))?;
+            found.map(|detail| Reply::DeadTask(Box::new(detail)))
+        }
+        None => {
+            let url = broker::required(&args.from.broker)?;
+            let request = Request::DeadTask { task: args.task.clone() };
+            find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::DeadTask(_))).await?
+        }
+    };
+    let Some(Reply::DeadTask(detail)) = reply else {
+        return Err(Failure::usage(format!("task {} is not dead; packhorse dead list has those that are", args.task)));
+    };
+    let text = if args.from.json { format!("{}\n", json!(detail)) } else { describe(&detail) };
+    term::print(text.as_bytes())?;
+    Ok(Exit::Success)
+}
+
+fn describe(detail: &DeadDetail) -> String {
+    let dead = &detail.dead;
+    let mut text = format!(
+        "task {} {} {} ago, after attempt {}, on {}\n  reason  {}\n",
+        dead.task,
+        dead.state.as_str(),
+        age(dead.at),
+        dead.attempts,
+        dead.host,
+        dead.reason
+    );
+    for line in detail.stderr.lines() {
+        text.push_str(&format!("  stderr  {line}\n"));
+    }
+    for returned in &detail.returned {
+        text.push_str(&format!("  came back {} ago from {}: {}\n", age(returned.at), returned.host, returned.reason));
+    }
+    for name in &detail.names {
+        text.push_str(&format!("  item    {name}\n"));
+    }
+    let rest = (dead.items as usize).saturating_sub(detail.names.len());
+    if rest > 0 {
+        text.push_str(&format!("  and {rest} more items\n"));
+    }
+    text
+}
+
+async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
+    let filter = args.filter.clone();
+    let replies = match &args.from.state {
+        Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, dead: Vec::new(), reply })?],
+        None => gather(&args.from.broker, &Request::Replay { filter }).await?,
+    };
+    let (mut back, mut left) = (0, 0);
+    for reply in replies {
+        if let Reply::Replayed { tasks, kept } = reply {
+            back += tasks;
+            left += kept;
+        }
+    }
+    let then = match &args.from.state {
+        Some(state) => format!("; the command that was run with --state {}, run again, does them", state.display()),
+        None => String::new(),
+    };
+    term::print(format!("{back} tasks are back at work{then}\n").as_bytes())?;
+    if left > 0 {
+        term::complain(&format!("{left} tasks stay dead: their job is cancelled, or its report is being written"));
+    }
+    Ok(Exit::Success)
+}
+
+async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
+    let filter = args.filter.clone();
+    let replies = match &args.from.state {
+        Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, dead: Vec::new(), reply })?],
+        None => gather(&args.from.broker, &Request::Forget { filter }).await?,
+    };
+    let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };
+    let tasks: u64 = replies.iter().map(dropped).sum();
+    term::print(format!("{tasks} dead tasks are forgotten; they stay failed\n").as_bytes())?;
+    Ok(Exit::Success)
+}

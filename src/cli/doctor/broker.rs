@@ -1,0 +1,194 @@
+//! The questions to the broker, in an order in which none spoils the next.
+
+use shared::definitions::Role;
+use shared::id::{ConsumerId, JobId, OwnerId};
+use shared::random;
+use shared::seal::Keyring;
+use shared::topology::{self, Queue};
+use shared::transport::rabbitmq::probe::{self, Probe, Reach, Refusal};
+use shared::transport::{BrokerUrl, TransportError, connect};
+
+use super::finding::Finding;
+use super::layout::{self, Part, Standing};
+use super::peers::{self, Heard};
+use super::rights::{self, Need};
+use super::{Scope, server};
+
+/// An exchange of every virtual host.
+const BUILT_IN: &str = "amq.topic";
+
+/// Looks at the broker, as far as one gets.
+pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match probe::reach(url).await {
+        // With TLS the reason of a failure is told better below.
+        Ok(Reach::NoGreeting { .. }) if url.is_tls() => {}
+        Ok(reach) => {
+            findings.push(server::reached(&reach));
+            if !matches!(reach, Reach::Greeted(_)) {
+                return findings;
+            }
+        }
+        Err(error) => return vec![server::refused(&error)],
+    }
+    findings.push(server::ack_timeout(scope.ack_timeout));
+    let first = match Probe::connect(url, scope.patience).await {
+        Ok(probe) => probe,
+        Err(error) => {
+            findings.push(server::refused(&error));
+            return findings;
+        }
+    };
+    findings.push(server::agreed(scope, first.limits()));
+    let is_blocked = publish(scope, url, first, &mut findings).await;
+    let heard = match keys {
+        Some(keys) if !is_blocked => hear(scope, url.clone().with_keys(keys), &mut findings).await,
+        _ => Heard::default(),
+    };
+    match Probe::connect(url, scope.patience).await {
+        Ok(probe) => {
+            ask(scope, &probe, is_blocked, &heard, &mut findings).await;
+            probe.close().await;
+        }
+        Err(error) => findings.push(server::refused(&error)),
+    }
+    findings
+}
+
+/// As many connections as a role has, and messages over the last of them: whether there is an alarm,
+/// which is the answer, and how large they may be.
+async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Vec<Finding>) -> bool {
+    let mut more = Vec::new();
+    let mut tried = Vec::new();
+    while more.len() + 1 < server::CONNECTIONS && tried.iter().all(Result::is_ok) {
+        match Probe::connect(url, scope.patience).await {
+            Ok(probe) => {
+                more.push(probe);
+                tried.push(Ok(()));
+            }
+            Err(error) => tried.push(Err(error)),
+        }
+    }
+    findings.push(server::connected(scope, &tried));
+    let publisher = more.last().unwrap_or(&first);
+    let taken = try_publishing(scope, publisher).await;
+    findings.push(server::alarm(taken.as_ref().map(|(_, answer)| answer)));
+    let is_blocked = matches!(&taken, Some((_, Err(_))));
+    if let Some(((exchange, key), Ok(()))) = &taken {
+        findings.push(server::size(&publisher.publish(exchange, key, server::MESSAGE_BYTES).await));
+    }
+    for probe in more.into_iter().chain([first]) {
+        probe.close().await;
+    }
+    is_blocked
+}
+
+type Address = (String, String);
+
+/// The broker's answer to the first message that this user may send, and where it would have gone.
+async fn try_publishing(scope: &Scope, probe: &Probe) -> Option<(Address, Result<(), Refusal>)> {
+    let needs = scope.roles.iter().flat_map(|&role| rights::needs(scope, role));
+    let of_roles = needs.filter_map(|need| match need {
+        Need::Publish(exchange, key) => Some((exchange.to_owned(), key)),
+        _ => None,
+    });
+    for (exchange, key) in of_roles.chain([(BUILT_IN.to_owned(), random::token())]) {
+        match probe.publish(&exchange, &key, 1).await {
+            Err(Refusal::Forbidden(_) | Refusal::Missing) => {}
+            answer => return Some(((exchange, key), answer)),
+        }
+    }
+    None
+}
+
+async fn hear(scope: &Scope, url: BrokerUrl, findings: &mut Vec<Finding>) -> Heard {
+    let heard = async {
+        let transport = connect(&url, Some(scope.patience)).await?;
+        let heard = peers::hear(scope, &transport).await;
+        transport.close().await;
+        heard
+    };
+    match heard.await {
+        Ok(heard) => {
+            findings.extend(peers::judge(scope, &heard));
+            heard
+        }
+        // Nobody has declared the exchange yet, so there is nobody.
+        Err(TransportError::Other { .. }) => {
+            let heard = Heard { asked: (true, true), ..Heard::default() };
+            findings.extend(peers::judge(scope, &heard));
+            heard
+        }
+        Err(error) => {
+            findings.push(server::refused(&error));
+            Heard::default()
+        }
+    }
+}
+
+/// What needs declarations, and rights.
+async fn ask(scope: &Scope, probe: &Probe, is_blocked: bool, heard: &Heard, findings: &mut Vec<Finding>) {
+    findings.push(features(scope, probe).await);
+    for &role in &scope.roles {
+        let mut answers = Vec::new();
+        for need in rights::needs(scope, role) {
+            let answer = match &need {
+                Need::Publish(..) if is_blocked => continue,
+                Need::Publish(exchange, key) => probe.publish(exchange, key, 1).await,
+                Need::Own(queue, bindings) => probe.may_own(queue, bindings).await,
+                Need::Declare(queue) => probe.may_declare_queue(queue).await,
+                Need::Consume { queue, like } => match probe.may_consume(like).await {
+                    Err(Refusal::Forbidden(_)) if like != queue => probe.may_consume(queue).await,
+                    answer => answer,
+                },
+            };
+            answers.push((need, answer));
+        }
+        findings.push(rights::judge(scope, role, &answers));
+    }
+    let mut standings = Vec::new();
+    for part in layout::parts(scope, &heard.served()) {
+        let standing = look(probe, &part).await;
+        standings.push((part, standing));
+    }
+    findings.extend(layout::judge(scope, &standings));
+}
+
+async fn look(probe: &Probe, part: &Part) -> Standing {
+    let found = match part {
+        Part::Exchange(exchange) => probe.exchange(exchange).await,
+        Part::Queue(queue) => probe.queue(queue).await,
+    };
+    match (found, part) {
+        (Ok(found), _) => Standing::Found(found),
+        (Err(Refusal::Missing), Part::Exchange(exchange)) => {
+            Standing::Missing(probe.may_declare_exchange(&exchange.name).await)
+        }
+        (Err(Refusal::Missing), Part::Queue(queue)) => Standing::Missing(probe.may_declare_queue(&queue.name).await),
+        (Err(refusal), _) => Standing::Unclear(refusal),
+    }
+}
+
+/// Whether the broker makes a queue like a reducer's, under a name that this user may use. The name is
+/// always the same: a broker never forgets one.
+async fn features(scope: &Scope, probe: &Probe) -> Finding {
+    // In the form of the others: rights of submitters are by it.
+    let command = OwnerId::from_name(format!("{}-doctor0000000000", scope.user).as_bytes());
+    let names = [
+        (Role::Reducer, topology::replies(&JobId::from_name(b"doctor")).0.name),
+        (Role::Consumer, topology::consumer_control(&ConsumerId::from_name(b"doctor")).0.name),
+        (Role::Submitter, topology::command_owner(&command).0.name),
+        (Role::Producer, topology::replies(&JobId::from_name(b"doctor")).0.name),
+    ];
+    let whole = topology::service_owner(&scope.owner).0;
+    for has_dead_letters in [true, false] {
+        for (_, name) in names.iter().filter(|(role, _)| scope.has(*role)) {
+            let dead_letter = whole.dead_letter.clone().filter(|_| has_dead_letters);
+            match probe.makes(&Queue { name: name.clone(), dead_letter, ..whole.clone() }).await {
+                Err(Refusal::Forbidden(_)) => {}
+                answer => return server::features(Some((&answer, has_dead_letters))),
+            }
+        }
+    }
+    server::features(None)
+}

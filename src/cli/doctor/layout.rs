@@ -1,0 +1,180 @@
+//! Exchanges and queues: which there are to be, and how they stand. No I/O.
+
+use std::collections::BTreeSet;
+
+use shared::definitions::Role;
+use shared::id::Class;
+use shared::topology::{self, DEAD_QUEUE, Exchange, Queue, UNROUTED_QUEUE};
+use shared::transport::rabbitmq::probe::{Arguments, Found, Refusal};
+use shared::workload::Workload;
+
+use super::finding::Finding;
+use super::{Scope, rights};
+
+/// An exchange or a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Exchange(Exchange),
+    Queue(Queue),
+}
+
+impl Part {
+    fn shown(&self) -> String {
+        match self {
+            Self::Exchange(exchange) => format!("exchange {}", exchange.name),
+            Self::Queue(queue) => format!("queue {}", queue.name),
+        }
+    }
+}
+
+/// How a part stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    Found(Found),
+    /// Not there; whether this user may make it.
+    Missing(Result<(), Refusal>),
+    Unclear(Refusal),
+}
+
+/// All that there is to be for these roles, their roots, and what live consumers serve.
+pub(super) fn parts(scope: &Scope, served: &BTreeSet<(Workload, Class)>) -> Vec<Part> {
+    let shared = topology::shared();
+    let mut parts: Vec<Part> = shared.exchanges.into_iter().map(Part::Exchange).collect();
+    parts.extend(shared.queues.into_iter().map(Part::Queue));
+    let tasks: BTreeSet<_> = rights::tasks(scope).chain(served.iter().cloned()).collect();
+    parts.extend(tasks.iter().map(|(workload, class)| Part::Queue(topology::tasks(*workload, class).0)));
+    if scope.has(Role::Producer) || scope.has(Role::Reducer) {
+        parts.push(Part::Queue(topology::service_owner(&scope.owner).0));
+    }
+    parts
+}
+
+/// What is wrong with them, and how many are as they should be.
+pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)]) -> Vec<Finding> {
+    let (mut same, mut unknown, mut missing) = (0, 0, 0);
+    let mut findings = Vec::new();
+    for (part, standing) in standings {
+        match standing {
+            Standing::Found(Found { arguments: Arguments::Same, .. }) => same += 1,
+            Standing::Found(Found { arguments: Arguments::Unknown, .. }) => unknown += 1,
+            Standing::Found(Found { arguments: Arguments::Other(text), .. }) => findings.push(differs(part, text)),
+            Standing::Missing(Err(Refusal::Forbidden(_))) if is_needed(scope, part) => findings.push(absent(part)),
+            Standing::Missing(_) => missing += 1,
+            Standing::Unclear(refusal) => findings.push(Finding::fail(
+                part.shown(),
+                format!("the broker does not say how it stands: {refusal}"),
+                "look into the broker's log; a queue that hangs may have to be deleted",
+            )),
+        }
+    }
+    let counted = format!(
+        "{same} are as this version makes them, {missing} are made when they are needed, {unknown} are there \
+         and only a user who may declare them can compare their arguments"
+    );
+    findings.insert(0, Finding::ok("exchanges and queues", counted));
+    findings.extend([("dead letters", DEAD_QUEUE), ("unrouted messages", UNROUTED_QUEUE)].into_iter().filter_map(
+        |(subject, name)| standings.iter().find_map(|(part, standing)| trace(subject, name, part, standing)),
+    ));
+    findings
+}
+
+fn differs(part: &Part, text: &str) -> Finding {
+    Finding::fail(
+        part.shown(),
+        format!("it has other arguments than this version uses: {text}"),
+        "stop the roles, delete it once it is empty (rabbitmqctl delete_queue), and start them again; \
+         or use another virtual host",
+    )
+}
+
+fn absent(part: &Part) -> Finding {
+    Finding::fail(
+        part.shown(),
+        "it is not there, and this user may not make it",
+        "load the output of packhorse topology --definitions (rabbitmqctl import_definitions)",
+    )
+}
+
+/// Producers need nothing but what all share; the queues of tasks are made by those who use them.
+fn is_needed(scope: &Scope, part: &Part) -> bool {
+    let Part::Queue(queue) = part else { return true };
+    let of_tasks = rights::tasks(scope).any(|(workload, class)| topology::tasks(workload, &class).0.name == queue.name);
+    let of_owner = topology::service_owner(&scope.owner).0.name == queue.name;
+    match (of_tasks, of_owner) {
+        (true, _) => scope.roles.iter().any(|&role| role != Role::Producer),
+        (_, true) => scope.has(Role::Reducer),
+        _ => topology::shared().queues.contains(queue),
+    }
+}
+
+/// What lies where nothing should.
+fn trace(subject: &str, name: &str, part: &Part, standing: &Standing) -> Option<Finding> {
+    let (Part::Queue(queue), Standing::Found(found)) = (part, standing) else { return None };
+    if queue.name != name {
+        return None;
+    }
+    if found.ready == 0 {
+        return Some(Finding::ok(subject, "there are none"));
+    }
+    let what = format!("{} lie in {name}", found.ready);
+    let remedy = if name == DEAD_QUEUE {
+        "packhorse dead list has those of a reducer's jobs, with reasons; rabbitmqctl purge_queue empties the trace"
+    } else {
+        "nobody had declared their queues when they were sent; rabbitmqctl purge_queue empties the trace"
+    };
+    Some(Finding::warn(subject, what, remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    fn found(arguments: Arguments, ready: u32) -> Standing {
+        Standing::Found(Found { arguments, ready })
+    }
+
+    /// What is judged of all parts for these roles, each standing so; without the first finding, which counts.
+    fn judged(roles: &[Role], standing: &Standing) -> Vec<Finding> {
+        let scope = Scope::of(roles, &["t"]);
+        let standings: Vec<_> =
+            parts(&scope, &BTreeSet::new()).into_iter().map(|part| (part, standing.clone())).collect();
+        judge(&scope, &standings).split_off(1)
+    }
+
+    fn level(findings: &[Finding]) -> Vec<Level> {
+        let mut levels: Vec<Level> = findings.iter().map(|finding| finding.level).collect();
+        levels.dedup();
+        levels
+    }
+
+    #[test]
+    fn what_is_there_as_it_should_be_or_will_be_made_is_no_fault() {
+        for standing in [found(Arguments::Same, 0), found(Arguments::Unknown, 0), Standing::Missing(Ok(()))] {
+            let findings = judged(&[Role::Consumer, Role::Reducer], &standing);
+            assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn what_differs_or_cannot_be_made_is_a_fault_of_its_own_name() {
+        let differs = judged(&[Role::Consumer], &found(Arguments::Other("x-max-length".to_owned()), 0));
+        // Five exchanges, two traces, two queues of tasks; the traces are empty besides.
+        assert_eq!(differs.iter().filter(|finding| finding.level == Level::Fail).count(), 9);
+        let forbidden = Standing::Missing(Err(Refusal::Forbidden("refused".to_owned())));
+        assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 9);
+        assert_eq!(level(&judged(&[Role::Consumer], &forbidden)), [Level::Fail]);
+        // Neither the tasks' queues nor the owner's are a producer's to make.
+        assert_eq!(judged(&[Role::Producer], &forbidden).len(), 7);
+        assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 10);
+    }
+
+    #[test]
+    fn what_lies_in_the_traces_is_counted() {
+        let findings = judged(&[Role::Producer], &found(Arguments::Same, 3));
+        assert_eq!(level(&findings), [Level::Warn]);
+        let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
+        assert_eq!(subjects, ["dead letters", "unrouted messages"]);
+        assert!(findings[0].line().contains("3 lie in"), "{}", findings[0].line());
+    }
+}

@@ -1,0 +1,264 @@
+//! Who is alive: owners and consumers that answer now, their versions and their clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use shared::clock::Clock;
+use shared::definitions::Role;
+use shared::id::{Class, JobId};
+use shared::message::{Message, Presence, Reply, Request, kind};
+use shared::random;
+use shared::topology::{self, Binding, CONTROL, Queue};
+use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
+use shared::workload::Workload;
+use tokio::time::{Instant, timeout_at};
+
+use super::Scope;
+use super::finding::Finding;
+
+/// How long they have to answer: long for a machine that works hard.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Clocks that differ by more spoil times in reports and logs. Messages tell whole seconds.
+const SECONDS_APART_MAX: i64 = 5;
+
+/// One that has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// `owner main`, `consumer on HOST`.
+    pub(super) shown: String,
+    pub(super) is_owner: bool,
+    pub(super) version: String,
+    /// By how many seconds its clock is ahead of ours.
+    pub(super) ahead: i64,
+    pub(super) serves: Vec<(Workload, Class)>,
+}
+
+/// What was heard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// By id.
+    pub(super) peers: BTreeMap<String, Peer>,
+    /// Whether owners could be asked, and consumers.
+    pub(super) asked: (bool, bool),
+    /// Why some answers could not be read.
+    pub(super) unreadable: BTreeSet<String>,
+}
+
+impl Heard {
+    pub(super) fn served(&self) -> BTreeSet<(Workload, Class)> {
+        self.peers.values().flat_map(|peer| peer.serves.iter().cloned()).collect()
+    }
+
+    fn take(&mut self, message: &Message, now: SystemTime) {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let ahead = message.timestamp.cast_signed().saturating_sub(now.cast_signed());
+        let read = if message.kind == kind::PRESENCE {
+            message.expect(kind::PRESENCE).and_then(|()| message.parse::<Presence>()).map(|presence| {
+                let Presence { consumer, host, version, serves, .. } = presence;
+                let shown = format!("consumer on {host}");
+                (consumer.to_string(), Peer { shown, is_owner: false, version, ahead, serves })
+            })
+        } else {
+            message.expect(kind::REPLY).and_then(|()| message.parse::<Reply>()).map(|reply| {
+                let name = if let Reply::Pong { owner } = &reply { owner.as_str() } else { "of another kind" };
+                let version = message.app_id.rsplit('/').next().unwrap_or_default().to_owned();
+                let shown = format!("owner {name}");
+                (shown.clone(), Peer { shown, is_owner: true, version, ahead, serves: Vec::new() })
+            })
+        };
+        match read {
+            Ok((id, peer)) => drop(self.peers.insert(id, peer)),
+            Err(reason) => drop(self.unreadable.insert(reason.to_string())),
+        }
+    }
+}
+
+/// Asks everyone, and gathers what comes.
+pub(super) async fn hear(scope: &Scope, transport: &Arc<dyn Transport>) -> Result<Heard, TransportError> {
+    let mut heard = Heard::default();
+    // An empty virtual host has nobody, and gets nothing from us.
+    let Some((mut answers, key)) = listen(scope, transport).await? else { return Ok(heard) };
+    let clock = Clock::start();
+    let mut request = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
+    request.reply_to = Some(key);
+    let ask = |key| transport.publish(CONTROL, key, request.clone());
+    heard.asked = (ask(topology::ALL_OWNERS).await.is_ok(), ask(topology::ALL_CONSUMERS).await.is_ok());
+    let deadline = Instant::now() + PATIENCE;
+    while let Ok(incoming) = timeout_at(deadline, answers.next()).await {
+        if let Incoming::Delivery(delivery) = incoming? {
+            heard.take(&delivery.message, clock.system());
+            delivery.acker.ack().await;
+        }
+    }
+    Ok(heard)
+}
+
+/// A queue for answers, and the key for replies; as much as this user may hear.
+async fn listen(
+    scope: &Scope,
+    transport: &Arc<dyn Transport>,
+) -> Result<Option<(Box<dyn Subscription>, String)>, TransportError> {
+    let name = JobId::from_name(random::token().as_bytes());
+    let (replies, reply) = topology::replies(&name);
+    let presence =
+        Binding { queue: replies.name.clone(), exchange: CONTROL.to_owned(), key: topology::PRESENCE.into() };
+    let both: Vec<Binding> = reply.iter().cloned().chain([presence]).collect();
+    let (control, commands) = topology::owner_control(&scope.command);
+    let tries: [(Queue, Vec<Binding>); 3] = [(replies.clone(), both), (control, commands), (replies, reply)];
+    for (queue, bindings) in tries {
+        match transport.subscribe(Subscribe { queue, bindings, prefetch: 64 }).await {
+            Ok(subscription) => return Ok(Some((subscription, topology::reply_key(&name)))),
+            Err(TransportError::Forbidden { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// What follows from it.
+pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
+    let mut findings = vec![owners(scope, heard), consumers(scope, heard)];
+    let shown = |peers: &mut dyn Iterator<Item = String>| peers.collect::<Vec<_>>().join(", ");
+    let ours = env!("CARGO_PKG_VERSION");
+    let all: BTreeSet<&str> = heard.peers.values().map(|peer| peer.version.as_str()).chain([ours]).collect();
+    if all.len() > 1 {
+        let each = shown(&mut heard.peers.values().map(|peer| format!("{} has {}", peer.shown, peer.version)));
+        let remedy = "bring all of them to one version; work goes on as long as they understand each other";
+        findings.push(Finding::warn("versions", format!("this command has {ours}, {each}"), remedy));
+    }
+    let apart: Vec<&Peer> = heard.peers.values().filter(|peer| peer.ahead.abs() > SECONDS_APART_MAX).collect();
+    if !apart.is_empty() {
+        let of = |peer: &&Peer| {
+            let side = if peer.ahead > 0 { "ahead of" } else { "behind" };
+            format!("{} is {} s {side} this machine", peer.shown, peer.ahead.abs())
+        };
+        let what = format!("clocks differ: {}", shown(&mut apart.iter().map(of)));
+        findings.push(Finding::warn("clock", what, "set the clocks (chrony, systemd-timesyncd)"));
+    } else if !heard.peers.is_empty() {
+        findings.push(Finding::ok("clock", "all who answer have this machine's time; the broker's is not to be had"));
+    }
+    if !heard.unreadable.is_empty() {
+        let what = format!("some answers cannot be read: {}", shown(&mut heard.unreadable.iter().cloned()));
+        let remedy = "give all of them the same keys (--key-file), and versions that understand each other";
+        findings.push(Finding::warn("answers", what, remedy));
+    }
+    findings
+}
+
+fn owners(scope: &Scope, heard: &Heard) -> Finding {
+    let named: Vec<String> = heard.peers.values().filter(|peer| peer.is_owner).map(with_version).collect();
+    if !heard.asked.0 {
+        Finding::ok("owners", "not asked: this user may not")
+    } else if !named.is_empty() {
+        Finding::ok("owners", format!("{} answers", named.join(", ")))
+    } else if scope.has(Role::Producer) {
+        let remedy = "start one: packhorse reducer --broker URL";
+        Finding::warn("owners", "no reducer answers, and jobs of producers wait for one", remedy)
+    } else {
+        Finding::ok("owners", "nobody answers")
+    }
+}
+
+fn consumers(scope: &Scope, heard: &Heard) -> Finding {
+    let named: Vec<String> = heard.peers.values().filter(|peer| !peer.is_owner).map(with_version).collect();
+    if !heard.asked.1 {
+        return Finding::ok("consumers", "not asked: this user may not");
+    }
+    let sends = scope.roles.iter().any(|&role| role != Role::Consumer);
+    if named.is_empty() && sends {
+        let remedy = "start one: packhorse consumer --broker URL --root NAME=DIR";
+        return Finding::warn("consumers", "nobody answers, and tasks wait for one", remedy);
+    }
+    let served = heard.served();
+    let unserved: Vec<String> = scope
+        .roots
+        .iter()
+        .zip(scope.classes())
+        .filter(|(_, class)| !served.iter().any(|(workload, of)| *workload != Workload::Steps && of == class))
+        .map(|((name, _), _)| name.clone())
+        .collect();
+    if !unserved.is_empty() && sends {
+        let what = format!("{} answer, and none serves root {}", named.len(), unserved.join(", "));
+        let remedy =
+            format!("start one where the files are: packhorse consumer --broker URL --root {}=DIR", unserved[0]);
+        return Finding::warn("consumers", what, remedy);
+    }
+    let what = if named.is_empty() { "nobody answers".to_owned() } else { format!("{} answers", named.join(", ")) };
+    Finding::ok("consumers", what)
+}
+
+fn with_version(peer: &Peer) -> String {
+    let classes: BTreeSet<&str> = peer.serves.iter().map(|(_, class)| class.as_str()).collect();
+    let serves = classes.into_iter().collect::<Vec<_>>().join(" ");
+    let serves = if serves.is_empty() { String::new() } else { format!(", serves {serves}") };
+    format!("{} ({}{serves})", peer.shown, peer.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::id::{ConsumerId, OwnerId};
+    use shared::workload::files::Root;
+
+    use super::super::finding::Level;
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn consumer(version: &str, sent: u64) -> Message {
+        let body = Presence {
+            consumer: ConsumerId::from_name(b"c"),
+            host: "h".to_owned(),
+            version: version.to_owned(),
+            slots: 1,
+            serves: vec![(Workload::Digest, Root::class_of("t"))],
+            holds: Vec::new(),
+            heartbeat_millis: 1_000,
+            leaving: false,
+        };
+        Message::json(kind::PRESENCE, "1".to_owned(), &body, at(sent))
+    }
+
+    fn owner() -> Message {
+        let body = Reply::Pong { owner: OwnerId::from_name(b"main") };
+        Message::json(kind::REPLY, "2".to_owned(), &body, at(NOW))
+    }
+
+    /// What is complained of when these are heard.
+    fn troubles(roles: &[Role], roots: &[&str], messages: &[Message]) -> Vec<String> {
+        let mut heard = Heard { asked: (true, true), ..Heard::default() };
+        messages.iter().for_each(|message| heard.take(message, at(NOW)));
+        let findings = judge(&Scope::of(roles, roots), &heard);
+        findings.into_iter().filter(|one| one.level != Level::Ok).map(|one| one.subject).collect()
+    }
+
+    #[test]
+    fn who_answers_is_judged_by_what_the_roles_need() {
+        let ours = env!("CARGO_PKG_VERSION");
+        let all = [Role::Producer, Role::Consumer, Role::Reducer];
+        let nothing: [&str; 0] = [];
+        assert_eq!(troubles(&all, &["t"], &[owner(), consumer(ours, NOW)]), nothing);
+        assert_eq!(troubles(&all, &["t"], &[consumer(ours, NOW)]), ["owners"]);
+        assert_eq!(troubles(&all, &["t"], &[owner()]), ["consumers"]);
+        assert_eq!(troubles(&all, &["other"], &[owner(), consumer(ours, NOW)]), ["consumers"]);
+        assert_eq!(troubles(&[Role::Consumer], &["t"], &[]), nothing);
+    }
+
+    #[test]
+    fn versions_clocks_and_what_cannot_be_read_are_told() {
+        let ours = env!("CARGO_PKG_VERSION");
+        let all = [Role::Reducer];
+        let nothing: [&str; 0] = [];
+        assert_eq!(troubles(&all, &[], &[consumer("0.0.1", NOW)]), ["versions"]);
+        assert_eq!(troubles(&all, &[], &[consumer(ours, NOW - 6)]), ["clock"]);
+        assert_eq!(troubles(&all, &[], &[consumer(ours, NOW + 6)]), ["clock"]);
+        assert_eq!(troubles(&all, &[], &[consumer(ours, NOW - 5)]), nothing);
+        let broken = Message::new(kind::PRESENCE, "3".to_owned(), "{}".into(), at(NOW));
+        assert_eq!(troubles(&all, &[], &[consumer(ours, NOW), broken]), ["answers"]);
+    }
+}

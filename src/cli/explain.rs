@@ -1,0 +1,43 @@
+//! `explain`: why a job or a task is as it is, in one sentence.
+
+use reducer::owner::Event;
+use serde_json::json;
+use shared::id::{JobId, TaskId};
+use shared::message::{Reply, Request};
+
+use super::args::ExplainArgs;
+use super::owners::{at_rest, find, unknown};
+use super::{Exit, Failure, broker, term};
+
+/// `packhorse explain ID`
+pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
+    let (job, number) = parse(&args.id)?;
+    let (reply, before) = match &args.from.state {
+        Some(state) => {
+            let event = |reply| Event::Explain { job: job.clone(), number, counted: None, reply };
+            (Some(at_rest(state, event)?), "nobody works on this store now; ")
+        }
+        None => {
+            let request = Request::Explain { job: job.clone(), number };
+            let url = broker::required(&args.from.broker)?;
+            (find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::Explained { .. })).await?, "")
+        }
+    };
+    let Some(Reply::Explained { text }) = reply else {
+        return Err(unknown(&job));
+    };
+    let text = format!("{before}{text}");
+    let line =
+        if args.from.json { json!({"schema": 1, "type": "explanation", "text": text}).to_string() } else { text };
+    term::print(format!("{line}\n").as_bytes())?;
+    Ok(Exit::Success)
+}
+
+fn parse(id: &str) -> Result<(JobId, Option<u64>), Failure> {
+    match id.parse::<TaskId>() {
+        Ok(task) => Ok((task.job, Some(task.number))),
+        Err(_) => id.parse().map(|job| (job, None)).map_err(|_| {
+            Failure::usage(format!("{id:?} is neither a job's id nor a task's (JOB.NUMBER); packhorse jobs lists jobs"))
+        }),
+    }
+}

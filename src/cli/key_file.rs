@@ -1,0 +1,50 @@
+//! Files of keys: made by `packhorse key new`, and read only where no one else can read them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use shared::seal::{Key, Keyring};
+
+use super::args::security::{KeyArgs, KeyCommand};
+use super::{Exit, Failure, term};
+
+/// For `--help`.
+pub const HELP: &str = "\
+A file of keys has one key a line, an id and a secret. The first key seals; all of them open. To
+change keys without a gap, append the new key's line to the file of every role and start the roles
+again; then move the line to the top everywhere; then, when no message of the old key is left, remove
+the old line.
+
+A role that is given such a file (--key-file FILE or PACKHORSE_KEY_FILE) sends no message in clear and
+acts on none that its keys do not open. docs/PROTOCOL.md says what is hidden and what is not.";
+
+/// Runs the command.
+pub fn run(args: &KeyArgs) -> Result<Exit, Failure> {
+    let KeyCommand::New { file } = &args.command;
+    let key = Key::generate();
+    let cannot = |error| Failure::usage(format!("cannot make {}: {error}", file.display()));
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(cannot)?;
+    out.write_all(key.to_line().as_bytes()).and_then(|()| out.sync_all()).map_err(cannot)?;
+    term::print(format!("{}\n", key.id()).as_bytes())?;
+    Ok(Exit::Success)
+}
+
+/// Reads a file of keys. One of ours that others can read is refused, as `ssh` refuses its keys.
+pub fn read(path: &Path) -> Result<Keyring, Failure> {
+    let shown = path.display();
+    let cannot = |error| Failure::usage(format!("cannot read the key file {shown}: {error}"));
+    let mut file = File::open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 && metadata.uid() == rustix::process::getuid().as_raw() {
+        return Err(Failure::usage(format!(
+            "others can read the key file {shown} (mode {mode:04o}): run chmod 600 {shown}, and if someone may have, \
+             make a new key"
+        )));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(cannot)?;
+    text.parse().map_err(|error| Failure::usage(format!("the key file {shown}: {error}")))
+}
