@@ -181,8 +181,9 @@ fn strange() -> Vec<(Message, &'static str)> {
 }
 
 /// The reasons of dead letters, as an operator finds them, until there are `count`.
-async fn dead(transport: &Arc<dyn Transport>, count: usize) -> BTreeMap<String, usize> {
-    let queue = topology::shared().queues.into_iter().find(|queue| queue.name == topology::DEAD).expect("it is there");
+pub async fn dead(transport: &Arc<dyn Transport>, count: usize) -> BTreeMap<String, usize> {
+    let queue =
+        topology::shared().queues.into_iter().find(|queue| queue.name == topology::DEAD_QUEUE).expect("it is there");
     let wanted = Subscribe { queue, bindings: Vec::new(), prefetch: 10 };
     let mut letters = transport.subscribe(wanted).await.expect("subscribed");
     let mut reasons = BTreeMap::new();

@@ -4,28 +4,35 @@
 //! - [`shared`] is a virtual host of one's own on a broker that all tests of this run share, with
 //!   commands of an operator that concern this virtual host: a container if Docker is there, else a
 //!   private node. `PACKHORSE_TEST_BROKER` says which of the two it must be: `docker` or `node`.
+//! - [`nodes`] is a cluster of three nodes in containers.
 //! - [`own`] is a whole private node, for faults that concern a node: restarts and alarms.
 //!
 //! # Layout
 //! - `container`: in a container
 //! - `node`: in a temporary directory, as a process of this machine
+//! - `nodes`: three of them, behind `balancer`
 //! - `docker`: images, and containers that go with this process
 
+mod balancer;
 pub mod container;
 pub mod docker;
 mod node;
+pub mod nodes;
 
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use serde_json::json;
 use shared::transport::BrokerUrl;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use self::container::BrokerContainer;
-use self::node::Node;
+use self::node::{Node, START_TIMEOUT};
+use self::nodes::Nodes;
 
 /// Idle schedulers sleep instead of spinning: several brokers may run on few cores.
 const LOW_SPIN: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
@@ -34,6 +41,7 @@ const LOW_SPIN: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
 enum Server {
     Container(BrokerContainer),
     Node(Node),
+    Nodes(Nodes),
 }
 
 /// A broker to connect to.
@@ -68,6 +76,24 @@ pub async fn own() -> Broker {
     Broker::on(node.await.expect("the node starts")).await
 }
 
+/// A node of one's own with settings that only RabbitMQ's advanced.config takes.
+pub async fn with_settings(settings: &'static str) -> Broker {
+    let start = || Arc::new(Server::Node(Node::start_with("", settings)));
+    Broker::on(tokio::task::spawn_blocking(start).await.expect("the node starts")).await
+}
+
+/// A node of one's own with more lines in its `rabbitmq.conf`.
+pub async fn configured(configuration: String) -> Broker {
+    let start = move || Arc::new(Server::Node(Node::start_with(&configuration, "[].")));
+    Broker::on(tokio::task::spawn_blocking(start).await.expect("the node starts")).await
+}
+
+/// A cluster of three nodes of one's own.
+pub async fn nodes() -> Broker {
+    let nodes = tokio::task::spawn_blocking(|| Arc::new(Server::Nodes(Nodes::start())));
+    Broker::on(nodes.await.expect("the nodes start")).await
+}
+
 /// A node of one's own that does not run yet: see [`Broker::start`].
 pub fn absent() -> Broker {
     let node = Server::Node(Node::prepare());
@@ -97,13 +123,21 @@ impl Server {
         match self {
             Self::Container(container) => container.url(user, vhost),
             Self::Node(node) => node.url(user, vhost),
+            Self::Nodes(nodes) => nodes.url(user, vhost),
         }
     }
 
     fn node(&self) -> &Node {
         match self {
-            Self::Container(_) => panic!("a test of a node's faults asks for `own`"),
             Self::Node(node) => node,
+            _ => panic!("a test of a node's faults asks for `own`"),
+        }
+    }
+
+    fn nodes(&self) -> &Nodes {
+        match self {
+            Self::Nodes(nodes) => nodes,
+            _ => panic!("a test of a cluster's faults asks for `nodes`"),
         }
     }
 
@@ -112,6 +146,7 @@ impl Server {
         match self {
             Self::Container(container) => container.ctl().into(),
             Self::Node(node) => node.ctl().into(),
+            Self::Nodes(nodes) => nodes.ctl().into(),
         }
     }
 }
@@ -125,9 +160,18 @@ impl Broker {
         broker
     }
 
+    /// In one command: each of them starts a virtual machine.
     async fn make_vhost(&self) {
-        self.ctl(&["add_vhost", &self.vhost]).await;
-        self.ctl(&["set_permissions", "--vhost", &self.vhost, "guest", ".*", ".*", ".*"]).await;
+        let vhost = &self.vhost;
+        let rights = json!({"user": "guest", "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"});
+        let definitions = json!({"vhosts": [{"name": vhost}], "permissions": [rights]});
+        self.import_definitions(definitions.to_string().into_bytes()).await;
+    }
+
+    /// A fresh virtual host on the same server, in the place of this one.
+    pub async fn renewed(self) -> Self {
+        let old = async { self.ctl(&["delete_vhost", &self.vhost]).await };
+        tokio::join!(old, Self::on(Arc::clone(self.server()))).1
     }
 
     /// Replaces the virtual host by an empty one, as if the broker had lost its disk.
@@ -164,6 +208,17 @@ impl Broker {
         self.url_as(&format!("{name}:secret"), &self.vhost)
     }
 
+    /// Makes a user of this name with all rights.
+    pub async fn add_user(&self, name: &str, password: &str) {
+        self.ctl(&["add_user", name, password]).await;
+        self.ctl(&["set_permissions", "--vhost", &self.vhost, name, ".*", ".*", ".*"]).await;
+    }
+
+    /// Sets a user's limits, as JSON.
+    pub async fn limit_user(&self, url: &BrokerUrl, limits: &str) {
+        self.ctl(&["set_user_limits", url.user(), limits]).await;
+    }
+
     /// Starts the node, and waits until it accepts.
     pub async fn start(&self) {
         let server = Arc::clone(self.server());
@@ -185,11 +240,51 @@ impl Broker {
         self.end("stop").await;
     }
 
+    /// Stops the node as a hanging machine would: connections stay open, and nothing answers.
+    pub fn pause(&self) {
+        self.server().node().order("pause");
+    }
+
+    /// Lets a paused node go on.
+    pub fn resume(&self) {
+        self.server().node().order("resume");
+    }
+
     async fn end(&self, order: &str) {
         let server = Arc::clone(self.server());
         server.node().order(order);
         let refused = move || while TcpStream::connect(("127.0.0.1", server.node().port)).is_ok() {};
         tokio::task::spawn_blocking(refused).await.expect("no panic");
+    }
+
+    async fn on_nodes(&self, act: impl FnOnce(&Nodes) + Send + 'static) {
+        let server = Arc::clone(self.server());
+        tokio::task::spawn_blocking(move || act(server.nodes())).await.expect("docker does it");
+    }
+
+    /// Kills one node of the cluster.
+    pub async fn kill_node(&self, node: usize) {
+        self.on_nodes(move |nodes| nodes.kill(node)).await;
+    }
+
+    /// Starts it again, and waits until the cluster is whole.
+    pub async fn start_node(&self, node: usize) {
+        self.on_nodes(move |nodes| nodes.start_again(node)).await;
+    }
+
+    /// Takes one node off the network.
+    pub async fn cut_off_node(&self, node: usize) {
+        self.on_nodes(move |nodes| nodes.cut_off(node)).await;
+    }
+
+    /// Lets it back, and waits until the cluster is whole.
+    pub async fn rejoin_node(&self, node: usize) {
+        self.on_nodes(move |nodes| nodes.rejoin(node)).await;
+    }
+
+    /// Restarts one node in order, and waits until the cluster is whole.
+    pub async fn restart_node(&self, node: usize) {
+        self.on_nodes(move |nodes| nodes.restart(node)).await;
     }
 
     /// Closes every connection to the virtual host.
@@ -202,9 +297,25 @@ impl Broker {
         self.ctl(&["set_vm_memory_high_watermark", if on { "0.000001" } else { "0.8" }]).await;
     }
 
+    /// Makes queues whose names match full with one message.
+    pub async fn fill_queues(&self, pattern: &str) {
+        let limit = r#"{"max-length":1}"#;
+        self.ctl(&["set_policy", "--vhost", &self.vhost, "--apply-to", "queues", "full", pattern, limit]).await;
+    }
+
+    /// Takes the limit of [`Broker::fill_queues`] away.
+    pub async fn free_queues(&self) {
+        self.ctl(&["clear_policy", "--vhost", &self.vhost, "full"]).await;
+    }
+
     /// Deletes a queue, whoever uses it.
     pub async fn delete_queue(&self, name: &str) {
         self.ctl(&["delete_queue", "--vhost", &self.vhost, name]).await;
+    }
+
+    /// The same where it may not exist; whether it did.
+    pub async fn delete_queue_if_there(&self, name: &str) -> bool {
+        self.try_ctl(&["delete_queue", "--vhost", &self.vhost, name], Vec::new()).await.status.success()
     }
 
     /// Names of the queues in the virtual host.
@@ -228,16 +339,32 @@ impl Broker {
     }
 
     async fn ctl_with(&self, arguments: &[&str], input: Vec<u8>) -> String {
+        let output = self.try_ctl(arguments, input).await;
+        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {said}{complaint}");
+        said.into_owned()
+    }
+
+    /// A node accepts connections a moment before it takes an operator's commands.
+    async fn try_ctl(&self, arguments: &[&str], input: Vec<u8>) -> Output {
+        let give_up = Instant::now() + START_TIMEOUT;
+        loop {
+            let output = self.try_ctl_once(arguments, &input).await;
+            let starting = String::from_utf8_lossy(&output.stderr).contains("requires the 'rabbit' app to be running");
+            if !starting || Instant::now() > give_up {
+                return output;
+            }
+        }
+    }
+
+    async fn try_ctl_once(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut command = self.server().ctl();
         command.arg("--quiet").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("rabbitmqctl runs");
         let mut pipe = child.stdin.take().expect("piped");
-        // One that fails may not read all of it; what it says then is told below.
-        let (_, output) = tokio::join!(async move { pipe.write_all(&input).await }, child.wait_with_output());
-        let output = output.expect("rabbitmqctl ends");
-        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {said}{complaint}");
-        said.into_owned()
+        // One that fails may not read all of it; what it says then is told by the caller.
+        let (_, output) = tokio::join!(async move { pipe.write_all(input).await }, child.wait_with_output());
+        output.expect("rabbitmqctl ends")
     }
 }

@@ -11,13 +11,26 @@
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
+//! - `leases`: tasks that outlast the broker's acknowledgement time-out
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `rounds`: each kind of fault at random moments of a job, round after round
+//! - `times`: how long a fault holds up what it met
+//! - `poison`: items that kill whatever works on them, in isolation and over RabbitMQ
+//! - `cancel`: jobs that are ended as they stand
+//! - `dead`: tasks that failed for the last time: listed, shown, replayed
 //! - `containers`: the roles as containers, killed, cut off, restarted
 //! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
-//! - `operator`: definitions, users with least rights, signs of life
+//! - `tls`: `amqps://` to a real broker, and every way in which it fails
+//! - `sealed`: messages that are encrypted: what the wire shows, and who acts on what
+//! - `secrets`: passwords and keys in logs, errors and process lists
+//! - `operator`: definitions, users with least rights
+//! - `doctor`: seeded faults, and the one finding that each leads to
+//! - `readiness`: signs of life, and who sees that there are none
+//! - `foreign`: the consumer in Python of docs/PROTOCOL.md takes part in jobs
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `words`: `packhorse words` and `producer words`, against wc and awk
+//! - `simulation`: the engines in virtual time, under seeded faults
 //! - `readme`: the examples in README.md print what it says
 //! - `packages`: what they hold, and the oldest Rust that builds them
 //! - `manual`: completions complete, and manual pages are rendered
@@ -25,22 +38,35 @@
 
 mod bad_input;
 mod broker;
+mod cancel;
 mod cli;
 mod cluster;
 mod compose;
 mod conformance;
 mod containers;
+mod dead;
+mod doctor;
+mod foreign;
 mod horse_rider;
 mod hostile;
+mod leases;
 mod manual;
 mod operator;
 mod packages;
 mod pipeline;
+mod poison;
 mod protocol;
 mod rabbitmq;
+mod readiness;
 mod readme;
 mod resume;
+mod rounds;
+mod sealed;
+mod secrets;
+mod simulation;
 mod stopping;
 mod tidy;
+mod times;
+mod tls;
 mod words;
 mod world;

@@ -1,4 +1,4 @@
-//! What an operator needs: definitions with users of least rights, and signs of life.
+//! What an operator needs: definitions with users of least rights.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,18 +6,23 @@ use std::time::SystemTime;
 use serde_json::Value;
 use shared::id::OwnerId;
 use shared::message::Message;
-use shared::topology::{self, Binding, CONTROL, OUTCOMES, Queue, TASKS};
+use shared::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
-use shared::workload::{Workload, files::Root};
+use shared::workload::{Workload, files::Root, steps};
 
 use crate::broker::{self, Broker};
-use crate::cluster::Cluster;
-use crate::world::{CONSUMER, PACKHORSE, PRODUCER, Process, REDUCER, World, assert_same, eventually};
+use crate::doctor;
+use crate::world::{CONSUMER, PACKHORSE, PRODUCER, Process, REDUCER, World, assert_same};
 
 const USERS: [&str; 5] = ["producer", "consumer", "reducer", "alice", "bob"];
 /// The form of an id of a command of user bob.
 const BOBS: &str = "bob-0123456789abcdef";
 const ALICES: &str = "alice-0123456789abcdef";
+const ALICES_TASK: &str = "digest.t.alice-0123456789abcdef";
+const BOBS_TASK: &str = "digest.t.bob-0123456789abcdef";
+const ALICES_REQUEST: &str = "owner.alice-0123456789abcdef";
+/// The key of a dead task of the service.
+const LETTER: &str = "digest.t.main";
 
 #[test]
 fn the_committed_definitions_are_what_the_code_prints() {
@@ -78,16 +83,6 @@ impl Defined {
         connect(&self.url(user), None).await.unwrap_or_else(|error| panic!("{user}: {error}"))
     }
 
-    /// That nobody may publish there as this user.
-    async fn refuses_to_publish(&self, user: &str, exchange: &str, key: &str) {
-        let transport = self.connect(user).await;
-        let message = Message::new("test", "1".to_owned(), "{}".into(), SystemTime::now());
-        let answer = transport.publish(exchange, key, message).await;
-        let forbidden = matches!(answer, Err(PublishError::Transport(TransportError::Forbidden { .. })));
-        assert!(forbidden, "{user} to {exchange}, {key}: {answer:?}");
-        transport.close().await;
-    }
-
     /// That nobody may consume from that queue, or bind it so, as this user.
     async fn refuses_to_take(&self, user: &str, queue: Queue, bindings: Vec<Binding>) {
         let transport = self.connect(user).await;
@@ -100,7 +95,7 @@ impl Defined {
 }
 
 #[tokio::test]
-async fn each_user_can_do_its_work_and_nothing_else() {
+async fn each_user_can_do_its_work() {
     let defined = Defined::new().await;
     defined.world.tree("t", 700);
     let wanted = defined.world.sha1sum(&["t"]);
@@ -120,83 +115,150 @@ async fn each_user_can_do_its_work_and_nothing_else() {
     for role in [reducer, consumer] {
         role.stop().exits(0);
     }
-
-    let main = OwnerId::from_name(b"main");
-    let service = || topology::service_owner(&main).0;
-    let (tasks, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
-    for (user, exchange, key) in [
-        ("producer", TASKS, "digest.t.main"),
-        ("producer", OUTCOMES, BOBS),
-        ("producer", CONTROL, "consumers"),
-        ("consumer", TASKS, "digest.t.main"),
-        ("consumer", CONTROL, "owner.main"),
-        ("reducer", TASKS, &format!("digest.t.{BOBS}")),
-        ("reducer", OUTCOMES, "main"),
-        ("alice", TASKS, &format!("digest.t.{BOBS}")),
-        ("alice", TASKS, "digest.t.main"),
-        ("alice", OUTCOMES, BOBS),
-        ("alice", "amq.topic", "any"),
-    ] {
-        defined.refuses_to_publish(user, exchange, key).await;
-    }
-    for user in ["producer", "consumer", "alice"] {
-        defined.refuses_to_take(user, service(), Vec::new()).await;
-    }
-    defined.refuses_to_take("producer", tasks.clone(), Vec::new()).await;
-    defined.refuses_to_take("reducer", tasks, Vec::new()).await;
-    let (own, _) = topology::command_owner(&OwnerId::from_name(ALICES.as_bytes()));
-    for key in [BOBS, "main", "#", "*"] {
-        let binding = Binding { queue: own.name.clone(), exchange: OUTCOMES.to_owned(), key: key.to_owned() };
-        defined.refuses_to_take("alice", own.clone(), vec![binding]).await;
-    }
-    let (bobs, _) = topology::command_owner(&OwnerId::from_name(BOBS.as_bytes()));
-    defined.refuses_to_take("alice", bobs, Vec::new()).await;
-}
-
-/// Waits until `packhorse health` ends so for a role, and gives what it says.
-fn is_well(world: &World, role: &str, code: i32) -> String {
-    eventually(&format!("{role} has health {code}"), || {
-        let done = world.packhorse(["health", "--file", &format!("{role}.health")]);
-        (done.code == code).then(|| String::from_utf8_lossy(&done.out).into_owned())
-    })
 }
 
 #[tokio::test]
-async fn a_role_that_hangs_or_is_cut_off_or_gone_is_not_healthy() {
-    let cluster = Cluster::around(broker::own().await);
-    cluster.world.tree("t", 1);
-    let start = |role: &str, program: &str, args: &[&str]| {
-        let file = cluster.world.path(format!("{role}.health"));
-        let command = cluster.world.command(program, args.iter().chain(&["--heartbeat", "1"]));
-        command.env("PACKHORSE_BROKER", cluster.url()).env("PACKHORSE_HEALTH_FILE", file).start()
+async fn each_user_is_found_fit_for_its_work_and_for_no_other() {
+    let defined = Defined::new().await;
+    defined.world.tree("t", 1);
+    let reducer = defined.start("reducer", REDUCER, &["--heartbeat", "1"]);
+    let consumer = defined.start("consumer", CONSUMER, &["--root", "t=t", "--heartbeat", "1"]);
+    reducer.says("The reducer is ready.");
+    consumer.says("The consumer is ready.");
+    let look = |user: &str, role: &str| {
+        let args = ["doctor", "--role", role, "--root", "t=t", "--json"];
+        doctor::troubles(&defined.start(user, PACKHORSE, &args).wait())
     };
-    cluster.world.packhorse(["health", "--file", "consumer.health"]).exits(1);
-    cluster.world.packhorse(["health"]).exits(2);
-    let roles =
-        [("consumer", start("consumer", CONSUMER, &["--root", "t=t"])), ("reducer", start("reducer", REDUCER, &[]))];
-    for (role, _) in &roles {
-        assert!(is_well(&cluster.world, role, 0).starts_with(&format!("healthy: {role}, process ")));
+    for (user, role) in USERS.into_iter().zip(["producer", "consumer", "reducer", "submitter", "submitter"]) {
+        assert_eq!(look(user, role), [""; 0], "{user}");
     }
-    for (_, process) in &roles {
-        process.signal("STOP");
+    for (user, role) in [("consumer", "producer"), ("producer", "consumer"), ("alice", "reducer")] {
+        assert_eq!(look(user, role), [format!("permissions ({role})")], "{user}");
     }
-    for (role, _) in &roles {
-        assert!(is_well(&cluster.world, role, 1).contains("it hangs, or has no connection"));
+}
+/// Exchanges, each with routing keys.
+type Keys = &'static [(&'static str, &'static [&'static str])];
+
+/// What each user may publish: an exchange and the routing keys there. Nothing else.
+const MAY_PUBLISH: [(&str, Keys); 5] = [
+    ("producer", &[(OUTCOMES, &["main"]), (CONTROL, &["owner.main", "owners"])]),
+    ("consumer", &[(OUTCOMES, &["main", ALICES, BOBS]), (DEAD, &[LETTER, "refused"]), (CONTROL, &["presence"])]),
+    (
+        "reducer",
+        &[
+            (TASKS, &["digest.t.main"]),
+            (DEAD, &[LETTER, "refused"]),
+            (CONTROL, &["owner.main", "owners", "consumers", "reply.x"]),
+        ],
+    ),
+    ("alice", &[(TASKS, &[ALICES_TASK]), (DEAD, &["refused"]), (CONTROL, &["consumers", "reply.x"])]),
+    ("bob", &[(TASKS, &[BOBS_TASK]), (DEAD, &["refused"]), (CONTROL, &["consumers", "reply.x"])]),
+];
+
+#[tokio::test]
+async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
+    let defined = Defined::new().await;
+    let all: [(&str, &[&str]); 6] = [
+        (TASKS, &["digest.t.main", ALICES_TASK, BOBS_TASK]),
+        (OUTCOMES, &["main", ALICES, BOBS]),
+        (DEAD, &[LETTER, "refused"]),
+        (CONTROL, &["owner.main", ALICES_REQUEST, "owners", "consumers", "presence", "reply.x"]),
+        (topology::UNROUTED, &["any"]),
+        ("amq.topic", &["any"]),
+    ];
+    for (user, may) in MAY_PUBLISH {
+        let transport = defined.connect(user).await;
+        for (exchange, key) in all.iter().flat_map(|(exchange, keys)| keys.iter().map(move |key| (*exchange, *key))) {
+            let message = Message::new("test", "1".to_owned(), "{}".into(), SystemTime::now());
+            let answer = transport.publish(exchange, key, message).await;
+            if may.iter().any(|(at, keys)| *at == exchange && keys.contains(&key)) {
+                assert_eq!(answer, Ok(()), "{user} to {exchange}, {key}");
+            } else {
+                let forbidden = matches!(answer, Err(PublishError::Transport(TransportError::Forbidden { .. })));
+                assert!(forbidden, "{user} to {exchange}, {key}: {answer:?}");
+            }
+        }
+        transport.close().await;
     }
-    for (role, process) in &roles {
-        process.signal("CONT");
-        is_well(&cluster.world, role, 0);
+}
+
+/// Every queue that there can be, by a name for it, and how its user binds it.
+fn queues() -> Vec<(&'static str, Queue, Vec<Binding>)> {
+    let id = |name: &str| OwnerId::from_name(name.as_bytes());
+    let class = Root::class_of("t");
+    let of = |name, (queue, bindings)| (name, queue, bindings);
+    let one = |name, (queue, binding)| (name, queue, vec![binding]);
+    let mut queues = vec![
+        of("owner main", topology::service_owner(&id("main"))),
+        of("owner other", topology::service_owner(&id("other"))),
+        of("owner alice", topology::command_owner(&id(ALICES))),
+        of("owner bob", topology::command_owner(&id(BOBS))),
+        of("requests main", topology::owner_control(&id("main"))),
+        of("requests other", topology::owner_control(&id("other"))),
+        of("requests alice", topology::owner_control(&id(ALICES))),
+        of("requests bob", topology::owner_control(&id(BOBS))),
+        of("calls", topology::consumer_control(&"c".parse().expect("an id"))),
+        of("replies", topology::replies(&"x".parse().expect("an id"))),
+        one("tasks", topology::tasks(Workload::Digest, &class)),
+        one("words", topology::tasks(Workload::Words, &class)),
+        one("steps", topology::tasks(Workload::Steps, &steps::class())),
+        one("undefined tasks", topology::tasks(Workload::Digest, &Root::class_of("undefined"))),
+    ];
+    for (name, queue) in ["dead", "unrouted"].into_iter().zip(topology::shared().queues) {
+        queues.push((name, queue, Vec::new()));
     }
-    cluster.broker.kill().await;
-    for (role, _) in &roles {
-        is_well(&cluster.world, role, 1);
+    queues
+}
+
+#[tokio::test]
+async fn each_user_may_read_what_its_work_needs_and_nothing_else() {
+    let defined = Defined::new().await;
+    let may: [(&str, &[&str]); 5] = [
+        ("producer", &["replies"]),
+        ("consumer", &["calls", "tasks", "words", "steps"]),
+        ("reducer", &["owner main", "requests main", "replies"]),
+        ("alice", &["owner alice", "requests alice"]),
+        ("bob", &["owner bob", "requests bob"]),
+    ];
+    for (user, may) in may {
+        let transport = defined.connect(user).await;
+        for (name, queue, bindings) in queues() {
+            let answer = transport.subscribe(Subscribe { queue, bindings, prefetch: 1 }).await.err();
+            if may.contains(&name) {
+                assert_eq!(answer, None, "{user} takes {name}");
+            } else {
+                // What nobody has defined is not there, and this user may not make it.
+                let forbidden = matches!(answer, Some(TransportError::Forbidden { .. }));
+                assert!(forbidden, "{user} takes {name}: {answer:?}");
+            }
+        }
+        transport.close().await;
     }
-    cluster.broker.start().await;
-    for (role, _) in &roles {
-        is_well(&cluster.world, role, 0);
-    }
-    for (role, process) in roles {
-        process.kill();
-        assert!(is_well(&cluster.world, role, 1).contains("is gone"));
+}
+
+/// A queue of one's own, bound to what is others'.
+#[tokio::test]
+async fn nobody_gets_what_is_for_others_by_a_binding() {
+    let defined = Defined::new().await;
+    let (producers, _) = topology::replies(&"x".parse().expect("an id"));
+    let (consumers, _) = topology::consumer_control(&"c".parse().expect("an id"));
+    let (alices, _) = topology::command_owner(&OwnerId::from_name(ALICES.as_bytes()));
+    let foreign: [(&str, &Queue, Keys); 4] = [
+        ("producer", &producers, &[(CONTROL, &["#", "owner.main", "owners", "presence"]), (TASKS, &["#"])]),
+        ("consumer", &consumers, &[(CONTROL, &["#", "reply.x", "presence", "owners"]), (OUTCOMES, &["#", "main"])]),
+        ("reducer", &producers, &[(CONTROL, &["#", ALICES_REQUEST]), (TASKS, &["#"]), (OUTCOMES, &["#", ALICES])]),
+        (
+            "alice",
+            &alices,
+            &[(OUTCOMES, &[BOBS, "main", "#", "*"]), (DEAD, &["#", LETTER, "*.*.main"]), (TASKS, &["#"])],
+        ),
+    ];
+    for (user, queue, bindings) in foreign {
+        for (exchange, key) in
+            bindings.iter().flat_map(|(exchange, keys)| keys.iter().map(move |key| (*exchange, *key)))
+        {
+            let binding = Binding { queue: queue.name.clone(), exchange: exchange.to_owned(), key: key.to_owned() };
+            defined.refuses_to_take(user, queue.clone(), vec![binding]).await;
+        }
     }
 }

@@ -8,10 +8,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Failure, HeaderValue, Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence,
-    Reason, Reply, ReportChunk, ReportPlace, Request, Seal, Task, Verdict, kind,
+    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, Lease, Message,
+    Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportPlace, Request,
+    Returned, Seal, Task, Verdict, kind,
 };
-use shared::path::PathBytes;
+use shared::path::{PathBytes, from_base64};
+use shared::seal::Keyring;
 use shared::topology;
 use shared::workload::Workload;
 use shared::workload::digest::{Algorithm, Batch, Spec};
@@ -24,9 +26,32 @@ const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
 #[test]
 fn examples_are_what_the_code_sends() {
     let page = include_str!("../../docs/PROTOCOL.md");
-    let examples = [tasks(), word_messages(), plans(), requests(), replies(), signs()].concat();
+    let examples = [tasks(), word_messages(), plans(), requests(), replies(), dead(), signs()].concat();
     let missing: Vec<String> = examples.into_iter().filter(|example| !page.contains(example.as_str())).collect();
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks:\n\n{}", missing.join("\n\n"));
+}
+
+/// The sealed example on the page opens, with the key on the page, to the task on the page.
+#[test]
+fn the_sealed_example_opens() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    let line = "example AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    assert!(page.contains(line));
+    let keys: Keyring = line.parse().expect("a key");
+    let plain = task_of_photos().to_message(now());
+    let mut sealed = keys.seal("digest.photos.main", plain.clone());
+    let shown = |sealed: &Message| show(topology::TASKS, "digest.photos.main", sealed);
+    sealed.body = bytes::Bytes::new();
+    let envelope = shown(&sealed);
+    let (_, rest) = page.split_once(&envelope).unwrap_or_else(|| panic!("docs/PROTOCOL.md lacks:\n\n{envelope}"));
+    let body = rest.lines().next().expect("a body");
+    sealed.body = from_base64(body).expect("base64").into();
+    assert_eq!(keys.open("digest.photos.main", sealed), plain);
+}
+
+fn task_of_photos() -> Task {
+    let body = serde_json::to_vec(&batch()).expect("JSON").into();
+    Task { address: address(Workload::Digest, "photos-2026", 0), class: Class::from_name(b"photos"), body }
 }
 
 fn now() -> SystemTime {
@@ -93,8 +118,7 @@ fn show(exchange: &str, key: &str, message: &Message) -> String {
 fn tasks() -> Vec<String> {
     let (photos, any) = (Class::from_name(b"photos"), Class::from_name(b"any"));
     let digest = address(Workload::Digest, "photos-2026", 0);
-    let body = serde_json::to_vec(&batch()).expect("JSON").into();
-    let task = Task { address: digest.clone(), class: photos.clone(), body }.to_message(now());
+    let task = task_of_photos().to_message(now());
     let key = topology::task_key(Workload::Digest, &photos, &owner());
     let answer =
         format!(r#"{{"digests":["{DIGEST}",null],"failed":[{{"item":1,"reason":"Permission denied"}}],"bytes":3}}"#);
@@ -110,8 +134,16 @@ fn tasks() -> Vec<String> {
     let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
     let whip = Task { address: steps.clone(), class: any.clone(), body: whip }.to_message(now());
     let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
+    let lease = Lease {
+        address: digest.clone(),
+        holder: "2p8d".parse().expect("an id"),
+        host: "node-07".to_owned(),
+        is_started: true,
+        body: task.body.clone(),
+    };
     vec![
         show(topology::TASKS, &key, &task),
+        show(topology::OUTCOMES, "main", &lease.to_message(now())),
         outcome(&digest, Verdict::Done(answer.into())),
         outcome(&digest, Verdict::Failed(failure)),
         show(topology::DEAD, &key, &letter),
@@ -183,13 +215,61 @@ fn requests() -> Vec<String> {
     let mut examples = vec![show(topology::CONTROL, &topology::owner_request_key(&owner()), &request(1, &open))];
     let place = ReportPlace { task: 0, byte: 0 };
     let report = Request::Report { job: job(), from: place };
-    examples.extend(bodies(&[Request::Status { job: job() }, Request::Jobs, report, Request::Ping]));
+    examples.extend(bodies(&[
+        Request::Status { job: job() },
+        Request::Jobs,
+        report,
+        Request::Ping,
+        Request::Cancel { job: job() },
+    ]));
+    let filter = Some(job().to_string());
+    examples.extend(bodies(&[
+        Request::Explain { job: job(), number: Some(0) },
+        Request::Dead { filter: None },
+        Request::DeadTask { task: TaskId { job: job(), number: 0 } },
+        Request::Replay { filter },
+        Request::Forget { filter: Some("out of memory".to_owned()) },
+    ]));
     examples
+}
+
+fn dead() -> Vec<String> {
+    let dead = DeadTask {
+        task: TaskId { job: job(), number: 0 },
+        state: DeadState::Failed,
+        items: 2,
+        attempts: 5,
+        host: "node-07".to_owned(),
+        reason: "out of memory".to_owned(),
+        at: 1_767_225_600.5,
+    };
+    let (host, reason) = ("node-07".to_owned(), "body: no JSON".to_owned());
+    let detail = DeadDetail {
+        dead: dead.clone(),
+        stderr: "Killed".to_owned(),
+        returned: vec![Returned { at: 1_767_225_590.5, host, reason }],
+        names: vec!["photos/a/1.jpg".to_owned()],
+    };
+    bodies(&[
+        Reply::Explained { text: "task photos-2026.0 is done: attempt 1, on node-07.".to_owned() },
+        Reply::Dead { tasks: vec![dead], more: 0 },
+        Reply::DeadTask(Box::new(detail)),
+        Reply::Replayed { tasks: 1, kept: 0 },
+        Reply::Forgotten { tasks: 1 },
+    ])
 }
 
 fn replies() -> Vec<String> {
     let store = "7c0s5v2b9k1m3q4t".parse().expect("an id");
-    let opened = Opened { job: job(), owner: owner(), store, planned: 0, resume: None, sealed: None };
+    let opened = Opened {
+        job: job(),
+        owner: owner(),
+        store,
+        planned: 0,
+        resume: None,
+        sealed: None,
+        after: Some(FIRST_LINK.to_owned()),
+    };
     let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());
     message.correlation = Some("k3v9-1".to_owned());
     let mut examples = vec![show(topology::CONTROL, "reply.k3v9", &message)];
@@ -231,5 +311,8 @@ fn signs() -> Vec<String> {
     };
     let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());
-    vec![show(topology::CONTROL, topology::PRESENCE, &message), show(topology::CONTROL, topology::ALL_CONSUMERS, &call)]
+    let store = "7c0s5v2b9k1m3q4t".parse().expect("an id");
+    let cancel = Cancel { store, jobs: vec![job()] }.to_message("8d2e".to_owned(), now());
+    let to_all = |message| show(topology::CONTROL, topology::ALL_CONSUMERS, message);
+    vec![show(topology::CONTROL, topology::PRESENCE, &message), to_all(&call), to_all(&cancel)]
 }

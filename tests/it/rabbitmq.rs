@@ -245,6 +245,20 @@ async fn an_emptied_broker_gets_its_queues_back_before_the_next_message() {
     transport.close().await;
 }
 
+/// The client library gives a refusal once more to a later channel of the same number.
+#[tokio::test]
+async fn a_refusal_spoils_no_later_request() {
+    let broker = broker::configured("channel_max = 16\n".to_owned()).await;
+    let (transport, queue) = (connect(broker.url()).await, queue(QueueKind::Quorum));
+    transport.declare(&topology(&queue)).await.expect("declared");
+    for round in 0..40 {
+        assert_eq!(transport.queue("it.absent").await, Ok(None), "round {round}");
+        let found = transport.queue(QUEUE).await;
+        assert!(matches!(found, Ok(Some(_))), "round {round}: {found:?}");
+    }
+    transport.close().await;
+}
+
 #[tokio::test]
 async fn an_exclusive_queue_comes_back_empty() {
     let broker = broker::shared().await;

@@ -76,7 +76,10 @@ impl World {
         for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
             command.env_remove(name).env_remove(format!("{name}_FILE"));
         }
-        command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        for name in ["PACKHORSE_TLS_CA", "PACKHORSE_TLS_CERT", "PACKHORSE_TLS_KEY", "PACKHORSE_KEY_FILE"] {
+            command.env_remove(name);
+        }
+        command.env_remove("PACKHORSE_LOG").env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
         let beside = |name: &str| self.directory.path().join(name);
         command.env("TMPDIR", beside("tmp")).env("HOME", beside("home")).env_remove("XDG_STATE_HOME");
         Run { command }
@@ -244,6 +247,11 @@ impl Process {
         });
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_some()
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> Done {
         use std::os::unix::process::ExitStatusExt;
@@ -252,6 +260,16 @@ impl Process {
         let said = std::mem::take(&mut *self.said.0.lock().expect("no panic under this lock"));
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         Done { code, out: said.out, err: String::from_utf8_lossy(&said.err).into_owned() }
+    }
+
+    /// SIGKILL, without waiting for its end.
+    pub fn strike(&mut self) {
+        self.child.kill().expect("it is ours");
+    }
+
+    /// What it has said until now on stderr.
+    pub fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.said.0.lock().expect("no panic under this lock").err).into_owned()
     }
 
     /// SIGTERM, then its end.
@@ -302,6 +320,24 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < give_up, "never: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The processes that have this file open, or one beneath this directory.
+pub fn holders(path: &Path) -> Vec<u32> {
+    let path = fs::canonicalize(path).expect("it is there");
+    let holds = |process: &fs::DirEntry| {
+        let Ok(open) = fs::read_dir(process.path().join("fd")) else { return false };
+        open.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.starts_with(&path)))
+    };
+    let processes = fs::read_dir("/proc").expect("a list of processes").flatten();
+    let held = processes.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()).filter(holds);
+    held.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).collect()
+}
+
+/// Sends a signal, also to a process that is gone.
+pub fn send(signal: &str, process: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {process} 2>/dev/null || :")]).status();
+    assert!(status.expect("a shell runs").success());
 }
 
 /// Bytes as a name.

@@ -15,10 +15,11 @@ use shared::transport::BrokerUrl;
 use super::{LOW_SPIN, unique};
 
 /// Longer than a node takes to start on a busy machine.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Takes `start`, `kill` and the end of its input. The node is killed before the script around it,
-/// which then reaps it; where it has not said yet which process it is, both go together.
+/// Takes `start`, `stop`, `kill`, `pause`, `resume` and the end of its input. The node is killed before
+/// the script around it, which then reaps it; where it has not said yet which process it is, both go
+/// together.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 "$EPMD" -port "$ERL_EPMD_PORT" -address 127.0.0.1 >/dev/null 2>&1 &
@@ -35,6 +36,8 @@ while read -r command; do
     case $command in
     start) setsid "$SERVER" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;
     kill) end ;;
+    pause) kill -STOP "$(cat "$RABBITMQ_PID_FILE")" ;;
+    resume) kill -CONT "$(cat "$RABBITMQ_PID_FILE")" ;;
     stop) kill -TERM "$(cat "$RABBITMQ_PID_FILE")"; wait "$server"; server= ;;
     esac
 done
@@ -53,18 +56,28 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn start() -> Self {
-        let node = Self::prepare();
+        Self::start_with("", "[].")
+    }
+
+    /// With more lines of configuration, and Erlang's terms for advanced.config.
+    pub(super) fn start_with(configuration: &str, settings: &str) -> Self {
+        let node = Self::prepare_with(configuration);
+        std::fs::write(node.directory.join("advanced.config"), settings).expect("a file for the node");
         node.order("start");
         node.accepts();
         node
     }
 
     pub(super) fn prepare() -> Self {
+        Self::prepare_with("")
+    }
+
+    fn prepare_with(configuration: &str) -> Self {
         let (server, epmd) = (program("rabbitmq-server"), program("epmd"));
         let directory = std::env::temp_dir().join(unique("packhorse-broker"));
         std::fs::create_dir(&directory).expect("a directory for the node");
         let [port, naming, distribution] = free_ports();
-        let environment = environment(&directory, port, naming, distribution);
+        let environment = environment(&directory, port, naming, distribution, configuration);
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER]).envs(environment.iter().cloned());
         command.env("SERVER", server).env("EPMD", epmd).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -109,11 +122,18 @@ impl Drop for Node {
 }
 
 /// Everything that a node and its tools would otherwise share with a node of the system.
-fn environment(directory: &Path, port: u16, naming: u16, distribution: u16) -> Vec<(&'static str, String)> {
+fn environment(
+    directory: &Path,
+    port: u16,
+    naming: u16,
+    distribution: u16,
+    configuration: &str,
+) -> Vec<(&'static str, String)> {
     let inside = |name: &str| directory.join(name).display().to_string();
     let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).expect("a file for the node");
     write("plugins", "[].");
-    write("rabbitmq.conf", "disk_free_limit.absolute = 1MB\nraft.wal_max_size_bytes = 33554432\n");
+    let usual = "disk_free_limit.absolute = 1MB\nraft.wal_max_size_bytes = 33554432\n";
+    write("rabbitmq.conf", &format!("{usual}{configuration}"));
     vec![
         ("HOME", directory.display().to_string()),
         ("ERL_EPMD_PORT", naming.to_string()),

@@ -28,8 +28,9 @@ const TOP: [&str; 18] = [
 const TOP_TESTS: &str = "tests";
 
 /// Outside packages with a room: where product code may name them.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("base64", &["shared/src/path.rs"]),
+    ("chacha20poly1305", &["shared/src/seal/"]),
     ("clap", &["src/cli/args.rs", "src/cli/args/", "src/cli/manual.rs", "src/main.rs", "src/bin/", "examples/"]),
     ("clap_complete", &["src/cli/manual.rs"]),
     ("clap_mangen", &["src/cli/manual.rs"]),
@@ -38,7 +39,17 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("lapin", &["shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/random.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
-    ("rustix", &["consumer/src/work/files/", "producer/src/plan/files/", "src/cli/keys.rs"]),
+    (
+        "rustix",
+        &[
+            "consumer/src/isolation/",
+            "consumer/src/work/files/",
+            "producer/src/plan/files/",
+            "shared/src/beneath.rs",
+            "src/cli/",
+        ],
+    ),
+    ("rustls", &["shared/src/transport/rabbitmq/"]),
     ("sha1", &["consumer/src/work/digest/"]),
     ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
     ("tracing-subscriber", &["shared/src/telemetry.rs"]),
@@ -60,8 +71,10 @@ const EVERYWHERE: [&str; 10] = [
 ];
 
 /// State machines: what they decide must follow from events alone.
-const ENGINES: [&str; 5] = [
+const ENGINES: [&str; 7] = [
     "consumer/src/engine.rs",
+    "consumer/src/engine/",
+    "consumer/src/recalled.rs",
     "producer/src/submission.rs",
     "reducer/src/owner/",
     "reducer/src/fold/",

@@ -72,7 +72,8 @@ impl Tree {
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the tree can be read");
     let names = entries.map(|entry| entry.expect("the tree can be read").file_name().to_string_lossy().into_owned());
-    names.filter(|name| !name.starts_with('.')).collect()
+    // The fuzz targets have a build folder of their own.
+    names.filter(|name| !name.starts_with('.') && name != "target").collect()
 }
 
 fn collect(top: &Path, relative: &str, sources: &mut Vec<Source>) {

@@ -1,0 +1,73 @@
+//! Tasks that outlast the broker's acknowledgement time-out.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::broker;
+use crate::cluster::Cluster;
+use crate::world::{CONSUMER, PRODUCER, Process, World, eventually};
+
+/// Larger than anyone reads: its reader is there until the file is cut.
+const ENDLESS: u64 = 1 << 40;
+/// The broker looks every 5 s whether a consumer has taken more than 60 s for an ack.
+const IMPATIENT: &str = "[{rabbit, [{consumer_timeout, 60000}, {channel_tick_interval, 5000}]}].";
+/// By then it has looked.
+const TIMED_OUT: Duration = Duration::from_secs(72);
+
+fn has_open(process: &Process, name: &str) -> bool {
+    let entries = std::fs::read_dir(format!("/proc/{}/fd", process.id())).expect("it runs");
+    entries.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link.ends_with(name)))
+}
+
+fn counts<const N: usize>(status: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| status["counts"][name].as_u64().unwrap_or(0))
+}
+
+#[tokio::test]
+async fn a_task_longer_than_the_brokers_patience_is_done_once() {
+    let cluster = Cluster::around(broker::with_settings(IMPATIENT).await);
+    for name in ["t/z", "u/z"] {
+        cluster.world.sparse(name, ENDLESS);
+    }
+    let _reducer = cluster.reducer(&[]);
+    let patient = || cluster.consumer(&["-j", "1", "--workload", "digest", "--ack-timeout", "20"]);
+    let mut consumers = vec![patient(), patient()];
+    // It has been told something that is not so of its broker.
+    let wrong = cluster.start(CONSUMER, ["--root", "u=u", "--heartbeat", "1", "-j", "1", "--ack-timeout", "3600"]);
+    let leased = cluster.producer(&["t", "--job", "leased"]);
+    let lost = cluster.start(PRODUCER, ["sha1", "u", "--job", "lost"]);
+    let holder = eventually("one reads", || consumers.iter().position(|consumer| has_open(consumer, "t/z")));
+    eventually("the other one reads", || has_open(&wrong, "u/z").then_some(()));
+    let started = Instant::now();
+    let holder = consumers.remove(holder);
+    let idle = consumers.remove(0);
+    holder.says("A task outlasts its delivery.");
+    tokio::time::sleep(TIMED_OUT.saturating_sub(started.elapsed())).await;
+
+    let names = ["tasks_open", "resends", "redeliveries", "duplicates"];
+    assert_eq!(counts(&cluster.status("leased").expect("it is known"), names), [1, 0, 0, 0]);
+    assert!(has_open(&holder, "t/z") && !has_open(&idle, "t/z"), "it is at work, and nobody else is");
+    // A holder that is gone names nothing.
+    holder.kill();
+    eventually("the other one has it", || has_open(&idle, "t/z").then_some(()));
+    for name in ["t/z", "u/z"] {
+        cluster.world.file(name, "cut");
+    }
+    leased.wait().exits(1);
+    let names = ["tasks_done", "resends", "redeliveries", "duplicates"];
+    assert_eq!(counts(&cluster.status("leased").expect("it is known"), names), [1, 1, 0, 0]);
+    // Without a lease the broker has delivered it once more, and it was done twice.
+    lost.wait().exits(1);
+    cluster.reaches("lost", "duplicates", 1);
+    idle.stop().exits(0);
+}
+
+#[test]
+fn a_time_out_that_cannot_be_honoured_is_refused_at_the_start() {
+    let world = World::new();
+    world.tree("t", 1);
+    let args = ["--root", "t=t", "--broker", "amqp://127.0.0.1:1", "--ack-timeout", "20"];
+    let done = world.command(CONSUMER, args).done().exits(2);
+    assert!(done.err.contains("--ack-timeout 20 is shorter than four heartbeats of 10 s"), "{}", done.err);
+}

@@ -1,0 +1,138 @@
+//! Consumers over RabbitMQ that die of a file, started again as by a supervisor.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{ENDLESS, Killer};
+use crate::cluster::Cluster;
+use crate::world::{PRODUCER, Process, REDUCER, assert_same, eventually, holders};
+
+/// A job over `t`, planned while its files were small: so the one that is to be poison has neighbours
+/// in its task. Nobody works yet.
+fn planned(cluster: &Cluster, workload: &str, job: &str, more: &[&str]) -> Process {
+    let producer = cluster.start(PRODUCER, [&[workload, "t", "--job", job], more].concat());
+    eventually("the whole plan", || (cluster.status(job)?["state"] == "running").then_some(()));
+    producer
+}
+
+/// Starts a consumer again whenever it has died, until the job is done. How many died.
+fn supervise(cluster: &Cluster, consumers: &mut [Process], producer: &mut Process) -> usize {
+    let mut died = 0;
+    while !producer.has_ended() {
+        for consumer in consumers.iter_mut().filter_map(|consumer| consumer.has_ended().then_some(consumer)) {
+            died += 1;
+            *consumer = cluster.consumer(&["-j", "1"]);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    died
+}
+
+fn counts(cluster: &Cluster, job: &str) -> Value {
+    cluster.status(job).expect("it is known")["counts"].clone()
+}
+
+#[tokio::test]
+async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 100);
+    cluster.world.file("t/000/00007x", "poison");
+    let wanted = cluster.world.sha1sum(&["t"]);
+    let others: Vec<u8> =
+        lines(&wanted).into_iter().filter(|line| !line.ends_with(b"x\n")).flatten().copied().collect();
+    let reducer = cluster.reducer(&["--state", "store", "--output-dir", "reports"]);
+    for (workload, more) in [("sha1", &[][..]), ("words", &["--frequencies"][..])] {
+        cluster.world.file("t/000/00007x", "poison");
+        let mut producer = planned(&cluster, workload, workload, more);
+        // Words of more than 256 KiB are refused early: there its reader is to be busy with many.
+        let poison = match workload {
+            "sha1" => cluster.world.sparse("t/000/00007x", ENDLESS),
+            _ => cluster.world.file("t/000/00007x", "poison ".repeat(16 << 20)),
+        };
+        let killer = Killer::of(&poison, "KILL");
+        let mut consumers = [cluster.consumer(&["-j", "1"]), cluster.consumer(&["-j", "1"])];
+        let died = supervise(&cluster, &mut consumers, &mut producer);
+        let done = producer.wait().exits(1);
+        assert_eq!((died, killer.killed()), (2, 3), "two consumers, and one process in isolation");
+        assert!(done.err.contains("100 done, 1 failed; 0 skipped"), "{}", done.err);
+        let query = format!("SELECT path, reason FROM failures WHERE job = '{workload}'");
+        let failed = cluster.world.sql("store", &query);
+        assert!(failed.starts_with("000/00007x|its process was killed by signal 9 (SIGKILL)"), "{failed}");
+        let counts = counts(&cluster, workload);
+        let of = |name: &str| counts[name].as_u64().expect("a count");
+        assert_eq!((of("items_planned"), of("items_done"), of("items_failed")), (101, 100, 1), "{counts}");
+        assert_eq!((of("tasks_failed"), of("conflicts"), of("dead_letters")), (0, 0, 0), "{counts}");
+        assert!(of("redeliveries") >= 1, "{counts}");
+        for consumer in consumers {
+            consumer.stop().exits(0);
+        }
+    }
+    assert_same(&cluster.run(REDUCER, ["--job", "sha1"]).exits(1).out, &others);
+    // The tree holds each number from 0 to 99 once.
+    let frequencies = fs::read(cluster.world.path("reports/words.frequencies")).expect("frequencies");
+    let wanted: std::collections::BTreeSet<String> = (0..100).map(|number| format!("1\t{number}\n")).collect();
+    let wanted: String = wanted.into_iter().collect();
+    assert_same(&frequencies, wanted.as_bytes());
+    reducer.stop().exits(0);
+    cluster.assert_tidy().await;
+}
+
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|&byte| byte == b'\n').collect()
+}
+
+#[tokio::test]
+async fn an_isolated_process_goes_with_its_consumer_however_that_ends() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 20);
+    cluster.world.file("t/000/00007x", "held up here");
+    let wanted = cluster.world.sha1sum(&["t"]);
+    let reducer = cluster.reducer(&[]);
+    let producer = planned(&cluster, "sha1", "j", &[]);
+    let held = cluster.world.sparse("t/000/00007x", ENDLESS);
+    for _ in 0..2 {
+        let consumer = cluster.consumer(&["-j", "1"]);
+        consumer.opens(&held);
+        consumer.kill();
+    }
+    let isolated = |consumer: &Process| {
+        let child = eventually("a process in isolation", || holders(&held).into_iter().next());
+        assert_ne!(child, consumer.id(), "the consumer itself reads it");
+        let parent = fs::read_to_string(format!("/proc/{child}/status")).expect("its state");
+        assert!(parent.contains(&format!("\nPPid:\t{}\n", consumer.id())), "{parent}");
+    };
+    let nobody = || eventually("nobody reads it", || holders(&held).is_empty().then_some(()));
+
+    let consumer = cluster.consumer(&["-j", "1"]);
+    isolated(&consumer);
+    consumer.says("A task may have killed consumers");
+    consumer.kill();
+    nobody();
+
+    // The second signal ends it at once; the child has no time to be told.
+    let consumer = cluster.consumer(&["-j", "1"]);
+    isolated(&consumer);
+    consumer.signal("TERM");
+    consumer.says("stopping; once more to exit at once");
+    consumer.signal("TERM");
+    consumer.wait().exits(130);
+    nobody();
+
+    // It waits for what is under way, and then gives it back.
+    let consumer = cluster.consumer(&["-j", "1"]);
+    isolated(&consumer);
+    consumer.stop().exits(0);
+    nobody();
+
+    cluster.world.file("t/000/00007x", "held up here");
+    let consumer = cluster.consumer(&["-j", "1"]);
+    producer.wait().exits(0);
+    assert_same(&cluster.report("j"), &wanted);
+    for role in [consumer, reducer] {
+        role.stop().exits(0);
+    }
+    cluster.assert_tidy().await;
+}

@@ -1,0 +1,336 @@
+//! The jobs of a run: what there is to plan, and what is the truth about it.
+//!
+//! A file's name says what becomes of it, so that every role and the oracle agree without talking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::id::{Class, JobId, OwnerId, TaskId};
+use shared::job::JobSpec;
+use shared::message::{PlanFailure, Planned};
+use shared::path::PathBytes;
+use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
+use shared::workload::{digest, steps, words};
+
+/// A file, with what its name says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct File {
+    pub name: String,
+}
+
+/// What becomes of a file, or of the task that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has a result.
+    Good,
+    /// It fails alone.
+    Bad,
+    /// It fails already in planning.
+    Unlisted,
+    /// Its task fails as a whole, always.
+    Poison,
+    /// Its task fails as a whole, twice.
+    Flaky,
+    /// Its task is refused as no task at all.
+    Refused,
+    /// Its result is another one each time.
+    Unstable,
+    /// Its task takes longer than the broker waits for an ack.
+    Long,
+    /// It kills the process that works on it, and in isolation fails alone.
+    Killer,
+    /// Its task fails as a whole, until somebody has mended what was wrong and has it done again.
+    Curable,
+}
+
+impl Fate {
+    const ALL: [(Self, &'static str); 10] = [
+        (Self::Good, "good"),
+        (Self::Bad, "bad"),
+        (Self::Unlisted, "unlisted"),
+        (Self::Poison, "poison"),
+        (Self::Flaky, "flaky"),
+        (Self::Refused, "refused"),
+        (Self::Unstable, "unstable"),
+        (Self::Long, "long"),
+        (Self::Killer, "killer"),
+        (Self::Curable, "curable"),
+    ];
+
+    fn of(name: &str) -> Self {
+        let word = name.rsplit('-').next().unwrap_or_default();
+        Self::ALL.into_iter().find(|(_, name)| *name == word).map_or(Self::Good, |(fate, _)| fate)
+    }
+
+    /// Whether it has no result, whatever becomes of its task.
+    pub fn is_without_result(self) -> bool {
+        matches!(self, Self::Bad | Self::Unlisted | Self::Killer)
+    }
+
+    fn word(self) -> &'static str {
+        Self::ALL.into_iter().find(|(fate, _)| *fate == self).map_or("good", |(_, word)| word)
+    }
+}
+
+impl File {
+    pub fn new(number: u32, fate: Fate) -> Self {
+        Self { name: format!("f{number:03}-{}", fate.word()) }
+    }
+
+    pub fn fate(&self) -> Fate {
+        Fate::of(&self.name)
+    }
+
+    /// Its size follows from its name.
+    pub fn size(&self) -> u64 {
+        10 + u64::from(self.name.as_bytes()[3] % 7)
+    }
+}
+
+/// Who runs a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// A producer that waits, or one that leaves when it has sealed.
+    Producer { waits: bool },
+    /// A rider.
+    Rider,
+    /// A command that owns its job.
+    Command,
+}
+
+/// A job as it was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub id: JobId,
+    pub spec: JobSpec,
+    pub owner: OwnerId,
+    pub runner: Runner,
+    /// As it is now, sorted.
+    pub tree: Vec<File>,
+    /// What of it was there all the time.
+    pub stayed: Vec<File>,
+    pub has_changed: bool,
+}
+
+/// What somebody at a terminal does about a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Cancels it, so many times.
+    Cancel { times: u32 },
+    /// Waits for its end, has its failed tasks done again, and then forgets what is dead.
+    Replay,
+}
+
+/// What a run has that not every run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flavour {
+    pub cancels: bool,
+    /// The broker has little patience, and some tasks take longer than that.
+    pub long: bool,
+    pub kills: bool,
+    pub replays: bool,
+}
+
+impl Flavour {
+    pub fn new(random: &mut SmallRng) -> Self {
+        let n = random.random_range(0..10);
+        Self { cancels: n < 3, long: n == 2 || n == 3, kills: n == 4, replays: n == 5 || n == 6 }
+    }
+}
+
+/// All of a run.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    pub all: Vec<Job>,
+    /// How often each task was worked on.
+    pub runs: BTreeMap<TaskId, u32>,
+    /// How often each task failed as a whole, in work or by a refusal.
+    pub failures: BTreeMap<TaskId, u32>,
+    /// Who does what about which job.
+    pub deeds: Vec<(JobId, Deed)>,
+    /// Jobs whose curable tasks can be done.
+    pub cured: BTreeSet<JobId>,
+    /// How many consumers each task has killed.
+    pub deaths: BTreeMap<TaskId, u32>,
+    /// Tasks that take long, and how often each was begun before the last fault was over.
+    pub long: BTreeMap<TaskId, u32>,
+}
+
+pub(super) const ROOT: &str = "r";
+
+pub(super) fn class() -> Class {
+    Root::class_of(ROOT)
+}
+
+pub(super) fn owner() -> OwnerId {
+    OwnerId::from_name(b"main")
+}
+
+pub(super) fn command_owner() -> OwnerId {
+    OwnerId::from_name(b"guest-command")
+}
+
+fn selection() -> Selection {
+    let root = Root { name: ROOT.to_owned(), class: class(), prefix: PathBytes(b"r/".to_vec()) };
+    Selection { links: Links::Skip, roots: vec![root], starts: vec![Start { root: 0, file: None }] }
+}
+
+fn tree(random: &mut SmallRng, files: u32, fates: &[Fate]) -> Vec<File> {
+    let mut fate =
+        || if random.random_range(0..100) < 70 { Fate::Good } else { fates[random.random_range(0..fates.len())] };
+    (0..files).map(|number| File::new(number * 4, fate())).collect()
+}
+
+/// Makes one or two files of it such ones.
+fn give<'a>(tree: &mut [File], random: &mut SmallRng, fates: impl Iterator<Item = &'a Fate>) {
+    for &fate in fates {
+        for _ in 0..random.random_range(1..=2) {
+            let at = random.random_range(0..tree.len());
+            tree[at] = File::new(u32::try_from(at).expect("a few") * 4, fate);
+        }
+    }
+}
+
+impl Jobs {
+    /// A mixture. `changing`: trees may change under the plan, so nothing fails as a whole, or what
+    /// is lost with it would depend on when.
+    pub fn new(random: &mut SmallRng, changing: bool, flavour: Flavour) -> Self {
+        let whole = [Fate::Bad, Fate::Unlisted, Fate::Poison, Fate::Flaky, Fate::Refused, Fate::Unstable];
+        let mixed = if changing { &whole[..2] } else { &whole[..] };
+        let special = [(flavour.kills, Fate::Killer), (flavour.replays, Fate::Curable)];
+        let special: Vec<Fate> = special.into_iter().filter(|(has, _)| *has).map(|(_, fate)| fate).collect();
+        let long = flavour.long.then_some(Fate::Long);
+        let mut jobs = Self::default();
+        let add_digest = |jobs: &mut Self, random: &mut SmallRng, name: &str, runner| {
+            let files = random.random_range(4..24);
+            let mut tree = tree(random, files, mixed);
+            give(&mut tree, random, special.iter().chain(long.iter().filter(|_| name == "digest-0")));
+            let spec = JobSpec::Digest(digest::Spec { algorithm: digest::Algorithm::Sha1, files: selection() });
+            jobs.add(name, spec, runner, tree);
+        };
+        let waits = random.random_range(0..4) > 0;
+        add_digest(&mut jobs, random, "digest-0", Runner::Producer { waits });
+        if random.random_bool(0.3) {
+            add_digest(&mut jobs, random, "digest-1", Runner::Producer { waits: true });
+        }
+        if random.random_bool(0.6) {
+            let files = random.random_range(3..12);
+            // Not two words of one file may differ: only the way in which they are cut.
+            let fates = if changing { &whole[..1] } else { &whole[..5] };
+            let mut tree = tree(random, files, fates);
+            give(&mut tree, random, special.iter());
+            let manner = words::Manner { mode: words::Mode::Ascii, characters: false, frequencies: true };
+            let spec = JobSpec::Words(words::Spec { manner, files: selection() });
+            jobs.add("words", spec, Runner::Producer { waits: true }, tree);
+        }
+        let riders = random.random_range(0..3);
+        for rider in 0..riders {
+            let caravan = JobId::from_name(b"caravan");
+            let spec = steps::Spec { caravan, rider, whips: random.random_range(1..24) };
+            let name = spec.job().to_string();
+            jobs.add(&name, JobSpec::Steps(spec), Runner::Rider, Vec::new());
+        }
+        if random.random_bool(0.3) {
+            add_digest(&mut jobs, random, "command", Runner::Command);
+        }
+        jobs.add_deeds(random, flavour);
+        jobs
+    }
+
+    fn add_deeds(&mut self, random: &mut SmallRng, flavour: Flavour) {
+        let at = random.random_range(0..self.all.len());
+        if flavour.cancels {
+            self.deeds.push((self.all[at].id.clone(), Deed::Cancel { times: random.random_range(1..=3) }));
+            if random.random_bool(0.3) {
+                let at = random.random_range(0..self.all.len());
+                self.deeds.push((self.all[at].id.clone(), Deed::Cancel { times: 1 }));
+            }
+        }
+        if flavour.replays {
+            // A command's report was written as it went: nobody can have its tasks done again.
+            let owned = self.all.iter().filter(|job| job.runner != Runner::Command);
+            self.deeds.extend(owned.map(|job| (job.id.clone(), Deed::Replay)));
+        }
+    }
+
+    pub fn has_cancels(&self) -> bool {
+        self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Cancel { .. }))
+    }
+
+    fn add(&mut self, name: &str, spec: JobSpec, runner: Runner, tree: Vec<File>) {
+        let owner = if runner == Runner::Command { command_owner() } else { owner() };
+        let id = JobId::from_name(name.as_bytes());
+        self.all.push(Job { id, spec, owner, runner, stayed: tree.clone(), has_changed: false, tree });
+    }
+
+    pub fn job(&self, id: &JobId) -> Option<&Job> {
+        self.all.iter().find(|job| job.id == *id)
+    }
+}
+
+/// A plan: it may stop after any task and go on with what the tree is then.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    number: u64,
+    after: Option<String>,
+}
+
+impl Plan {
+    pub fn new(planned: u64, resume: Option<&RawValue>) -> Self {
+        let after = resume.and_then(|resume| serde_json::from_str(resume.get()).ok());
+        Self { number: planned, after }
+    }
+
+    pub fn next_task(&mut self, job: &Job) -> Option<Planned> {
+        let is_left = |file: &&File| self.after.as_ref().is_none_or(|after| file.name > *after);
+        let mut left = job.tree.iter().filter(is_left).peekable();
+        let first = left.next()?.clone();
+        let mut files = vec![first.clone()];
+        if first.fate() != Fate::Unlisted {
+            let more = (self.number % 3) as usize;
+            while files.len() <= more
+                && let Some(file) = left.next_if(|file| file.fate() != Fate::Unlisted)
+            {
+                files.push(file.clone());
+            }
+        }
+        let number = self.number;
+        self.number += 1;
+        let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
+        self.after = Some(last);
+        Some(planned(&job.spec, number, files))
+    }
+
+    /// How many tasks it has handed out, earlier runs included.
+    pub fn tasks(&self) -> u64 {
+        self.number
+    }
+}
+
+fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
+    let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
+    let resume = raw(&last);
+    let name = |file: &File| PathBytes(file.name.clone().into_bytes());
+    if files[0].fate() == Fate::Unlisted {
+        let failed = vec![PlanFailure { name: name(&files[0]), reason: "cannot be listed".to_owned() }];
+        let skipped = BTreeMap::from([("fifo".to_owned(), 1)]);
+        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped, resume };
+    }
+    let items: Vec<_> = files.iter().map(|file| Item { path: name(file), size: file.size() }).collect();
+    let bytes = files.iter().map(File::size).sum();
+    let count = u32::try_from(items.len()).expect("a few");
+    let files = Files { links: Links::Skip, root: ROOT.to_owned(), items };
+    let body = match spec {
+        JobSpec::Digest(spec) => raw(&digest::Batch { algorithm: spec.algorithm, files }),
+        JobSpec::Words(spec) => raw(&words::Batch { manner: spec.manner, files }),
+        JobSpec::Steps(_) => unreachable!("a rider's plan is derived"),
+    };
+    let (failed, skipped) = (Vec::new(), BTreeMap::new());
+    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped, resume }
+}
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("it is JSON")
+}

@@ -1,0 +1,101 @@
+//! Invariants broken on purpose, one at a time: the simulation has to notice each.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reducer::mutant::Mutant as Engine;
+
+use super::schedule::Schedule;
+
+/// What a run gets wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// A consumer acks a task when its outcome is published, not when it is confirmed.
+    AckBeforeConfirm,
+    /// A consumer acks a task when it comes.
+    AckOnDelivery,
+    /// An owner acks what it has not committed.
+    AckBeforeCommit,
+    /// What a turn wants to happen happens although its commit fails.
+    EffectsBeforeCommit,
+    /// A job ends when it has taken too long.
+    EndByTime,
+    /// A task is never sent again.
+    NeverResend,
+    /// Nobody looks what became of silent tasks.
+    NeverProbe,
+    /// A plan is sealed when it is published, not when it is confirmed.
+    SealBeforeConfirm,
+    /// Parts of different runs count together.
+    MixRuns,
+    /// Outcomes for another store count.
+    NoStoreCheck,
+    /// A refused publish passes for a confirmed one.
+    RefusedIsConfirmed,
+    /// What was not confirmed when a connection was lost is not published again.
+    NeverRepublish,
+    /// Queues that are gone are not declared again.
+    NeverRedeclare,
+    /// A consumer acks a task when its lease is published, not when it is confirmed.
+    AckBeforeLease,
+    /// A consumer never asks for more time.
+    NeverLease,
+    /// A consumer works on suspects as on all others.
+    NeverIsolate,
+    /// The engine itself is broken.
+    Engine(Engine),
+}
+
+/// All of them. The first sixteen break what a driver promises to its engine, at that seam.
+const ALL: [Mutant; 25] = [
+    Mutant::AckBeforeConfirm,
+    Mutant::AckOnDelivery,
+    Mutant::AckBeforeCommit,
+    Mutant::EffectsBeforeCommit,
+    Mutant::EndByTime,
+    Mutant::NeverResend,
+    Mutant::NeverProbe,
+    Mutant::SealBeforeConfirm,
+    Mutant::MixRuns,
+    Mutant::NoStoreCheck,
+    Mutant::RefusedIsConfirmed,
+    Mutant::NeverRepublish,
+    Mutant::NeverRedeclare,
+    Mutant::AckBeforeLease,
+    Mutant::NeverLease,
+    Mutant::NeverIsolate,
+    Mutant::Engine(Engine::NoDedupe),
+    Mutant::Engine(Engine::ConflictUnseen),
+    Mutant::Engine(Engine::EndWithoutSeal),
+    Mutant::Engine(Engine::ForgetFlights),
+    Mutant::Engine(Engine::SplitCommit),
+    Mutant::Engine(Engine::NoLinks),
+    Mutant::Engine(Engine::LeaseForEver),
+    Mutant::Engine(Engine::CancelUnwritten),
+    Mutant::Engine(Engine::CountLate),
+];
+
+/// Seeds within which each is to be noticed.
+const SEEDS: u64 = 200;
+
+/// The first seed whose run notices it, and what it says.
+fn caught(mutant: Mutant) -> Option<(u64, String)> {
+    (0..SEEDS).find_map(|seed| Schedule::new(seed).run(Some(mutant)).failure.map(|failure| (seed, failure)))
+}
+
+#[test]
+fn every_broken_invariant_is_noticed() {
+    let next = AtomicUsize::new(0);
+    let survived = Mutex::new(Vec::new());
+    let run = || {
+        while let Some(&mutant) = ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match caught(mutant) {
+                Some((seed, failure)) => println!("{mutant:?}: seed {seed}: {failure}"),
+                None => survived.lock().expect("nobody panics with it").push(mutant),
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..super::threads()).for_each(|_| drop(scope.spawn(run))));
+    let survived = survived.into_inner().expect("nobody panics with it");
+    assert!(survived.is_empty(), "within {SEEDS} seeds nobody noticed {survived:?}");
+}

@@ -1,0 +1,114 @@
+//! Somebody at a terminal: cancels a job, or has its failed tasks done again. As `packhorse cancel` and
+//! `packhorse dead` ask for it.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use shared::id::JobId;
+use shared::job::JobState;
+use shared::message::{Reply, Request};
+
+use super::jobs::Deed;
+use super::producer::Questions;
+use super::role::{Alarm, Do, Input, Role, Stage};
+
+/// How often an owner is asked that does not know the job, or does not answer.
+const PATIENCE: u32 = 40;
+
+/// Where one who replays stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Replaying,
+    WaitingAgain,
+    Forgetting,
+}
+
+/// An operator's process.
+pub(super) struct OperatorRole {
+    job: JobId,
+    deed: Deed,
+    questions: Option<Questions>,
+    phase: Phase,
+    /// Answers so far.
+    heard: u32,
+}
+
+impl OperatorRole {
+    pub fn new(job: JobId, deed: Deed) -> Self {
+        Self { job, deed, questions: None, phase: Phase::Waiting, heard: 0 }
+    }
+
+    fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let (Some(job), Some(questions)) = (stage.jobs.job(&self.job).cloned(), &mut self.questions) else { return };
+        let (id, filter) = (job.id.clone(), Some(job.id.to_string()));
+        let request = match (self.deed, self.phase) {
+            (Deed::Cancel { .. }, _) => Request::Cancel { job: id },
+            (Deed::Replay, Phase::Waiting | Phase::WaitingAgain) => Request::Status { job: id },
+            (Deed::Replay, Phase::Replaying) => {
+                stage.jobs.cured.insert(id);
+                Request::Replay { filter }
+            }
+            (Deed::Replay, Phase::Forgetting) => Request::Forget { filter },
+        };
+        questions.ask(&job, &request, stage, out);
+    }
+
+    /// When to ask next; `None` when there is no more to do.
+    fn replied(&mut self, reply: &Reply, stage: &mut Stage) -> Option<Duration> {
+        self.heard += 1;
+        if let Deed::Cancel { times } = self.deed {
+            let is_over = matches!(reply, Reply::Status(status) if status.state.is_over());
+            let is_done = self.heard >= if is_over { times } else { PATIENCE };
+            return (!is_done).then(|| stage.millis(0, 3_000));
+        }
+        let is_finished = matches!(reply, Reply::Status(status) if status.state == JobState::Finished);
+        self.phase = match self.phase {
+            Phase::Waiting if is_finished => Phase::Replaying,
+            Phase::Replaying => Phase::WaitingAgain,
+            Phase::WaitingAgain if is_finished => Phase::Forgetting,
+            Phase::Forgetting => return None,
+            same => same,
+        };
+        Some(stage.millis(200, 3_000))
+    }
+}
+
+impl Role for OperatorRole {
+    fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let questions = Questions::new(stage);
+        let mut out = Vec::from(questions.listen());
+        self.questions = Some(questions);
+        let latest = [300, 3_000, 60_000][stage.random.random_range(0..3)];
+        out.push(Do::After(stage.millis(0, latest), Alarm::Tick));
+        out
+    }
+
+    fn step(&mut self, input: Input, stage: &mut Stage) -> Vec<Do> {
+        let mut out = Vec::new();
+        match input {
+            Input::Delivery { tag, message, .. } => {
+                out.push(Do::Ack(tag));
+                if let Some(reply) = self.questions.as_mut().and_then(|questions| questions.hear(&message)) {
+                    out.push(match self.replied(&reply, stage) {
+                        Some(wait) => Do::After(wait, Alarm::Tick),
+                        None => Do::Exit,
+                    });
+                }
+            }
+            Input::Alarm(Alarm::Patience(id)) => {
+                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                    // A command has gone with its job.
+                    self.heard += 1;
+                    if self.heard >= PATIENCE && self.deed != Deed::Replay {
+                        return vec![Do::Exit];
+                    }
+                    self.ask(stage, &mut out);
+                }
+            }
+            Input::Alarm(Alarm::Tick) => self.ask(stage, &mut out),
+            Input::Alarm(_) | Input::Confirmed(_) | Input::Interrupted { .. } | Input::Looked { .. } => {}
+        }
+        out
+    }
+}

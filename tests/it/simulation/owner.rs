@@ -1,0 +1,377 @@
+//! An owner: the ledger with its real store, wired as `reducer::service` wires it. A reducer service,
+//! or a command that plans and owns its one job.
+
+mod turn;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rand::RngExt;
+use reducer::ledger::{Action, Ledger};
+use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
+use reducer::report::{Format, Render, write_frequencies};
+use reducer::service::read;
+use reducer::store::{Place, Reader, Store};
+use shared::clock::Moment;
+use shared::id::{JobId, OwnerId};
+use shared::job::{JobSpec, JobState, JobStatus};
+use shared::limits;
+use shared::message::{Cancel, DeadLetter, Message, Opened, Presence, Reply, Request, Seal, kind};
+use shared::topology::{self, Topology};
+
+use super::broker::DeliveryTag;
+use super::jobs::{Job, Plan};
+use super::mutants::Mutant;
+use super::oracle::Seen;
+use super::role::{Alarm, Do, Input, Lane, Role, Stage};
+
+/// Outcomes, plans, dead letters.
+pub(super) const OWN: Lane = 0;
+/// Requests and signs of life.
+const CONTROL: Lane = 1;
+
+/// What an owner is told.
+#[derive(Debug, Clone)]
+pub(super) struct OwnerSetup {
+    pub owner: OwnerId,
+    pub path: PathBuf,
+    pub window: usize,
+    /// The job of a command; a service has none of its own.
+    pub command: Option<JobId>,
+}
+
+/// An owner's process.
+pub(super) struct OwnerRole {
+    setup: OwnerSetup,
+    ledger: Option<Ledger>,
+    /// What is for the next turn, and the same as it came, whatever is broken on purpose.
+    inbox: Vec<(Event, Option<Seen>)>,
+    turning: bool,
+    /// Buried deliveries, by the token under which they are published.
+    burying: BTreeMap<u64, DeliveryTag>,
+    plan: Option<Plan>,
+    seed: u64,
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Removes a store.
+pub(super) fn lose_store(path: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        // What is not there is lost already.
+        let _ = fs::remove_file(beside(path, ending));
+    }
+}
+
+impl OwnerRole {
+    pub fn new(setup: OwnerSetup, seed: u64) -> Self {
+        let (inbox, burying) = (Vec::new(), BTreeMap::new());
+        Self { setup, ledger: None, inbox, turning: false, burying, plan: None, seed }
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        self.ledger.as_mut().expect("it was started")
+    }
+
+    /// For the next turn, which takes what gathers until then.
+    fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
+        let seen = Seen::of(&event);
+        self.take(event, seen, stage, out);
+    }
+
+    fn take(&mut self, event: Event, seen: Option<Seen>, stage: &mut Stage, out: &mut Vec<Do>) {
+        self.inbox.push((event, seen));
+        if !self.turning {
+            self.turning = true;
+            out.push(Do::After(stage.millis(0, 3), Alarm::Turn));
+        }
+    }
+
+    fn own(&mut self, tag: DeliveryTag, key: &str, message: &Message, stage: &mut Stage, out: &mut Vec<Do>) {
+        if stage.breaks(Mutant::AckBeforeCommit) {
+            out.push(Do::Ack(tag));
+        }
+        if key != self.setup.owner.as_str() {
+            return match DeadLetter::read(message, &self.setup.owner) {
+                Some(letter) => self.tell(Event::DeadLetter { letter, items: 0, tag: Some(tag) }, stage, out),
+                None => out.push(Do::Ack(tag)),
+            };
+        }
+        match read(message, tag) {
+            Ok(mut event) => {
+                let seen = Seen::of(&event);
+                self.break_event(&mut event, stage);
+                self.take(event, seen, stage, out);
+            }
+            Err(reason) => self.bury(tag, message, reason.to_string(), stage, out),
+        }
+    }
+
+    /// What owners would do that did not look at these.
+    fn break_event(&mut self, event: &mut Event, stage: &Stage) {
+        let store = self.ledger().store().id().clone();
+        let mixed = || "mixed".parse().expect("it is an id");
+        match event {
+            Event::Part { part, .. } if stage.breaks(Mutant::MixRuns) => part.run = mixed(),
+            Event::Outcome { outcome, .. } if stage.breaks(Mutant::MixRuns) => {
+                if let Some(parts) = &mut outcome.parts {
+                    parts.run = mixed();
+                }
+            }
+            Event::Part { part, .. } if stage.breaks(Mutant::NoStoreCheck) => part.address.store = store,
+            Event::Outcome { outcome, .. } if stage.breaks(Mutant::NoStoreCheck) => outcome.address.store = store,
+            _ => {}
+        }
+    }
+
+    fn bury(&mut self, tag: Tag, message: &Message, reason: String, stage: &mut Stage, out: &mut Vec<Do>) {
+        stage.oracle.buried(&message.id, &reason);
+        let token = stage.number();
+        self.burying.insert(token, tag);
+        let letter = message.clone().with_text("reason", reason).with_text("host", self.setup.owner.as_str());
+        out.push(Do::Publish { to: (topology::DEAD, "refused".to_owned()), message: letter, token });
+    }
+
+    fn control(&mut self, message: &Message, stage: &mut Stage, out: &mut Vec<Do>) {
+        if message.kind == kind::PRESENCE {
+            let presence: Presence = message.parse().expect("a consumer of this run wrote it");
+            return self.tell(Event::Presence(Box::new(presence)), stage, out);
+        }
+        let request: Request = message.parse().expect("somebody of this run wrote it");
+        let Some(key) = message.reply_to.clone() else { return };
+        let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
+        match request {
+            Request::Open { job, spec } => {
+                out.push(declare_classes(&spec));
+                self.tell(Event::Open { job, spec, reply }, stage, out);
+            }
+            Request::Status { job } => self.tell(Event::Status { job, reply }, stage, out),
+            Request::Cancel { job } => self.tell(Event::Cancel { job, reply }, stage, out),
+            Request::Replay { filter } => {
+                self.tell(Event::Replay { filter, dead: Vec::new(), reply }, stage, out);
+            }
+            Request::Forget { filter } => {
+                self.tell(Event::Forget { filter, dead: Vec::new(), reply }, stage, out);
+            }
+            // Nobody here asks for more.
+            _ => {}
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, stage: &mut Stage, out: &mut Vec<Do>) {
+        for action in actions {
+            match action {
+                Action::Publish(task) => {
+                    if stage.breaks(Mutant::NeverResend) && task.address.attempt > 1 {
+                        continue;
+                    }
+                    let address = &task.address;
+                    let key = topology::task_key(address.workload, &task.class, &address.owner);
+                    let message = task.to_message(UNIX_EPOCH);
+                    out.push(Do::Publish { to: (topology::TASKS, key), message, token: stage.number() });
+                }
+                Action::Other(effect) => self.effect(effect, stage, out),
+            }
+        }
+    }
+
+    fn effect(&mut self, effect: Effect, stage: &mut Stage, out: &mut Vec<Do>) {
+        match effect {
+            Effect::Ack(tag) => out.push(Do::Ack(tag)),
+            Effect::Bury { tag, reason } => {
+                let message = Message { id: format!("delivery {tag}"), ..Message::default() };
+                self.bury(tag, &message, reason, stage, out);
+            }
+            Effect::Reply { to: ReplyTo::Remote { key, correlation }, reply } => {
+                self.check_reply(&reply, stage);
+                let mut message = Message::json(kind::REPLY, stage.number().to_string(), &reply, UNIX_EPOCH);
+                message.correlation = Some(correlation);
+                out.push(Do::Hint { to: (topology::CONTROL, key), message });
+            }
+            Effect::Reply { to: ReplyTo::Local(_), reply } => match *reply {
+                Reply::Opened(opened) => self.opened(opened, out),
+                Reply::Refused { reason } => self.refused(&reason, stage, out),
+                _ => {}
+            },
+            Effect::Probe { workload, class } => {
+                if !stage.breaks(Mutant::NeverProbe) {
+                    out.push(Do::Look { workload, class });
+                }
+            }
+            Effect::Report { job } => out.push(Do::After(stage.millis(1, 40), Alarm::Report(job))),
+            Effect::Finished { job } => {
+                let (path, now) = (self.setup.path.clone(), stage.now);
+                if let Some(status) = self.status(&job, now) {
+                    stage.oracle.finished(stage.jobs, &path, status);
+                }
+                if self.setup.command.as_ref() == Some(&job) {
+                    out.push(Do::Exit);
+                }
+            }
+            Effect::Recall { jobs } => {
+                let cancel = Cancel { store: self.ledger().store().id().clone(), jobs };
+                let message = cancel.to_message(stage.number().to_string(), UNIX_EPOCH);
+                out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message });
+            }
+            Effect::Advanced { .. } | Effect::Send { .. } => {}
+        }
+    }
+
+    /// Whoever hears that a job is cancelled may rely on it: it is in the store.
+    fn check_reply(&self, reply: &Reply, stage: &mut Stage) {
+        if let Reply::Status(status) = reply
+            && status.state == JobState::Cancelled
+            && !Reader::open(&self.setup.path).and_then(|reader| reader.is_cancelled(&status.job)).unwrap_or(false)
+        {
+            stage.oracle.complain(format!("job {} is said to be cancelled, and is not in the store", status.job));
+        }
+    }
+
+    /// A command that was killed when its cancelled job had ended, and is run again.
+    fn refused(&mut self, reason: &str, stage: &mut Stage, out: &mut Vec<Do>) {
+        let Some(id) = self.setup.command.clone() else { return };
+        let Some(status) = self.status(&id, stage.now) else { return };
+        if status.state != JobState::Cancelled {
+            return stage.oracle.complain(format!("job {id} was refused: {reason}"));
+        }
+        if status.report_sha256.is_some() {
+            out.push(Do::Exit);
+        }
+    }
+
+    /// A command's plan goes on where its store stands.
+    fn opened(&mut self, opened: Opened, out: &mut Vec<Do>) {
+        if opened.sealed.is_none() {
+            self.plan = Some(Plan::new(opened.planned, opened.resume.as_deref()));
+            out.push(Do::After(Duration::ZERO, Alarm::Plan));
+        }
+    }
+
+    fn go_on_planning(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let Some(id) = self.setup.command.clone() else { return };
+        let Some((job, plan)) = stage.jobs.job(&id).zip(self.plan.as_mut()) else { return };
+        match plan.next_task(job) {
+            Some(planned) => {
+                out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
+                self.tell(Event::Planned { job: id, planned: Box::new(planned), after: None, tag: None }, stage, out);
+            }
+            None => {
+                let tasks = plan.tasks();
+                self.tell(Event::Seal { seal: Seal { job: id, tasks }, after: None, tag: None }, stage, out);
+            }
+        }
+    }
+
+    /// Gives up waiting, as no owner may.
+    fn end_what_is_old(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let ids: Vec<JobId> = stage.jobs.all.iter().map(|job| job.id.clone()).collect();
+        for job in ids {
+            let status = self.status(&job, stage.now);
+            if status.is_some_and(|status| status.state == JobState::Running && status.seconds > 30.0) {
+                self.tell(Event::Reported { job, sha256: String::new() }, stage, out);
+            }
+        }
+    }
+
+    /// What the store says that a job came to.
+    fn report(&mut self, job: JobId, stage: &mut Stage, out: &mut Vec<Do>) {
+        let (mut text, mut frequencies) = (Vec::new(), Vec::new());
+        let mut render = Render::new(&self.setup.path, &job, Format::Text).expect("the job is in the store");
+        render.write_up_to(u64::MAX, &mut text, &mut |_| {}).expect("it is complete");
+        if matches!(render.spec(), JobSpec::Words(_)) {
+            write_frequencies(&self.setup.path, &job, None, &mut frequencies).expect("it is complete");
+        }
+        stage.oracle.reported(&job, text, frequencies);
+        self.tell(Event::Reported { job, sha256: render.sha256() }, stage, out);
+    }
+}
+
+fn declare_classes(spec: &JobSpec) -> Do {
+    let classes = reducer::fold::classes(spec);
+    let (queues, bindings) = classes.iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
+    Do::Declare(Topology { exchanges: Vec::new(), queues, bindings })
+}
+
+impl Role for OwnerRole {
+    fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let owner = self.setup.owner.clone();
+        let started = Store::open(&Place::File(self.setup.path.clone()), || owner).and_then(|store| {
+            let mut config = Config::new(store.owner().clone(), store.id().clone());
+            config.window_min = self.setup.window;
+            config.window_per_slot = 0;
+            config.seed = self.seed + stage.number();
+            Ledger::new(config, store, stage.now, self.setup.command.is_some())
+        });
+        let (ledger, actions) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                stage.oracle.complain(format!("the store does not open: {error}"));
+                return vec![Do::Die];
+            }
+        };
+        let (queue, bindings) = match &self.setup.command {
+            Some(_) => topology::command_owner(&self.setup.owner),
+            None => topology::service_owner(&self.setup.owner),
+        };
+        let mut out = vec![
+            Do::Declare(topology::shared()),
+            Do::Subscribe { lane: OWN, queue, bindings, prefetch: limits::OWNER_PREFETCH },
+        ];
+        let (queue, bindings) = topology::owner_control(&self.setup.owner);
+        out.push(Do::Subscribe { lane: CONTROL, queue, bindings, prefetch: limits::OWNER_PREFETCH });
+        out.extend(ledger.owner().open_specs().map(declare_classes));
+        self.ledger = Some(ledger);
+        self.perform(actions, stage, &mut out);
+        let call = Message::json(kind::REQUEST, stage.number().to_string(), &Request::Ping, UNIX_EPOCH);
+        out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message: call });
+        out.push(Do::After(limits::OWNER_TICK, Alarm::Tick));
+        if let Some(Job { id, spec, .. }) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)).cloned() {
+            out.push(declare_classes(&spec));
+            let (spec, reply) = (Box::new(spec), ReplyTo::Local(0));
+            self.tell(Event::Open { job: id, spec, reply }, stage, &mut out);
+        }
+        out
+    }
+
+    fn step(&mut self, input: Input, stage: &mut Stage) -> Vec<Do> {
+        let mut out = Vec::new();
+        match input {
+            Input::Delivery { lane: OWN, tag, key, message, .. } => self.own(tag, &key, &message, stage, &mut out),
+            Input::Delivery { tag, message, .. } => {
+                self.control(&message, stage, &mut out);
+                out.push(Do::Ack(tag));
+            }
+            Input::Interrupted { lane: OWN } if self.setup.command.is_some() => {
+                self.tell(Event::Interrupted, stage, &mut out)
+            }
+            Input::Interrupted { .. } => {}
+            Input::Confirmed(token) => out.extend(self.burying.remove(&token).map(Do::Ack)),
+            Input::Looked { workload, class, ready } => {
+                self.tell(Event::QueueState { workload, class, ready }, stage, &mut out);
+            }
+            Input::Alarm(Alarm::Turn) => return self.turn(stage),
+            Input::Alarm(Alarm::Report(job)) => self.report(job, stage, &mut out),
+            Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),
+            Input::Alarm(Alarm::Tick) => {
+                self.tell(Event::Tick, stage, &mut out);
+                if stage.breaks(Mutant::EndByTime) {
+                    self.end_what_is_old(stage, &mut out);
+                }
+                let wait = limits::OWNER_TICK * stage.random.random_range(1..=8);
+                out.push(Do::After(wait, Alarm::Tick));
+            }
+            Input::Alarm(_) => {}
+        }
+        out
+    }
+
+    fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
+        self.ledger.as_ref()?.owner().status(job, now)
+    }
+}

@@ -1,0 +1,100 @@
+//! One turn of an owner, and what the oracle learns of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use reducer::owner::{Dead, Event, Tag};
+use shared::id::{JobId, TaskId};
+use shared::job::{Counts, JobState};
+
+use super::{OwnerRole, beside, lose_store};
+use crate::simulation::mutants::Mutant;
+use crate::simulation::oracle::{Seen, tag_of};
+use crate::simulation::role::{Alarm, Do, Role, Stage};
+
+impl OwnerRole {
+    /// One transaction, and then what it wants to happen; or, if the write is torn, nothing of it.
+    pub(super) fn turn(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let (events, seen, dead) = self.take_inbox();
+        let tags: Vec<Tag> = events.iter().filter_map(tag_of).collect();
+        let wal = beside(&self.setup.path, "-wal");
+        let length = || fs::metadata(&wal).map_or(0, |metadata| metadata.len());
+        let before = length();
+        let now = stage.now;
+        let actions = match self.ledger().turn(events, now) {
+            Ok(actions) => actions,
+            Err(error) => {
+                stage.oracle.complain(format!("the ledger failed: {error}"));
+                return vec![Do::Die];
+            }
+        };
+        let after = length();
+        if after > before
+            && let Some(place) = stage.tear.take()
+        {
+            // Read while the connection is open: closing it moves the log into the database.
+            let files = [fs::read(&self.setup.path).expect("it is there"), fs::read(&wal).expect("it is there")];
+            self.ledger = None;
+            lose_store(&self.setup.path);
+            let cut = usize::try_from(before + place % (after - before)).expect("it was read");
+            fs::write(&self.setup.path, &files[0]).expect("written");
+            fs::write(&wal, &files[1][..cut]).expect("written");
+            let mut out = Vec::new();
+            if stage.breaks(Mutant::EffectsBeforeCommit) {
+                self.perform(actions, stage, &mut out);
+            }
+            out.push(Do::Die);
+            return out;
+        }
+        stage.oracle.turned.extend(tags);
+        self.tell_oracle(seen, &dead, stage);
+        let mut out = Vec::new();
+        self.turning = !self.inbox.is_empty();
+        if self.turning {
+            out.push(Do::After(Duration::ZERO, Alarm::Turn));
+        }
+        self.perform(actions, stage, &mut out);
+        out
+    }
+
+    /// What has gathered. A replay has a turn of its own, so that it shows what it changed.
+    fn take_inbox(&mut self) -> (Vec<Event>, Vec<Seen>, Vec<Dead>) {
+        let is_replay = |(event, _): &(Event, Option<Seen>)| matches!(event, Event::Replay { .. });
+        let count = match self.inbox.iter().position(is_replay) {
+            Some(0) => 1,
+            Some(at) => at,
+            None => self.inbox.len(),
+        };
+        let rest = self.inbox.split_off(count);
+        let taken = std::mem::replace(&mut self.inbox, rest);
+        let dead = match taken.first() {
+            Some((Event::Replay { filter, .. }, _)) => self.ledger().store().dead(filter.as_deref()).expect("a list"),
+            _ => Vec::new(),
+        };
+        let (events, seen): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        (events, seen.into_iter().flatten().collect(), dead)
+    }
+
+    fn tell_oracle(&mut self, seen: Vec<Seen>, dead: &[Dead], stage: &mut Stage) {
+        let mut cancelled: BTreeMap<JobId, Counts> = BTreeMap::new();
+        if stage.jobs.has_cancels() {
+            let own = stage.jobs.all.iter().filter(|job| job.owner == self.setup.owner);
+            let status = own.filter_map(|job| self.status(&job.id, stage.now));
+            let is_cancelled = status.filter(|status| status.state == JobState::Cancelled);
+            cancelled.extend(is_cancelled.map(|status| (status.job, status.counts)));
+        }
+        let ledger = self.ledger();
+        let is_replayed = |dead: &&Dead| dead.is_failed && !ledger.owner().is_answered(&dead.task);
+        let replayed: Vec<TaskId> = dead.iter().filter(is_replayed).map(|dead| dead.task.clone()).collect();
+        for task in &replayed {
+            stage.jobs.failures.remove(task);
+        }
+        let store = self.ledger().store().id().clone();
+        let owner = &self.setup.owner;
+        let is_own = |job: &JobId| stage.jobs.job(job).is_some_and(|job| job.owner == *owner);
+        stage.oracle.still_cancelled(&cancelled, is_own);
+        stage.oracle.committed(&store, seen, &cancelled);
+        stage.oracle.replayed(&replayed);
+    }
+}

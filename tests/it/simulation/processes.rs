@@ -1,0 +1,160 @@
+//! The processes of a run: what they are, and what waits to happen to them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::{Class, JobId};
+use shared::workload::Workload;
+
+use super::consumer::ConsumerRole;
+use super::faults::Which;
+use super::jobs::{Deed, Job, Runner};
+use super::operator::OperatorRole;
+use super::owner::{OwnerRole, OwnerSetup};
+use super::producer::ProducerRole;
+use super::rider::RiderRole;
+use super::role::Role;
+use super::wire::Wire;
+
+/// What a process is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// The reducer service.
+    Owner,
+    /// A command with its job.
+    Command {
+        job: JobId,
+    },
+    Consumer {
+        slots: u32,
+        serves: Vec<(Workload, Class)>,
+    },
+    Producer {
+        job: JobId,
+    },
+    Rider {
+        job: JobId,
+    },
+    Operator {
+        job: JobId,
+        deed: Deed,
+    },
+}
+
+/// A process, and the ones that take its place.
+pub(super) struct Process {
+    pub name: String,
+    pub kind: Kind,
+    /// Grows with each that takes its place.
+    pub generation: u64,
+    /// `None` while none runs.
+    pub role: Option<Box<dyn Role>>,
+    pub wire: Wire,
+    /// Whether it has done what it was started for.
+    pub done: bool,
+    pub paused_until: Moment,
+    /// It dies after so many actions of its next step, for so many milliseconds.
+    pub crash: Option<(usize, u64)>,
+    /// It loses its connection after so many actions of its next step.
+    pub loss: Option<(usize, Which, bool)>,
+    /// Its next commit is torn.
+    pub tear: Option<u64>,
+    /// Its clock stands still between these.
+    stopped: Option<(Moment, Moment)>,
+    /// By how much its clock is behind.
+    lag: Duration,
+    store: PathBuf,
+    window: usize,
+}
+
+impl Process {
+    pub fn new(name: String, kind: Kind, directory: &Path, window: usize) -> Self {
+        Self {
+            store: directory.join(format!("{name}.sqlite")),
+            name,
+            kind,
+            generation: 0,
+            role: None,
+            wire: Wire::default(),
+            done: false,
+            paused_until: Moment::ZERO,
+            crash: None,
+            loss: None,
+            tear: None,
+            stopped: None,
+            lag: Duration::ZERO,
+            window,
+        }
+    }
+
+    pub fn start(&mut self, seed: u64) {
+        let owner = |owner, command| {
+            let setup = OwnerSetup { owner, path: self.store.clone(), window: self.window, command };
+            Box::new(OwnerRole::new(setup, seed % 1_000))
+        };
+        self.role = Some(match self.kind.clone() {
+            Kind::Owner => owner(super::jobs::owner(), None),
+            Kind::Command { job } => owner(super::jobs::command_owner(), Some(job)),
+            Kind::Consumer { slots, serves } => Box::new(ConsumerRole::new(self.name.clone(), slots, serves)),
+            Kind::Producer { job } => Box::new(ProducerRole::new(job)),
+            Kind::Rider { job } => Box::new(RiderRole::new(job)),
+            Kind::Operator { job, deed } => Box::new(OperatorRole::new(job, deed)),
+        });
+    }
+
+    /// Its process is gone, with all that it had in memory.
+    pub fn end(&mut self) {
+        self.generation += 1;
+        self.role = None;
+        let (publishing, consuming) =
+            (std::mem::take(&mut self.wire.publishing), std::mem::take(&mut self.wire.consuming));
+        self.wire = Wire { publishing, consuming, ..Wire::default() };
+        (self.stopped, self.lag) = (None, Duration::ZERO);
+        (self.crash, self.loss) = (None, None);
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether it runs for ever.
+    pub fn serves(&self) -> bool {
+        matches!(self.kind, Kind::Owner | Kind::Consumer { .. })
+    }
+
+    pub fn is_owner(&self) -> bool {
+        matches!(self.kind, Kind::Owner | Kind::Command { .. })
+    }
+
+    pub fn owns(&self, job: &Job) -> bool {
+        match &self.kind {
+            Kind::Owner => job.runner != Runner::Command,
+            Kind::Command { job: own } => *own == job.id,
+            _ => false,
+        }
+    }
+
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    pub fn stop_clock(&mut self, now: Moment, duration: Duration) {
+        self.clock(now);
+        if self.stopped.is_none() {
+            self.stopped = Some((now, now + duration));
+        }
+    }
+
+    /// The time as it has it.
+    pub fn clock(&mut self, now: Moment) -> Moment {
+        if let Some((from, until)) = self.stopped {
+            if now < until {
+                return from - self.lag;
+            }
+            self.lag += until - from;
+            self.stopped = None;
+        }
+        now - self.lag
+    }
+}

@@ -1,0 +1,198 @@
+//! A producer: the submission's engine over a synthetic plan, wired as `producer::service` wires it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use producer::submission::{Action, Config, Event, Submission};
+use shared::id::JobId;
+use shared::limits;
+use shared::message::{Message, Reply, Request, Seal, kind, with_link};
+use shared::topology;
+
+use super::jobs::{Job, Plan, Runner};
+use super::mutants::Mutant;
+use super::role::{Alarm, Do, Input, Lane, Role, Stage};
+
+const REPLIES: Lane = 0;
+
+/// One who asks an owner, one question at a time.
+pub(super) struct Questions {
+    name: JobId,
+    /// The question that waits for its answer.
+    asked: Option<String>,
+}
+
+impl Questions {
+    pub fn new(stage: &mut Stage) -> Self {
+        Self { name: JobId::from_name(format!("asker-{}", stage.number()).as_bytes()), asked: None }
+    }
+
+    /// What has to be there for replies.
+    pub fn listen(&self) -> [Do; 2] {
+        let (queue, bindings) = topology::replies(&self.name);
+        [Do::Declare(topology::shared()), Do::Subscribe { lane: REPLIES, queue, bindings, prefetch: 64 }]
+    }
+
+    pub fn ask(&mut self, job: &Job, request: &Request, stage: &mut Stage, out: &mut Vec<Do>) {
+        let id = format!("{}-{}", self.name, stage.number());
+        let mut message = Message::json(kind::REQUEST, id.clone(), request, UNIX_EPOCH);
+        message.reply_to = Some(topology::reply_key(&self.name));
+        let key = topology::owner_request_key(&job.owner);
+        out.push(Do::Hint { to: (topology::CONTROL, key), message });
+        out.push(Do::After(limits::CONTROL_TIMEOUT, Alarm::Patience(id.clone())));
+        self.asked = Some(id);
+    }
+
+    /// The reply to the present question, if it is one.
+    pub fn hear(&mut self, message: &Message) -> Option<Reply> {
+        self.asked.take_if(|asked| message.correlation.as_ref() == Some(asked))?;
+        Some(message.parse().expect("an owner of this run wrote it"))
+    }
+
+    /// Whether the question waits no longer.
+    pub fn give_up(&mut self, id: &String) -> bool {
+        self.asked.take_if(|asked| asked == id).is_some()
+    }
+}
+
+/// A producer's process.
+pub(super) struct ProducerRole {
+    job: JobId,
+    engine: Option<Submission>,
+    questions: Option<Questions>,
+    plan: Option<Plan>,
+    /// What a publish under a token was for: of the present plan only.
+    publishing: BTreeMap<u64, For>,
+}
+
+#[derive(Clone, Copy)]
+enum For {
+    Task(u64),
+    Seal,
+}
+
+impl ProducerRole {
+    pub fn new(job: JobId) -> Self {
+        Self { job, engine: None, questions: None, plan: None, publishing: BTreeMap::new() }
+    }
+
+    fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
+        let Some(engine) = &mut self.engine else { return };
+        for action in engine.step(event, stage.now) {
+            self.perform(action, stage, out);
+        }
+    }
+
+    fn perform(&mut self, action: Action, stage: &mut Stage, out: &mut Vec<Do>) {
+        let id = self.job.clone();
+        let Some(job) = stage.jobs.job(&id).cloned() else { return };
+        match action {
+            Action::AskOpen => {
+                let request = Request::Open { job: id, spec: Box::new(job.spec.clone()) };
+                self.ask(&job, &request, stage, out);
+            }
+            Action::AskStatus => self.ask(&job, &Request::Status { job: id }, stage, out),
+            Action::StartPlan { planned, resume } => {
+                self.publishing.clear();
+                self.plan = Some(Plan::new(planned, resume.as_deref()));
+                out.push(Do::After(Duration::ZERO, Alarm::Plan));
+            }
+            Action::Publish { planned, after } => {
+                let message = with_link(planned.to_message(&id, UNIX_EPOCH), after.as_deref());
+                self.publish(&job, message, For::Task(planned.number), stage, out);
+            }
+            Action::Seal { tasks, after } => {
+                let message = with_link(Seal { job: id, tasks }.to_message(UNIX_EPOCH), after.as_deref());
+                self.publish(&job, message, For::Seal, stage, out);
+            }
+            Action::Say(_) => {}
+            Action::Done(_) => out.push(Do::Exit),
+            Action::Refused(reason) => {
+                if !stage.oracle.is_cancelled(id.as_str()) {
+                    stage.oracle.complain(format!("job {id} was refused: {reason}"));
+                }
+                out.push(Do::Exit);
+            }
+        }
+    }
+
+    fn ask(&mut self, job: &Job, request: &Request, stage: &mut Stage, out: &mut Vec<Do>) {
+        if let Some(questions) = &mut self.questions {
+            questions.ask(job, request, stage, out);
+        }
+    }
+
+    fn publish(&mut self, job: &Job, message: Message, what: For, stage: &mut Stage, out: &mut Vec<Do>) {
+        let token = stage.number();
+        out.push(Do::Publish { to: (topology::OUTCOMES, job.owner.to_string()), message, token });
+        match what {
+            For::Task(number) if stage.breaks(Mutant::SealBeforeConfirm) => {
+                self.tell(Event::Confirmed(number), stage, out);
+            }
+            _ => drop(self.publishing.insert(token, what)),
+        }
+    }
+
+    /// The plan's next task, as long as the engine takes one.
+    fn go_on_planning(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let wants_more = self.engine.as_ref().is_some_and(Submission::wants_more);
+        let Some((plan, job)) = self.plan.as_mut().zip(stage.jobs.job(&self.job)) else { return };
+        if !wants_more {
+            return out.push(Do::After(stage.millis(1, 50), Alarm::Plan));
+        }
+        match plan.next_task(job) {
+            Some(planned) => {
+                out.push(Do::After(stage.millis(0, 60), Alarm::Plan));
+                self.tell(Event::Planned(Box::new(planned)), stage, out);
+            }
+            None => {
+                self.plan = None;
+                self.tell(Event::PlanEnded, stage, out);
+            }
+        }
+    }
+}
+
+impl Role for ProducerRole {
+    fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let Some(job) = stage.jobs.job(&self.job) else { return vec![Do::Exit] };
+        let wait = job.runner != Runner::Producer { waits: false };
+        let (owner, spec, broker) = (job.owner.clone(), job.spec.clone(), String::new());
+        self.engine = Some(Submission::new(Config { owner, spec, wait, broker }));
+        let questions = Questions::new(stage);
+        let mut out = Vec::from(questions.listen());
+        self.questions = Some(questions);
+        out.push(Do::After(Duration::ZERO, Alarm::Tick));
+        out
+    }
+
+    fn step(&mut self, input: Input, stage: &mut Stage) -> Vec<Do> {
+        let mut out = Vec::new();
+        match input {
+            Input::Delivery { tag, message, .. } => {
+                out.push(Do::Ack(tag));
+                let reply = self.questions.as_mut().and_then(|questions| questions.hear(&message));
+                if reply.is_some() {
+                    self.tell(Event::Replied(reply), stage, &mut out);
+                }
+            }
+            Input::Alarm(Alarm::Patience(id)) => {
+                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                    self.tell(Event::Replied(None), stage, &mut out);
+                }
+            }
+            Input::Confirmed(token) => match self.publishing.get(&token) {
+                Some(&For::Task(number)) => self.tell(Event::Confirmed(number), stage, &mut out),
+                Some(&For::Seal) => self.tell(Event::Sealed, stage, &mut out),
+                None => {}
+            },
+            Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),
+            Input::Alarm(Alarm::Tick) => {
+                self.tell(Event::Tick, stage, &mut out);
+                out.push(Do::After(stage.millis(50, 1_500), Alarm::Tick));
+            }
+            Input::Alarm(_) | Input::Interrupted { .. } | Input::Looked { .. } => {}
+        }
+        out
+    }
+}

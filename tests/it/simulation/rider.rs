@@ -1,0 +1,141 @@
+//! A rider: sends the whips of its job itself, then the seal, and watches to the end. As
+//! `producer::rider` does, which has no engine of its own.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use shared::clock::Moment;
+use shared::id::{JobId, TaskId};
+use shared::job::{JobSpec, JobState};
+use shared::limits;
+use shared::message::{Address, Message, Opened, Reply, Request, Seal, Task};
+use shared::topology::{self, Topology};
+use shared::workload::Workload;
+use shared::workload::steps::{Whip, class};
+
+use super::jobs::Job;
+use super::producer::Questions;
+use super::role::{Alarm, Do, Input, Role, Stage};
+
+/// A rider's process.
+pub(super) struct RiderRole {
+    job: JobId,
+    questions: Option<Questions>,
+    opened: Option<Opened>,
+    /// The whip to be sent next; after the last of them the seal.
+    next: u64,
+    /// What is sent and not confirmed.
+    sending: Option<u64>,
+    sealed: bool,
+    /// Since when the owner does not know of the seal.
+    unsealed: Option<Moment>,
+}
+
+impl RiderRole {
+    pub fn new(job: JobId) -> Self {
+        Self { job, questions: None, opened: None, next: 0, sending: None, sealed: false, unsealed: None }
+    }
+
+    fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let (Some(job), Some(questions)) = (stage.jobs.job(&self.job).cloned(), &mut self.questions) else { return };
+        let request = match self.opened {
+            None => Request::Open { job: job.id.clone(), spec: Box::new(job.spec.clone()) },
+            Some(_) => Request::Status { job: job.id.clone() },
+        };
+        questions.ask(&job, &request, stage, out);
+    }
+
+    fn replied(&mut self, reply: Reply, stage: &mut Stage, out: &mut Vec<Do>) {
+        match reply {
+            Reply::Opened(opened) if self.opened.is_none() => {
+                self.next = opened.planned;
+                self.sealed = opened.sealed.is_some();
+                self.opened = Some(opened);
+                self.send_next(stage, out);
+            }
+            Reply::Status(status) if status.state.is_over() => out.push(Do::Exit),
+            Reply::Refused { .. } if stage.oracle.is_cancelled(self.job.as_str()) => out.push(Do::Exit),
+            // The seal was confirmed, and lost with its queue.
+            Reply::Status(status) if status.state == JobState::Planning && self.is_seal_lost(stage.now) => {
+                (self.sealed, self.unsealed) = (false, None);
+                self.next = u64::MAX;
+                self.send_next(stage, out);
+            }
+            // The owner has lost its store: the rider is told to ride again, and does.
+            Reply::UnknownJob => out.push(Do::Die),
+            Reply::Refused { reason } => stage.oracle.complain(format!("a ride was refused: {reason}")),
+            _ => {}
+        }
+    }
+
+    fn is_seal_lost(&mut self, now: Moment) -> bool {
+        self.sealed && now.saturating_sub(*self.unsealed.get_or_insert(now)) >= limits::PLAN_SILENCE
+    }
+
+    fn send_next(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        let Some(opened) = self.opened.as_ref().filter(|_| !self.sealed && self.sending.is_none()) else { return };
+        let Some(Job { spec: JobSpec::Steps(spec), id, .. }) = stage.jobs.job(&self.job) else { return };
+        let (to, message): (_, Message) = if self.next < spec.whips {
+            let address = Address {
+                task: TaskId { job: id.clone(), number: self.next },
+                attempt: 1,
+                owner: opened.owner.clone(),
+                store: opened.store.clone(),
+                workload: Workload::Steps,
+            };
+            let body = serde_json::to_vec(&Whip { intensity: self.next }).expect("it is JSON").into();
+            let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
+            ((topology::TASKS, key), Task { address, class: class(), body }.to_message(UNIX_EPOCH))
+        } else {
+            let seal = Seal { job: id.clone(), tasks: spec.whips };
+            ((topology::OUTCOMES, opened.owner.to_string()), seal.to_message(UNIX_EPOCH))
+        };
+        let token = stage.number();
+        self.sending = Some(token);
+        out.push(Do::Publish { to, message, token });
+    }
+
+    fn confirmed(&mut self, token: u64, stage: &mut Stage, out: &mut Vec<Do>) {
+        if self.sending.take_if(|sending| *sending == token).is_none() {
+            return;
+        }
+        let Some(Job { spec: JobSpec::Steps(spec), .. }) = stage.jobs.job(&self.job) else { return };
+        self.sealed = self.next >= spec.whips;
+        self.next = self.next.saturating_add(1);
+        self.send_next(stage, out);
+    }
+}
+
+impl Role for RiderRole {
+    fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let questions = Questions::new(stage);
+        let mut out = Vec::from(questions.listen());
+        self.questions = Some(questions);
+        let (queue, binding) = topology::tasks(Workload::Steps, &class());
+        out.push(Do::Declare(Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] }));
+        self.ask(stage, &mut out);
+        out
+    }
+
+    fn step(&mut self, input: Input, stage: &mut Stage) -> Vec<Do> {
+        let mut out = Vec::new();
+        match input {
+            Input::Delivery { tag, message, .. } => {
+                out.push(Do::Ack(tag));
+                if let Some(reply) = self.questions.as_mut().and_then(|questions| questions.hear(&message)) {
+                    self.replied(reply, stage, &mut out);
+                    let wait = limits::STATUS_INTERVAL + stage.millis(0, 1_000);
+                    out.push(Do::After(wait.max(Duration::from_millis(250)), Alarm::Tick));
+                }
+            }
+            Input::Alarm(Alarm::Patience(id)) => {
+                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                    self.ask(stage, &mut out);
+                }
+            }
+            Input::Alarm(Alarm::Tick) => self.ask(stage, &mut out),
+            Input::Confirmed(token) => self.confirmed(token, stage, &mut out),
+            Input::Alarm(_) | Input::Interrupted { .. } | Input::Looked { .. } => {}
+        }
+        out
+    }
+}
