@@ -7,7 +7,7 @@ use shared::clock::Clock;
 use shared::id::{JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Cancel, Message, Reply, Task, kind};
+use shared::message::{Cancel, DeadLetter, Message, Reply, Task, kind};
 use shared::random::{self, Jitter};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -188,11 +188,11 @@ impl Wiring {
     pub fn bury(self: &Arc<Self>, tag: Tag, reason: String) {
         let Some(delivery) = self.deliveries.take(tag) else { return };
         tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
-        let message = delivery.message.clone().with_text("reason", reason).with_text("host", self.owner.as_str());
+        let letter = DeadLetter::wrap(delivery.message.clone(), reason, self.owner.as_str());
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
             // One word: no owner binds it, so it cannot come back here.
-            match wiring.transport.publish(topology::DEAD, "refused", message).await {
+            match wiring.transport.publish(topology::DEAD, "refused", letter).await {
                 Ok(()) => delivery.acker.ack().await,
                 Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
             }

@@ -117,7 +117,7 @@ impl DeadLetter {
     /// The refused message as it is published to the dead-letter exchange: with the reason in header
     /// `reason` and who refused it in header `host`, otherwise unchanged as far as its headers leave
     /// room for that. A stranger's headers may fill a frame of their own.
-    pub fn wrap(mut message: Message, reason: &Reason, host: &str) -> Message {
+    pub fn wrap(mut message: Message, reason: impl fmt::Display, host: &str) -> Message {
         let mut room = HEADERS_KEPT;
         message.headers.retain(|name, value| {
             let left = room.checked_sub(name.len() + value.size());

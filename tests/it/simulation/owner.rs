@@ -134,7 +134,7 @@ impl OwnerRole {
         stage.oracle.buried(&message.id, &reason);
         let token = stage.number();
         self.burying.insert(token, tag);
-        let letter = message.clone().with_text("reason", reason).with_text("host", self.setup.owner.as_str());
+        let letter = DeadLetter::wrap(message.clone(), reason, self.setup.owner.as_str());
         out.push(Do::Publish { to: (topology::DEAD, "refused".to_owned()), message: letter, token });
     }
 
