@@ -57,7 +57,8 @@ fn message(number: usize) -> Message {
 
 async fn subscribe(transport: &RabbitMq, queue: &Queue, prefetch: u16) -> Box<dyn Subscription> {
     let wanted = Subscribe { queue: queue.clone(), bindings: bindings(), prefetch };
-    transport.subscribe(wanted).await.expect("subscribed")
+    let subscribed = tokio::time::timeout(LIMIT, transport.subscribe(wanted)).await;
+    subscribed.expect("the broker answers").expect("subscribed")
 }
 
 async fn incoming(subscription: &mut Box<dyn Subscription>) -> Incoming {
@@ -197,6 +198,24 @@ async fn nothing_is_lost_when_the_broker_is_killed_in_mid_stream() {
     };
     let interruptions = stream_through(broker.url(), QueueKind::Classic, 5_000, fault).await;
     assert_eq!(interruptions, 1);
+}
+
+/// RabbitMQ 3.10 brings such a queue back without a leader, for good.
+#[tokio::test]
+async fn a_queue_declared_just_before_the_broker_was_killed_is_usable_again() {
+    let broker = broker::own().await;
+    let (transport, queue) = (connect(broker.url()).await, queue(QueueKind::Quorum));
+    transport.declare(&topology(&queue)).await.expect("declared");
+    broker.kill().await;
+    broker.start().await;
+    let publishing = tokio::spawn({
+        let transport = Arc::clone(&transport);
+        async move { publish_all(&transport, 0..3).await }
+    });
+    let mut subscription = subscribe(&transport, &queue, 10).await;
+    take_all(&mut subscription, 3).await;
+    publishing.await.expect("no publish failed");
+    transport.close().await;
 }
 
 #[tokio::test]

@@ -78,6 +78,9 @@ pub fn packhorse_image() -> &'static str {
             &rust,
             "--build-arg",
             &runtime,
+            // It is to be there soon, not to be fast.
+            "--build-arg",
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL=1",
             &context,
         ]);
         image

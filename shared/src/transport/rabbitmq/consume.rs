@@ -68,6 +68,12 @@ impl Source {
                     self.link().end(&epoch).await;
                     cause
                 }
+                Fault::Silent(cause) if self.wanted.queue.kind == QueueKind::Quorum => {
+                    match self.control.clear_leaderless(&self.wanted.queue).await {
+                        Ok(done) => format!("{cause}; {done}"),
+                        Err(fault) => format!("{cause}; {fault}"),
+                    }
+                }
                 other => other.to_string(),
             };
             backoff.wait_after(&cause).await;

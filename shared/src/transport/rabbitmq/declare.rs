@@ -3,7 +3,7 @@
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{FutureExt, TryFutureExt};
 use lapin::Channel;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{ExchangeKind, Queue as Found};
 
@@ -114,6 +114,12 @@ impl<'a> Scratch<'a> {
         let channel = self.channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         rpc(channel.queue_declare(name(queue)?, passive, FieldTable::default())).await
+    }
+
+    /// Deletes a queue with all that is in it.
+    pub(super) async fn delete(&mut self, queue: &str) -> Result<(), Fault> {
+        let channel = self.channel().await?;
+        rpc(channel.queue_delete(name(queue)?, QueueDeleteOptions::default())).await.map(drop)
     }
 
     /// Binds a queue. Nobody can ask whether a binding exists, so where binding is forbidden it is
