@@ -117,9 +117,11 @@ impl Job {
         counts.tasks_planned += 1;
         counts.items_planned += u64::from(planned.items) + failed;
         counts.items_failed += failed;
-        counts.bytes_planned += planned.bytes;
+        // Sizes are whatever a sender says: absurd ones make an absurd account, and stop nobody.
+        counts.bytes_planned = counts.bytes_planned.saturating_add(planned.bytes);
         for (kind, count) in &planned.skipped {
-            *counts.items_skipped.entry(kind.clone()).or_default() += count;
+            let skipped = counts.items_skipped.entry(kind.clone()).or_default();
+            *skipped = skipped.saturating_add(*count);
         }
         if planned.body.is_some() {
             counts.tasks_open += 1;

@@ -84,9 +84,10 @@ impl Owner {
         job.counts.redeliveries += u64::from(outcome.redelivered);
         job.counts.items_done += tally.items_done;
         job.counts.items_failed += tally.items_failed;
-        job.counts.bytes_done += tally.bytes;
+        job.counts.bytes_done = job.counts.bytes_done.saturating_add(tally.bytes);
         for (name, value) in tally.totals {
-            *job.counts.totals.entry(name.to_owned()).or_default() += value;
+            let total = job.counts.totals.entry(name.to_owned()).or_default();
+            *total = total.saturating_add(value);
         }
         if let Some(label) = fold::label(&job.spec) {
             *self.sums.entry(label.clone()).or_default() += tally.amount;

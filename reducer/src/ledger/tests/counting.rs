@@ -241,3 +241,23 @@ fn the_first_digest_may_be_printed_before_the_plan_is_complete() {
     assert!(world.done(0).iter().any(advanced));
     assert_eq!(world.status().state, JobState::Planning);
 }
+
+#[test]
+fn absurd_sizes_make_an_absurd_account_and_stop_nobody() {
+    let mut world = World::new();
+    world.open();
+    for number in 0..2 {
+        let mut planned = planned(number, 1);
+        planned.bytes = u64::MAX;
+        planned.skipped = [("fifo".to_owned(), u64::MAX)].into();
+        let tag = world.tag();
+        world.event(Event::Planned { job: job(), planned: Box::new(planned), after: None, tag });
+        let digests = serde_json::json!({"digests": [HEX], "bytes": u64::MAX}).to_string();
+        world.answer(number, 1, Verdict::Done(digests.into()));
+    }
+    let counts = world.counts();
+    assert_eq!((counts.tasks_done, counts.bytes_planned, counts.bytes_done), (2, u64::MAX, u64::MAX));
+    assert_eq!(counts.items_skipped["fifo"], u64::MAX);
+    world.restart(false);
+    assert_eq!(world.counts().bytes_done, u64::MAX, "the store keeps it");
+}
