@@ -53,8 +53,8 @@ pub enum StoreError {
     },
     /// SQLite refused: a full disk, a damaged file.
     #[error(
-        "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file, \
-         and start again with the same --state"
+        "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file \
+         (without --state it is a temporary one, beneath TMPDIR), and start again"
     )]
     Sqlite(#[from] rusqlite::Error),
     /// Something in it cannot be read.

@@ -23,6 +23,9 @@ use crate::transport::TransportError;
 /// socket is gone.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often a closing connection is looked at.
+const CLOSE_LOOK: Duration = Duration::from_millis(2);
+
 /// What a first try may take, however short the caller's patience.
 const FIRST_TRY: Duration = Duration::from_secs(1);
 
@@ -81,7 +84,22 @@ impl Epoch {
     async fn close(&self) {
         self.over.send_replace(true);
         if !self.connection.status().blocked() {
-            let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "done".into())).await;
+            let answered = async {
+                tokio::select! {
+                    _ = self.connection.close(200, "done".into()) => {}
+                    () = self.closed() => {}
+                }
+            };
+            let _ = timeout(CLOSE_TIMEOUT, answered).await;
+        }
+    }
+
+    /// Waits until the connection is closed. The client library (4.12) loses the broker's answer to a
+    /// close now and then: one of 60 closes of a short job waited for it until its time was up.
+    async fn closed(&self) {
+        let status = self.connection.status();
+        while !status.closed() && !status.errored() {
+            tokio::time::sleep(CLOSE_LOOK).await;
         }
     }
 }
