@@ -118,7 +118,7 @@ fn words(settings: &Settings) -> Vec<Row> {
 
 fn frequencies(settings: &Settings) -> Vec<Row> {
     let (files, ours) = (corpus::text(settings), settings.directory.join("frequencies"));
-    let peers = peers::installed(peers::frequencies(settings, &settings.directory));
+    let peers = peers::installed(peers::frequencies(settings));
     let arguments = ["words", text(&files), "--frequencies", text(&ours)];
     let rows = turns(settings, "packhorse words --frequencies FILE", &arguments, &files, &peers);
     let theirs = std::fs::read(settings.out(1)).expect("it was written");

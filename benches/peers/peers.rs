@@ -1,6 +1,5 @@
 //! The commands of others, as a user with these cores would write them.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::Settings;
@@ -84,15 +83,15 @@ pub fn words(settings: &Settings) -> Vec<Peer> {
 }
 
 /// How often each word occurs: as many awks as cores, each over its share of the files, and one that
-/// adds up. The shares go through files of `directory`, because lines of several writers mix.
-pub fn frequencies(settings: &Settings, directory: &Path) -> Vec<Peer> {
-    let (cores, share) = (settings.cores, directory.join("share").display().to_string());
+/// adds up. The shares go through files, because lines of several writers mix.
+pub fn frequencies(settings: &Settings) -> Vec<Peer> {
+    let cores = settings.cores;
     let count = r#"{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print n[w] "\t" w }"#;
     let add = r#"{ n[$2] += $1 } END { for (w in n) print n[w] "\t" w }"#;
     let each = format!(
-        "for k in $(seq 0 $(({cores} - 1))); do \
-         find \"$1\" -type f | sort | awk \"NR % {cores} == $k\" | xargs awk '{count}' > {share}.$k & done; wait;"
+        "d=$(mktemp -d); for k in $(seq 0 $(({cores} - 1))); do \
+         find \"$1\" -type f | sort | awk \"NR % {cores} == $k\" | xargs awk '{count}' > $d/$k & done; wait;"
     );
-    let sum = format!("cat {share}.* | awk -F '\t' '{add}' | LC_ALL=C sort -t \"$(printf '\\t')\" -k1,1nr -k2");
+    let sum = format!("cat $d/* | awk -F '\t' '{add}' | LC_ALL=C sort -t \"$(printf '\\t')\" -k1,1nr -k2; rm -r $d");
     vec![Peer::new("awk", format!("export LC_ALL=C; {each} {sum}")).at_most(1.0 / 3.0)]
 }
