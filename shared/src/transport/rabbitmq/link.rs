@@ -86,6 +86,7 @@ impl Epoch {
         if !self.connection.status().blocked() {
             let answered = async {
                 tokio::select! {
+                    biased;
                     _ = self.connection.close(200, "done".into()) => {}
                     () = self.closed() => {}
                 }
