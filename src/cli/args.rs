@@ -344,18 +344,9 @@ pub struct CancelArgs {
     #[arg(value_name = "ID")]
     pub job: JobId,
 
-    /// The store of a job whose command or reducer does not run; one that runs ends with Ctrl-C, or is
-    /// asked over its broker
-    #[arg(long, value_name = "FILE", conflicts_with = "broker")]
-    pub state: Option<PathBuf>,
-
     #[command(flatten)]
-    /// Where the broker is.
-    pub broker: BrokerArgs,
-
-    /// Print JSON Lines
-    #[arg(long)]
-    pub json: bool,
+    /// Where to look.
+    pub from: StoreArgs,
 }
 
 /// `packhorse topology`

@@ -12,12 +12,12 @@ use super::{Exit, Failure, broker, term};
 /// `packhorse cancel ID`
 pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     let job = &args.job;
-    let reply = match &args.state {
+    let reply = match &args.from.state {
         Some(state) => Some(at_rest(state, |reply| Event::Cancel { job: job.clone(), reply })?),
         None => ask(&args).await?,
     };
     let Some(Reply::Status(status)) = reply else {
-        return Err(match &args.state {
+        return Err(match &args.from.state {
             Some(state) => Failure::usage(format!(
                 "no job {job} here; packhorse jobs --state {} lists those that it has",
                 state.display()
@@ -25,7 +25,8 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
             None => unknown(job),
         });
     };
-    let text = if args.json { receipt_json(&status) + "\n" } else { receipt_text(&status, "sha256sum of the report") };
+    let text =
+        if args.from.json { receipt_json(&status) + "\n" } else { receipt_text(&status, "sha256sum of the report") };
     term::print(text.as_bytes())?;
     if status.state != JobState::Cancelled {
         term::complain(&format!("job {job} has ended already; there is nothing to cancel"));
@@ -34,12 +35,12 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
 }
 
 async fn ask(args: &CancelArgs) -> Result<Option<Reply>, Failure> {
-    let url = broker::required(&args.broker).map_err(|error| {
+    let url = broker::required(&args.from.broker).map_err(|error| {
         Failure::usage(format!(
             "{error}. A command that runs without one ends with Ctrl-C; a job that it has left in a store is \
              cancelled with --state FILE"
         ))
     })?;
     let request = Request::Cancel { job: args.job.clone() };
-    find(&url, &args.broker, &request, |reply| matches!(reply, Reply::Status(_))).await
+    find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::Status(_))).await
 }

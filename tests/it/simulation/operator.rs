@@ -28,7 +28,7 @@ enum Phase {
 pub(super) struct OperatorRole {
     job: JobId,
     deed: Deed,
-    questions: Option<Questions>,
+    questions: Questions,
     phase: Phase,
     /// Answers so far.
     heard: u32,
@@ -36,11 +36,11 @@ pub(super) struct OperatorRole {
 
 impl OperatorRole {
     pub fn new(job: JobId, deed: Deed) -> Self {
-        Self { job, deed, questions: None, phase: Phase::Waiting, heard: 0 }
+        Self { job, deed, questions: Questions::default(), phase: Phase::Waiting, heard: 0 }
     }
 
     fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
-        let (Some(job), Some(questions)) = (stage.jobs.job(&self.job).cloned(), &mut self.questions) else { return };
+        let Some(job) = stage.jobs.job(&self.job).cloned() else { return };
         let (id, filter) = (job.id.clone(), Some(job.id.to_string()));
         let request = match (self.deed, self.phase) {
             (Deed::Cancel { .. }, _) => Request::Cancel { job: id },
@@ -51,7 +51,7 @@ impl OperatorRole {
             }
             (Deed::Replay, Phase::Forgetting) => Request::Forget { filter },
         };
-        questions.ask(&job, &request, stage, out);
+        self.questions.ask(&job, &request, stage, out);
     }
 
     /// When to ask next; `None` when there is no more to do.
@@ -76,9 +76,7 @@ impl OperatorRole {
 
 impl Role for OperatorRole {
     fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
-        let questions = Questions::new(stage);
-        let mut out = Vec::from(questions.listen());
-        self.questions = Some(questions);
+        let mut out = self.questions.begin(stage);
         let latest = [300, 3_000, 60_000][stage.random.random_range(0..3)];
         out.push(Do::After(stage.millis(0, latest), Alarm::Tick));
         out
@@ -89,7 +87,7 @@ impl Role for OperatorRole {
         match input {
             Input::Delivery { tag, message, .. } => {
                 out.push(Do::Ack(tag));
-                if let Some(reply) = self.questions.as_mut().and_then(|questions| questions.hear(&message)) {
+                if let Some(reply) = self.questions.hear(&message) {
                     out.push(match self.replied(&reply, stage) {
                         Some(wait) => Do::After(wait, Alarm::Tick),
                         None => Do::Exit,
@@ -97,7 +95,7 @@ impl Role for OperatorRole {
                 }
             }
             Input::Alarm(Alarm::Patience(id)) => {
-                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                if self.questions.give_up(&id) {
                     // A command has gone with its job.
                     self.heard += 1;
                     if self.heard >= PATIENCE && self.deed != Deed::Replay {

@@ -16,27 +16,27 @@ use super::role::{Alarm, Do, Input, Lane, Role, Stage};
 const REPLIES: Lane = 0;
 
 /// One who asks an owner, one question at a time.
+#[derive(Default)]
 pub(super) struct Questions {
-    name: JobId,
+    /// None before the process has started.
+    name: Option<JobId>,
     /// The question that waits for its answer.
     asked: Option<String>,
 }
 
 impl Questions {
-    pub fn new(stage: &mut Stage) -> Self {
-        Self { name: JobId::from_name(format!("asker-{}", stage.number()).as_bytes()), asked: None }
-    }
-
-    /// What has to be there for replies.
-    pub fn listen(&self) -> [Do; 2] {
-        let (queue, bindings) = topology::replies(&self.name);
-        [Do::Declare(topology::shared()), Do::Subscribe { lane: REPLIES, queue, bindings, prefetch: 64 }]
+    /// Takes a name, and says what has to be there for replies.
+    pub fn begin(&mut self, stage: &mut Stage) -> Vec<Do> {
+        let name = self.name.insert(JobId::from_name(format!("asker-{}", stage.number()).as_bytes()));
+        let (queue, bindings) = topology::replies(name);
+        vec![Do::Declare(topology::shared()), Do::Subscribe { lane: REPLIES, queue, bindings, prefetch: 64 }]
     }
 
     pub fn ask(&mut self, job: &Job, request: &Request, stage: &mut Stage, out: &mut Vec<Do>) {
-        let id = format!("{}-{}", self.name, stage.number());
+        let Some(name) = &self.name else { return };
+        let id = format!("{name}-{}", stage.number());
         let mut message = Message::json(kind::REQUEST, id.clone(), request, UNIX_EPOCH);
-        message.reply_to = Some(topology::reply_key(&self.name));
+        message.reply_to = Some(topology::reply_key(name));
         let key = topology::owner_request_key(&job.owner);
         out.push(Do::Hint { to: (topology::CONTROL, key), message });
         out.push(Do::After(limits::CONTROL_TIMEOUT, Alarm::Patience(id.clone())));
@@ -59,7 +59,7 @@ impl Questions {
 pub(super) struct ProducerRole {
     job: JobId,
     engine: Option<Submission>,
-    questions: Option<Questions>,
+    questions: Questions,
     plan: Option<Plan>,
     /// What a publish under a token was for: of the present plan only.
     publishing: BTreeMap<u64, For>,
@@ -73,7 +73,7 @@ enum For {
 
 impl ProducerRole {
     pub fn new(job: JobId) -> Self {
-        Self { job, engine: None, questions: None, plan: None, publishing: BTreeMap::new() }
+        Self { job, engine: None, questions: Questions::default(), plan: None, publishing: BTreeMap::new() }
     }
 
     fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -89,9 +89,9 @@ impl ProducerRole {
         match action {
             Action::AskOpen => {
                 let request = Request::Open { job: id, spec: Box::new(job.spec.clone()) };
-                self.ask(&job, &request, stage, out);
+                self.questions.ask(&job, &request, stage, out);
             }
-            Action::AskStatus => self.ask(&job, &Request::Status { job: id }, stage, out),
+            Action::AskStatus => self.questions.ask(&job, &Request::Status { job: id }, stage, out),
             Action::StartPlan { planned, resume } => {
                 self.publishing.clear();
                 self.plan = Some(Plan::new(planned, resume.as_deref()));
@@ -113,12 +113,6 @@ impl ProducerRole {
                 }
                 out.push(Do::Exit);
             }
-        }
-    }
-
-    fn ask(&mut self, job: &Job, request: &Request, stage: &mut Stage, out: &mut Vec<Do>) {
-        if let Some(questions) = &mut self.questions {
-            questions.ask(job, request, stage, out);
         }
     }
 
@@ -159,9 +153,7 @@ impl Role for ProducerRole {
         let wait = job.runner != Runner::Producer { waits: false };
         let (owner, spec, broker) = (job.owner.clone(), job.spec.clone(), String::new());
         self.engine = Some(Submission::new(Config { owner, spec, wait, broker }));
-        let questions = Questions::new(stage);
-        let mut out = Vec::from(questions.listen());
-        self.questions = Some(questions);
+        let mut out = self.questions.begin(stage);
         out.push(Do::After(Duration::ZERO, Alarm::Tick));
         out
     }
@@ -171,13 +163,13 @@ impl Role for ProducerRole {
         match input {
             Input::Delivery { tag, message, .. } => {
                 out.push(Do::Ack(tag));
-                let reply = self.questions.as_mut().and_then(|questions| questions.hear(&message));
+                let reply = self.questions.hear(&message);
                 if reply.is_some() {
                     self.tell(Event::Replied(reply), stage, &mut out);
                 }
             }
             Input::Alarm(Alarm::Patience(id)) => {
-                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                if self.questions.give_up(&id) {
                     self.tell(Event::Replied(None), stage, &mut out);
                 }
             }

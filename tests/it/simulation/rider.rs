@@ -19,7 +19,7 @@ use super::role::{Alarm, Do, Input, Role, Stage};
 /// A rider's process.
 pub(super) struct RiderRole {
     job: JobId,
-    questions: Option<Questions>,
+    questions: Questions,
     opened: Option<Opened>,
     /// The whip to be sent next; after the last of them the seal.
     next: u64,
@@ -32,16 +32,24 @@ pub(super) struct RiderRole {
 
 impl RiderRole {
     pub fn new(job: JobId) -> Self {
-        Self { job, questions: None, opened: None, next: 0, sending: None, sealed: false, unsealed: None }
+        Self {
+            job,
+            questions: Questions::default(),
+            opened: None,
+            next: 0,
+            sending: None,
+            sealed: false,
+            unsealed: None,
+        }
     }
 
     fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
-        let (Some(job), Some(questions)) = (stage.jobs.job(&self.job).cloned(), &mut self.questions) else { return };
+        let Some(job) = stage.jobs.job(&self.job).cloned() else { return };
         let request = match self.opened {
             None => Request::Open { job: job.id.clone(), spec: Box::new(job.spec.clone()) },
             Some(_) => Request::Status { job: job.id.clone() },
         };
-        questions.ask(&job, &request, stage, out);
+        self.questions.ask(&job, &request, stage, out);
     }
 
     fn replied(&mut self, reply: Reply, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -107,9 +115,7 @@ impl RiderRole {
 
 impl Role for RiderRole {
     fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
-        let questions = Questions::new(stage);
-        let mut out = Vec::from(questions.listen());
-        self.questions = Some(questions);
+        let mut out = self.questions.begin(stage);
         let (queue, binding) = topology::tasks(Workload::Steps, &class());
         out.push(Do::Declare(Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] }));
         self.ask(stage, &mut out);
@@ -121,14 +127,14 @@ impl Role for RiderRole {
         match input {
             Input::Delivery { tag, message, .. } => {
                 out.push(Do::Ack(tag));
-                if let Some(reply) = self.questions.as_mut().and_then(|questions| questions.hear(&message)) {
+                if let Some(reply) = self.questions.hear(&message) {
                     self.replied(reply, stage, &mut out);
                     let wait = limits::STATUS_INTERVAL + stage.millis(0, 1_000);
                     out.push(Do::After(wait.max(Duration::from_millis(250)), Alarm::Tick));
                 }
             }
             Input::Alarm(Alarm::Patience(id)) => {
-                if self.questions.as_mut().is_some_and(|questions| questions.give_up(&id)) {
+                if self.questions.give_up(&id) {
                     self.ask(stage, &mut out);
                 }
             }
