@@ -69,10 +69,8 @@ impl Source {
                     cause
                 }
                 Fault::Silent(cause) if self.wanted.queue.kind == QueueKind::Quorum => {
-                    match self.control.clear_leaderless(&self.wanted.queue).await {
-                        Ok(done) => format!("{cause}; {done}"),
-                        Err(fault) => format!("{cause}; {fault}"),
-                    }
+                    let done = self.control.clear_leaderless(&self.wanted.queue).await;
+                    format!("{cause}; {}", done.unwrap_or_else(|fault| fault.to_string()))
                 }
                 other => other.to_string(),
             };
