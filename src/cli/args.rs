@@ -8,7 +8,9 @@ pub mod words;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use reducer::report::Target;
 use shared::id::{JobId, OwnerId};
 use shared::workload::Workload;
 
@@ -96,6 +98,11 @@ pub struct OutputArgs {
     pub quiet: bool,
 }
 
+/// `-` is standard output.
+fn target() -> impl TypedValueParser<Value = Target> {
+    OsStringValueParser::new().map(Target::from)
+}
+
 /// Which files.
 #[derive(Debug, Clone, Args)]
 pub struct FilesArgs {
@@ -130,8 +137,8 @@ pub struct Sha1Args {
 #[derive(Debug, Clone, Args)]
 pub struct JobArgs {
     /// Write the report to FILE, whole or not at all, instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true, value_parser = target())]
+    pub output: Target,
 
     /// Keep the job's state in FILE: run the same command again after a crash, and it goes on
     #[arg(long, value_name = "FILE")]
@@ -287,8 +294,9 @@ pub struct ReducerArgs {
     pub job: Option<JobId>,
 
     /// With --job: write the report to FILE instead of stdout
-    #[arg(short, long, value_name = "FILE", requires = "job")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, value_name = "FILE", requires = "job", default_value = "-", hide_default_value = true)]
+    #[arg(value_parser = target())]
+    pub output: Target,
 
     /// Tasks of one job sent out and not yet answered, at most
     /// [default: 4 for each slot of the consumers, at least 64]
@@ -374,8 +382,8 @@ pub struct TopologyArgs {
     pub submitters: Vec<OwnerId>,
 
     /// Write the definitions to FILE, whole or not at all, instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true, value_parser = target())]
+    pub output: Target,
 }
 
 /// `packhorse health` and `packhorse ready`

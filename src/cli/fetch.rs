@@ -1,9 +1,8 @@
 //! A job's report from a reducer that runs elsewhere.
 
-use std::io::Write;
-use std::path::Path;
+use std::io;
 
-use reducer::report::{ReportError, receipt_text, write_file};
+use reducer::report::{ReportError, Target, receipt_text};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
@@ -11,15 +10,25 @@ use shared::limits;
 use shared::message::{Reply, ReportPlace, Request};
 use shared::path::from_base64;
 use shared::shutdown::Shutdown;
+use tokio::sync::mpsc;
 
 use super::{Exit, Failure, owned, term};
+
+/// Pieces of a report that wait to be written.
+const PIECES: usize = 4;
+
+/// What the writer of a report is given. Without its end a report is not whole.
+enum Piece {
+    Text(Vec<u8>),
+    End,
+}
 
 /// Waits for the job's end, then fetches and writes its report.
 pub async fn report(
     mut asker: Asker,
     owner: &OwnerId,
     job: &JobId,
-    output: Option<&Path>,
+    output: &Target,
     shutdown: Shutdown,
 ) -> Result<Exit, Failure> {
     let fetch = async {
@@ -36,10 +45,10 @@ pub async fn report(
 }
 
 /// How the digest of a report can be computed again.
-pub fn recompute(output: Option<&Path>) -> String {
+pub fn recompute(output: &Target) -> String {
     match output {
-        Some(path) => format!("sha256sum {}", path.display()),
-        None => "sha256sum of the lines on standard output".to_owned(),
+        Target::File(path) => format!("sha256sum {}", path.display()),
+        Target::Stdout => "sha256sum of the lines on standard output".to_owned(),
     }
 }
 
@@ -58,33 +67,20 @@ async fn wait(asker: &mut Asker, owner: &OwnerId, job: &JobId) -> Result<JobStat
     }
 }
 
-async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: Option<&Path>) -> Result<(), Failure> {
-    // A file is written in one go, so its pieces are gathered first in an unnamed temporary one.
-    let Some(path) = output else {
-        let mut from = Some(ReportPlace::default());
-        while let Some(place) = from {
-            let (text, next) = chunk(asker, owner, job, place).await?;
-            if !term::print(&text)? {
-                return Ok(());
-            }
-            from = next;
-        }
-        return Ok(());
-    };
-    let (sender, receiver) = std::sync::mpsc::sync_channel::<Option<Vec<u8>>>(4);
-    let path = path.to_owned();
+/// The writer is a thread, because a file is written in one go, and the reader of a pipe may be slow.
+async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target) -> Result<(), Failure> {
+    let (pieces, mut written) = mpsc::channel::<Piece>(PIECES);
+    let target = output.clone();
     let writer = tokio::task::spawn_blocking(move || {
-        write_file(&path, |out: &mut dyn Write| {
+        target.write(|out| {
+            let failed = |cause| ReportError::Output { path: None, cause };
             loop {
-                match receiver.recv() {
-                    Ok(Some(text)) => {
-                        out.write_all(&text).map_err(|cause| ReportError::Output { path: None, cause })?;
+                match written.blocking_recv() {
+                    Some(Piece::Text(text)) => {
+                        out.write_all(&text).and_then(|()| out.flush()).map_err(failed)?;
                     }
-                    Ok(None) => return Ok(()),
-                    Err(_) => {
-                        let cause = std::io::Error::other("the reducer went away");
-                        return Err(ReportError::Output { path: None, cause });
-                    }
+                    Some(Piece::End) => return Ok(()),
+                    None => return Err(failed(io::Error::other("the reducer went away"))),
                 }
             }
         })
@@ -92,13 +88,13 @@ async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: Option<&
     let mut from = Some(ReportPlace::default());
     while let Some(place) = from {
         let (text, next) = chunk(asker, owner, job, place).await?;
-        if sender.send(Some(text)).is_err() {
+        from = next;
+        if pieces.send(Piece::Text(text)).await.is_err() {
             break;
         }
-        from = next;
     }
-    let _ = sender.send(None);
-    writer.await.map_err(Failure::unfinished)?.map_err(Failure::unfinished)
+    let _ = pieces.send(Piece::End).await;
+    term::written(writer.await.map_err(Failure::unfinished)?)
 }
 
 async fn chunk(

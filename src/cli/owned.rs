@@ -1,7 +1,7 @@
 //! Jobs that a command owns: plan, do and reduce here; with a broker, consumers elsewhere do.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -9,7 +9,7 @@ use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::plan::files::Naming;
 use reducer::fold::Record;
-use reducer::report::{Format, receipt_json, receipt_text};
+use reducer::report::{Format, Target, receipt_json, receipt_text};
 use reducer::service::{OpenError, Opening, command_owner_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobState, JobStatus};
@@ -21,7 +21,7 @@ use super::args::{FilesArgs, JobArgs};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Exit, Failure, broker, fetch, files, signals, term};
-use crate::run::{Frequencies, Output, RunConfig, RunError, Target, run as run_job};
+use crate::run::{Frequencies, Output, RunConfig, RunError, run as run_job};
 
 /// What a command adds to the way that all jobs go.
 pub struct Job<'a> {
@@ -51,7 +51,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         () = shutdown.asked() => return Ok(Exit::Interrupted),
         transport = broker::reach(&url, &args.broker) => transport?,
     };
-    let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output.is_none());
+    let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output == Target::Stdout);
     let (shown, watch) = (progress.clone(), job.watch.clone());
     let config = RunConfig {
         job: args.job.clone(),
@@ -60,7 +60,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         workers,
         window: args.window,
         output: Output {
-            target: args.output.clone().map_or(Target::Stdout, Target::File),
+            target: args.output.clone(),
             format: if args.out.json { Format::Json } else { Format::Text },
             failed: Arc::new(complain_of),
             frequencies: job.frequencies,
@@ -90,7 +90,7 @@ pub fn complain_of(record: &Record) {
 fn finish(result: Result<JobStatus, RunError>, args: &JobArgs) -> Result<Exit, Failure> {
     match result {
         Ok(status) => {
-            receipt(&status, args.output.as_deref(), args.out.json, args.out.quiet)?;
+            receipt(&status, &args.output, args.out.json, args.out.quiet)?;
             Ok(verdict(&status))
         }
         // The reader of the manifest has had enough: as for any filter, that is no error.
@@ -110,7 +110,7 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs) -> Result<Exit, F
 }
 
 /// The receipt: on stderr for people, as the last line of JSON for programs.
-pub fn receipt(status: &JobStatus, output: Option<&Path>, json: bool, quiet: bool) -> Result<(), Failure> {
+fn receipt(status: &JobStatus, output: &Target, json: bool, quiet: bool) -> Result<(), Failure> {
     if json {
         term::print(format!("{}\n", receipt_json(status)).as_bytes())?;
     } else if !quiet {

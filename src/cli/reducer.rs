@@ -1,10 +1,9 @@
 //! `reducer`: the service that owns jobs; with `--job` one job's report.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reducer::report::{Format, Render, ReportError, check_directory, receipt_text, write_file};
+use reducer::report::{Format, Render, Target, check_directory, receipt_text};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::{Place, StoreError};
 use shared::control::Asker;
@@ -66,7 +65,12 @@ async fn serve(
         window: args.window,
         heartbeat,
     };
-    let handle = match service::start(config, Arc::clone(transport), stop).await {
+    let started = tokio::select! {
+        biased;
+        () = shutdown.asked() => return Ok(Exit::Interrupted),
+        started = service::start(config, Arc::clone(transport), stop) => started,
+    };
+    let handle = match started {
         // It runs and was only slow to say so: it will answer.
         Err(error) if args.job.is_some() && is_elsewhere(&error) => {
             return fetch(Asker::new(Arc::clone(transport)).await?, args, shutdown).await;
@@ -99,7 +103,7 @@ async fn serve(
 
 async fn fetch(asker: Asker, args: &ReducerArgs, shutdown: Shutdown) -> Result<Exit, Failure> {
     match &args.job {
-        Some(job) => fetch::report(asker, &args.owner, job, args.output.as_deref(), shutdown).await,
+        Some(job) => fetch::report(asker, &args.owner, job, &args.output, shutdown).await,
         None => Ok(Exit::Success),
     }
 }
@@ -128,29 +132,17 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
         tokio::time::sleep(limits::STATUS_INTERVAL).await;
     };
     write_report(handle, &job, args.output.clone()).await?;
-    term::say(&receipt_text(&status, &fetch::recompute(args.output.as_deref())));
+    term::say(&receipt_text(&status, &fetch::recompute(&args.output)));
     Ok(owned::verdict(&status))
 }
 
-async fn write_report(handle: &Handle, job: &JobId, output: Option<PathBuf>) -> Result<(), Failure> {
+async fn write_report(handle: &Handle, job: &JobId, output: Target) -> Result<(), Failure> {
     let (store, job) = (handle.store_path().to_owned(), job.clone());
     let write = move || {
         let mut render = Render::new(&store, &job, Format::Text)?;
-        let mut whole =
-            |out: &mut dyn Write| render.write_up_to(u64::MAX, out, &mut |record| owned::complain_of(record));
-        match output {
-            Some(path) => write_file(&path, whole),
-            None => whole(&mut std::io::BufWriter::new(std::io::stdout().lock())),
-        }
+        output.write(|out| render.write_up_to(u64::MAX, out, &mut |record| owned::complain_of(record)))
     };
-    match tokio::task::spawn_blocking(write).await.map_err(Failure::unfinished)? {
-        Err(error) if !error.is_broken_pipe() => Err(unfinished(error)),
-        _ => Ok(()),
-    }
-}
-
-fn unfinished(error: ReportError) -> Failure {
-    Failure::unfinished(error)
+    term::written(tokio::task::spawn_blocking(write).await.map_err(Failure::unfinished)?)
 }
 
 /// The XDG base directory specification's place for state.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use producer::plan::files::Naming;
 use producer::{ProducerConfig, ProducerError};
-use reducer::report::receipt_text;
+use reducer::report::{receipt_json, receipt_text};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::job::JobSpec;
@@ -55,7 +55,7 @@ pub async fn run(
         Ok(Some(status)) => {
             watch.iter().for_each(|watch| watch.finish(&status));
             if args.out.json {
-                owned::receipt(&status, None, true, args.out.quiet)?;
+                term::print(format!("{}\n", receipt_json(&status)).as_bytes())?;
             } else if !args.out.quiet {
                 let recompute = format!("packhorse reducer --job {id} | sha256sum");
                 term::say(&receipt_text(&status, &recompute));

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use reducer::report::ReportError;
 use shared::notice::Notify;
 
 use super::Failure;
@@ -20,6 +21,14 @@ pub fn notify() -> Notify {
 /// Several lines as they are.
 pub fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// What writing a report came to. A reader who has had enough is no error.
+pub fn written(result: Result<(), ReportError>) -> Result<(), Failure> {
+    match result {
+        Err(error) if !error.is_broken_pipe() => Err(Failure::unfinished(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Prints results. A closed stdout is not an error: `Ok(false)`.

@@ -1,8 +1,6 @@
 //! `topology`: what a broker needs, for its operator.
 
-use std::io::Write;
-
-use reducer::report::{ReportError, write_file};
+use reducer::report::ReportError;
 use sha2::{Digest, Sha256};
 use shared::definitions::{Definitions, Role, User};
 use shared::path::to_base64;
@@ -41,14 +39,8 @@ pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
     }
     let definitions = Definitions { vhost: args.vhost, owner: args.owner, roots: args.roots, users };
     let text = format!("{:#}\n", definitions.to_json());
-    let Some(path) = args.output else {
-        term::print(text.as_bytes())?;
-        return Ok(Exit::Success);
-    };
-    write_file(&path, |out: &mut dyn Write| {
-        out.write_all(text.as_bytes()).map_err(|cause| ReportError::Output { path: None, cause })
-    })
-    .map_err(Failure::unfinished)?;
+    let failed = |cause| ReportError::Output { path: None, cause };
+    term::written(args.output.write(|out| out.write_all(text.as_bytes()).map_err(failed)))?;
     Ok(Exit::Success)
 }
 

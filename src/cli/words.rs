@@ -1,5 +1,6 @@
 //! `words`: lines, words and bytes of every file, and how often each word occurs.
 
+use reducer::report::Target;
 use shared::job::JobSpec;
 use shared::workload::files::Selection;
 use shared::workload::words::{Manner, Spec};
@@ -11,11 +12,17 @@ use crate::run::Frequencies;
 
 /// `packhorse words`
 pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
+    if args.frequencies == Some(Target::Stdout) && (args.job.output == Target::Stdout || args.job.out.json) {
+        return Err(Failure::usage(
+            "--frequencies - needs standard output for itself; give the report a file with --output FILE, \
+             and leave out --json",
+        ));
+    }
     let manner = args.manner.manner(args.frequencies.is_some());
     let job = owned::Job {
         files: &args.files,
         spec: &|files| spec(manner, files),
-        frequencies: args.frequencies.map(|path| Frequencies { path, top: args.top }),
+        frequencies: args.frequencies.map(|target| Frequencies { target, top: args.top }),
         watch: watch(args.manner.watch)?,
     };
     owned::run(job, &args.job).await

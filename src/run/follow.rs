@@ -1,25 +1,15 @@
 //! The report as the job goes on: a thread that writes what is complete.
 
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use reducer::fold::Record;
-use reducer::report::{Format, Render, ReportError, write_file, write_frequencies};
+use reducer::report::{Format, Render, ReportError, Target, write_frequencies};
 use reducer::service::{Handle, Progress};
 use shared::id::JobId;
 use tokio::task::JoinHandle;
-
-/// Where a report goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// To standard output, as it grows.
-    Stdout,
-    /// Into a file, whole or not at all.
-    File(PathBuf),
-}
 
 /// How a report is written.
 #[derive(Clone)]
@@ -34,11 +24,11 @@ pub struct Output {
     pub frequencies: Option<Frequencies>,
 }
 
-/// How often each word occurs, into a file, whole or not at all.
+/// How often each word occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frequencies {
     /// Where to.
-    pub path: PathBuf,
+    pub target: Target,
     /// Only so many words.
     pub top: Option<u64>,
 }
@@ -83,15 +73,10 @@ pub fn spawn(handle: &Handle, job: &JobId, output: Output) -> Report {
     let forward = tokio::spawn(forward(progress, job.clone(), reach));
     let write = tokio::task::spawn_blocking(move || {
         let mut render = Render::new(&store, &job, output.format)?;
-        let mut follow =
-            |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
-        match &output.target {
-            // The buffer keeps one write for one task; each part is flushed when it is complete.
-            Target::Stdout => follow(&mut BufWriter::with_capacity(256 * 1024, io::stdout().lock()))?,
-            Target::File(path) => write_file(path, follow)?,
-        }
-        if let Some(Frequencies { path, top }) = &output.frequencies {
-            write_file(path, |out| write_frequencies(&store, &job, *top, out))?;
+        let follow = |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
+        output.target.write(follow)?;
+        if let Some(Frequencies { target, top }) = &output.frequencies {
+            target.write(|out| write_frequencies(&store, &job, *top, out))?;
         }
         Ok(render.sha256())
     });

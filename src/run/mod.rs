@@ -23,7 +23,7 @@ use shared::shutdown::{self, Shutdown};
 use shared::transport::{Transport, TransportError};
 
 use follow::Report;
-pub use follow::{Frequencies, Output, Target};
+pub use follow::{Frequencies, Output};
 
 /// What a run is told.
 #[derive(Clone)]

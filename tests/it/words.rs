@@ -110,6 +110,22 @@ fn frequencies_are_those_of_awk() {
     world.packhorse(["words", "t", "--top", "3"]).exits(2);
 }
 
+#[test]
+fn a_dash_is_standard_output() {
+    let world = World::new();
+    texts(&world, "t", 3);
+    let report = world.packhorse(["words", "-q", "t"]).exits(0).out;
+    assert_same(&world.packhorse(["words", "-q", "t", "-o", "-"]).exits(0).out, &report);
+    let done = world.packhorse(["words", "-q", "t", "-o", "report", "--frequencies", "-"]).exits(0);
+    assert_same(&done.out, &awk(&world, "t"));
+    assert_same(&fs::read(world.path("report")).expect("written"), &report);
+    assert!(!world.path("-").exists());
+    for args in [&["--frequencies", "-"][..], &["--frequencies", "-", "-o", "report", "--json"]] {
+        let done = world.packhorse([&["words", "t"], args].concat()).exits(2);
+        assert!(done.err.contains("give the report a file"), "{args:?}: {}", done.err);
+    }
+}
+
 /// More words than an owner sorts in memory.
 #[test]
 fn frequencies_of_many_words_go_through_a_temporary_file() {

@@ -7,6 +7,7 @@ mod manifest;
 mod quote;
 mod receipt;
 mod render;
+mod target;
 
 pub use chunk::chunk;
 pub use file::{check_directory, write_file};
@@ -16,3 +17,4 @@ pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};
 pub use render::{Format, Render, ReportError};
+pub use target::Target;

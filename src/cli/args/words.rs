@@ -1,11 +1,10 @@
 //! The grammar of `words`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
+use reducer::report::Target;
 use shared::workload::words::{Manner, Mode};
 
-use super::{FilesArgs, JobArgs, SubmitArgs};
+use super::{FilesArgs, JobArgs, SubmitArgs, target};
 use crate::cli::exit::EXIT_CODES;
 
 /// What separates words.
@@ -57,8 +56,8 @@ pub struct WordsArgs {
     pub manner: MannerArgs,
 
     /// Write to FILE how often each word occurs: COUNT, a tab, WORD, the most frequent first
-    #[arg(long, value_name = "FILE")]
-    pub frequencies: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = target())]
+    pub frequencies: Option<Target>,
 
     /// Only the N most frequent words
     #[arg(long, value_name = "N", requires = "frequencies")]
