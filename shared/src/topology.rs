@@ -149,7 +149,7 @@ pub fn shared() -> Topology {
             exchange(DEAD, None),
             exchange(CONTROL, None),
         ],
-        // `dead` is bound always: at-least-once dead letters without a route stay in their queue.
+        // `dead` is bound always, so that a dead letter without an owner leaves a trace.
         queues: vec![trace(DEAD_QUEUE), trace(UNROUTED_QUEUE)],
         bindings: vec![binding(DEAD_QUEUE, DEAD, "#"), binding(UNROUTED_QUEUE, UNROUTED, "#")],
     }

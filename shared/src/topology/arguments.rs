@@ -30,11 +30,10 @@ impl Queue {
             all.push(("x-delivery-limit", Argument::Integer(limit.into())));
         }
         if let Some(exchange) = &self.dead_letter {
+            // Not at-least-once. RabbitMQ (3.10.8) has one supervisor for all such queues of a node, and a queue
+            // that is deleted while it starts ends it: from then on no such queue gets a leader, until the node
+            // is restarted. A dead letter that is lost is a task that nobody has, and the owner sends it again.
             all.push(("x-dead-letter-exchange", text(exchange)));
-            // The broker demands reject-publish for it: dead letters wait in the queue for their confirm.
-            if quorum && self.overflow == Overflow::Reject {
-                all.push(("x-dead-letter-strategy", text("at-least-once")));
-            }
         }
         // Said always: the broker's own default loses messages without a word.
         let overflow = match self.overflow {
