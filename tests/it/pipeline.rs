@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use producer::rider::{self, RiderConfig};
-use shared::id::JobId;
-use shared::transport::connect;
+use shared::id::{JobId, OwnerId};
+use shared::topology;
+use shared::transport::{Subscribe, Subscription, Transport, connect};
 use shared::workload::steps;
 
 use crate::cluster::Cluster;
@@ -225,6 +226,44 @@ async fn a_reducer_that_is_killed_and_started_again_goes_on_where_it_was() {
     assert!(same.err.contains("in use by another process"), "{}", same.err);
     consumer.stop().exits(0);
     reducer.stop().exits(0);
+}
+
+/// Holds the reducer's control queue, as the connection of one whose host is gone.
+async fn predecessor(cluster: &Cluster) -> (Arc<dyn Transport>, Box<dyn Subscription>) {
+    let gone = connect(cluster.broker.url(), None).await.expect("the broker is there");
+    let (queue, bindings) = topology::owner_control(&OwnerId::from_name(b"main"));
+    gone.declare(&topology::shared()).await.expect("declared");
+    let held = gone.subscribe(Subscribe { queue, bindings, prefetch: 1 }).await.expect("nobody else has it");
+    (gone, held)
+}
+
+#[tokio::test]
+async fn a_reducer_waits_until_the_broker_misses_the_one_before() {
+    let cluster = Cluster::new().await;
+    let (gone, _held) = predecessor(&cluster).await;
+    let reducer = cluster.start(REDUCER, ["--heartbeat", "1"]);
+    reducer.says("waiting for the broker to miss it");
+    let waits = cluster.start(REDUCER, ["--owner", "main", "--state", "elsewhere"]);
+    waits.says("waiting for the broker to miss it");
+    waits.stop().exits(130);
+    gone.close().await;
+    reducer.says("The reducer is ready.");
+    reducer.stop().exits(0);
+}
+
+// On threads of its own, or the holder's heartbeats would end while this test waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reducer_does_without_a_name_that_nobody_gives_back() {
+    let cluster = Cluster::new().await;
+    let (gone, _held) = predecessor(&cluster).await;
+    let reducer = cluster.start(REDUCER, ["--heartbeat", "1"]);
+    reducer.says("taking packhorse.v1.control.main.1 instead");
+    reducer.says("The reducer is ready.");
+    let second = cluster.run(REDUCER, ["--state", "elsewhere"]).exits(2);
+    assert!(second.err.contains("a reducer main is running already"), "{}", second.err);
+    assert_eq!(cluster.run(PACKHORSE, ["jobs"]).exits(0).err, "");
+    reducer.stop().exits(0);
+    gone.close().await;
 }
 
 #[tokio::test]

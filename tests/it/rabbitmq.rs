@@ -296,6 +296,23 @@ async fn an_exclusive_queue_comes_back_empty() {
 }
 
 #[tokio::test]
+async fn an_exclusive_queue_that_a_lost_connection_still_holds_gets_another_name() {
+    let broker = broker::shared().await;
+    let (transport, queue) = (connect(broker.url()).await, queue(QueueKind::Exclusive));
+    transport.declare(&Topology { queues: Vec::new(), bindings: Vec::new(), ..topology(&queue) }).await.expect("done");
+    broker.close_connections().await;
+    // In the place of the lost connection, had the broker not closed it.
+    let lost = connect(broker.url()).await;
+    let held = subscribe(&lost, &queue, 1).await;
+    let mut subscription = subscribe(&transport, &queue, 1).await;
+    lost.close().await;
+    drop(held);
+    publish_all(&transport, 0..1).await;
+    assert_eq!(delivery(&mut subscription).await.message.id, "0");
+    transport.close().await;
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_exactly_what_is_too_much() {
     let broker = broker::shared().await;
     let (transport, mut queue) = (connect(broker.url()).await, queue(QueueKind::Classic));

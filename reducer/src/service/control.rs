@@ -7,11 +7,13 @@ use std::time::Duration;
 use shared::clock::Clock;
 use shared::control::Asker;
 use shared::id::OwnerId;
+use shared::limits;
 use shared::message::{Message, Presence, Reason, Reply, Request, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{Incoming, Subscription, Transport};
+use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
+use tokio::time::Instant;
 
 use super::outbox::{Wiring, declare_classes};
 use super::{Kind, ServiceError};
@@ -22,11 +24,54 @@ use crate::store::{Reader, StoreError};
 /// How long an owner of the same name has to say that it is there.
 const SECOND_OWNER: Duration = Duration::from_millis(700);
 
+/// How long the broker may take a service for alive that is gone with its host: two to three of the
+/// connection's heartbeats of 8 s.
+const PREDECESSOR: Duration = Duration::from_secs(30);
+const PREDECESSOR_LOOK: Duration = Duration::from_millis(500);
+
+/// Names that may be out of reach like that, one after the other.
+const RENAMES_MAX: u32 = 16;
+
 pub(super) async fn refuse_second(transport: &Arc<dyn Transport>, owner: &OwnerId) -> Result<(), ServiceError> {
+    if answers(transport, owner, SECOND_OWNER).await? { Err(ServiceError::Running(owner.clone())) } else { Ok(()) }
+}
+
+/// Whether an owner of this name says in this time that it is there.
+async fn answers(transport: &Arc<dyn Transport>, owner: &OwnerId, time: Duration) -> Result<bool, TransportError> {
     let mut asker = Asker::new(Arc::clone(transport)).await?;
-    match asker.ask(owner, &Request::Ping, SECOND_OWNER).await? {
-        Some(_) => Err(ServiceError::Running(owner.clone())),
-        None => Ok(()),
+    Ok(asker.ask(owner, &Request::Ping, time).await?.is_some())
+}
+
+/// The control queue of an owner. A service that was killed, and has no more to say, may still have it.
+pub(super) async fn subscribe(
+    transport: &Arc<dyn Transport>,
+    owner: &OwnerId,
+) -> Result<Box<dyn Subscription>, TransportError> {
+    let (queue, bindings) = topology::owner_control(owner);
+    let asked = Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH };
+    let give_up = Instant::now() + PREDECESSOR;
+    let (mut wanted, mut told, mut renames) = (asked.clone(), false, 0);
+    loop {
+        match transport.subscribe(wanted.clone()).await {
+            Err(error @ TransportError::Occupied { .. }) if Instant::now() < give_up => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("{error}; it does not answer, so waiting for the broker to miss it");
+                }
+                tokio::time::sleep(PREDECESSOR_LOOK).await;
+            }
+            // The broker does not miss it: RabbitMQ (3.10.8) forgets whose it is, if the virtual host is
+            // deleted meanwhile.
+            Err(error @ TransportError::Occupied { .. }) if renames < RENAMES_MAX => {
+                // It may be there after all, and slow.
+                if answers(transport, owner, limits::CONTROL_TIMEOUT).await? {
+                    return Err(error);
+                }
+                renames += 1;
+                wanted = asked.renamed(renames);
+                tracing::warn!("{error}; it never answered, so taking {} instead", wanted.queue.name);
+            }
+            done => return done,
+        }
     }
 }
 

@@ -173,9 +173,9 @@ async fn listen(wiring: &Arc<outbox::Wiring>, shutdown: &Shutdown) -> Result<(),
     let (transport, owner) = (&wiring.transport, wiring.owner());
     let is_command = matches!(wiring.kind, Kind::Command { .. });
     let own = if is_command { topology::command_owner(owner) } else { topology::service_owner(owner) };
-    let subscribe =
-        |(queue, bindings)| transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
-    let (own, requests) = tokio::try_join!(subscribe(own), subscribe(topology::owner_control(owner)))?;
+    let (queue, bindings) = own;
+    let own = transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
+    let (own, requests) = tokio::try_join!(own, control::subscribe(transport, owner))?;
     inbox::spawn(own, is_command, Arc::clone(wiring), shutdown.clone());
     control::spawn(requests, Arc::clone(wiring), shutdown.clone());
     wiring.listening.send_replace(true);

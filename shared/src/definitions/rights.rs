@@ -47,7 +47,7 @@ pub(super) fn rights(user: &User, owner: &OwnerId) -> Rights {
 
 /// Asks the owner over the control exchange, and sends it the plan.
 fn producer(owner: &OwnerId) -> Rights {
-    let replies = queues(REPLY_QUEUES, ID);
+    let replies = exclusive(REPLY_QUEUES, ID);
     Rights {
         configure: any_of(&[&replies]),
         write: any_of(&[&name(OUTCOMES), &name(CONTROL), &replies]),
@@ -61,7 +61,7 @@ fn producer(owner: &OwnerId) -> Rights {
 
 /// Takes tasks, answers to whoever owns them, gives signs of life.
 fn consumer() -> Rights {
-    let own = queues(CONSUMER_QUEUES, ID);
+    let own = exclusive(CONSUMER_QUEUES, ID);
     Rights {
         configure: any_of(&[&own]),
         write: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own]),
@@ -76,7 +76,7 @@ fn consumer() -> Rights {
 
 /// Consumes the owner's queue, sends tasks, answers over the control exchange.
 fn reducer(owner: &OwnerId) -> Rights {
-    let (own, replies) = (queues(CONTROL_QUEUES, owner.as_str()), queues(REPLY_QUEUES, ID));
+    let (own, replies) = (exclusive(CONTROL_QUEUES, owner.as_str()), exclusive(REPLY_QUEUES, ID));
     Rights {
         configure: any_of(&[&own, &replies]),
         write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &replies]),
@@ -96,7 +96,7 @@ fn reducer(owner: &OwnerId) -> Rights {
 /// Owns jobs under ids that begin with the user's name, and so gets no other submitter's outcomes.
 fn submitter(user: &str) -> Rights {
     let id = format!("{user}-{TOKEN}");
-    let (own, control) = (queues(OWNER_QUEUES, &id), queues(CONTROL_QUEUES, &id));
+    let (own, control) = (exclusive(OWNER_QUEUES, &id), exclusive(CONTROL_QUEUES, &id));
     Rights {
         configure: any_of(&[&own, &control]),
         write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &control]),
@@ -129,6 +129,13 @@ fn name(name: &str) -> String {
 
 fn queues(prefix: &str, rest: &str) -> String {
     name(prefix) + rest
+}
+
+/// The same of exclusive queues, which may be made under another name; see [`Subscribe::renamed`].
+///
+/// [`Subscribe::renamed`]: crate::transport::Subscribe::renamed
+fn exclusive(prefix: &str, id: &str) -> String {
+    queues(prefix, id) + r"(\.[0-9]+)?"
 }
 
 fn task_of(owner: &str) -> String {

@@ -73,6 +73,20 @@ pub struct Subscribe {
     pub prefetch: u16,
 }
 
+impl Subscribe {
+    /// The same of another queue: its name with a number. An exclusive queue is known by its bindings alone,
+    /// so it may have another name when the broker keeps its own for a connection that is gone.
+    pub fn renamed(&self, number: u32) -> Self {
+        let mut renamed = self.clone();
+        let name = format!("{}.{number}", self.queue.name);
+        for binding in renamed.bindings.iter_mut().filter(|binding| binding.queue == self.queue.name) {
+            binding.queue.clone_from(&name);
+        }
+        renamed.queue.name = name;
+        renamed
+    }
+}
+
 /// How a queue stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueState {

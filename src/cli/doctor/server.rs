@@ -9,7 +9,7 @@ use shared::transport::rabbitmq::probe::{Limits, Reach, Refusal, Server};
 use super::Scope;
 use super::finding::Finding;
 
-/// The oldest that has at-least-once dead letters.
+/// The oldest that was tried.
 const VERSION_MIN: (u32, u32) = (3, 10);
 
 /// Connections of each role: publishing, consuming, control.
@@ -148,7 +148,7 @@ pub(super) fn features(made: Option<(&Result<(), Refusal>, bool)>) -> Finding {
     match made {
         None => Finding::ok("features", "not looked for: this user may not declare queues"),
         Some((Ok(()), true)) => {
-            Finding::ok("features", "quorum queues, at-least-once dead letters and single active consumers are there")
+            Finding::ok("features", "quorum queues, dead letters and single active consumers are there")
         }
         Some((Ok(()), false)) => Finding::ok(
             "features",

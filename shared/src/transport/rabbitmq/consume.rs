@@ -25,7 +25,11 @@ pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) control: Arc<Control>,
     pub(super) consume: Arc<Link>,
+    /// What the caller asked for.
+    pub(super) asked: Subscribe,
+    /// The same under its present name.
     pub(super) wanted: Subscribe,
+    pub(super) renames: u32,
 }
 
 /// An open channel with its consumer.
@@ -50,10 +54,20 @@ impl Source {
     }
 
     /// Declares the queue and consumes from it, as soon as the broker can be reached.
-    pub(super) async fn open(&self) -> Result<Feed, TransportError> {
+    pub(super) async fn open(&mut self) -> Result<Feed, TransportError> {
         let mut backoff = Backoff::new();
         loop {
-            let declared_in = self.control.queue(&self.wanted.queue, &self.wanted.bindings).await?;
+            let declared_in = match self.control.queue(&self.wanted.queue, &self.wanted.bindings).await {
+                // By an earlier connection of ours: until the broker misses that, or for good, if its virtual
+                // host was deleted meanwhile (RabbitMQ 3.10.8).
+                Err(error @ TransportError::Occupied { .. }) if self.control.link.may_linger() => {
+                    self.renames += 1;
+                    self.wanted = self.asked.renamed(self.renames);
+                    backoff.wait_after(&format!("{error}; taking {} instead", self.wanted.queue.name)).await;
+                    continue;
+                }
+                declared_in => declared_in?,
+            };
             let exclusive = self.wanted.queue.kind == QueueKind::Exclusive;
             let epoch = if exclusive { declared_in } else { self.consume.epoch().await? };
             let fault = match self.consume_in(&epoch).await {
@@ -78,9 +92,9 @@ impl Source {
         }
     }
 
-    /// The same after a loss, when the broker may not yet be what it was: our old connection may
-    /// still hold an exclusive queue, and exchanges or rights may be missing for a while.
-    async fn open_again(&self) -> Result<Feed, TransportError> {
+    /// The same after a loss, when the broker may not yet be what it was: exchanges or rights may be missing
+    /// for a while.
+    async fn open_again(&mut self) -> Result<Feed, TransportError> {
         let give_up = Instant::now() + CONFIRM_TIMEOUT;
         let (mut backoff, mut told) = (Backoff::new(), false);
         loop {
@@ -111,21 +125,22 @@ impl Source {
     }
 
     /// Keeps the inbox fed until the subscription is dropped or the transport is closed.
-    pub(super) async fn feed(self, mut feed: Feed, inbox: Arc<Inbox>, mut dropped: oneshot::Receiver<()>) {
+    pub(super) async fn feed(mut self, mut feed: Feed, inbox: Arc<Inbox>, mut dropped: oneshot::Receiver<()>) {
+        let session = Arc::clone(&self.session);
         loop {
             let ending = tokio::select! {
                 biased;
-                () = self.session.closed() => Ending::Unwanted,
+                () = session.closed() => Ending::Unwanted,
                 _ = &mut dropped => Ending::Unwanted,
                 () = feed.epoch.over() => Ending::Lost,
                 () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
             };
-            let interruption = self.session.interrupt();
+            let interruption = session.interrupt();
             inbox.lost();
             tokio::select! {
                 biased;
                 // With the transport goes the whole connection, and all channels with it.
-                () = self.session.closed() => {}
+                () = session.closed() => {}
                 () = feed.close() => {}
             }
             if matches!(ending, Ending::Unwanted) {

@@ -16,12 +16,16 @@ use super::backoff::Backoff;
 use super::fault::{Fault, rpc};
 use super::session::Session;
 use super::tls;
-use crate::limits::RPC_TIMEOUT;
+use crate::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
 use crate::transport::TransportError;
 
 /// How long a close may take, per connection or channel. The broker cleans up by itself when the
 /// socket is gone.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the broker may take a lost connection for alive: two to three of its heartbeats, and the time
+/// that a busy broker takes to see to it.
+const LINGER: Duration = CONFIRM_TIMEOUT;
 
 /// How often a closing connection is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(2);
@@ -111,12 +115,15 @@ pub(super) struct Link {
     session: Arc<Session>,
     frame_bytes: Option<u32>,
     current: tokio::sync::Mutex<Option<Arc<Epoch>>>,
+    /// When the last epoch was ended.
+    lost: Mutex<Option<Instant>>,
 }
 
 impl Link {
     /// One that connects when it is needed.
     pub(super) fn new(name: &'static str, session: Arc<Session>) -> Self {
-        Self { name, session, frame_bytes: None, current: tokio::sync::Mutex::default() }
+        let (current, lost) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { name, session, frame_bytes: None, current, lost }
     }
 
     /// One whose frames are short; see [`FRAME_BYTES`].
@@ -180,6 +187,7 @@ impl Link {
                     return Ok(Arc::clone(epoch));
                 }
                 if let Some(lost) = current.take() {
+                    self.note_loss();
                     lost.over.send_replace(true);
                     tracing::debug!("the {} connection is lost; connecting again", self.name);
                 }
@@ -221,10 +229,21 @@ impl Link {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|present| Arc::ptr_eq(present, epoch)) {
             *current = None;
+            self.note_loss();
             let epoch = Arc::clone(epoch);
             epoch.over.send_replace(true);
             tokio::spawn(async move { epoch.close().await });
         }
+    }
+
+    fn note_loss(&self) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the broker may still take an earlier connection for alive, and keep what it held.
+    pub(super) fn may_linger(&self) -> bool {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_some_and(|lost| lost.elapsed() < LINGER)
     }
 
     /// Closes the connection for good.

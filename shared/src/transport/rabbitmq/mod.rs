@@ -113,11 +113,13 @@ impl Transport for RabbitMq {
     }
 
     async fn subscribe(&self, wanted: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
-        let source = Source {
+        let mut source = Source {
             session: Arc::clone(&self.session),
             control: Arc::clone(&self.control),
             consume: Arc::clone(&self.consume),
+            asked: wanted.clone(),
             wanted,
+            renames: 0,
         };
         let feed = self.session.unless_closed(source.open()).await?;
         let inbox = Arc::new(Inbox::default());
