@@ -3,7 +3,7 @@
 //!
 //! `PACKHORSE_ROUNDS` says how many rounds of each kind there are. Each prints its seed; with
 //! `PACKHORSE_ROUNDS_SEED` that is the first one's seed, and with `PACKHORSE_ROUNDS_TRACE` what its
-//! roles said is printed, too. `tests/soak rounds` runs many and adds up.
+//! roles said is printed, too, in all detail. `tests/soak rounds` runs many and adds up.
 //!
 //! # Layout
 //! - `job`: the files of every round, and what their manifest must be
@@ -39,7 +39,7 @@ const ROUNDS: u64 = 5;
 const NODE_ROUNDS: u64 = 1;
 
 /// Draws of a moment in one round, until one is within the job's life.
-const DRAWS: u32 = 10;
+const DRAWS: u32 = 30;
 
 /// The job's id in every round.
 const ROUND: &str = "round";

@@ -86,7 +86,8 @@ impl<'a> Crew<'a> {
             Role::Consumer(_) => (CONSUMER, &["--root", &root, "-j", "1", "--heartbeat", "1"]),
             Role::Producer => (PRODUCER, &["sha1", &root, "--job", &id, "--json"]),
         };
-        self.cluster.start(program, arguments)
+        let command = self.cluster.world.command(program, arguments).env("PACKHORSE_BROKER", self.cluster.url());
+        if is_traced() { command.env("PACKHORSE_LOG", "debug") } else { command }.start()
     }
 
     /// Whether the producer has ended by itself.
@@ -176,11 +177,7 @@ impl<'a> Crew<'a> {
         let done = post.process.take()?.wait();
         self.tell(post.role, &done.err);
         let killed = std::mem::take(&mut post.doomed) && done.code == KILLED;
-        // One that starts while there is no virtual host, or nobody has rights in it yet, takes that for a
-        // wrong setting.
-        let is_refusal = done.code == MISCONFIGURED || done.err.contains("the broker does not let this user use");
-        let refused = self.kind == Kind::BrokerWiped && is_refusal;
-        if killed || refused {
+        if killed || self.was_refused(&done) {
             post.due = Some(Instant::now() + RESTART);
             return None;
         }
@@ -190,9 +187,16 @@ impl<'a> Crew<'a> {
         panic!("{:?} ended by itself with {}: {}; {}", post.role, done.code, done.err, self.say());
     }
 
+    /// One that starts while there is no virtual host, or nobody has rights in it yet, takes that for a wrong
+    /// setting.
+    fn was_refused(&self, done: &Done) -> bool {
+        let is_refusal = done.code == MISCONFIGURED || done.err.contains("the broker does not let this user use");
+        self.kind == Kind::BrokerWiped && is_refusal
+    }
+
     /// Tells what a role said, where that is asked for.
     fn tell(&self, role: Role, said: &str) {
-        if std::env::var_os("PACKHORSE_ROUNDS_TRACE").is_some() {
+        if is_traced() {
             eprintln!("{role:?} said:\n{said}");
         }
     }
@@ -218,7 +222,13 @@ impl<'a> Crew<'a> {
             let done = process.wait();
             self.tell(role, &done.err);
             // One that is just starting may not listen yet, or be interrupted while it connects.
-            assert!(matches!(done.code, 0 | INTERRUPTED | TERMINATED), "{}: {}", done.code, done.err);
+            let stopped = matches!(done.code, 0 | INTERRUPTED | TERMINATED);
+            assert!(stopped || self.was_refused(&done), "{}: {}", done.code, done.err);
         }
     }
+}
+
+/// Whether people want to know what the roles do.
+fn is_traced() -> bool {
+    std::env::var_os("PACKHORSE_ROUNDS_TRACE").is_some()
 }
