@@ -26,6 +26,8 @@ pub(crate) struct Flight {
     pub failed: Option<String>,
     /// When it was sent, or named by a consumer that holds it.
     pub seen_at: Moment,
+    /// When its queue last held something, which may have been this task.
+    pub queued_at: Moment,
     /// When it is to be sent again after a failure.
     pub retry_at: Option<Moment>,
     /// Who answers for it, if it is in no queue.
@@ -250,10 +252,20 @@ impl Job {
 
 impl Flight {
     pub fn sent(now: Moment) -> Self {
-        Self { attempt: 1, failures: 0, failed: None, seen_at: now, retry_at: None, lease: None, class: None }
+        Self {
+            attempt: 1,
+            failures: 0,
+            failed: None,
+            seen_at: now,
+            queued_at: now,
+            retry_at: None,
+            lease: None,
+            class: None,
+        }
     }
 
+    /// Whether for so long nobody had it, as far as the owner knows.
     pub fn is_silent(&self, now: Moment, silence: Duration) -> bool {
-        self.retry_at.is_none() && now.saturating_sub(self.seen_at) >= silence
+        self.retry_at.is_none() && now.saturating_sub(self.seen_at.max(self.queued_at)) >= silence
     }
 }

@@ -167,6 +167,8 @@ impl Owner {
                 if ready.unwrap_or(0) == 0 {
                     self.forget_recalled(workload, &class, now);
                     self.resend_silent(workload, &class, now, &mut step);
+                } else {
+                    self.queued(workload, &class, now);
                 }
             }
             Event::Interrupted => self.resend_all(now, &mut step),

@@ -81,14 +81,16 @@ impl Owner {
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
         self.consumers.forget_silent(now);
-        let silence = self.config.heartbeat * 2;
+        // Often enough that a queue in which a task waits is seen to hold something until shortly before a
+        // consumer takes it.
+        let look = self.config.heartbeat / 2;
         for id in self.unfinished() {
             self.send_due(&id, now, step);
             self.forget_early(&id, now, step);
             self.resend_lapsed(&id, now, step);
             if let Some(job) = self.jobs.get(&id) {
                 let workload = job.spec.workload();
-                for class in job.silent(now, silence) {
+                for class in job.silent(now, look) {
                     step.effects.push(Effect::Probe { workload, class });
                 }
             }
@@ -106,8 +108,19 @@ impl Owner {
         self.resend(id, now, step, |flight| flight.retry_at.is_some_and(|due| due <= now));
     }
 
-    /// The queue of a class is empty or gone, and no live consumer has named these tasks for two
-    /// heartbeats: they are lost.
+    /// The queue of a class holds something, so the tasks that no consumer names may wait in it: one that
+    /// takes them has its time to name them.
+    pub(super) fn queued(&mut self, workload: Workload, class: &Class, now: Moment) {
+        let jobs = self.jobs.values_mut().filter(|job| job.is_open() && job.spec.workload() == workload);
+        for flight in jobs.flat_map(|job| job.flights.values_mut()) {
+            if flight.lease.is_none() && flight.class.as_ref() == Some(class) {
+                flight.queued_at = now;
+            }
+        }
+    }
+
+    /// The queue of a class is gone, or was empty for two heartbeats, and no live consumer has named these
+    /// tasks for as long: they are lost.
     pub(super) fn resend_silent(&mut self, workload: Workload, class: &Class, now: Moment, step: &mut Step) {
         let silence = self.config.heartbeat * 2;
         for id in self.unfinished() {

@@ -52,6 +52,8 @@ async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
             "sha1" => cluster.world.sparse("t/000/00007x", ENDLESS),
             _ => cluster.world.file("t/000/00007x", "poison ".repeat(16 << 20)),
         };
+        // Longer than the owner's patience with a task that is in no queue and that nobody names.
+        thread::sleep(Duration::from_secs(3));
         let killer = Killer::of(&poison, "KILL");
         let mut consumers = [cluster.consumer(&["-j", "1"]), cluster.consumer(&["-j", "1"])];
         let died = supervise(&cluster, &mut consumers, &mut producer);

@@ -122,14 +122,32 @@ fn probes(actions: &[Action]) -> usize {
 fn a_silent_task_is_sent_again_only_when_its_queue_is_empty() {
     let mut world = World::new();
     world.open_with(1);
-    assert_eq!(probes(&world.pass(HEARTBEAT)), 0, "it is too early to ask");
-    assert_eq!(probes(&world.pass(HEARTBEAT)), 1);
-    assert_eq!(sent(&world.queue_state(Some(1))), [], "it may still wait there");
+    assert_eq!(probes(&world.pass(HEARTBEAT / 4)), 0, "it is too early to ask");
+    assert_eq!(probes(&world.pass(HEARTBEAT / 4)), 1);
+    assert_eq!(sent(&world.queue_state(Some(0))), [], "a consumer may have it");
+    world.pass(HEARTBEAT * 3 / 2);
     assert_eq!(sent(&world.queue_state(Some(0))), [(0, 2)]);
     assert_eq!(sent(&world.queue_state(Some(0))), [], "once");
     world.pass(HEARTBEAT * 2);
     assert_eq!(sent(&world.queue_state(None)), [(0, 3)], "the queue is gone");
     assert_eq!(world.counts().resends, 2);
+}
+
+#[test]
+fn whoever_takes_a_task_that_waited_long_has_time_to_name_it() {
+    let mut world = World::new();
+    world.open_with(1);
+    for _ in 0..100 {
+        assert_eq!(probes(&world.pass(HEARTBEAT / 2)), 1);
+        assert_eq!(sent(&world.queue_state(Some(1))), [], "it may still wait there");
+    }
+    world.pass(HEARTBEAT);
+    assert_eq!(sent(&world.queue_state(Some(0))), [], "taken, and not named yet");
+    world.presence(1, &[0]);
+    world.pass(HEARTBEAT);
+    assert_eq!(sent(&world.queue_state(Some(0))), []);
+    world.pass(HEARTBEAT);
+    assert_eq!(sent(&world.queue_state(Some(0))), [(0, 2)]);
 }
 
 #[test]
