@@ -5,18 +5,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use lapin::tcp::{AMQPUriTcpExt, RustlsConnector, RustlsConnectorConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::address::Address;
 use super::fault::{Fault, rpc};
 use crate::transport::{Tls, TransportError};
+
+/// How long a broker may take to say why it breaks off. In TLS 1.3 it looks at a client's certificate when the
+/// handshake is over for the client.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Connects, with frames of at most `frame_bytes` unless the URL says otherwise.
 pub(super) async fn connect(
@@ -26,27 +33,50 @@ pub(super) async fn connect(
 ) -> Result<Connection, Fault> {
     let mut uri = address.uri.clone();
     uri.query.frame_max = uri.query.frame_max.or(frame_bytes);
-    let connected = if uri.scheme == AMQPScheme::AMQPS {
-        let connector = connector(&address.tls).map_err(Fault::Fatal)?;
-        let runtime = lapin::runtime::default_runtime()?;
-        let dial = async move |uri: AMQPUri, runtime| {
-            let host = uri.authority.host.clone();
-            let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
-            Ok(plain.connect_async(&runtime).await?.into_rustls(&connector, &host).await?)
-        };
-        rpc(async move { told(Connection::connector(uri, runtime, dial, properties).await) }).await?
-    } else {
-        rpc(async move {
-            let connected = Connection::connect_uri(uri.clone(), properties).await;
-            // A TLS port breaks off at once, and what it said may be lost with the connection.
-            match &connected {
-                Err(error) if is_broken_off(error) && speaks_tls(uri).await => Ok(Err(Problem::NotAmqp)),
-                _ => told(connected),
-            }
-        })
-        .await?
+    let is_tls = uri.scheme == AMQPScheme::AMQPS;
+    let connector = is_tls.then(|| connector(&address.tls)).transpose().map_err(Fault::Fatal)?;
+    let runtime = lapin::runtime::default_runtime()?;
+    let (asked, header) = watch::channel(false);
+    let dial = async move |uri: AMQPUri, runtime| {
+        let host = uri.authority.host.clone();
+        let mut stream = AMQPUri { scheme: AMQPScheme::AMQP, ..uri }.connect_async(&runtime).await?;
+        if let Some(connector) = &connector {
+            stream = stream.into_rustls(connector, &host).await?;
+        }
+        let _ = header.clone().wait_for(|&asked| asked).await;
+        Ok(stream)
     };
+    let connected = rpc(async move {
+        // The client library (4.12) starts its thread first and asks for a connection then; a connection that
+        // ends in between leaves that request without an answer. So its thread gets no stream before.
+        let (connected, _) = tokio::join!(
+            biased;
+            Connection::connector(uri.clone(), runtime, dial, properties),
+            async { asked.send_replace(true) },
+        );
+        match &connected {
+            Err(error) if is_broken_off(error) => match unsaid(address, uri).await {
+                Some(problem) => Ok(Err(problem)),
+                None => told(connected),
+            },
+            _ => told(connected),
+        }
+    })
+    .await?;
     connected.map_err(|problem| Fault::Fatal(problem.tell(address)))
+}
+
+/// What a broker may have said before it broke off, and what was lost with the connection because our first
+/// words were on their way. So none are said this time.
+async fn unsaid(address: &Address, uri: AMQPUri) -> Option<Problem> {
+    if uri.scheme == AMQPScheme::AMQP {
+        return speaks_tls(uri).await.then_some(Problem::NotAmqp);
+    }
+    let mut stream = stream(address).await.ok()?;
+    match timeout(LAST_WORDS, stream.read(&mut [0])).await {
+        Ok(Err(error)) => tls_error(&error.into()).cloned().map(Problem::Tls),
+        _ => None,
+    }
 }
 
 /// A stream to the broker on which nothing has been said yet.
