@@ -12,7 +12,7 @@ use shared::message::{Message, Presence, Reason, Reply, Request, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
+use shared::transport::{Alias, Incoming, Subscribe, Subscription, Transport, TransportError};
 use tokio::time::Instant;
 
 use super::outbox::{Wiring, declare_classes};
@@ -48,27 +48,24 @@ pub(super) async fn subscribe(
     owner: &OwnerId,
 ) -> Result<Box<dyn Subscription>, TransportError> {
     let (queue, bindings) = topology::owner_control(owner);
-    let asked = Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH };
-    let give_up = Instant::now() + PREDECESSOR;
-    let (mut wanted, mut told, mut renames) = (asked.clone(), false, 0);
+    let mut wanted = Alias::of(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
+    let (give_up, mut told) = (Instant::now() + PREDECESSOR, false);
     loop {
-        match transport.subscribe(wanted.clone()).await {
+        match transport.subscribe(wanted.present().clone()).await {
             Err(error @ TransportError::Occupied { .. }) if Instant::now() < give_up => {
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!("{error}; it does not answer, so waiting for the broker to miss it");
                 }
                 tokio::time::sleep(PREDECESSOR_LOOK).await;
             }
-            // The broker does not miss it: RabbitMQ (3.10.8) forgets whose it is, if the virtual host is
-            // deleted meanwhile.
-            Err(error @ TransportError::Occupied { .. }) if renames < RENAMES_MAX => {
+            // The broker does not miss it.
+            Err(error @ TransportError::Occupied { .. }) if wanted.renames() < RENAMES_MAX => {
                 // It may be there after all, and slow.
                 if answers(transport, owner, limits::CONTROL_TIMEOUT).await? {
                     return Err(error);
                 }
-                renames += 1;
-                wanted = asked.renamed(renames);
-                tracing::warn!("{error}; it never answered, so taking {} instead", wanted.queue.name);
+                wanted.rename();
+                tracing::warn!("{error}; it never answered, so taking {} instead", wanted.present().queue.name);
             }
             done => return done,
         }

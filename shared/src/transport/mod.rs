@@ -13,6 +13,7 @@
 //! - **Bounded.** A full queue refuses ([`PublishError::Refused`]); what to do is the caller's
 //!   decision. Nothing buffers without a limit.
 
+mod alias;
 mod choose;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -23,6 +24,7 @@ mod sealed;
 
 use async_trait::async_trait;
 
+pub use alias::Alias;
 pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
 pub use error::{PublishError, TransportError};
 pub use sealed::Sealed;
@@ -71,20 +73,6 @@ pub struct Subscribe {
     pub bindings: Vec<Binding>,
     /// Deliveries that may be unacked at a time.
     pub prefetch: u16,
-}
-
-impl Subscribe {
-    /// The same of another queue: its name with a number. An exclusive queue is known by its bindings alone,
-    /// so it may have another name when the broker keeps its own for a connection that is gone.
-    pub fn renamed(&self, number: u32) -> Self {
-        let mut renamed = self.clone();
-        let name = format!("{}.{number}", self.queue.name);
-        for binding in renamed.bindings.iter_mut().filter(|binding| binding.queue == self.queue.name) {
-            binding.queue.clone_from(&name);
-        }
-        renamed.queue.name = name;
-        renamed
-    }
 }
 
 /// How a queue stands.

@@ -17,19 +17,15 @@ use super::properties::short;
 use super::session::Session;
 use super::subscription::Inbox;
 use crate::limits::CONFIRM_TIMEOUT;
-use crate::topology::QueueKind;
-use crate::transport::{Subscribe, TransportError};
+use crate::topology::{Queue, QueueKind};
+use crate::transport::{Alias, Subscribe, TransportError};
 
 /// What it takes to subscribe, each time anew.
 pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) control: Arc<Control>,
     pub(super) consume: Arc<Link>,
-    /// What the caller asked for.
-    pub(super) asked: Subscribe,
-    /// The same under its present name.
-    pub(super) wanted: Subscribe,
-    pub(super) renames: u32,
+    pub(super) wanted: Alias,
 }
 
 /// An open channel with its consumer.
@@ -48,27 +44,30 @@ enum Ending {
 }
 
 impl Source {
+    fn queue(&self) -> &Queue {
+        &self.wanted.present().queue
+    }
+
     /// An exclusive queue is consumed on the connection that declared it, the only one that may.
     fn link(&self) -> &Link {
-        if self.wanted.queue.kind == QueueKind::Exclusive { &self.control.link } else { &self.consume }
+        if self.queue().kind == QueueKind::Exclusive { &self.control.link } else { &self.consume }
     }
 
     /// Declares the queue and consumes from it, as soon as the broker can be reached.
     pub(super) async fn open(&mut self) -> Result<Feed, TransportError> {
         let mut backoff = Backoff::new();
         loop {
-            let declared_in = match self.control.queue(&self.wanted.queue, &self.wanted.bindings).await {
-                // By an earlier connection of ours: until the broker misses that, or for good, if its virtual
-                // host was deleted meanwhile (RabbitMQ 3.10.8).
+            let Subscribe { queue, bindings, .. } = self.wanted.present();
+            let declared_in = match self.control.queue(queue, bindings).await {
+                // By an earlier connection of ours.
                 Err(error @ TransportError::Occupied { .. }) if self.control.link.may_linger() => {
-                    self.renames += 1;
-                    self.wanted = self.asked.renamed(self.renames);
-                    backoff.wait_after(&format!("{error}; taking {} instead", self.wanted.queue.name)).await;
+                    self.wanted.rename();
+                    backoff.wait_after(&format!("{error}; taking {} instead", self.queue().name)).await;
                     continue;
                 }
                 declared_in => declared_in?,
             };
-            let exclusive = self.wanted.queue.kind == QueueKind::Exclusive;
+            let exclusive = self.queue().kind == QueueKind::Exclusive;
             let epoch = if exclusive { declared_in } else { self.consume.epoch().await? };
             let fault = match self.consume_in(&epoch).await {
                 Ok((channel, consumer)) => return Ok(Feed { epoch, channel, consumer }),
@@ -76,14 +75,14 @@ impl Source {
             };
             // Deleted since it was declared just now, by its last consumer or by hand.
             let is_gone = fault.is_refusal(code::NOT_FOUND);
-            let cause = match fault.about("consuming from queue", &self.wanted.queue.name) {
+            let cause = match fault.about("consuming from queue", &self.queue().name) {
                 Fault::Fatal(error) if !is_gone => return Err(error),
                 Fault::Lost(cause) => {
                     self.link().end(&epoch).await;
                     cause
                 }
-                Fault::Silent(cause) if self.wanted.queue.kind == QueueKind::Quorum => {
-                    let done = self.control.clear_leaderless(&self.wanted.queue).await;
+                Fault::Silent(cause) if self.queue().kind == QueueKind::Quorum => {
+                    let done = self.control.clear_leaderless(self.queue()).await;
                     format!("{cause}; {}", done.unwrap_or_else(|fault| fault.to_string()))
                 }
                 other => other.to_string(),
@@ -101,7 +100,7 @@ impl Source {
             match self.open().await {
                 Err(error) if error != TransportError::Closed && Instant::now() < give_up => {
                     if !std::mem::replace(&mut told, true) {
-                        tracing::warn!("cannot consume from {} again: {error}; trying again", self.wanted.queue.name);
+                        tracing::warn!("cannot consume from {} again: {error}; trying again", self.queue().name);
                     }
                     backoff.wait().await;
                     self.control.restore().await?;
@@ -112,10 +111,10 @@ impl Source {
     }
 
     async fn consume_in(&self, epoch: &Epoch) -> Result<(Channel, Consumer), Fault> {
-        let queue = short("a queue's name", &self.wanted.queue.name).map_err(Fault::Fatal)?;
+        let queue = short("a queue's name", &self.queue().name).map_err(Fault::Fatal)?;
         let channel = epoch.channel().await?;
         // 0 would mean no limit.
-        let prefetch = self.wanted.prefetch.max(1);
+        let prefetch = self.wanted.present().prefetch.max(1);
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
         // The broker takes them in this order, and needs no pause between them.
         let limit = channel.basic_qos(prefetch, BasicQosOptions { global: false });

@@ -60,7 +60,7 @@ use self::publish::Publisher;
 use self::session::Session;
 use self::subscription::{Inbox, Inlet};
 use self::window::Window;
-use super::{BrokerUrl, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
+use super::{Alias, BrokerUrl, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
 use crate::message::Message;
 use crate::topology::Topology;
 
@@ -117,9 +117,7 @@ impl Transport for RabbitMq {
             session: Arc::clone(&self.session),
             control: Arc::clone(&self.control),
             consume: Arc::clone(&self.consume),
-            asked: wanted.clone(),
-            wanted,
-            renames: 0,
+            wanted: Alias::of(wanted),
         };
         let feed = self.session.unless_closed(source.open()).await?;
         let inbox = Arc::new(Inbox::default());
