@@ -2,13 +2,15 @@
 
 use std::io;
 
+use reducer::fold::Record;
 use reducer::report::{ReportError, Target, receipt_text};
+use serde::Deserialize;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
 use shared::limits;
-use shared::message::{Reply, ReportPlace, Request};
-use shared::path::from_base64;
+use shared::message::{Reply, ReportOf, ReportPlace, Request};
+use shared::path::{PathBytes, from_base64};
 use shared::shutdown::Shutdown;
 use tokio::sync::mpsc;
 
@@ -34,6 +36,7 @@ pub async fn report(
     let fetch = async {
         let status = wait(&mut asker, owner, job).await?;
         write(&mut asker, owner, job, output).await?;
+        failures(&mut asker, owner, &status, &complain).await?;
         term::say(&receipt_text(&status, &recompute(output)));
         Ok(owned::verdict(&status))
     };
@@ -87,7 +90,7 @@ async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target)
     });
     let mut from = Some(ReportPlace::default());
     while let Some(place) = from {
-        let (text, next) = chunk(asker, owner, job, place).await?;
+        let (text, next) = chunk(asker, owner, job, ReportOf::Results, place).await?;
         from = next;
         if pieces.send(Piece::Text(text)).await.is_err() {
             break;
@@ -97,14 +100,51 @@ async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target)
     term::written(writer.await.map_err(Failure::unfinished)?)
 }
 
+/// Tells of each item of a finished job that failed, as a line of JSON.
+pub async fn failures(
+    asker: &mut Asker,
+    owner: &OwnerId,
+    status: &JobStatus,
+    tell: &dyn Fn(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut from = (status.counts.items_failed > 0).then(ReportPlace::default);
+    let mut rest = Vec::new();
+    while let Some(place) = from {
+        let (text, next) = chunk(asker, owner, &status.job, ReportOf::Failures, place).await?;
+        rest.extend(text);
+        let whole = rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        for line in rest.drain(..whole).collect::<Vec<u8>>().split_inclusive(|&byte| byte == b'\n') {
+            tell(line)?;
+        }
+        from = next;
+    }
+    Ok(())
+}
+
+/// Says to people what such a line says.
+pub fn complain(line: &[u8]) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    struct Failed {
+        name: PathBytes,
+        reason: String,
+    }
+    let Failed { name, reason } = serde_json::from_slice(line).map_err(|error| {
+        Failure::unfinished(format!("the reducer names a failed item that cannot be read: {error}"))
+    })?;
+    owned::complain_of(&Record::Failed { name, reason });
+    Ok(())
+}
+
 async fn chunk(
     asker: &mut Asker,
     owner: &OwnerId,
     job: &JobId,
+    of: ReportOf,
     from: ReportPlace,
 ) -> Result<(Vec<u8>, Option<ReportPlace>), Failure> {
     loop {
-        match asker.ask(owner, &Request::Report { job: job.clone(), from }, limits::CONTROL_TIMEOUT * 5).await? {
+        let piece = Request::Report { job: job.clone(), of, from };
+        match asker.ask(owner, &piece, limits::CONTROL_TIMEOUT * 5).await? {
             Some(Reply::Report(chunk)) => {
                 let text = from_base64(&chunk.text_base64)
                     .ok_or_else(|| Failure::unfinished("the reducer sent a piece of the report that is no base64"))?;

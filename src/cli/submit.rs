@@ -7,13 +7,15 @@ use producer::{ProducerConfig, ProducerError};
 use reducer::report::{receipt_json, receipt_text};
 use reducer::service::fresh_job_id;
 use serde_json::json;
-use shared::job::JobSpec;
+use shared::control::Asker;
+use shared::job::{JobSpec, JobStatus};
+use shared::transport::Transport;
 use shared::workload::files::Selection;
 
 use super::args::{FilesArgs, SubmitArgs};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, files, owned, signals, term};
+use super::{Exit, Failure, broker, fetch, files, owned, signals, term};
 
 /// Submits a job, and stays to its end unless told otherwise.
 pub async fn run(
@@ -48,9 +50,18 @@ pub async fn run(
             watching.iter().for_each(|watch| watch.show(status));
         }),
     };
-    let result = producer::run(config, Arc::clone(&transport), shutdown).await;
+    let result = producer::run(config, Arc::clone(&transport), shutdown.clone()).await;
     progress.clear();
+    let told = match &result {
+        Ok(Some(status)) => tokio::select! {
+            biased;
+            () = shutdown.asked() => Ok(()),
+            told = tell_failures(&transport, args, status) => told,
+        },
+        _ => Ok(()),
+    };
     transport.close().await;
+    told?;
     match result {
         Ok(Some(status)) => {
             watch.iter().for_each(|watch| watch.finish(&status));
@@ -68,4 +79,15 @@ pub async fn run(
         Err(error @ ProducerError::Stopped(_)) => Err(Failure::new(Exit::Interrupted, error)),
         Err(error) => Err(Failure::unfinished(error)),
     }
+}
+
+/// Names the items that failed, as a command does that owns its job.
+async fn tell_failures(transport: &Arc<dyn Transport>, args: &SubmitArgs, status: &JobStatus) -> Result<(), Failure> {
+    if status.counts.items_failed == 0 {
+        return Ok(());
+    }
+    let mut asker = Asker::new(Arc::clone(transport)).await?;
+    let print = |line: &[u8]| term::print(line).map(drop);
+    let tell: &dyn Fn(&[u8]) -> Result<(), Failure> = if args.out.json { &print } else { &fetch::complain };
+    fetch::failures(&mut asker, &args.owner, status, tell).await
 }

@@ -9,8 +9,8 @@ use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, Lease, Message,
-    Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportPlace, Request,
-    Returned, Seal, Task, Verdict, kind,
+    Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf, ReportPlace,
+    Request, Returned, Seal, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
 use shared::seal::Keyring;
@@ -214,11 +214,12 @@ fn requests() -> Vec<String> {
     let open = Request::Open { job: job(), spec: Box::new(spec()) };
     let mut examples = vec![show(topology::CONTROL, &topology::owner_request_key(&owner()), &request(1, &open))];
     let place = ReportPlace { task: 0, byte: 0 };
-    let report = Request::Report { job: job(), from: place };
+    let report = |of| Request::Report { job: job(), of, from: place };
     examples.extend(bodies(&[
         Request::Status { job: job() },
         Request::Jobs,
-        report,
+        report(ReportOf::Results),
+        report(ReportOf::Failures),
         Request::Ping,
         Request::Cancel { job: job() },
     ]));

@@ -28,7 +28,9 @@ impl Owner {
         let counts = &job.counts;
         let failed = match (counts.tasks_failed, counts.items_failed) {
             (0, 0) => String::new(),
-            (0, items) => format!(", and {items} items failed, which its report or its command names"),
+            (0, items) => {
+                format!(", and {items} items failed: its command names them, or packhorse reducer --job {}", job.id)
+            }
             (tasks, items) => format!(
                 ", and {items} items failed, {tasks} tasks as a whole (packhorse dead list {} says why)",
                 job.id

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shared::id::JobId;
-use shared::message::{ReportChunk, ReportPlace};
+use shared::message::{ReportChunk, ReportOf, ReportPlace};
 use shared::path::to_base64;
 
 use super::render::{Format, Render, ReportError};
@@ -11,12 +11,20 @@ use super::render::{Format, Render, ReportError};
 /// Bytes of text in one piece: its base64 stays well below a message's limit.
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// The text of the report of a finished job from `from` on.
-pub fn chunk(store: &Path, job: &JobId, from: ReportPlace) -> Result<ReportChunk, ReportError> {
-    let mut render = Render::new(store, job, Format::Text)?;
+/// Tasks that are looked at for one piece: where little is said of each, it is sent before whoever asked
+/// for it gives up.
+const CHUNK_TASKS: u64 = 256;
+
+/// The report of a finished job from `from` on.
+pub fn chunk(store: &Path, job: &JobId, of: ReportOf, from: ReportPlace) -> Result<ReportChunk, ReportError> {
+    let format = match of {
+        ReportOf::Results => Format::Text,
+        ReportOf::Failures => Format::JsonFailures,
+    };
+    let mut render = Render::new(store, job, format)?;
     render.seek(from.task);
     let (mut text, mut place) = (Vec::new(), from);
-    while text.len() < CHUNK_BYTES {
+    while text.len() < CHUNK_BYTES && place.task - from.task < CHUNK_TASKS {
         let Some(part) = render.section(&mut |_| {})? else {
             return Ok(ReportChunk { next: place, last: true, text_base64: to_base64(&text) });
         };

@@ -19,6 +19,8 @@ pub enum Format {
     Text,
     /// One JSON object a result or failure.
     Json,
+    /// One JSON object a failure.
+    JsonFailures,
 }
 
 /// A report cannot be written.
@@ -132,15 +134,16 @@ impl Render {
         let (mut text, mut out) = (Vec::new(), Vec::new());
         for record in records {
             manifest::line(record, &mut text);
-            if let Record::Failed { .. } = record {
+            let is_failure = matches!(record, Record::Failed { .. });
+            if is_failure {
                 failed(record);
             }
-            if self.format == Format::Json {
+            if self.format == Format::Json || is_failure && self.format == Format::JsonFailures {
                 json_line(record, &mut out);
             }
         }
         self.sha256.update(&text);
-        if self.format == Format::Json { out } else { text }
+        if self.format == Format::Text { text } else { out }
     }
 
     /// What the job asks for.

@@ -153,8 +153,8 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let owner = wiring.owner().clone();
             wiring.reply(reply, Reply::Pong { owner });
         }
-        Request::Report { job, from } => look(wiring, reply, move |store| {
-            Ok(match report::chunk(store, &job, from) {
+        Request::Report { job, of, from } => look(wiring, reply, move |store| {
+            Ok(match report::chunk(store, &job, of, from) {
                 Ok(chunk) => Reply::Report(chunk),
                 Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
                 Err(error) => Reply::Refused { reason: error.to_string() },

@@ -59,10 +59,13 @@ pub enum Request {
         /// Which, as in [`Request::Dead`].
         filter: Option<String>,
     },
-    /// The report's text from a place on, once the job is finished.
+    /// A report's bytes from a place on, once the job is finished.
     Report {
         /// The job.
         job: JobId,
+        /// Which report.
+        #[serde(default, skip_serializing_if = "ReportOf::is_results")]
+        of: ReportOf,
         /// Where to go on: the start, or what the chunk before said.
         from: ReportPlace,
     },
@@ -151,6 +154,23 @@ pub struct Opened {
 fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     let value: Option<serde_json::Value> = Option::deserialize(deserializer)?;
     value.map(|value| to_raw_value(&value).map_err(D::Error::custom)).transpose()
+}
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportOf {
+    /// What was found, as its workload writes it.
+    #[default]
+    Results,
+    /// What failed and why: a line of JSON for each item.
+    Failures,
+}
+
+impl ReportOf {
+    fn is_results(&self) -> bool {
+        *self == Self::Results
+    }
 }
 
 /// A place in a report.

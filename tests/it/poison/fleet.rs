@@ -10,6 +10,9 @@ use super::{ENDLESS, Killer};
 use crate::cluster::Cluster;
 use crate::world::{PRODUCER, Process, REDUCER, assert_same, eventually, holders};
 
+/// How people are told of it.
+const NAMED: &str = "packhorse: t/000/00007x: its process was killed by signal 9 (SIGKILL)";
+
 /// A job over `t`, planned while its files were small: so the one that is to be poison has neighbours
 /// in its task. Nobody works yet.
 fn planned(cluster: &Cluster, workload: &str, job: &str, more: &[&str]) -> Process {
@@ -60,6 +63,7 @@ async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
         let done = producer.wait().exits(1);
         assert_eq!((died, killer.killed()), (2, 3), "two consumers, and one process in isolation");
         assert!(done.err.contains("100 done, 1 failed; 0 skipped"), "{}", done.err);
+        assert!(done.err.contains(NAMED), "{}", done.err);
         let query = format!("SELECT path, reason FROM failures WHERE job = '{workload}'");
         let failed = cluster.world.sql("store", &query);
         assert!(failed.starts_with("000/00007x|its process was killed by signal 9 (SIGKILL)"), "{failed}");
@@ -72,7 +76,9 @@ async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
             consumer.stop().exits(0);
         }
     }
-    assert_same(&cluster.run(REDUCER, ["--job", "sha1"]).exits(1).out, &others);
+    let report = cluster.run(REDUCER, ["--job", "sha1"]).exits(1);
+    assert_same(&report.out, &others);
+    assert!(report.err.contains(NAMED), "{}", report.err);
     // The tree holds each number from 0 to 99 once.
     let frequencies = fs::read(cluster.world.path("reports/words.frequencies")).expect("frequencies");
     let wanted: std::collections::BTreeSet<String> = (0..100).map(|number| format!("1\t{number}\n")).collect();

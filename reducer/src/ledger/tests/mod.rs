@@ -7,6 +7,7 @@
 //! - `leases`: tasks that outlast their deliveries
 //! - `parts`: outcomes whose answers come in parts
 //! - `planning`: plans with links: gaps, walks that were begun again
+//! - `reporting`: reports piece by piece
 //! - `sending`: windows, retries, dead letters, what becomes of silent tasks
 //! - `restart`: what a new process makes of the same store
 
@@ -17,6 +18,7 @@ mod explaining;
 mod leases;
 mod parts;
 mod planning;
+mod reporting;
 mod restart;
 mod sending;
 
