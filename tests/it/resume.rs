@@ -134,7 +134,8 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     world.sql("newer", "CREATE TABLE jobs (x); PRAGMA user_version = 99");
     world.sql("other", "CREATE TABLE mine (x)");
     world.file("text", "this is no database, and long enough to be told from an empty one ".repeat(20));
-    for store in ["newer", "other", "text"] {
+    world.file("byte", "1");
+    for store in ["newer", "other", "text", "byte"] {
         let before = fs::read(world.path(store)).expect("read");
         for args in
             [&["sha1", "t", "--state", store][..], &["jobs", "--state", store], &["status", "x", "--state", store]]

@@ -114,6 +114,13 @@ fn directory() -> tempfile::TempDir {
 mod tests {
     use super::*;
 
+    /// SQLite takes a file of one byte for an empty database.
+    #[test]
+    fn a_store_cut_to_one_byte_is_no_new_one() {
+        store(&[0, 0, 0, 1]);
+        store(&[1, 0, 0, 1]);
+    }
+
     /// Single values, changed as a bad disk or an editor may change them.
     #[test]
     fn what_no_owner_commits_is_refused_and_never_counted() {

@@ -124,8 +124,14 @@ impl Store {
     }
 }
 
+/// What SQLite takes for an empty database, though it is a file of someone's.
+const TAKEN_FOR_EMPTY: u64 = 1;
+
 /// The version that a database says it has; `None` if nothing was ever written to it.
 fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == TAKEN_FOR_EMPTY) {
+        return Err(StoreError::Version { path: path.to_owned(), found: 0 });
+    }
     let look = || {
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
