@@ -131,9 +131,9 @@ fn queues(prefix: &str, rest: &str) -> String {
     name(prefix) + rest
 }
 
-/// The same of exclusive queues, which may be made under another name; see [`Subscribe::renamed`].
+/// The same of exclusive queues, which may be made under another name; see [`Alias`].
 ///
-/// [`Subscribe::renamed`]: crate::transport::Subscribe::renamed
+/// [`Alias`]: crate::transport::Alias
 fn exclusive(prefix: &str, id: &str) -> String {
     queues(prefix, id) + r"(\.[0-9]+)?"
 }
