@@ -1,45 +1,22 @@
-//! Publishing what must arrive: outcomes, parts of them, dead letters.
+//! Publishing to an owner: outcomes, and leases.
 
 use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::id::OwnerId;
-use shared::limits;
 use shared::message::{Lease, Message, Outcome};
-use shared::random::{self, Jitter};
 use shared::topology;
-use shared::transport::{PublishError, Transport, TransportError};
+use shared::transport::{Transport, TransportError, Unpublished, until_taken};
 
 use crate::engine::Consumer;
 
-/// Why a message did not get to an owner.
-pub(crate) enum Unpublished {
-    /// It is larger than a message may be, by this many bytes in all.
-    TooLarge(usize),
-    /// The transport is at its end.
-    Transport(TransportError),
-}
-
-/// Publishes to an owner until its queue has it: a full queue is the owner's back-pressure.
+/// Publishes until the owner's queue has it.
 pub(crate) async fn to_owner(
     transport: &dyn Transport,
     owner: &OwnerId,
     message: impl Fn() -> Message,
 ) -> Result<(), Unpublished> {
-    let mut jitter = Jitter::new(random::seed());
-    let mut failures = 0;
-    loop {
-        match transport.publish(topology::OUTCOMES, owner.as_str(), message()).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Refused { .. }) => {
-                failures += 1;
-                let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
-                tokio::time::sleep(wait).await;
-            }
-            Err(PublishError::TooLarge { bytes }) => return Err(Unpublished::TooLarge(bytes)),
-            Err(PublishError::Transport(error)) => return Err(Unpublished::Transport(error)),
-        }
-    }
+    until_taken(transport, topology::OUTCOMES, owner.as_str(), message).await
 }
 
 pub(crate) async fn outcome(
@@ -63,21 +40,5 @@ pub(crate) async fn lease(transport: Arc<dyn Transport>, clock: Clock, lease: Le
         // Its task was a message, and it is no larger.
         Ok(()) | Err(Unpublished::TooLarge(_)) => Ok(()),
         Err(Unpublished::Transport(error)) => Err(error),
-    }
-}
-
-pub(crate) async fn letter(
-    transport: Arc<dyn Transport>,
-    key: String,
-    mut letter: Message,
-) -> Result<(), TransportError> {
-    loop {
-        match transport.publish(topology::DEAD, &key, letter.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Refused { .. }) => tokio::time::sleep(limits::REFUSED_DELAY_MAX).await,
-            // What is too large to be moved leaves its envelope as a trace.
-            Err(PublishError::TooLarge { .. }) => letter.body = bytes::Bytes::new(),
-            Err(PublishError::Transport(error)) => return Err(error),
-        }
     }
 }

@@ -1,5 +1,9 @@
 //! The engine and the work wired to a transport.
 
+mod queues;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,11 +13,11 @@ use std::time::{Duration, Instant};
 use shared::clock::Clock;
 use shared::id::{Class, ConsumerId};
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, Message, Presence, Reason, Task, kind};
+use shared::message::{DeadLetter, Message, Presence, Reason, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
-use shared::topology::{self, Topology};
-use shared::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
+use shared::topology;
+use shared::transport::{self, Delivery, PublishError, Subscribe, Transport, TransportError};
 use shared::workload::Workload;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -23,6 +27,7 @@ use crate::isolation::{self, Isolation};
 use crate::parts::Publisher;
 use crate::publish;
 use crate::work::{Context, Site, WorkError, work};
+use queues::{hear_control, serve_lane};
 
 /// What a consumer is told.
 #[derive(Clone)]
@@ -80,6 +85,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 enum Input {
     Delivery(Lane, Box<Delivery>),
     Event(Event),
+    /// The broker has the sign of life that was on its way, or has refused it.
+    Signed,
     Failed(TransportError),
 }
 
@@ -94,6 +101,10 @@ struct Running {
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
     signs: JoinSet<()>,
+    /// How many of them the broker has not answered.
+    signs_under_way: usize,
+    /// A sign of life that waits for the one on its way.
+    next_sign: Option<Box<Presence>>,
     /// Of each task that is worked on: whether nobody wants its result any more.
     cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
     next_tag: Tag,
@@ -115,6 +126,8 @@ pub async fn run(
         inputs,
         tasks: JoinSet::new(),
         signs: JoinSet::new(),
+        signs_under_way: 0,
+        next_sign: None,
         cancelled: BTreeMap::new(),
         next_tag: 0,
         config,
@@ -188,6 +201,10 @@ impl Running {
             let event = match input {
                 Input::Delivery(lane, delivery) => self.hold(lane, delivery),
                 Input::Event(event) => event,
+                Input::Signed => {
+                    self.signed();
+                    continue;
+                }
                 Input::Failed(error) => return Err(error),
             };
             if let Event::Worked { tag, .. } = &event {
@@ -261,11 +278,11 @@ impl Running {
                 let id = &delivery.message.id;
                 tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
                 let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
-                let publish = publish::letter(Arc::clone(&self.transport), delivery.key.clone(), letter);
+                let (transport, key) = (Arc::clone(&self.transport), delivery.key.clone());
                 let delay = reason.delay();
                 let publish = async move {
                     tokio::time::sleep(delay).await;
-                    publish.await
+                    transport::bury(&*transport, &key, letter).await
                 };
                 self.publish(publish, Event::Confirmed { tag });
             }
@@ -275,7 +292,7 @@ impl Running {
                 }
             }
             Action::Drop { tag } => drop(self.settle(tag)),
-            Action::Announce(presence) => self.announce(&presence),
+            Action::Announce(presence) => self.announce(presence),
             // Performed by the loop that ends on it.
             Action::Stopped => {}
         }
@@ -321,19 +338,33 @@ impl Running {
         });
     }
 
-    /// In the background: a blocked broker must not hold up the loop. A sign that is refused is
-    /// repeated at the next heartbeat.
-    fn announce(&mut self, presence: &Presence) {
-        let message = Message::json(kind::PRESENCE, random::token(), presence, self.clock.system());
+    /// In the background: a blocked broker must not hold up the loop. One at a time, or those that it holds
+    /// up would all come in the end, and say what is long over. A sign that is refused is repeated at the next
+    /// heartbeat.
+    fn announce(&mut self, presence: Box<Presence>) {
+        if self.signs_under_way > 0 && !presence.leaving {
+            self.next_sign = Some(presence);
+            return;
+        }
+        self.next_sign = None;
+        self.signs_under_way += 1;
+        let message = Message::json(kind::PRESENCE, random::token(), &presence, self.clock.system());
         let (transport, inputs) = (Arc::clone(&self.transport), self.inputs.clone());
         self.signs.spawn(async move {
-            if let Err(PublishError::Transport(error)) =
-                transport.publish(topology::CONTROL, topology::PRESENCE, message).await
-            {
-                let _ = inputs.send(Input::Failed(error));
-            }
+            let input = match transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
+                Err(PublishError::Transport(error)) => Input::Failed(error),
+                _ => Input::Signed,
+            };
+            let _ = inputs.send(input);
         });
+    }
+
+    fn signed(&mut self) {
+        self.signs_under_way -= 1;
         while self.signs.try_join_next().is_some() {}
+        if let Some(presence) = self.next_sign.take() {
+            self.announce(presence);
+        }
     }
 
     /// The last sign of life says that there will be no more: worth a short wait.
@@ -341,57 +372,5 @@ impl Running {
         let all = async { while self.signs.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, all).await;
         Ok(())
-    }
-}
-
-/// Takes what comes to one queue, from now on.
-async fn serve_lane(
-    lane: Lane,
-    wanted: Subscribe,
-    transport: Arc<dyn Transport>,
-    inputs: mpsc::UnboundedSender<Input>,
-) {
-    if let Err(error) = listen(lane, wanted, &*transport, &inputs).await {
-        let _ = inputs.send(Input::Failed(error));
-    }
-}
-
-async fn listen(
-    lane: Lane,
-    wanted: Subscribe,
-    transport: &dyn Transport,
-    inputs: &mpsc::UnboundedSender<Input>,
-) -> Result<(), TransportError> {
-    let (queues, bindings) = (vec![wanted.queue.clone()], wanted.bindings.clone());
-    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await?;
-    let mut subscription = transport.subscribe(wanted).await?;
-    // The channel is bounded by the prefetch.
-    loop {
-        let input = match subscription.next().await? {
-            Incoming::Delivery(delivery) => Input::Delivery(lane, delivery),
-            Incoming::Interrupted => Input::Event(Event::Interrupted { lane }),
-        };
-        if inputs.send(input).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-/// Whatever is said here asks for a sign of life; a cancellation is acted on before.
-async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
-    loop {
-        match control.next().await {
-            Ok(Incoming::Delivery(delivery)) => {
-                if let Ok(Cancel { store, jobs }) = Cancel::from_message(&delivery.message) {
-                    let _ = inputs.send(Input::Event(Event::Cancelled { store, jobs }));
-                }
-                delivery.acker.ack().await;
-            }
-            Ok(Incoming::Interrupted) => {}
-            Err(_) => return,
-        }
-        if inputs.send(Input::Event(Event::SignDue)).is_err() {
-            return;
-        }
     }
 }

@@ -11,10 +11,9 @@ use shared::job::{JobSpec, JobStatus};
 use shared::limits;
 use shared::message::{Message, Reply, Request, Seal, with_link};
 use shared::notice::Notify;
-use shared::random::Jitter;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{PublishError, Transport, TransportError};
+use shared::transport::{Transport, TransportError, Unpublished, until_taken};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -195,20 +194,11 @@ impl Running {
     fn publish(&mut self, message: Message, number: u64, then: Event) {
         let (transport, owner) = (Arc::clone(&self.transport), self.config.owner.clone());
         self.publishing.spawn(async move {
-            let mut jitter = Jitter::new(number);
-            let mut failures = 0;
-            loop {
-                match transport.publish(topology::OUTCOMES, owner.as_str(), message.clone()).await {
-                    Ok(()) => return Ok(then),
-                    // The owner's queue is full: it is busy, and the plan waits.
-                    Err(PublishError::Refused { .. }) => {
-                        failures += 1;
-                        let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
-                        tokio::time::sleep(wait).await;
-                    }
-                    Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number, bytes }),
-                    Err(PublishError::Transport(error)) => return Err(error.into()),
-                }
+            // While the owner's queue is full it is busy, and the plan waits.
+            match until_taken(&*transport, topology::OUTCOMES, owner.as_str(), || message.clone()).await {
+                Ok(()) => Ok(then),
+                Err(Unpublished::TooLarge(bytes)) => Err(ProducerError::TooLarge { number, bytes }),
+                Err(Unpublished::Transport(error)) => Err(error.into()),
             }
         });
     }

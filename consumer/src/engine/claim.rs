@@ -100,5 +100,9 @@ impl Consumer {
                 held.claim = Claim::Cancelled;
             }
         }
+        // What changes nothing needs no sign: it would be answered with the same again.
+        if !actions.is_empty() {
+            actions.push(self.announce());
+        }
     }
 }

@@ -15,7 +15,7 @@ use shared::topology;
 use shared::transport::{Alias, Incoming, Subscribe, Subscription, Transport, TransportError};
 use tokio::time::Instant;
 
-use super::outbox::{Wiring, declare_classes};
+use super::outbox::Wiring;
 use super::{Kind, ServiceError};
 use crate::owner::{Event, ReplyTo};
 use crate::report;
@@ -130,10 +130,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     let Some(key) = message.reply_to.clone() else { return Ok(()) };
     let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
     match request {
-        Request::Open { job, spec } => match declare_classes(&wiring.transport, &spec).await {
-            Ok(()) => wiring.tell(Event::Open { job, spec, reply }).await,
-            Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
-        },
+        Request::Open { job, spec } => wiring.open(job, spec, reply),
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
         Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,
         Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,

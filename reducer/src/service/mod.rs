@@ -11,6 +11,7 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod under_way;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::store::StoreError;
 pub use handle::{Handle, OpenError, Progress};
 pub use inbox::read;
 pub use opening::Opening;
+use under_way::UnderWay;
 
 /// What kind of owner it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +153,8 @@ pub async fn start(
         deliveries: inbox::Deliveries::default(),
         replies: handle.replies(),
         listening: watch::Sender::new(false),
+        looking: UnderWay::default(),
+        opening: UnderWay::default(),
     });
     for action in actions {
         let _ = outbox.send(action);

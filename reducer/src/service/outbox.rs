@@ -4,19 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use shared::clock::Clock;
-use shared::id::{JobId, OwnerId, StoreId};
+use shared::id::{Class, JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
 use shared::message::{Cancel, DeadLetter, Message, Reply, Task, kind};
-use shared::random::{self, Jitter};
+use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
-use shared::transport::{PublishError, Transport, TransportError};
+use shared::transport::{self, PublishError, Transport, TransportError, Unpublished, until_taken};
+use shared::workload::Workload;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::handle::{Progress, Replies};
 use super::inbox::Deliveries;
+use super::under_way::UnderWay;
 use super::{Kind, ServiceError};
 use crate::fold;
 use crate::ledger::Action;
@@ -37,6 +39,10 @@ pub(super) struct Wiring {
     pub replies: Replies,
     /// Whether what is sent to this owner finds its queues.
     pub listening: watch::Sender<bool>,
+    /// Queues of tasks that the broker is asked about.
+    pub looking: UnderWay<(Workload, Class)>,
+    /// Jobs whose queues are being declared.
+    pub opening: UnderWay<JobId>,
 }
 
 /// The queue of every class that a job's tasks may have.
@@ -131,19 +137,7 @@ impl Wiring {
             }
             Effect::Bury { tag, reason } => self.bury(tag, reason),
             Effect::Reply { to, reply } => self.reply(to, *reply),
-            Effect::Probe { workload, class } => {
-                let wiring = Arc::clone(self);
-                tokio::spawn(async move {
-                    let (queue, _) = topology::tasks(workload, &class);
-                    match wiring.transport.queue(&queue.name).await {
-                        Ok(state) => {
-                            let ready = state.map(|state| state.ready);
-                            wiring.tell(Event::QueueState { workload, class, ready }).await;
-                        }
-                        Err(error) => tracing::debug!(%error, "A queue cannot be looked at."),
-                    }
-                });
-            }
+            Effect::Probe { workload, class } => self.probe(workload, class),
             Effect::Recall { jobs } => self.recall(jobs),
             Effect::Advanced { job, answered } => {
                 self.progress.send_modify(|progress| {
@@ -161,24 +155,49 @@ impl Wiring {
         }
     }
 
+    /// Looks at a queue, however long the broker takes to answer.
+    fn probe(self: &Arc<Self>, workload: Workload, class: Class) {
+        let Some(begun) = self.looking.begin((workload, class.clone())) else { return };
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            let (queue, _) = topology::tasks(workload, &class);
+            let state = wiring.transport.queue(&queue.name).await;
+            drop(begun);
+            match state {
+                Ok(state) => {
+                    let ready = state.map(|state| state.ready);
+                    wiring.tell(Event::QueueState { workload, class, ready }).await;
+                }
+                Err(error) => tracing::debug!(%error, "A queue cannot be looked at."),
+            }
+        });
+    }
+
+    /// Opens a job once its queues are there, however long the broker takes to make them.
+    pub fn open(self: &Arc<Self>, job: JobId, spec: Box<JobSpec>, reply: ReplyTo) {
+        let Some(begun) = self.opening.begin(job.clone()) else { return };
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            let declared = declare_classes(&wiring.transport, &spec).await;
+            drop(begun);
+            match declared {
+                Ok(()) => wiring.tell(Event::Open { job, spec, reply }).await,
+                Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
+            }
+        });
+    }
+
     /// Publishes until a queue has it: a full queue is the consumers' back-pressure.
     async fn publish_task(&self, task: &Task) {
         let address = &task.address;
         let key = topology::task_key(address.workload, &task.class, &address.owner);
-        let mut jitter = Jitter::new(address.task.number);
-        for failures in 1.. {
-            let message = task.to_message(self.clock.system());
-            match self.transport.publish(topology::TASKS, &key, message).await {
-                Ok(()) => return,
-                Err(PublishError::Refused { .. }) => {
-                    let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
-                    tokio::time::sleep(wait).await;
-                }
-                Err(PublishError::Transport(TransportError::Closed)) => return,
-                Err(PublishError::Transport(error)) => return self.fail(error.into()).await,
-                Err(error @ PublishError::TooLarge { .. }) => {
-                    return self.fail(ServiceError::Report(format!("task {}: {error}", address.task))).await;
-                }
+        let message = || task.to_message(self.clock.system());
+        match until_taken(&*self.transport, topology::TASKS, &key, message).await {
+            Ok(()) | Err(Unpublished::Transport(TransportError::Closed)) => {}
+            Err(Unpublished::Transport(error)) => self.fail(error.into()).await,
+            Err(Unpublished::TooLarge(bytes)) => {
+                let error = PublishError::TooLarge { bytes };
+                self.fail(ServiceError::Report(format!("task {}: {error}", address.task))).await;
             }
         }
     }
@@ -192,7 +211,7 @@ impl Wiring {
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
             // One word: no owner binds it, so it cannot come back here.
-            match wiring.transport.publish(topology::DEAD, "refused", letter).await {
+            match transport::bury(&*wiring.transport, "refused", letter).await {
                 Ok(()) => delivery.acker.ack().await,
                 Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
             }

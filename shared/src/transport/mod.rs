@@ -21,6 +21,7 @@ pub mod embedded;
 mod error;
 pub mod rabbitmq;
 mod sealed;
+mod taken;
 
 use async_trait::async_trait;
 
@@ -28,6 +29,7 @@ pub use alias::Alias;
 pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
 pub use error::{PublishError, TransportError};
 pub use sealed::Sealed;
+pub use taken::{Unpublished, bury, until_taken};
 
 use crate::message::Message;
 use crate::topology::{Binding, Queue, Topology};

@@ -147,10 +147,11 @@ impl ConsumerRole {
         let mut out = Vec::new();
         if lane == CONTROL {
             out.push(Do::Ack(tag));
-            if let Ok(Cancel { store, jobs }) = Cancel::from_message(&message) {
-                self.tell(Event::Cancelled { store, jobs }, stage, &mut out);
-            }
-            self.tell(Event::SignDue, stage, &mut out);
+            let event = match Cancel::from_message(&message) {
+                Ok(Cancel { store, jobs }) => Event::Cancelled { store, jobs },
+                Err(_) => Event::SignDue,
+            };
+            self.tell(event, stage, &mut out);
             return out;
         }
         if stage.breaks(Mutant::AckOnDelivery) {

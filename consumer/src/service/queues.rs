@@ -1,0 +1,67 @@
+//! What comes to a consumer's queues: tasks by lane, and what is said to all consumers.
+
+use std::sync::Arc;
+
+use shared::message::Cancel;
+use shared::topology::Topology;
+use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
+use tokio::sync::mpsc;
+
+use super::Input;
+use crate::engine::{Event, Lane};
+
+/// Takes what comes to one queue, from now on.
+pub(super) async fn serve_lane(
+    lane: Lane,
+    wanted: Subscribe,
+    transport: Arc<dyn Transport>,
+    inputs: mpsc::UnboundedSender<Input>,
+) {
+    if let Err(error) = listen(lane, wanted, &*transport, &inputs).await {
+        let _ = inputs.send(Input::Failed(error));
+    }
+}
+
+async fn listen(
+    lane: Lane,
+    wanted: Subscribe,
+    transport: &dyn Transport,
+    inputs: &mpsc::UnboundedSender<Input>,
+) -> Result<(), TransportError> {
+    let (queues, bindings) = (vec![wanted.queue.clone()], wanted.bindings.clone());
+    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await?;
+    let mut subscription = transport.subscribe(wanted).await?;
+    // The channel is bounded by the prefetch.
+    loop {
+        let input = match subscription.next().await? {
+            Incoming::Delivery(delivery) => Input::Delivery(lane, delivery),
+            Incoming::Interrupted => Input::Event(Event::Interrupted { lane }),
+        };
+        if inputs.send(input).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Whatever is said here asks for a sign of life, but for a cancellation: that is acted on.
+pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
+    loop {
+        let input = match control.next().await {
+            Ok(Incoming::Delivery(delivery)) => {
+                let event = match Cancel::from_message(&delivery.message) {
+                    Ok(Cancel { store, jobs }) => Event::Cancelled { store, jobs },
+                    Err(_) => Event::SignDue,
+                };
+                delivery.acker.ack().await;
+                Input::Event(event)
+            }
+            Ok(Incoming::Interrupted) => Input::Event(Event::SignDue),
+            // Deaf to cancellations it must not work on.
+            Err(error) => Input::Failed(error),
+        };
+        let is_last = matches!(input, Input::Failed(_));
+        if inputs.send(input).is_err() || is_last {
+            return;
+        }
+    }
+}

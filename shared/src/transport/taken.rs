@@ -1,0 +1,126 @@
+//! Publishing what must arrive: again, until a queue takes it.
+
+use super::{PublishError, Transport, TransportError};
+use crate::limits;
+use crate::message::Message;
+use crate::random::{self, Jitter};
+use crate::topology;
+
+/// Why a message will never arrive.
+#[derive(Debug)]
+pub enum Unpublished {
+    /// It is larger than a message may be: its size in bytes.
+    TooLarge(usize),
+    /// The transport is at its end.
+    Transport(TransportError),
+}
+
+/// Publishes until a queue has it: a full queue is its reader's back-pressure. `message` makes it for
+/// each try, with the time of that.
+pub async fn until_taken(
+    transport: &dyn Transport,
+    exchange: &str,
+    key: &str,
+    message: impl Fn() -> Message,
+) -> Result<(), Unpublished> {
+    let mut jitter = Jitter::new(random::seed());
+    let mut failures = 0;
+    loop {
+        match transport.publish(exchange, key, message()).await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Refused { .. }) => {
+                failures += 1;
+                let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
+                tokio::time::sleep(wait).await;
+            }
+            Err(PublishError::TooLarge { bytes }) => return Err(Unpublished::TooLarge(bytes)),
+            Err(PublishError::Transport(error)) => return Err(Unpublished::Transport(error)),
+        }
+    }
+}
+
+/// Publishes a dead letter. What is too large to be moved leaves its envelope as a trace.
+pub async fn bury(transport: &dyn Transport, key: &str, mut letter: Message) -> Result<(), TransportError> {
+    loop {
+        match until_taken(transport, topology::DEAD, key, || letter.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(Unpublished::TooLarge(_)) => letter.body = bytes::Bytes::new(),
+            Err(Unpublished::Transport(error)) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+    use std::time::UNIX_EPOCH;
+
+    use async_trait::async_trait;
+
+    use super::super::{QueueState, Subscribe, Subscription};
+    use super::*;
+    use crate::topology::Topology;
+
+    /// A broker with a queue that is full at first, and takes no body.
+    #[derive(Default)]
+    struct Full {
+        refusals: Mutex<u32>,
+        taken: Mutex<Vec<Message>>,
+    }
+
+    #[async_trait]
+    impl Transport for Full {
+        async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err(PublishError::Refused { exchange: exchange.to_owned(), key: key.to_owned() });
+            }
+            if !message.body.is_empty() {
+                return Err(PublishError::TooLarge { bytes: message.body.len() });
+            }
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+            Ok(())
+        }
+
+        async fn declare(&self, _: &Topology) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        async fn subscribe(&self, _: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
+            Err(TransportError::Closed)
+        }
+
+        async fn queue(&self, _: &str) -> Result<Option<QueueState>, TransportError> {
+            Ok(None)
+        }
+
+        fn is_ephemeral(&self) -> bool {
+            true
+        }
+
+        async fn close(&self) {}
+    }
+
+    fn message(body: &str) -> Message {
+        let mut message = Message::json("outcome", "1".to_owned(), &(), UNIX_EPOCH);
+        message.body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        message
+    }
+
+    #[tokio::test]
+    async fn what_a_full_queue_refuses_is_tried_again_and_what_is_too_large_is_not() {
+        let full = Full { refusals: Mutex::new(3), ..Full::default() };
+        assert!(until_taken(&full, "e", "k", || message("")).await.is_ok());
+        let refused = until_taken(&full, "e", "k", || message("large")).await;
+        assert!(matches!(refused, Err(Unpublished::TooLarge(5))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn a_letter_that_is_too_large_leaves_its_envelope() {
+        let full = Full { refusals: Mutex::new(1), ..Full::default() };
+        bury(&full, "refused", message("large")).await.expect("buried");
+        let taken = full.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(taken, [message("")]);
+    }
+}
