@@ -23,7 +23,7 @@ pub struct Config {
     pub owner: OwnerId,
     /// What it is.
     pub spec: JobSpec,
-    /// Whether to stay until the job ends.
+    /// Whether to stay until the job ends, and not only until its owner has the whole plan.
     pub wait: bool,
     /// The broker, as notices show it.
     pub broker: String,
@@ -156,9 +156,13 @@ impl Submission {
                 self.unconfirmed.remove(&number);
                 self.seal_if_confirmed()
             }
-            Event::Sealed if self.phase == Phase::Sealing => self.sealed(),
-            // Of a seal from before it began again.
-            Event::Sealed => Vec::new(),
+            Event::Sealed => {
+                // Otherwise of a seal from before it began again.
+                if self.phase == Phase::Sealing {
+                    self.phase = Phase::Waiting;
+                }
+                Vec::new()
+            }
             Event::Tick => self.tick(now),
         }
     }
@@ -199,10 +203,7 @@ impl Submission {
     fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
-            Reply::Status(status) if status.state == JobState::Finished => {
-                self.phase = Phase::Over;
-                vec![Action::Done(Some(status))]
-            }
+            Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
             Reply::Status(status) if self.is_lost(&status, now) => {
                 *self = Self::new(self.config.clone());
                 vec![Action::Say("a part of the plan was lost with the reducer's queue; planning it again".to_owned())]
@@ -210,18 +211,18 @@ impl Submission {
             // Whether it was to wait or not: what it was to submit is not to be done. The report of
             // what was done by then may still be on its way to a disk.
             Reply::Status(status) if status.state == JobState::Cancelled => {
-                if status.report_sha256.is_some() {
-                    self.phase = Phase::Over;
-                    return vec![Action::Done(Some(status))];
-                }
                 self.plan_ended = true;
                 self.phase = Phase::Waiting;
-                Vec::new()
+                if status.report_sha256.is_some() { self.over(Some(status)) } else { Vec::new() }
+            }
+            Reply::Status(_) if !self.config.wait => {
+                if self.phase == Phase::Waiting && self.incomplete.is_none() {
+                    self.done(None)
+                } else {
+                    Vec::new()
+                }
             }
             Reply::Status(status) => {
-                if !self.config.wait {
-                    return Vec::new();
-                }
                 let say = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
                 say.into_iter().map(Action::Say).collect()
             }
@@ -260,7 +261,8 @@ impl Submission {
         self.next = opened.planned;
         self.after = opened.after;
         if opened.sealed.is_some_and(|sealed| sealed <= opened.planned) {
-            return self.sealed();
+            self.phase = Phase::Waiting;
+            return if self.config.wait { Vec::new() } else { self.done(None) };
         }
         self.phase = Phase::Planning;
         vec![Action::StartPlan { planned: opened.planned, resume: opened.resume }]
@@ -274,12 +276,14 @@ impl Submission {
         vec![Action::Seal { tasks: self.next, after: self.after.clone() }]
     }
 
-    fn sealed(&mut self) -> Vec<Action> {
-        if self.config.wait {
-            self.phase = Phase::Waiting;
-            return Vec::new();
-        }
+    /// What was asked for is done; who was not to wait for the job's end gets no account of it.
+    fn done(&mut self, status: Option<Box<JobStatus>>) -> Vec<Action> {
+        let wait = self.config.wait;
+        self.over(status.filter(|_| wait))
+    }
+
+    fn over(&mut self, status: Option<Box<JobStatus>>) -> Vec<Action> {
         self.phase = Phase::Over;
-        vec![Action::Done(None)]
+        vec![Action::Done(status)]
     }
 }

@@ -214,8 +214,36 @@ fn without_waiting_it_is_over_when_the_seal_is_confirmed() {
     assert!(bench.reply(status(JobState::Planning, &["any"])).is_empty());
     assert!(bench.step(Event::PlanEnded).is_empty());
     assert_eq!(bench.step(Event::Confirmed(0)), ["seal 1"]);
-    assert_eq!(bench.step(Event::Sealed), ["done false"]);
+    assert!(bench.step(Event::Sealed).is_empty(), "the broker has it, and may lose it");
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    assert_eq!(bench.reply(status(JobState::Running, &["any"])), ["done false"]);
     assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn who_does_not_wait_sends_again_what_its_owner_never_got() {
+    let mut bench = Bench::planning(false, 0);
+    bench.plan(0);
+    bench.step(Event::PlanEnded);
+    bench.step(Event::Confirmed(0));
+    bench.step(Event::Sealed);
+    bench.pass(limits::STATUS_INTERVAL);
+    assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
+    assert_eq!(bench.pass(limits::PLAN_SILENCE), ["ask status"]);
+    let said = bench.reply(status(JobState::Planning, &[]));
+    assert!(said.len() == 1 && said[0].contains("planning it again"), "{said:?}");
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
+}
+
+#[test]
+fn a_job_whose_plan_its_owner_has_needs_no_second_one() {
+    for (wait, expected) in [(false, ["done false"].as_slice()), (true, &[])] {
+        let mut bench = Bench::new(wait);
+        bench.step(Event::Tick);
+        assert_eq!(bench.reply(opened(2, Some(2))), expected);
+    }
 }
 
 #[test]
