@@ -112,10 +112,7 @@ impl Owner {
     /// A task failed as a whole: another attempt after a back-off, or none.
     fn failed(&mut self, task: &TaskId, items: u32, failure: Failure, outcome: Outcome, now: Moment, step: &mut Step) {
         let reason = failure.reason.as_str();
-        let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
-        if flight.is_some_and(|flight| outcome.address.attempt < flight.attempt) {
-            // A later attempt is out and will speak for itself: one failure that is delivered again
-            // and again must not use up the task's attempts.
+        if self.is_superseded(task, Some(outcome.address.attempt)) {
             return;
         }
         if self.retry(task, format!("{reason} (on {})", outcome.host), now) {
@@ -133,6 +130,13 @@ impl Owner {
         job.counts.tasks_failed += 1;
         job.counts.items_failed += u64::from(items);
         self.settle(&task, outcome, now, step);
+    }
+
+    /// Whether a later attempt is out and will speak for itself: one failure that is delivered again and
+    /// again must not use up the task's attempts.
+    fn is_superseded(&self, task: &TaskId, attempt: Option<u32>) -> bool {
+        let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
+        flight.is_some_and(|flight| attempt.is_some_and(|attempt| attempt < flight.attempt))
     }
 
     /// Whether another attempt is due; if so it is set.
@@ -172,8 +176,12 @@ impl Owner {
         let is_ours = letter.store.as_ref() == Some(&self.config.store);
         let reason = format!("its message was refused: {}", letter.reason);
         let host = letter.host.clone().unwrap_or_else(|| "unknown".to_owned());
+        let attempt = letter.attempt;
         step.writes.push(Write::DeadLetter { letter });
-        if !is_ours || self.is_answered(&task) || self.retry(&task, reason.clone(), now) {
+        if !is_ours || self.is_answered(&task) || self.is_superseded(&task, attempt) {
+            return;
+        }
+        if self.retry(&task, reason.clone(), now) {
             return;
         }
         let Some(job) = self.jobs.get(&task.job) else { return };

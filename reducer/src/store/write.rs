@@ -150,14 +150,20 @@ fn write_outcome(db: &Connection, outcome: &shared::message::Outcome, now: Momen
         outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
     end_lease(db, task)?;
-    if matches!(outcome.verdict, Verdict::Failed(_)) {
+    let is_failed = matches!(outcome.verdict, Verdict::Failed(_));
+    if is_failed {
         super::dead::write_task(db, task, now)?;
     }
-    if let Some(parts) = &outcome.parts {
+    // Most answers have no parts, and are not worth a look for any.
+    if is_failed || outcome.parts.is_some() {
         db.prepare_cached(
-            "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run <> ?",
+            "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run IS NOT ?",
         )?
-        .execute(params![task.job.as_str(), task.number, parts.run.as_str()])?;
+        .execute(params![
+            task.job.as_str(),
+            task.number,
+            outcome.parts.as_ref().map(|parts| parts.run.as_str())
+        ])?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ fn reader(world: &World) -> Reader {
 #[test]
 fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
     let mut world = one_dead();
-    world.dead_letter(0);
+    world.dead_letter(0, 1);
     let (dead, more) = reader(&world).dead(None).expect("a list");
     assert_eq!((dead.len(), more), (1, 0), "a letter that comes home after the end is none");
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is dead");
@@ -66,7 +66,7 @@ fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
 fn a_letter_that_came_home_is_listed_while_its_task_is_tried_again() {
     let mut world = World::new();
     world.open_with(2);
-    world.dead_letter(1);
+    world.dead_letter(1, 1);
     let (dead, _) = reader(&world).dead(None).expect("a list");
     assert_eq!((dead.len(), dead[0].state, dead[0].host.as_str()), (1, DeadState::Returned, "h"));
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is listed");

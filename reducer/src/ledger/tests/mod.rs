@@ -157,13 +157,13 @@ impl World {
         Event::Outcome { outcome: Box::new(outcome), check: Check::None, items: 0, tag }
     }
 
-    fn dead_letter(&mut self, number: u64) -> Vec<Action> {
+    fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
         let letter = DeadLetter {
             task: id(number),
             store: Some(self.store()),
             reason: "unknown kind \"x\"".to_owned(),
             host: Some("h".to_owned()),
-            attempt: Some(1),
+            attempt: Some(attempt),
         };
         let tag = self.tag();
         self.event(Event::DeadLetter { letter, items: 0, tag })

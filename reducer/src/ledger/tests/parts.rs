@@ -87,6 +87,18 @@ fn of_two_runs_the_first_whole_one_counts() {
 }
 
 #[test]
+fn of_a_task_that_was_given_up_no_part_stays() {
+    let mut world = World::with(|config| config.attempts_max = 1);
+    world.open_with(1);
+    world.part("a", 0, None);
+    world.answer(0, 1, failed("no memory"));
+    world.report();
+    world.event(Event::Replay { filter: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    world.whole(2, "a", 1);
+    assert_eq!((world.parts(), world.counts().tasks_done), (Vec::new(), 0), "what it counted on is gone");
+}
+
+#[test]
 fn parts_of_an_item_that_failed_do_not_count() {
     let mut world = World::new();
     world.open();

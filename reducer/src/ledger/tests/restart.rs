@@ -17,7 +17,7 @@ fn the_account_and_the_prefix_survive() {
     }
     world.answer(1, 1, done(2));
     world.answer(1, 1, done(2));
-    world.dead_letter(0);
+    world.dead_letter(0, 1);
     let before = world.counts();
     world.restart(false);
     assert_eq!(world.counts(), before);

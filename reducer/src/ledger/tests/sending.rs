@@ -86,12 +86,23 @@ fn a_dead_letter_is_counted_and_its_task_sent_again_until_it_is_given_up() {
     world.plan(0, 2);
     world.seal(1);
     for attempt in 1..3 {
-        assert_eq!(settled(&world.dead_letter(0)), ["ack"]);
+        assert_eq!(settled(&world.dead_letter(0, attempt)), ["ack"]);
         assert_eq!(sent(&world.pass(limits::RETRY_DELAY_MAX)), [(0, attempt + 1)]);
     }
-    assert!(wants_report(&world.dead_letter(0)));
+    assert!(wants_report(&world.dead_letter(0, 3)));
     let counts = world.counts();
     assert_eq!((counts.dead_letters, counts.tasks_failed, counts.items_failed), (3, 1, 2));
+}
+
+#[test]
+fn one_dead_letter_delivered_many_times_is_one_failure() {
+    let mut world = World::with(|config| config.attempts_max = 3);
+    world.open_with(1);
+    for _ in 0..10 {
+        assert_eq!(settled(&world.dead_letter(0, 1)), ["ack"]);
+        world.pass(limits::RETRY_DELAY_MAX);
+    }
+    assert_eq!((world.counts().tasks_failed, world.counts().resends), (0, 1));
 }
 
 #[test]
@@ -99,7 +110,7 @@ fn a_dead_letter_of_an_answered_task_changes_no_result() {
     let mut world = World::new();
     world.open_with(1);
     world.done(0);
-    world.dead_letter(0);
+    world.dead_letter(0, 1);
     assert_eq!((world.counts().dead_letters, world.counts().tasks_done), (1, 1));
     assert_eq!(sent(&world.pass(HEARTBEAT * 5)), []);
 }
