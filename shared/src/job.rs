@@ -45,6 +45,16 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Of a job by what has happened to it: its plan is complete, its report is written, it was cancelled.
+    pub const fn of(is_sealed: bool, is_finished: bool, is_cancelled: bool) -> Self {
+        match (is_cancelled, is_finished, is_sealed) {
+            (true, _, _) => Self::Cancelled,
+            (false, true, _) => Self::Finished,
+            (false, false, true) => Self::Running,
+            (false, false, false) => Self::Planning,
+        }
+    }
+
     /// Its name in messages, tables and output.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -20,11 +20,11 @@ impl Owner {
         let job = self.jobs.get(job)?;
         Some(match number {
             Some(number) => format!("task {}.{number} {}.", job.id, self.explain_task(job, number, counted, now)),
-            None => format!("job {} {}.", job.id, self.explain_job(job, now)),
+            None => format!("job {} {}.", job.id, self.explain_job(job)),
         })
     }
 
-    fn explain_job(&self, job: &Job, now: Moment) -> String {
+    fn explain_job(&self, job: &Job) -> String {
         let counts = &job.counts;
         let failed = match (counts.tasks_failed, counts.items_failed) {
             (0, 0) => String::new(),
@@ -44,10 +44,8 @@ impl Owner {
             JobState::Running if job.is_complete() => {
                 "has all its outcomes, and its report is being written".to_owned()
             }
-            JobState::Running => self.explain_open(job, now),
-            JobState::Planning if counts.tasks_open > 0 && !self.unserved(job, now).is_empty() => {
-                self.explain_open(job, now)
-            }
+            JobState::Running => self.explain_open(job),
+            JobState::Planning if counts.tasks_open > 0 && !self.unserved(job).is_empty() => self.explain_open(job),
             JobState::Planning => format!(
                 "is being planned: {} tasks have come, {} of them are open, and its producer has not said that these \
                  are all; if that is gone, its command with --job {id} goes on, and packhorse cancel {id} ends it",
@@ -59,10 +57,10 @@ impl Owner {
     }
 
     /// Some of its tasks have no outcome.
-    fn explain_open(&self, job: &Job, now: Moment) -> String {
+    fn explain_open(&self, job: &Job) -> String {
         let (open, planned) = (job.counts.tasks_open, job.counts.tasks_planned);
         let missing = job.sealed.map_or(0, |tasks| job.planned.missing_below(tasks));
-        let unserved = self.unserved(job, now);
+        let unserved = self.unserved(job);
         let failing = job.flights.values().filter(|flight| flight.retry_at.is_some()).count();
         if missing > 0 {
             let first = job.planned.prefix();
@@ -88,10 +86,10 @@ impl Owner {
         format!("is running: {open} of {planned} tasks are open, {}", parts.join(", "))
     }
 
-    fn unserved(&self, job: &Job, now: Moment) -> Vec<String> {
+    fn unserved(&self, job: &Job) -> Vec<String> {
         let workload = job.spec.workload();
         let classes = fold::classes(&job.spec);
-        let is_served = |class: &shared::id::Class| self.consumers.serving(workload, class, now).0 > 0;
+        let is_served = |class: &shared::id::Class| self.consumers.serving(workload, class).0 > 0;
         classes.iter().filter(|class| !is_served(class)).map(ToString::to_string).collect()
     }
 
@@ -127,7 +125,7 @@ impl Owner {
             None => format!(
                 "waits for its turn: {} tasks of the job are out, of {} at a time",
                 job.flights.len(),
-                self.window(job, now)
+                self.window(job)
             ),
         }
     }
@@ -164,7 +162,7 @@ impl Owner {
                 flight.attempt
             );
         }
-        let served = flight.class.as_ref().map(|class| self.consumers.serving(job.spec.workload(), class, now).0);
+        let served = flight.class.as_ref().map(|class| self.consumers.serving(job.spec.workload(), class).0);
         let class = flight.class.as_ref().map_or_else(|| "its class".to_owned(), ToString::to_string);
         let attempt = flight.attempt;
         match served.unwrap_or(0) {

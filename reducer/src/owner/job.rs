@@ -213,12 +213,7 @@ impl Job {
     }
 
     pub fn state(&self) -> JobState {
-        match (self.cancelled_at, self.finished_at, self.sealed) {
-            (Some(_), _, _) => JobState::Cancelled,
-            (None, Some(_), _) => JobState::Finished,
-            (None, None, Some(_)) => JobState::Running,
-            (None, None, None) => JobState::Planning,
-        }
+        JobState::of(self.sealed.is_some(), self.finished_at.is_some(), self.cancelled_at.is_some())
     }
 
     /// Flights that nobody has been heard of for `silence`, with the classes whose queues may tell

@@ -191,7 +191,7 @@ impl Owner {
     pub fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
         let job = self.jobs.get(job)?;
         let workload = job.spec.workload();
-        let mut status = job.status(&self.config.owner, now, |class| self.consumers.serving(workload, class, now).0);
+        let mut status = job.status(&self.config.owner, now, |class| self.consumers.serving(workload, class).0);
         status.sum = crate::fold::label(&job.spec).map(|label| {
             let value = self.sums.get(&label).copied().unwrap_or(0);
             (label, value)
@@ -233,16 +233,16 @@ impl Owner {
         self.finish_if_complete(&id, step);
     }
 
-    fn window(&self, job: &Job, now: Moment) -> usize {
+    fn window(&self, job: &Job) -> usize {
         let workload = job.spec.workload();
-        let slots = |class: &Class| self.consumers.serving(workload, class, now).1 as usize;
+        let slots = |class: &Class| self.consumers.serving(workload, class).1 as usize;
         let slots = crate::fold::classes(&job.spec).iter().map(slots).max().unwrap_or(0);
         (slots * self.config.window_per_slot).max(self.config.window_min)
     }
 
     fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get(id) else { return };
-        let window = self.window(job, now);
+        let window = self.window(job);
         let Some(job) = self.jobs.get_mut(id) else { return };
         while let Some((number, attempt)) = job.next_to_send(window, now) {
             self.changed.push(id.clone());

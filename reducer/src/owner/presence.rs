@@ -47,10 +47,9 @@ impl Consumers {
     }
 
     /// Live consumers of a class, and their slots.
-    pub fn serving(&self, workload: Workload, class: &Class, now: Moment) -> (u32, u32) {
+    pub fn serving(&self, workload: Workload, class: &Class) -> (u32, u32) {
         let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
-        let alive = self.alive.values().filter(|(_, heard)| now.saturating_sub(*heard) <= self.silence * 2);
-        let serving = alive.map(|(presence, _)| presence).filter(serves);
+        let serving = self.alive.values().map(|(presence, _)| presence).filter(serves);
         serving.fold((0, 0), |(consumers, slots), presence| (consumers + 1, slots + presence.slots))
     }
 }

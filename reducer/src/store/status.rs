@@ -64,12 +64,7 @@ impl Reader {
             job: JobId::try_from(row.job).map_err(|e| content(&e))?,
             owner: OwnerId::try_from(row.owner).map_err(|e| content(&e))?,
             workload: spec.workload(),
-            state: match (row.cancelled_at, row.finished_at, row.is_sealed) {
-                (Some(_), _, _) => JobState::Cancelled,
-                (None, Some(_), _) => JobState::Finished,
-                (None, None, true) => JobState::Running,
-                (None, None, false) => JobState::Planning,
-            },
+            state: JobState::of(row.is_sealed, row.finished_at.is_some(), row.cancelled_at.is_some()),
             counts,
             consumers: 0,
             unserved: Vec::new(),
