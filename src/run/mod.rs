@@ -150,8 +150,8 @@ async fn drive(
             biased;
             result = finish(handle, &job, &mut report) => result,
             result = ended => result,
-            // Neither comes to an end before the job does, unless it fails.
-            Err(error) = async { tokio::join!(plan, watch).0 } => Err(error),
+            // A plan that ends well leaves the rest to the others.
+            Err(error) = async { tokio::try_join!(biased; plan, async { watch.await; Ok(()) }) } => Err(error),
         }
     };
     let result = unless(shutdown, whole).await;

@@ -163,3 +163,18 @@ fn the_views_explain_a_store_in_the_sqlite3_shell() {
     let summary = world.sql("store", "SELECT job, workload, state, items_failed FROM job_summary");
     assert_eq!(summary, "j|digest|finished|4");
 }
+
+#[test]
+fn a_plan_that_cannot_go_on_ends_its_command() {
+    let world = World::new();
+    world.tree("t", 1_000);
+    let endless = world.sparse("t/z", 1 << 40);
+    let run = world.command(PACKHORSE, ["sha1", "-q", "t", "--state", "store", "-o", "manifest"]).start();
+    eventually("some is done", || (status(&world)?["counts"]["items_done"].as_u64()? > 0).then_some(()));
+    run.kill();
+    std::fs::remove_file(endless).expect("removed");
+    world.sql("store", r#"UPDATE jobs SET sealed = NULL; UPDATE tasks SET resume = '"nowhere"'"#);
+    let said = world.packhorse(["sha1", "t", "--state", "store", "-o", "manifest"]).exits(3).err;
+    assert!(said.contains("the job cannot go on after"), "{said}");
+    assert!(!world.path("manifest").exists());
+}
