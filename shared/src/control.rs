@@ -79,7 +79,7 @@ impl Asker {
         let mut message = Message::json(kind::REQUEST, id.clone(), request, self.clock.system());
         message.reply_to = Some(topology::reply_key(&self.name));
         match self.transport.publish(topology::CONTROL, key, message).await {
-            // A full control queue is a lost question: the caller asks again.
+            // A full control queue is a lost question: no reply comes to it.
             Ok(()) | Err(PublishError::Refused { .. }) => Ok(id),
             Err(PublishError::Transport(error)) => Err(error),
             Err(PublishError::TooLarge { bytes }) => Err(TransportError::Other {

@@ -6,7 +6,7 @@ use shared::job::JobState;
 use shared::message::{Reply, Request};
 
 use super::args::CancelArgs;
-use super::owners::{at_rest, find, unknown};
+use super::owners::{at_rest, find, unanswered, unknown};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse cancel ID`
@@ -16,17 +16,18 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
         Some(state) => Some(at_rest(state, |reply| Event::Cancel { job: job.clone(), reply })?),
         None => ask(&args).await?,
     };
-    let Some(Reply::Status(status)) = reply else {
+    let Some(Reply::Status(status)) = &reply else {
         return Err(match &args.from.state {
             Some(state) => Failure::usage(format!(
                 "no job {job} here; packhorse jobs --state {} lists those that it has",
                 state.display()
             )),
+            None if reply.is_none() => unanswered(),
             None => unknown(job),
         });
     };
     let text =
-        if args.from.json { receipt_json(&status) + "\n" } else { receipt_text(&status, "sha256sum of the report") };
+        if args.from.json { receipt_json(status) + "\n" } else { receipt_text(status, "sha256sum of the report") };
     term::print(text.as_bytes())?;
     if status.state != JobState::Cancelled {
         term::complain(&format!("job {job} has ended already; there is nothing to cancel"));

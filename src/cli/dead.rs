@@ -8,7 +8,7 @@ use shared::message::{DeadDetail, DeadTask, Reply, Request};
 
 use super::args::dead::DeadShow;
 use super::args::{DeadArgs, DeadCommand, DeadFilter};
-use super::owners::{at_rest, find, gather, reader};
+use super::owners::{at_rest, change, find, gather, reader};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse dead`
@@ -125,7 +125,7 @@ async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
         Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, dead: Vec::new(), reply })?],
-        None => gather(&args.from.broker, &Request::Replay { filter }).await?,
+        None => change(&args.from.broker, &Request::Replay { filter }).await?,
     };
     let (mut back, mut left) = (0, 0);
     for reply in replies {
@@ -149,7 +149,7 @@ async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
         Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, dead: Vec::new(), reply })?],
-        None => gather(&args.from.broker, &Request::Forget { filter }).await?,
+        None => change(&args.from.broker, &Request::Forget { filter }).await?,
     };
     let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };
     let tasks: u64 = replies.iter().map(dropped).sum();

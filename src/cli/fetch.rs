@@ -10,6 +10,7 @@ use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
 use shared::limits;
 use shared::message::{Reply, ReportOf, ReportPlace, Request};
+use shared::notice;
 use shared::path::{PathBytes, from_base64};
 use shared::shutdown::Shutdown;
 use tokio::sync::mpsc;
@@ -25,18 +26,87 @@ enum Piece {
     End,
 }
 
+/// The reducer that has a job.
+pub struct Source {
+    asker: Asker,
+    owner: OwnerId,
+    job: JobId,
+    /// The broker, as notices show it.
+    broker: String,
+    said_no_owner: bool,
+}
+
+/// A piece of a report: its bytes, and where it goes on, if it does.
+type Chunk = (Vec<u8>, Option<ReportPlace>);
+
+impl Source {
+    /// Reducer `owner`, asked for this job.
+    pub fn new(asker: Asker, owner: OwnerId, job: JobId, broker: String) -> Self {
+        Self { asker, owner, job, broker, said_no_owner: false }
+    }
+
+    fn note_silence(&mut self) {
+        if !std::mem::replace(&mut self.said_no_owner, true) {
+            term::complain(&notice::no_owner(&self.owner, &self.broker));
+        }
+    }
+
+    /// Waits for the job's end.
+    async fn end(&mut self) -> Result<JobStatus, Failure> {
+        let mut said = false;
+        let status = Request::Status { job: self.job.clone() };
+        loop {
+            match self.asker.ask(&self.owner, &status, limits::CONTROL_TIMEOUT).await? {
+                Some(Reply::Status(status)) if status.report_sha256.is_some() => return Ok(*status),
+                Some(Reply::UnknownJob) if !said => {
+                    said = true;
+                    let (job, owner) = (&self.job, &self.owner);
+                    term::complain(&format!("waiting for job {job}, which reducer {owner} does not have yet"));
+                }
+                None => self.note_silence(),
+                Some(_) => self.said_no_owner = false,
+            }
+            tokio::time::sleep(limits::STATUS_INTERVAL).await;
+        }
+    }
+
+    /// Waits for a piece of the report.
+    async fn chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Chunk, Failure> {
+        loop {
+            match self.ask_chunk(of, from).await? {
+                Some(chunk) => return Ok(chunk),
+                None => self.note_silence(),
+            }
+        }
+    }
+
+    /// Asks for a piece of the report; `None` when nobody answers.
+    async fn ask_chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Option<Chunk>, Failure> {
+        let (job, owner) = (&self.job, &self.owner);
+        let piece = Request::Report { job: job.clone(), of, from };
+        match self.asker.ask(owner, &piece, limits::CONTROL_TIMEOUT * 5).await? {
+            Some(Reply::Report(chunk)) => {
+                let text = from_base64(&chunk.text_base64)
+                    .ok_or_else(|| Failure::unfinished("the reducer sent a piece of the report that is no base64"))?;
+                self.said_no_owner = false;
+                Ok(Some((text, (!chunk.last).then_some(chunk.next))))
+            }
+            Some(Reply::Refused { reason }) => Err(Failure::unfinished(reason)),
+            Some(Reply::UnknownJob) => Err(Failure::unfinished(format!("reducer {owner} has no job {job} any more"))),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Waits for the job's end, then fetches and writes its report.
-pub async fn report(
-    mut asker: Asker,
-    owner: &OwnerId,
-    job: &JobId,
-    output: &Target,
-    shutdown: Shutdown,
-) -> Result<Exit, Failure> {
+pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> Result<Exit, Failure> {
     let fetch = async {
-        let status = wait(&mut asker, owner, job).await?;
-        write(&mut asker, owner, job, output).await?;
-        failures(&mut asker, owner, &status, &complain).await?;
+        let status = source.end().await?;
+        write(&mut source, output).await?;
+        let mut failures = Failures::of(&status);
+        while let Some(from) = failures.next {
+            failures.take(source.chunk(ReportOf::Failures, from).await?, &complain)?;
+        }
         term::say(&receipt_text(&status, &recompute(output)));
         Ok(owned::verdict(&status))
     };
@@ -55,23 +125,8 @@ pub fn recompute(output: &Target) -> String {
     }
 }
 
-async fn wait(asker: &mut Asker, owner: &OwnerId, job: &JobId) -> Result<JobStatus, Failure> {
-    let mut said = false;
-    loop {
-        match asker.ask(owner, &Request::Status { job: job.clone() }, limits::CONTROL_TIMEOUT).await? {
-            Some(Reply::Status(status)) if status.report_sha256.is_some() => return Ok(*status),
-            Some(Reply::UnknownJob) if !said => {
-                said = true;
-                term::complain(&format!("waiting for job {job}, which reducer {owner} does not have yet"));
-            }
-            _ => {}
-        }
-        tokio::time::sleep(limits::STATUS_INTERVAL).await;
-    }
-}
-
 /// The writer is a thread, because a file is written in one go, and the reader of a pipe may be slow.
-async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target) -> Result<(), Failure> {
+async fn write(source: &mut Source, output: &Target) -> Result<(), Failure> {
     let (pieces, mut written) = mpsc::channel::<Piece>(PIECES);
     let target = output.clone();
     let writer = tokio::task::spawn_blocking(move || {
@@ -90,7 +145,7 @@ async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target)
     });
     let mut from = Some(ReportPlace::default());
     while let Some(place) = from {
-        let (text, next) = chunk(asker, owner, job, ReportOf::Results, place).await?;
+        let (text, next) = source.chunk(ReportOf::Results, place).await?;
         from = next;
         if pieces.send(Piece::Text(text)).await.is_err() {
             break;
@@ -100,25 +155,39 @@ async fn write(asker: &mut Asker, owner: &OwnerId, job: &JobId, output: &Target)
     term::written(writer.await.map_err(Failure::unfinished)?)
 }
 
-/// Tells of each item of a finished job that failed, as a line of JSON.
+/// Tells of each item of a finished job that failed, as a line of JSON; whether its reducer was there to say.
 pub async fn failures(
-    asker: &mut Asker,
-    owner: &OwnerId,
+    source: &mut Source,
     status: &JobStatus,
     tell: &dyn Fn(&[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut from = (status.counts.items_failed > 0).then(ReportPlace::default);
-    let mut rest = Vec::new();
-    while let Some(place) = from {
-        let (text, next) = chunk(asker, owner, &status.job, ReportOf::Failures, place).await?;
-        rest.extend(text);
-        let whole = rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        for line in rest.drain(..whole).collect::<Vec<u8>>().split_inclusive(|&byte| byte == b'\n') {
-            tell(line)?;
-        }
-        from = next;
+) -> Result<bool, Failure> {
+    let mut failures = Failures::of(status);
+    while let Some(from) = failures.next {
+        let Some(chunk) = source.ask_chunk(ReportOf::Failures, from).await? else { return Ok(false) };
+        failures.take(chunk, tell)?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// The items that failed, as far as they have come.
+struct Failures {
+    next: Option<ReportPlace>,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+}
+
+impl Failures {
+    fn of(status: &JobStatus) -> Self {
+        Self { next: (status.counts.items_failed > 0).then(ReportPlace::default), rest: Vec::new() }
+    }
+
+    fn take(&mut self, (text, next): Chunk, tell: &dyn Fn(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.next = next;
+        self.rest.extend(text);
+        let whole = self.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let lines: Vec<u8> = self.rest.drain(..whole).collect();
+        lines.split_inclusive(|&byte| byte == b'\n').try_for_each(tell)
+    }
 }
 
 /// Says to people what such a line says.
@@ -133,28 +202,4 @@ pub fn complain(line: &[u8]) -> Result<(), Failure> {
     })?;
     owned::complain_of(&Record::Failed { name, reason });
     Ok(())
-}
-
-async fn chunk(
-    asker: &mut Asker,
-    owner: &OwnerId,
-    job: &JobId,
-    of: ReportOf,
-    from: ReportPlace,
-) -> Result<(Vec<u8>, Option<ReportPlace>), Failure> {
-    loop {
-        let piece = Request::Report { job: job.clone(), of, from };
-        match asker.ask(owner, &piece, limits::CONTROL_TIMEOUT * 5).await? {
-            Some(Reply::Report(chunk)) => {
-                let text = from_base64(&chunk.text_base64)
-                    .ok_or_else(|| Failure::unfinished("the reducer sent a piece of the report that is no base64"))?;
-                return Ok((text, (!chunk.last).then_some(chunk.next)));
-            }
-            Some(Reply::Refused { reason }) => return Err(Failure::unfinished(reason)),
-            Some(Reply::UnknownJob) => {
-                return Err(Failure::unfinished(format!("reducer {owner} has no job {job} any more")));
-            }
-            _ => {}
-        }
-    }
 }

@@ -22,6 +22,21 @@ pub async fn gather(args: &BrokerArgs, request: &Request) -> Result<Vec<Reply>, 
     over(&url, args, async |asker| asker.gather(request, limits::GATHER).await).await
 }
 
+/// What all owners reply to a request that changes something. One that is busy answers late, and one whose
+/// answer does not come may have done it.
+pub async fn change(args: &BrokerArgs, request: &Request) -> Result<Vec<Reply>, Failure> {
+    let url = broker::required(args)?;
+    let replies = over(&url, args, async |asker| asker.gather(request, limits::CONTROL_TIMEOUT).await).await?;
+    if replies.is_empty() { Err(unanswered()) } else { Ok(replies) }
+}
+
+/// A request that changes something has no reply.
+pub fn unanswered() -> Failure {
+    Failure::unfinished(
+        "no reducer answered. Is it running? One that is busy may still do it; packhorse jobs says how its jobs stand",
+    )
+}
+
 /// The reply that is looked for, from whichever owner has it.
 pub async fn find(
     url: &BrokerUrl,

@@ -14,6 +14,7 @@ use shared::transport::Transport;
 use shared::{limits, transport};
 
 use super::args::ReducerArgs;
+use super::fetch::Source;
 use super::health::{Signs, give_signs};
 use super::{Exit, Failure, broker, fetch, owned, signals, term};
 
@@ -35,7 +36,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     };
     let transport = tokio::select! {
         biased;
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
+        () = shutdown.asked() => return Ok(stopped(&args)),
         transport = broker::reach(&url, &args.broker) => transport?,
     };
     let result = serve(&args, state, &transport, shutdown, &url, signs).await;
@@ -54,7 +55,7 @@ async fn serve(
     if args.job.is_some() {
         let mut asker = Asker::new(Arc::clone(transport)).await?;
         if asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT).await?.is_some() {
-            return fetch(asker, args, shutdown).await;
+            return fetch(asker, args, url, shutdown).await;
         }
     }
     let (stopper, stop) = shutdown::channel();
@@ -67,13 +68,13 @@ async fn serve(
     };
     let started = tokio::select! {
         biased;
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
+        () = shutdown.asked() => return Ok(stopped(args)),
         started = service::start(config, Arc::clone(transport), stop) => started,
     };
     let handle = match started {
         // It runs and was only slow to say so: it will answer.
         Err(error) if args.job.is_some() && is_elsewhere(&error) => {
-            return fetch(Asker::new(Arc::clone(transport)).await?, args, shutdown).await;
+            return fetch(Asker::new(Arc::clone(transport)).await?, args, url, shutdown).await;
         }
         started => started?,
     };
@@ -90,7 +91,7 @@ async fn serve(
     };
     let result = tokio::select! {
         biased;
-        () = shutdown.asked() => Ok(if args.job.is_some() { Exit::Interrupted } else { Exit::Success }),
+        () = shutdown.asked() => Ok(stopped(args)),
         ended = handle.ended() => ended.map(|()| Exit::Success).map_err(Failure::from),
         exit = one_job(&handle, args), if args.job.is_some() => exit,
         () = give_signs(signs, transport, turn) => Ok(Exit::Unfinished),
@@ -101,11 +102,20 @@ async fn serve(
     result
 }
 
-async fn fetch(asker: Asker, args: &ReducerArgs, shutdown: Shutdown) -> Result<Exit, Failure> {
-    match &args.job {
-        Some(job) => fetch::report(asker, &args.owner, job, &args.output, shutdown).await,
-        None => Ok(Exit::Success),
-    }
+async fn fetch(
+    asker: Asker,
+    args: &ReducerArgs,
+    url: &transport::BrokerUrl,
+    shutdown: Shutdown,
+) -> Result<Exit, Failure> {
+    let Some(job) = args.job.clone() else { return Ok(Exit::Success) };
+    let source = Source::new(asker, args.owner.clone(), job, url.to_string());
+    fetch::report(source, &args.output, shutdown).await
+}
+
+/// For a service a stop is its ordinary end.
+fn stopped(args: &ReducerArgs) -> Exit {
+    if args.job.is_some() { Exit::Interrupted } else { Exit::Success }
 }
 
 /// Whether a reducer of this name or with this store runs already.
@@ -133,6 +143,8 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     };
     write_report(handle, &job, args.output.clone()).await?;
     term::say(&receipt_text(&status, &fetch::recompute(&args.output)));
+    // Producers that wait look again within this time, and hear that it is over.
+    tokio::time::sleep(limits::STATUS_INTERVAL * 4).await;
     Ok(owned::verdict(&status))
 }
 

@@ -9,10 +9,11 @@ use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::control::Asker;
 use shared::job::{JobSpec, JobStatus};
-use shared::transport::Transport;
+use shared::transport::{BrokerUrl, Transport};
 use shared::workload::files::Selection;
 
 use super::args::{FilesArgs, SubmitArgs};
+use super::fetch::Source;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Exit, Failure, broker, fetch, files, owned, signals, term};
@@ -56,7 +57,7 @@ pub async fn run(
         Ok(Some(status)) => tokio::select! {
             biased;
             () = shutdown.asked() => Ok(()),
-            told = tell_failures(&transport, args, status) => told,
+            told = tell_failures(&transport, args, &url, status) => told,
         },
         _ => Ok(()),
     };
@@ -82,12 +83,25 @@ pub async fn run(
 }
 
 /// Names the items that failed, as a command does that owns its job.
-async fn tell_failures(transport: &Arc<dyn Transport>, args: &SubmitArgs, status: &JobStatus) -> Result<(), Failure> {
-    if status.counts.items_failed == 0 {
+async fn tell_failures(
+    transport: &Arc<dyn Transport>,
+    args: &SubmitArgs,
+    url: &BrokerUrl,
+    status: &JobStatus,
+) -> Result<(), Failure> {
+    let failed = status.counts.items_failed;
+    if failed == 0 {
         return Ok(());
     }
-    let mut asker = Asker::new(Arc::clone(transport)).await?;
+    let asker = Asker::new(Arc::clone(transport)).await?;
+    let mut source = Source::new(asker, args.owner.clone(), status.job.clone(), url.to_string());
     let print = |line: &[u8]| term::print(line).map(drop);
     let tell: &dyn Fn(&[u8]) -> Result<(), Failure> = if args.out.json { &print } else { &fetch::complain };
-    fetch::failures(&mut asker, &args.owner, status, tell).await
+    if !fetch::failures(&mut source, status, tell).await? {
+        term::complain(&format!(
+            "reducer {} does not answer any more: packhorse reducer --job {} names the {failed} items that failed",
+            args.owner, status.job
+        ));
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reducer::fold::words_so_far;
-use shared::job::JobStatus;
+use shared::job::{JobState, JobStatus};
 
 use super::term;
 
@@ -32,8 +32,9 @@ impl Watch {
         }
     }
 
-    /// The job is done: the last line.
+    /// The job is over: the last line, which says whether it is done.
     pub fn finish(&self, status: &JobStatus) {
-        term::say(&format!("{} words, all counted\n", words_so_far(&status.counts)));
+        let how = if status.state == JobState::Finished { "all counted" } else { "the job was cancelled" };
+        term::say(&format!("{} words, {how}\n", words_so_far(&status.counts)));
     }
 }

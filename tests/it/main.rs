@@ -13,6 +13,7 @@
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `leases`: tasks that outlast the broker's acknowledgement time-out
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
+//! - `absent`: reducers that are not there, or leave
 //! - `rounds`: each kind of fault at random moments of a job, round after round
 //! - `times`: how long a fault holds up what it met
 //! - `poison`: items that kill whatever works on them, in isolation and over RabbitMQ
@@ -36,6 +37,7 @@
 //! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules
 
+mod absent;
 mod bad_input;
 mod broker;
 mod cancel;

@@ -1,0 +1,101 @@
+//! Reducers that are not there, or leave: whoever waits for them says so, and waits no longer than it makes
+//! sense to.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use shared::id::{JobId, StoreId};
+use shared::job::{Counts, JobState, JobStatus};
+use shared::message::{Message, Opened, Reply, Request, kind};
+use shared::topology;
+use shared::transport::{Incoming, Subscribe, Transport, connect};
+use shared::workload::Workload;
+
+use crate::cluster::Cluster;
+use crate::world::{PACKHORSE, REDUCER, assert_same};
+
+/// An owner of a job that has finished, with failures that it never gets to name.
+async fn leave_before_the_failures(transport: Arc<dyn Transport>) {
+    let owner = "main".parse().expect("an id");
+    let (queue, bindings) = topology::owner_control(&owner);
+    let subscribe = Subscribe { queue, bindings, prefetch: 1 };
+    let mut requests = transport.subscribe(subscribe).await.expect("subscribed");
+    let status = |job: &JobId| JobStatus {
+        schema: 1,
+        job: job.clone(),
+        owner: owner.clone(),
+        workload: Workload::Digest,
+        state: JobState::Finished,
+        counts: Counts { items_planned: 3, items_failed: 3, ..Counts::default() },
+        consumers: 0,
+        unserved: Vec::new(),
+        seconds: 1.0,
+        report_sha256: Some("00".to_owned()),
+        sum: None,
+    };
+    loop {
+        let Incoming::Delivery(delivery) = requests.next().await.expect("a request") else { continue };
+        let request: Request = delivery.message.parse().expect("a request");
+        let reply = match request {
+            Request::Ping => Some(Reply::Pong { owner: owner.clone() }),
+            Request::Open { job, .. } => {
+                let store = StoreId::from_name(b"s");
+                let (owner, sealed) = (owner.clone(), Some(0));
+                Some(Reply::Opened(Opened { job, owner, store, planned: 0, resume: None, sealed, after: None }))
+            }
+            Request::Status { job } => Some(Reply::Status(Box::new(status(&job)))),
+            _ => None,
+        };
+        if let (Some(reply), Some(key)) = (reply, delivery.message.reply_to.clone()) {
+            let mut message = Message::json(kind::REPLY, "r".to_owned(), &reply, SystemTime::now());
+            message.correlation = Some(delivery.message.id.clone());
+            transport.publish(topology::CONTROL, &key, message).await.expect("published");
+        }
+        delivery.acker.ack().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_reducer_that_left_ends_or_says_what_it_waits_for() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 3);
+    let transport = connect(cluster.broker.url(), None).await.expect("connected");
+    transport.declare(&topology::shared()).await.expect("declared");
+    let owner = tokio::spawn(leave_before_the_failures(Arc::clone(&transport)));
+    let producer = cluster.producer(&["t", "--job", "j"]);
+    let report = cluster.start(REDUCER, ["--job", "j"]);
+    // The job is over, and so is the command; the report is what the other one is for.
+    let said = producer.wait().exits(1).err;
+    let expected = "reducer main does not answer any more: packhorse reducer --job j names the 3 items that failed";
+    assert!(said.contains(expected) && said.contains("job j finished"), "{said}");
+    report.says("no reducer \"main\" answers, waiting for one; start it with: packhorse reducer --broker amqp://");
+    owner.abort();
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn what_changes_something_does_not_take_silence_for_done() {
+    let cluster = Cluster::new().await;
+    for command in [&["cancel", "j"][..], &["dead", "replay"], &["dead", "drop"]] {
+        let done = cluster.run(PACKHORSE, command).exits(3);
+        assert!(done.err.contains("no reducer answered. Is it running?"), "{}", done.err);
+        assert_same(&done.out, b"");
+    }
+}
+
+/// It owns the job itself, and goes when its report is written.
+#[tokio::test]
+async fn a_producer_hears_of_the_end_from_a_reducer_of_one_job() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 30);
+    std::os::unix::fs::symlink("nowhere", cluster.world.path("t/z")).expect("made");
+    let consumer = cluster.consumer(&[]);
+    let reducer = cluster.start(REDUCER, ["--job", "j", "--heartbeat", "1"]);
+    reducer.says("The reducer is ready.");
+    let producer = cluster.producer(&["t", "--job", "j", "--follow"]);
+    for process in [reducer, producer] {
+        let said = process.wait().exits(1).err;
+        assert!(said.contains("job j finished") && said.contains("t/z: "), "{said}");
+    }
+    consumer.stop().exits(0);
+}
