@@ -204,16 +204,16 @@ impl Submission {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
             Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
-            Reply::Status(status) if self.is_lost(&status, now) => {
-                *self = Self::new(self.config.clone());
-                vec![Action::Say("a part of the plan was lost with the reducer's queue; planning it again".to_owned())]
-            }
             // Whether it was to wait or not: what it was to submit is not to be done. The report of
             // what was done by then may still be on its way to a disk.
             Reply::Status(status) if status.state == JobState::Cancelled => {
                 self.plan_ended = true;
                 self.phase = Phase::Waiting;
                 if status.report_sha256.is_some() { self.over(Some(status)) } else { Vec::new() }
+            }
+            Reply::Status(status) if self.is_lost(&status, now) => {
+                *self = Self::new(self.config.clone());
+                vec![Action::Say("a part of the plan was lost with the reducer's queue; planning it again".to_owned())]
             }
             Reply::Status(_) if !self.config.wait => {
                 if self.phase == Phase::Waiting && self.incomplete.is_none() {

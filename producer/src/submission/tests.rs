@@ -256,7 +256,10 @@ fn a_cancelled_job_is_planned_no_further_and_its_account_waited_for() {
         assert!(bench.reply(cancelled.clone()).is_empty(), "its report is not written");
         assert!(!bench.submission.wants_more());
         assert!(bench.step(Event::Confirmed(0)).is_empty());
-        assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+        // However long that takes: nothing of its plan is lost.
+        assert_eq!(bench.pass(limits::PLAN_SILENCE * 2), ["ask status"]);
+        assert!(bench.reply(cancelled.clone()).is_empty());
+        assert_eq!(bench.pass(limits::PLAN_SILENCE * 2), ["ask status"]);
         if let Reply::Status(status) = &mut cancelled {
             status.report_sha256 = Some("00".to_owned());
         }
