@@ -133,9 +133,11 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     world.file("t/a", "a");
     world.sql("newer", "CREATE TABLE jobs (x); PRAGMA user_version = 99");
     world.sql("other", "CREATE TABLE mine (x)");
+    world.sql("counted", "CREATE TABLE mine (x); PRAGMA user_version = 2");
+    world.sql("same", "CREATE TABLE mine (x); PRAGMA user_version = 3");
     world.file("text", "this is no database, and long enough to be told from an empty one ".repeat(20));
     world.file("byte", "1");
-    for store in ["newer", "other", "text", "byte"] {
+    for store in ["newer", "other", "counted", "same", "text", "byte"] {
         let before = fs::read(world.path(store)).expect("read");
         for args in
             [&["sha1", "t", "--state", store][..], &["jobs", "--state", store], &["status", "x", "--state", store]]
@@ -156,7 +158,7 @@ fn the_views_explain_a_store_in_the_sqlite3_shell() {
     let lines = done.out.iter().filter(|&&byte| byte == b'\n').count();
     assert_eq!(files, format!("{lines}|{lines}|2"));
     let one = world.sql("store", "SELECT root, size, task_status, digest FROM files WHERE path = 'a.b'");
-    assert!(one.starts_with("0|") && String::from_utf8_lossy(&done.out).contains(&one[one.len() - 40..]), "{one}");
+    assert!(one.starts_with("0 /") && String::from_utf8_lossy(&done.out).contains(&one[one.len() - 40..]), "{one}");
     let failures = world.sql("store", "SELECT path, reason FROM failures ORDER BY path");
     assert_eq!(failures.lines().next(), Some("t/a/up|a loop of links"), "{failures}");
     assert_eq!(failures.lines().count(), 4);
@@ -177,4 +179,36 @@ fn a_plan_that_cannot_go_on_ends_its_command() {
     let said = world.packhorse(["sha1", "t", "--state", "store", "-o", "manifest"]).exits(3).err;
     assert!(said.contains("the job cannot go on after"), "{said}");
     assert!(!world.path("manifest").exists());
+}
+
+#[test]
+fn jobs_that_are_spelt_alike_in_two_directories_are_two() {
+    let world = World::new();
+    for (place, text) in [("a", "one"), ("b", "two")] {
+        world.file(format!("{place}/t/file"), text);
+        world.file(format!("{place}/t/{place}"), text);
+    }
+    let sha1 = |place: &str| {
+        let command = format!("cd {place} && exec \"$0\" sha1 -q t --state ../store");
+        world.command("sh", ["-c", &command, env!("CARGO_BIN_EXE_packhorse")]).done().exits(0).out
+    };
+    for place in ["a", "b", "a"] {
+        let wanted = world.command("sh", ["-c", &format!("cd {place} && sha1sum t/*")]).done().exits(0).out;
+        let mut lines: Vec<_> = wanted.split_inclusive(|&byte| byte == b'\n').collect();
+        lines.sort_by_key(|line| line[40..].to_vec());
+        assert_same(&sha1(place), &lines.concat());
+    }
+    assert_eq!(world.sql("store", "SELECT count(*) FROM jobs"), "2");
+}
+
+#[test]
+fn two_names_of_one_store_are_one_store() {
+    let world = World::new();
+    world.sparse("t/a", 1 << 40);
+    let run = world.command(PACKHORSE, ["sha1", "-q", "t", "--state", "store"]).start();
+    eventually("it runs", || status(&world));
+    std::os::unix::fs::symlink("store", world.path("link")).expect("made");
+    let done = world.packhorse(["sha1", "-q", "t", "--state", "link"]).exits(2);
+    assert!(done.err.contains("the store link is in use by another process"), "{}", done.err);
+    run.kill();
 }

@@ -23,7 +23,8 @@ impl Lock {
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             fs::create_dir_all(directory).map_err(failed)?;
         }
-        let mut name = path.as_os_str().to_owned();
+        // Two names of one store have one lock.
+        let mut name = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into_os_string();
         name.push(".lock");
         let name = PathBuf::from(name);
         loop {

@@ -106,9 +106,9 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         if temporary.is_some() {
             // Nothing of it outlives the process, so nothing is gained by waiting for a disk, nor by
-            // moving pages from the log to the database.
+            // moving pages from the log to the database before the log is large.
             connection.pragma_update(None, "synchronous", "OFF")?;
-            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.pragma_update(None, "wal_autocheckpoint", SCRATCH_LOG_PAGES)?;
         } else {
             connection.pragma_update(None, "synchronous", "FULL")?;
         }
@@ -124,6 +124,10 @@ impl Store {
     }
 }
 
+/// Pages in the log of a temporary store before they are moved: 128 MiB. Each turn adds every page that it
+/// touches, whole.
+const SCRATCH_LOG_PAGES: u32 = 4_096;
+
 /// What SQLite takes for an empty database, though it is a file of someone's.
 const TAKEN_FOR_EMPTY: u64 = 1;
 
@@ -134,8 +138,11 @@ fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreErr
     }
     let look = || {
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        Ok((found != 0 || tables != 0).then_some(found))
+        let count = |which| connection.query_row(which, [], |row| row.get::<_, i64>(0));
+        let tables = count("SELECT count(*) FROM sqlite_master")?;
+        // Others count their versions, too.
+        let is_ours = count("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'store'")? == 1;
+        Ok((found != 0 || tables != 0).then_some(if is_ours { found } else { 0 }))
     };
     look().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Version { path: path.to_owned(), found: 0 },

@@ -1,11 +1,12 @@
 //! What the roots of a job are called.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use shared::id::Class;
-use shared::path::PathBytes;
+use shared::path::{PathBytes, to_base64};
 use shared::workload::files::Root;
 
 use super::InputError;
@@ -13,7 +14,9 @@ use super::InputError;
 /// How roots get their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
-    /// "0", "1", ... and the class `local`: planned and done by one process, so no user sees them.
+    /// A number and the directory's path without links, and the class `local`: planned and done by one
+    /// process, so no user sees them. The path tells the jobs of two directories apart that are spelt alike
+    /// from where their commands are run.
     Local,
     /// The last component of the directory's path, unless the user wrote `NAME=PATH`: consumers on
     /// several machines map names to directories of their own.
@@ -40,7 +43,7 @@ impl Naming {
     /// The name of the root with `prefix`, which the user may have `given`.
     pub(super) fn name(self, prefix: &PathBytes, given: Option<String>, index: usize) -> Result<String, InputError> {
         match (self, given) {
-            (Self::Local, _) => Ok(index.to_string()),
+            (Self::Local, _) => Ok(local_name(prefix, index)),
             (Self::Shared, Some(name)) => Ok(name),
             (Self::Shared, None) => last_component(prefix),
         }
@@ -53,6 +56,15 @@ impl Naming {
             Self::Shared => Root::class_of(&name),
         };
         Root { name, class, prefix }
+    }
+}
+
+fn local_name(prefix: &PathBytes, index: usize) -> String {
+    let spelt = Path::new(OsStr::from_bytes(directory(prefix)));
+    let canonical = fs::canonicalize(spelt).unwrap_or_else(|_| spelt.to_owned());
+    match canonical.to_str() {
+        Some(text) => format!("{index} {text}"),
+        None => format!("{index} base64 {}", to_base64(canonical.as_os_str().as_bytes())),
     }
 }
 
