@@ -13,8 +13,8 @@ use shared::transport::Transport;
 use crate::publish::to_owner;
 use crate::work::{Cancelled, Piece};
 
-/// Publishes from the thread that works, and waits for each confirm: so no more than one part is in
-/// memory, and the owner has all of them before it gets the outcome.
+/// Publishes from the thread that works, and waits for each confirm: so no more than one part of a task waits
+/// here, and the owner has all of them before it gets the outcome.
 pub(crate) struct Publisher {
     transport: Arc<dyn Transport>,
     runtime: tokio::runtime::Handle,

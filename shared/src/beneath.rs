@@ -5,6 +5,7 @@
 //! link: by the kernel (`openat2`), or here where the kernel has no such call or a sandbox forbids it.
 //! So a link that is swapped in for a directory after any check is not followed either.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,12 @@ use rustix::io::Errno;
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const PASS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// An error of the operating system in its words, without its number.
+pub fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}
 
 /// Opens things beneath directories.
 #[derive(Debug, Default)]

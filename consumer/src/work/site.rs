@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use shared::beneath::os_text;
 use shared::path::PathBytes;
 
-use super::files::{RootDir, os_text};
+use super::files::RootDir;
 
 /// Why a root cannot be served.
 #[derive(Debug, thiserror::Error)]

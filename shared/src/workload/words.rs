@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::files::{Files, ItemFailure, Selection, check_answer};
+use crate::id::fnv1a;
 use crate::message::{Reason, from_json};
 
 /// What separates words. A word is a longest run of bytes without a separator, whatever the bytes.
@@ -167,10 +168,7 @@ impl std::ops::AddAssign for Check {
 impl Check {
     /// Takes one word.
     pub fn add(&mut self, word: &[u8], count: u64) {
-        let hash = word
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        self.0 = self.0.wrapping_add(hash.wrapping_mul(count));
+        self.0 = self.0.wrapping_add(fnv1a(word).wrapping_mul(count));
     }
 }
 

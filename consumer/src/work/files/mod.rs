@@ -14,6 +14,7 @@ mod tests;
 use std::fs::File;
 use std::io;
 
+use shared::beneath::os_text;
 use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
 use shared::workload::files::{Files, ItemFailure};
@@ -75,10 +76,4 @@ fn reason(error: ReadError) -> Result<String, WorkError> {
         ReadError::Os(error) => os_text(&error),
         ReadError::Refused(reason) => reason.to_owned(),
     })
-}
-
-/// An error of the operating system in its words, without its number.
-pub(super) fn os_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }

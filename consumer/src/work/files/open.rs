@@ -31,7 +31,7 @@ pub(super) enum OpenError {
 #[derive(Debug)]
 pub(in crate::work) struct RootDir {
     dir: OwnedFd,
-    /// Its path without links, for telling whether a link's target is beneath it.
+    /// Its path without links, for telling whether a link's target is beneath it. Nothing is opened by it.
     canonical: PathBuf,
     beneath: Beneath,
 }
@@ -41,9 +41,10 @@ const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOC
 
 impl RootDir {
     pub(in crate::work) fn open(dir: &Path) -> io::Result<Self> {
-        let canonical = fs::canonicalize(dir)?;
-        let dir = open_directory(&canonical)?;
-        Ok(Self { dir, canonical, beneath: Beneath::default() })
+        // As given: another process's place for it (see `place`) leads to the directory that is open there,
+        // and its name to whatever has that name by now.
+        let (opened, canonical) = (open_directory(dir)?, fs::canonicalize(dir)?);
+        Ok(Self { dir: opened, canonical, beneath: Beneath::default() })
     }
 
     /// Where another process finds it as long as this one lives.

@@ -94,3 +94,22 @@ fn links_swapped_in_while_a_file_is_opened_never_lead_outside() {
         }
     }
 }
+
+/// Another process opens a root by a name that Linux makes up, which may be that of another directory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_leads_to_the_directory_that_is_open_whatever_has_its_name() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let (root, decoy) = (dir.path().join("root"), dir.path().join("root (deleted)"));
+    fs::create_dir_all(&root).expect("a directory");
+    let mut site = Site::new();
+    site.add_root("r", &root).expect("it is there");
+    fs::remove_dir(&root).expect("removed");
+    fs::create_dir_all(decoy.join("d")).and_then(|()| fs::write(decoy.join("d/f"), SECRET)).expect("a file");
+    let (_, place) = site.places().next().expect("one root");
+    let mut other = Site::new();
+    other.add_root("r", Path::new(std::ffi::OsStr::from_bytes(place.as_bytes()))).expect("it can be opened");
+    assert_eq!(read(&other, Workload::Digest, Links::Skip), None);
+}

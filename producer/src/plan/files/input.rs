@@ -7,10 +7,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use shared::beneath::os_text;
 use shared::path::PathBytes;
 use shared::workload::files::{Links, Selection, Start};
 
-use super::listing::reason;
 use super::naming::{Naming, directory};
 
 /// Why arguments make no selection.
@@ -171,5 +171,5 @@ fn outermost(mut given: Vec<Given>) -> Vec<Given> {
 
 fn describe(path: &OsStr, error: &io::Error) -> String {
     let dangling = error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_ok();
-    if dangling { format!("{} (a dangling link)", reason(error)) } else { reason(error) }
+    if dangling { format!("{} (a dangling link)", os_text(error)) } else { os_text(error) }
 }

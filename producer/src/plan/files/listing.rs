@@ -134,9 +134,3 @@ fn look(dir: BorrowedFd<'_>, name: &CStr, file_type: FileType, follow: bool) -> 
     // Where a link leads decides its place: what lies beneath a directory is named `link/...`.
     Entry { kind: ask(AtFlags::empty()), linked: true }
 }
-
-/// An error of the operating system in its words, without its number.
-pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
-}

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dev, Mode, OFlags, fstat, open, openat, statat};
 use rustix::io::Errno;
-use shared::beneath::Beneath;
+use shared::beneath::{Beneath, os_text};
 use shared::path::PathBytes;
 use shared::workload::files::Links;
 
-use super::listing::{Entry, Kind, Listing, beneath, reason};
+use super::listing::{Entry, Kind, Listing, beneath};
 use super::walk::What;
 
 const LOOP: &str = "a loop of links";
@@ -90,7 +90,7 @@ impl Tree {
         let mut tree = Self { links, root, beneath, canonical_root, local, dir, relative, chain, after: Vec::new() };
         let entered = match error {
             None => tree.enter(0, after),
-            Some(errno) => Err(reason(&errno.into())),
+            Some(errno) => Err(os_text(&errno.into())),
         };
         if let Err(reason) = entered {
             tree.give_up(0, reason);
@@ -158,7 +158,7 @@ impl Tree {
         };
         let mut identity = None;
         if self.links != Links::Skip {
-            let stat = fstat(&dir).map_err(|errno| reason(&errno.into()))?;
+            let stat = fstat(&dir).map_err(|errno| os_text(&errno.into()))?;
             identity = Some((stat.st_dev, stat.st_ino));
             // A link that leads up past the root makes ordinary directories come round again, so all
             // are compared, not only links.
@@ -171,7 +171,7 @@ impl Tree {
             self.after = after.to_vec();
         }
         self.dir = Some(dir);
-        self.chain.push(Level { listing, above, identity, error: error.as_ref().map(reason) });
+        self.chain.push(Level { listing, above, identity, error: error.as_ref().map(os_text) });
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl Tree {
 
     /// The directory at `relative` beneath the root, which is `local` for the operating system.
     fn open(&self, relative: &[u8], local: &Path) -> Result<OwnedFd, String> {
-        let told = |errno: Errno| reason(&errno.into());
+        let told = |errno: Errno| os_text(&errno.into());
         let Some(root) = &self.root else { return Err(told(Errno::NOENT)) };
         let path = relative.strip_suffix(b"/").unwrap_or(relative);
         if path.is_empty() {
@@ -222,7 +222,7 @@ impl Tree {
 
     /// The size of the file that the link `local` leads to, which must be beneath the root.
     fn size_inside(&self) -> Result<u64, String> {
-        let told = |errno: Errno| reason(&errno.into());
+        let told = |errno: Errno| os_text(&errno.into());
         let root = self.root.as_ref().ok_or_else(|| told(Errno::NOENT))?;
         let target = self.inside(&self.local)?;
         let file = self.beneath.open(root.as_fd(), &target, LOOK).map_err(told)?;
@@ -232,7 +232,7 @@ impl Tree {
     /// Where a path leads, links and all, relative to the root that it has to stay beneath. It may
     /// lead elsewhere by now, so what is found is opened without following links.
     fn inside(&self, local: &Path) -> Result<Vec<u8>, String> {
-        let target = fs::canonicalize(local).map_err(|error| reason(&error))?;
+        let target = fs::canonicalize(local).map_err(|error| os_text(&error))?;
         let inside = self.canonical_root.as_ref().and_then(|root| target.strip_prefix(root).ok());
         Ok(inside.ok_or_else(|| OUTSIDE.to_owned())?.as_os_str().as_bytes().to_vec())
     }
@@ -246,7 +246,7 @@ impl Tree {
         };
         let flags = if entry.linked { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let stat =
-            statat(self.dir.insert(dir), &self.relative[above..], flags).map_err(|errno| reason(&errno.into()))?;
+            statat(self.dir.insert(dir), &self.relative[above..], flags).map_err(|errno| os_text(&errno.into()))?;
         Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
@@ -254,7 +254,7 @@ impl Tree {
         match fs::metadata(&self.local) {
             Err(error) if entry.linked && error.kind() == io::ErrorKind::NotFound => "a dangling link".to_owned(),
             Err(error) if error.raw_os_error() == Some(ELOOP) => LOOP.to_owned(),
-            Err(error) => reason(&error),
+            Err(error) => os_text(&error),
             Ok(_) => "changed while its directory was listed".to_owned(),
         }
     }

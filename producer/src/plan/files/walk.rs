@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use shared::beneath::os_text;
 use shared::path::PathBytes;
 use shared::workload::files::{Links, Selection};
 
 use super::Resume;
-use super::listing::reason;
 use super::tree::Tree;
 
 /// One thing that the walk came upon.
@@ -119,7 +119,7 @@ fn lone_file(dir: &Path, file: &PathBytes, links: Links) -> What {
         Ok((is_link, inside, metadata))
     };
     match look() {
-        Err(error) => What::Failed(reason(&error)),
+        Err(error) => What::Failed(os_text(&error)),
         Ok((.., metadata)) if !metadata.is_file() => What::Failed("no longer a regular file".to_owned()),
         Ok((is_link, inside, metadata)) => {
             let links = match (is_link, inside, links) {
