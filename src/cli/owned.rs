@@ -38,6 +38,15 @@ pub struct Job<'a> {
 /// Runs a job of the command to its end.
 pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
+    check(&args.output)?;
+    if let Some(frequencies) = &job.frequencies {
+        check(&frequencies.target)?;
+        // A device takes both.
+        let is_replaced = |path: &PathBuf| path.is_file() || !path.exists();
+        if frequencies.target == args.output && matches!(&args.output, Target::File(path) if is_replaced(path)) {
+            return Err(Failure::usage("--output and --frequencies name one file; give each its own"));
+        }
+    }
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
@@ -78,6 +87,14 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         watch.finish(status);
     }
     finish(result, args)
+}
+
+/// Whether a report can be written: better said before the work than after it.
+pub fn check(output: &Target) -> Result<(), Failure> {
+    output.check().map_err(|error| match output {
+        Target::Stdout => Failure::usage(error),
+        Target::File(path) => Failure::usage(format!("cannot write {}: {error}", path.display())),
+    })
 }
 
 /// Says what failed.

@@ -188,6 +188,34 @@ fn a_device_is_written_to_and_not_replaced() {
     assert!(is_device("/dev/null") && is_device("/dev/full"));
 }
 
+#[test]
+fn where_a_report_cannot_go_is_said_before_the_work() {
+    let world = World::new();
+    world.sparse("t/a", 1 << 40);
+    world.file("d/f", "x");
+    let refused = |args: &[&str], said: &str| {
+        let done = world.packhorse([&["words", "t"], args].concat()).exits(2);
+        assert!(done.err.contains(said), "{args:?}: {}", done.err);
+    };
+    refused(&["-o", "d"], "cannot write d: is a directory");
+    refused(&["-o", "none/x"], "cannot write none/x: No such file or directory");
+    refused(&["-o", "x", "--frequencies", "none/x"], "cannot write none/x: No such file or directory");
+    refused(&["-o", "x", "--frequencies", "x"], "--output and --frequencies name one file");
+    refused(&["-o", "d/f", "--frequencies", "d/f"], "--output and --frequencies name one file");
+}
+
+#[test]
+fn a_report_is_written_through_a_link() {
+    let world = World::new();
+    world.file("t", "a b\n");
+    world.file("reports/old", "of last year");
+    std::os::unix::fs::symlink("reports/old", world.path("latest")).expect("made");
+    world.packhorse(["words", "-q", "t", "-o", "latest"]).exits(0);
+    assert!(world.path("latest").is_symlink());
+    assert_eq!(fs::read_to_string(world.path("reports/old")).expect("read"), "1 2 4 t\n");
+    assert_eq!(world.names("reports"), ["old"]);
+}
+
 /// The words of each of the seed's 22 files: see the word count of A. Schumacher's MapReduce.
 const SEED: [usize; 22] = [49, 57, 53, 43, 38, 68, 93, 54, 49, 44, 38, 59, 42, 38, 38, 76, 48, 53, 68, 26, 27, 26];
 

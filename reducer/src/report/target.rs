@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use super::file::check_file;
 use super::{ReportError, write_file};
 
 /// Keeps one write for one task; each part of a report is flushed when it is complete.
@@ -19,6 +20,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// Whether a report can be written there: better known at the start than at a job's end.
+    pub fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File(path) => check_file(path),
+        }
+    }
+
     /// Writes there. `write` gets the output and gives what the caller wants of it.
     pub fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         match self {
