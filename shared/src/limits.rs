@@ -61,6 +61,9 @@ pub const QUEUE_MESSAGES_MAX: u32 = 100_000;
 /// broker's disk.
 pub const QUEUE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// The same for a queue in a process's own memory, whatever it was declared with: 64 of the largest messages.
+pub const MEMORY_QUEUE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Deliveries of one message before the broker moves it to the dead-letter exchange (RabbitMQ 4's
 /// own default; 3.x has none).
 pub const DELIVERY_LIMIT: u32 = 20;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::entry::{Consumer, Dead, Entry, Full, Taken, Verdict};
+use crate::limits::MEMORY_QUEUE_BYTES_MAX;
 use crate::message::{HeaderValue, Message};
 use crate::topology::{Overflow, Queue, QueueKind};
 
@@ -71,7 +72,8 @@ impl LiveQueue {
 
     fn is_over(&self, more: usize, more_bytes: u64) -> bool {
         let messages = self.spec.messages_max.is_some_and(|max| self.ready.len() + more > max as usize);
-        messages || self.spec.bytes_max.is_some_and(|max| self.ready_bytes + more_bytes > max)
+        let bytes_max = self.spec.bytes_max.unwrap_or(u64::MAX).min(MEMORY_QUEUE_BYTES_MAX);
+        messages || self.ready_bytes + more_bytes > bytes_max
     }
 
     fn pop_ready(&mut self) -> Option<Entry> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Embedded;
+use crate::limits;
 use crate::message::Message;
 use crate::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
@@ -173,6 +174,17 @@ async fn limits_count_bytes_and_only_what_is_ready() {
     publish(&embedded, "q", 2).await.expect_err("30 bytes");
     let _consumer = subscribe(&embedded, &spec, 1).await;
     publish(&embedded, "q", 2).await.expect("20 bytes ready, 10 delivered");
+}
+
+#[tokio::test]
+async fn a_queue_in_memory_stays_small_whatever_it_was_declared_with() {
+    let embedded = broker(&[queue("q")]).await;
+    let large = || Message { body: vec![0; limits::MESSAGE_BYTES_MAX].into(), ..Message::default() };
+    for _ in 0..limits::MEMORY_QUEUE_BYTES_MAX / limits::MESSAGE_BYTES_MAX as u64 {
+        embedded.publish("q", "a.b", large()).await.expect("it has room");
+    }
+    let refused = embedded.publish("q", "a.b", large()).await;
+    assert!(matches!(refused, Err(PublishError::Refused { .. })), "{refused:?}");
 }
 
 #[tokio::test]
