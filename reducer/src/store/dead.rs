@@ -23,8 +23,8 @@ WITH all_dead AS (
     UNION ALL
     SELECT job, number, 'returned', coalesce(attempt, 1), coalesce(host, 'unknown'), reason, max(at)
     FROM dead_letters
-    WHERE NOT EXISTS (SELECT 1 FROM dead JOIN jobs ON jobs.id = dead.job_id
-                      WHERE jobs.job = dead_letters.job AND dead.number = dead_letters.number)
+    WHERE NOT EXISTS (SELECT 1 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id
+                      WHERE jobs.job = dead_letters.job AND outcomes.number = dead_letters.number)
     GROUP BY job, number
 )
 SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at

@@ -27,7 +27,8 @@ const STORE_BYTES: u64 = 1024 * 1024 * 1024;
 /// What of this machine a role depends on, and the keys for its messages: `None` if they are asked for
 /// and cannot be read.
 pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>, Option<Keyring>), Failure> {
-    let mut findings: Vec<Finding> = scope.roots.iter().map(|(name, dir)| root(name, dir, look_into(dir))).collect();
+    let mut findings: Vec<Finding> =
+        scope.roots.iter().map(|(name, dir)| root(name, dir, look_into(name, dir))).collect();
     let limit = getrlimit(Resource::Nofile);
     let slots = u64::from(owned::slots_or_cores(None)?);
     findings.push(open_files(limit.current, limit.maximum, FILES_IDLE + FILES_PER_SLOT * slots));
@@ -51,8 +52,8 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
 }
 
 /// Opens a root as a consumer does, and lists it as a producer does.
-fn look_into(dir: &Path) -> Result<(), String> {
-    Site::new().add_root("root", dir).map_err(|error| error.to_string())?;
+fn look_into(name: &str, dir: &Path) -> Result<(), String> {
+    Site::new().add_root(name, dir).map_err(|error| error.to_string())?;
     let mut entries = std::fs::read_dir(dir).map_err(|error| error.to_string())?;
     entries.next().transpose().map(drop).map_err(|error| error.to_string())
 }

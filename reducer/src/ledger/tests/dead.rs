@@ -72,6 +72,8 @@ fn a_letter_that_came_home_is_listed_while_its_task_is_tried_again() {
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is listed");
     assert_eq!(detail.returned.len(), 1);
     assert_eq!(replay(&mut world, None).1, (0, 0), "it is at work anyway");
+    world.done(1);
+    assert_eq!(reader(&world).dead(None).expect("a list"), (Vec::new(), 0), "now it is done");
 }
 
 #[test]
