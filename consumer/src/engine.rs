@@ -191,7 +191,7 @@ impl Consumer {
         match event {
             Event::Delivered { lane, tag, task, returns } => match task {
                 // Its owner has counted it, or knows that it is at work here.
-                Ok(task) if self.recalled.has(&task) || self.has_lease(&task) => actions.push(Action::Ack { tag }),
+                Ok(task) if self.recalled.has(&task) || self.joins_lease(&task) => actions.push(Action::Ack { tag }),
                 Ok(task) if !self.stopping => {
                     self.waiting.push_back((tag, Held { lane, task, returns, claim: Claim::Delivery }))
                 }

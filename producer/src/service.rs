@@ -17,6 +17,7 @@ use shared::transport::{Transport, TransportError, Unpublished, until_taken};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::plan::files::Own;
 use crate::plan::{Plan, PlanError};
 use crate::planner::{BrokenOff, Planner, Step};
 use crate::submission::{Action, Config, Event, Submission};
@@ -173,7 +174,7 @@ impl Running {
                 // Confirms of a plan from before it began again would pass for those of this one.
                 self.publishing = JoinSet::new();
                 let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
-                self.plan = Some(Planner::spawn(plan));
+                self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams())));
             }
             Action::Publish { planned, after } => {
                 let number = planned.number;

@@ -134,7 +134,10 @@ impl Ledger {
             Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {
                 Check::First(Err(Reason::Body { detail: "not all of its parts are here".to_owned() }))
             }
-            Verdict::Done(answer) => Check::First(fold::tally(workload, items, answer)),
+            Verdict::Done(answer) => {
+                let has_parts = parts.as_ref().is_some_and(|parts| parts.count > 0);
+                Check::First(fold::tally(workload, items, answer, has_parts))
+            }
             Verdict::Failed(_) => Check::None,
         })
     }

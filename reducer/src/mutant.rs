@@ -22,6 +22,10 @@ pub enum Mutant {
     CancelUnwritten,
     /// Outcomes count that come after their job was cancelled.
     CountLate,
+    /// What answers add up to depends on their order: the last one stands.
+    FoldLast,
+    /// All that is planned is sent at once.
+    NoWindow,
 }
 
 #[cfg(feature = "mutants")]

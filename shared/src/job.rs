@@ -100,7 +100,7 @@ pub struct Counts {
     /// Items of cancelled tasks.
     #[serde(default, skip_serializing_if = "is_none")]
     pub items_cancelled: u64,
-    /// What the plan left out, by kind (`fifo`, `socket`, `symlink`, ...).
+    /// What the plan left out, by kind (`fifo`, `socket`, `symlink`, `own file`, ...).
     pub items_skipped: BTreeMap<String, u64>,
     /// Bytes that the planned items hold, as the plan saw them.
     pub bytes_planned: u64,

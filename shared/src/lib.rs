@@ -29,6 +29,7 @@ pub mod beneath;
 pub mod clock;
 pub mod control;
 pub mod definitions;
+pub mod draft;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod host;
@@ -39,6 +40,7 @@ pub mod message;
 pub mod notice;
 pub mod path;
 pub mod random;
+pub mod resolve;
 pub mod seal;
 pub mod shutdown;
 pub mod telemetry;

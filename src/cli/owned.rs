@@ -1,7 +1,8 @@
 //! Jobs that a command owns: plan, do and reduce here; with a broker, consumers elsewhere do.
 
+use std::io::{stderr, stdout};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -9,7 +10,7 @@ use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::plan::files::Naming;
 use reducer::fold::Record;
-use reducer::report::{Format, Target, receipt_json, receipt_text};
+use reducer::report::{Format, Target, check_file, is_one_file, is_stream, receipt_json, receipt_text};
 use reducer::service::{OpenError, Opening, command_owner_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobState, JobStatus};
@@ -39,14 +40,9 @@ pub struct Job<'a> {
 pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
     check(&args.output)?;
-    if let Some(frequencies) = &job.frequencies {
-        check(&frequencies.target)?;
-        // A device takes both.
-        let is_replaced = |path: &PathBuf| path.is_file() || !path.exists();
-        if frequencies.target == args.output && matches!(&args.output, Target::File(path) if is_replaced(path)) {
-            return Err(Failure::usage("--output and --frequencies name one file; give each its own"));
-        }
-    }
+    let frequencies = job.frequencies.as_ref().map(|frequencies| &frequencies.target);
+    frequencies.map_or(Ok(()), check)?;
+    check_apart(&args.output, frequencies, args.state.as_deref())?;
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
@@ -89,12 +85,30 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     finish(result, args)
 }
 
+/// What is written to one file must not replace what is written to another.
+pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<&Path>) -> Result<(), Failure> {
+    let files =
+        [("--output", output.file()), ("--frequencies", frequencies.and_then(Target::file)), ("--state", state)];
+    let files: Vec<_> = files.into_iter().filter_map(|(flag, file)| file.map(|file| (flag, file))).collect();
+    for (at, (flag, file)) in files.iter().enumerate() {
+        if let Some((other, _)) = files[..at].iter().find(|(_, earlier)| is_one_file(earlier, file)) {
+            return Err(Failure::usage(format!("{other} and {flag} name one file; give each its own")));
+        }
+        // Where the report goes to a file, nothing else is to be had on standard output.
+        let streams =
+            [(*flag != "--output" && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
+        if let Some((_, stream)) = streams.iter().find(|(is_it, _)| *is_it) {
+            let text = format!("{flag} names the file that standard {stream} goes to; give it its own");
+            return Err(Failure::usage(text));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a report can be written: better said before the work than after it.
 pub fn check(output: &Target) -> Result<(), Failure> {
-    output.check().map_err(|error| match output {
-        Target::Stdout => Failure::usage(error),
-        Target::File(path) => Failure::usage(format!("cannot write {}: {error}", path.display())),
-    })
+    let Target::File(path) = output else { return Ok(()) };
+    check_file(path).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
 }
 
 /// Says what failed.

@@ -28,6 +28,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
             .map_err(|error| Failure::usage(format!("cannot use --output-dir {}: {error}", directory.display())))?;
     }
     owned::check(&args.output)?;
+    owned::check_apart(&args.output, None, Some(&state))?;
     let shutdown = signals::listen()?;
     // Before the broker is reached: what an earlier process left is no sign of this one. One that is to
     // wait for a job may find that the reducer runs elsewhere, and whose sign it is.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use reducer::fold::Record;
-use reducer::report::{Format, Render, ReportError, Target, write_frequencies};
+use reducer::report::{Format, Render, ReportError, Sink, Target, write_frequencies};
 use reducer::service::{Handle, Progress};
 use shared::id::JobId;
 use tokio::task::JoinHandle;
@@ -66,15 +66,15 @@ impl Report {
     }
 }
 
-/// Starts writing.
-pub fn spawn(handle: &Handle, job: &JobId, output: Output) -> Report {
+/// Starts writing to the output's target, which is open.
+pub fn spawn(handle: &Handle, job: &JobId, output: Output, sink: Sink) -> Report {
     let (reach, reached) = channel();
     let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());
     let forward = tokio::spawn(forward(progress, job.clone(), reach));
     let write = tokio::task::spawn_blocking(move || {
         let mut render = Render::new(&store, &job, output.format)?;
         let follow = |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
-        output.target.write(follow)?;
+        sink.write(follow)?;
         if let Some(Frequencies { target, top }) = &output.frequencies {
             target.write(|out| write_frequencies(&store, &job, *top, out))?;
         }

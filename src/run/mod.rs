@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consumer::ConsumerConfig;
+use producer::plan::files::Own;
 use producer::plan::{Plan, PlanError};
 use producer::planner::{BrokenOff, Planner, Step};
-use reducer::report::ReportError;
+use reducer::report::{ReportError, Target};
 use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError, fresh_job_id};
-use reducer::store::{Reader, StoreError};
+use reducer::store::{self, Reader, StoreError};
 use shared::clock::Clock;
 use shared::id::JobId;
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
 use shared::message::{Opened, Seal};
 use shared::notice::{Notify, Unserved};
+use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::{Transport, TransportError};
 
@@ -141,7 +143,9 @@ async fn drive(
     opened: Opened,
     shutdown: &Shutdown,
 ) -> Result<JobStatus, RunError> {
-    let mut report = follow::spawn(handle, &job, config.output.clone());
+    // Before the walk, which counts what it leaves out: no run is to count otherwise than the one before.
+    let sink = config.output.target.begin()?;
+    let mut report = follow::spawn(handle, &job, config.output.clone(), sink);
     let plan = plan(config, handle, &job, opened);
     let watch = watch(config, handle, &job);
     let ended = async { handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped)) };
@@ -159,13 +163,20 @@ async fn drive(
     result
 }
 
+/// The files that the run itself writes, which may lie in the tree that it walks.
+fn own(config: &RunConfig, handle: &Handle) -> Own {
+    let frequencies = config.output.frequencies.as_ref().map(|frequencies| &frequencies.target);
+    let replaced = [Some(&config.output.target), frequencies].into_iter().flatten().filter_map(Target::file);
+    Own::of(store::files(handle.store_path()), replaced.map(resolve))
+}
+
 async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {
     if opened.sealed.is_some() {
         return Ok(());
     }
     let mut tasks = opened.planned;
     let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
-    let mut planner = Planner::spawn(plan);
+    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)));
     while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
         if !handle.planned(job.clone(), task).await {

@@ -297,6 +297,11 @@ impl Broker {
         self.ctl(&["set_vm_memory_high_watermark", if on { "0.000001" } else { "0.8" }]).await;
     }
 
+    /// Makes the node short of disk, or not any more: it looks at once when the limit changes.
+    pub async fn set_disk_alarm(&self, on: bool) {
+        self.ctl(&["set_disk_free_limit", if on { "9000000GB" } else { "1MB" }]).await;
+    }
+
     /// Makes queues whose names match full with one message.
     pub async fn fill_queues(&self, pattern: &str) {
         let limit = r#"{"max-length":1}"#;

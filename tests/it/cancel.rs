@@ -10,7 +10,7 @@ use shared::workload::Workload;
 use shared::workload::files::Root;
 
 use crate::cluster::Cluster;
-use crate::world::{PACKHORSE, Process, World, assert_same, eventually};
+use crate::world::{CONSUMER, PACKHORSE, Process, REDUCER, World, assert_same, eventually};
 
 /// Larger than anyone reads.
 const ENDLESS: u64 = 1 << 40;
@@ -49,9 +49,15 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     let done = cluster.world.sha1sum(&["t"]);
     // Each a task of its own, read when the job is cancelled.
     let endless: Vec<_> = (0..6).map(|number| cluster.world.sparse(&format!("t/z{number}"), ENDLESS)).collect();
-    let _reducer = cluster.reducer(&["--output-dir", "reports"]);
+    // With the signs of life that everybody has: none of them is soon enough.
+    let ready = |program: &str, args: &[&str]| {
+        let role = cluster.start(program, args);
+        role.says("is ready.");
+        role
+    };
+    let _reducer = ready(REDUCER, &["--output-dir", "reports"]);
     // Enough slots that no order of the tasks keeps the small files waiting for large ones.
-    let consumers = [cluster.consumer(&["-j", "4"]), cluster.consumer(&["-j", "3"])];
+    let consumers = ["4", "3"].map(|slots| ready(CONSUMER, &["--root", "t=t", "-j", slots]));
     let producer = cluster.producer(&["t", "--job", "j"]);
     let reads = |process: &Process| endless.iter().any(|path| has_open(process, path));
     cluster.reaches("j", "items_done", 300);
@@ -74,7 +80,7 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     empties(&cluster).await;
 
     // What was done is in the report; nothing changes it any more, and the consumers are free.
-    assert_same(&cluster.run(crate::world::REDUCER, ["--job", "j"]).exits(3).out, &done);
+    assert_same(&cluster.run(REDUCER, ["--job", "j"]).exits(3).out, &done);
     assert_same(&std::fs::read(cluster.world.path("reports/j.txt")).expect("a report"), &done);
     for path in endless {
         std::fs::remove_file(path).expect("removed");

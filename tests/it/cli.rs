@@ -255,3 +255,83 @@ fn quiet_says_only_what_failed() {
     let done = world.packhorse(["sha1", "-q", "--follow", "t"]).exits(1);
     assert_eq!(done.err, "packhorse: t/dangling: a dangling link\n");
 }
+
+#[test]
+fn what_the_command_writes_itself_is_left_out_of_the_tree() {
+    let world = small();
+    let wanted = world.sha1sum(&["t"]);
+    // The second time its report and its state are there from the start.
+    for round in 0..2 {
+        let done = world.packhorse(["sha1", "t", "-o", "t/SUMS", "--state", "t/d/state"]).exits(0);
+        assert_same(&fs::read(world.path("t/SUMS")).expect("a report"), &wanted);
+        assert!(done.err.contains("5 planned, 5 done, 0 failed;"), "round {round}: {}", done.err);
+    }
+    fs::remove_file(world.path("t/d/state")).expect("removed");
+    let log = fs::File::create(world.path("t/log")).expect("created");
+    let sums = fs::File::create(world.path("t/SUMS")).expect("created");
+    let mut command = std::process::Command::new(PACKHORSE);
+    let status = command.args(["sha1", "t"]).current_dir(world.path("")).stdout(sums).stderr(log).status();
+    assert!(status.expect("it starts").success());
+    assert_same(&fs::read(world.path("t/SUMS")).expect("a report"), &wanted);
+    let said = fs::read_to_string(world.path("t/log")).expect("a log");
+    assert!(said.contains("2 skipped (own file 2)"), "{said}");
+    // Where a process was killed that wrote its report, and what counts words.
+    world.file("t/.packhorse-a1b2c3.tmp", "half");
+    world.file("t/d/.packhorse-a1b2c3.tmp", "a user's own");
+    let done = world.packhorse(["words", "t", "-o", "t/SUMS", "--frequencies", "t/often"]).exits(0);
+    assert!(done.err.contains("3 skipped (own file 3)"), "{}", done.err);
+    // Another name of the older report is another file in the end.
+    fs::hard_link(world.path("t/SUMS"), world.path("t/d/SUMS")).expect("linked");
+    let done = world.packhorse(["sha1", "t", "-o", "t/SUMS"]).exits(0);
+    assert!(done.err.contains("3 skipped (own file 3)"), "{}", done.err);
+    assert!(fs::read_to_string(world.path("t/SUMS")).expect("a report").contains("  t/d/SUMS\n"));
+    // Named as a file, too: what was in it is gone when the command ends.
+    let done = world.packhorse(["sha1", "t/a", "t/SUMS", "-o", "t/SUMS"]).exits(0);
+    assert!(done.err.contains("1 planned, 1 done, 0 failed; 1 skipped (own file 1)"), "{}", done.err);
+}
+
+#[test]
+fn one_file_cannot_take_what_belongs_into_two() {
+    let world = small();
+    for (first, second) in [("--state", "-o"), ("--state", "--frequencies")] {
+        let refused = world.packhorse(["words", "t", first, "s", second, "./s"]).exits(2);
+        assert!(refused.err.contains("name one file"), "{}", refused.err);
+    }
+    let out = fs::File::create(world.path("out")).expect("created");
+    let mut command = std::process::Command::new(PACKHORSE);
+    let command = command.args(["words", "t", "--frequencies", "out"]).current_dir(world.path("")).stdout(out);
+    let said = command.output().expect("it starts").stderr;
+    assert!(String::from_utf8_lossy(&said).contains("the file that standard output goes to"), "{said:?}");
+    for name in ["", "d/", "new/", ".."] {
+        world.packhorse(["sha1", "t", "-o", name]).exits(2);
+    }
+    symlink("counts", world.path("link")).expect("made");
+    for other in ["counts", "./counts", "t/../counts", "link"] {
+        if other == "link" {
+            world.file("counts", "older");
+        }
+        let refused = world.packhorse(["words", "t", "-o", "counts", "--frequencies", other]).exits(2);
+        assert!(refused.err.contains("name one file"), "{other}: {}", refused.err);
+    }
+}
+
+#[test]
+fn a_link_to_what_is_replaced_is_left_out_with_it() {
+    let world = small();
+    let wanted = world.sha1sum(&["t"]);
+    world.file("t/SUMS", "old");
+    symlink("SUMS", world.path("t/latest")).expect("made");
+    world.packhorse(["sha1", "--follow", "t", "-o", "t/SUMS"]).exits(0);
+    assert_same(&fs::read(world.path("t/SUMS")).expect("a report"), &wanted);
+    // Named by a link that leads out of the tree.
+    for name in ["t/SUMS", "t/latest"] {
+        fs::remove_file(world.path(name)).expect("removed");
+    }
+    world.file("reports/current", "old");
+    symlink("../reports/current", world.path("t/sums")).expect("made");
+    for paths in [&["--follow-outside", "t"][..], &["t/a", "t/a.b", "t/a0", "t/d.x", "t/d/e", "t/sums"]] {
+        let done = world.packhorse([&["sha1", "-o", "t/sums"], paths].concat()).exits(0);
+        assert_same(&fs::read(world.path("reports/current")).expect("a report"), &wanted);
+        assert!(done.err.contains("1 skipped (own file 1)"), "{}", done.err);
+    }
+}

@@ -10,7 +10,7 @@ use shared::workload::Workload;
 use shared::workload::files::Root;
 
 use crate::cluster::Cluster;
-use crate::world::{PACKHORSE, assert_same};
+use crate::world::{PACKHORSE, REDUCER, assert_same};
 
 /// A consumer of root `t` that fails whatever it gets, `count` times.
 async fn fail(transport: &Arc<dyn Transport>, count: usize) {
@@ -73,4 +73,36 @@ async fn a_task_that_failed_for_the_last_time_is_listed_shown_and_put_back_to_wo
     assert_eq!((&status["counts"]["tasks_failed"], &status["counts"]["replays"]), (&0.into(), &1.into()));
     assert!(list(&[]).is_empty());
     consumer.stop().exits(0);
+}
+
+#[tokio::test]
+async fn dead_tasks_are_forgotten_or_put_back_to_work_where_nobody_works_on_their_store() {
+    let cluster = Cluster::new().await;
+    // The first task of a job has 16 of them.
+    cluster.world.tree("t", 20);
+    let all = cluster.world.sha1sum(&["t"]);
+    let second: Vec<u8> = all.split_inclusive(|&byte| byte == b'\n').skip(16).flatten().copied().collect();
+    let reducer = cluster.reducer(&["--state", "store"]);
+    let transport = connect(cluster.broker.url(), None).await.expect("connected");
+    let producer = cluster.producer(&["t", "--job", "j"]);
+    tokio::time::timeout(crate::world::LIMIT, fail(&transport, 10)).await.expect("five attempts each");
+    transport.close().await;
+    producer.wait().exits(1);
+    let said = cluster.run(PACKHORSE, ["dead", "drop", "j.0"]).exits(0).out;
+    assert_eq!(String::from_utf8_lossy(&said), "1 dead tasks are forgotten; they stay failed\n");
+    assert_eq!(cluster.status("j").expect("it is known")["counts"]["tasks_failed"], 2);
+    reducer.stop().exits(0);
+
+    let of_store = |args: &[&str]| cluster.world.packhorse([&["dead"], args, &["--state", "store"]].concat()).exits(0);
+    let dead = of_store(&["list", "--json"]).json();
+    assert_eq!((dead.len(), &dead[0]["task"]), (1, &"j.1".into()));
+    let shown = String::from_utf8(of_store(&["show", "j.1"]).out).expect("text");
+    assert!(shown.contains("on node-13"), "{shown}");
+    let said = String::from_utf8(of_store(&["replay"]).out).expect("text");
+    assert!(said.starts_with("1 tasks are back at work;"), "{said}");
+    let (reducer, consumer) = (cluster.reducer(&["--state", "store"]), cluster.consumer(&[]));
+    assert_same(&cluster.run(REDUCER, ["--job", "j"]).exits(1).out, &second);
+    for role in [reducer, consumer] {
+        role.stop().exits(0);
+    }
 }

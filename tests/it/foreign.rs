@@ -8,7 +8,7 @@ use crate::world::{Process, assert_same};
 const LINES_MAX: usize = 80;
 
 /// The program as it stands in the document.
-fn program() -> String {
+pub fn program() -> String {
     let document = include_str!("../../docs/PROTOCOL.md");
     let section = document.split_once("## A consumer in Python\n").expect("there is a section for it").1;
     let start = section.split_once("```python\n").expect("there is a program").1;
@@ -16,7 +16,7 @@ fn program() -> String {
 }
 
 /// It runs with the system's Python and package.
-fn consumer(cluster: &Cluster, program: &str) -> Process {
+pub fn consumer(cluster: &Cluster, program: &str) -> Process {
     cluster.world.file("consumer.py", program);
     cluster.world.command("/usr/bin/python3", ["consumer.py", cluster.url(), "t", "t"]).start()
 }

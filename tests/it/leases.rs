@@ -27,7 +27,7 @@ fn counts<const N: usize>(status: &Value, names: [&str; N]) -> [u64; N] {
 #[tokio::test]
 async fn a_task_longer_than_the_brokers_patience_is_done_once() {
     let cluster = Cluster::around(broker::with_settings(IMPATIENT).await);
-    for name in ["t/z", "u/z"] {
+    for name in ["t/z", "u/z", "v/z"] {
         cluster.world.sparse(name, ENDLESS);
     }
     let _reducer = cluster.reducer(&[]);
@@ -35,10 +35,14 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
     let mut consumers = vec![patient(), patient()];
     // It has been told something that is not so of its broker.
     let wrong = cluster.start(CONSUMER, ["--root", "u=u", "--heartbeat", "1", "-j", "1", "--ack-timeout", "3600"]);
+    let keeps = ["--root", "v=v", "--heartbeat", "1", "-j", "1", "--ack-timeout", "20"];
+    let keeper = cluster.start(CONSUMER, keeps);
+    let kept = cluster.start(PRODUCER, ["sha1", "v", "--job", "kept"]);
     let leased = cluster.producer(&["t", "--job", "leased"]);
     let lost = cluster.start(PRODUCER, ["sha1", "u", "--job", "lost"]);
     let holder = eventually("one reads", || consumers.iter().position(|consumer| has_open(consumer, "t/z")));
     eventually("the other one reads", || has_open(&wrong, "u/z").then_some(()));
+    eventually("and the third one", || has_open(&keeper, "v/z").then_some(()));
     let started = Instant::now();
     let holder = consumers.remove(holder);
     let idle = consumers.remove(0);
@@ -51,11 +55,15 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
     // A holder that is gone names nothing.
     holder.kill();
     eventually("the other one has it", || has_open(&idle, "t/z").then_some(()));
-    for name in ["t/z", "u/z"] {
+    for name in ["t/z", "u/z", "v/z"] {
         cluster.world.file(name, "cut");
     }
-    leased.wait().exits(1);
+    // Whoever is there to the end answers once.
+    kept.wait().exits(1);
     let names = ["tasks_done", "resends", "redeliveries", "duplicates"];
+    assert_eq!(counts(&cluster.status("kept").expect("it is known"), names), [1, 0, 0, 0]);
+    keeper.stop().exits(0);
+    leased.wait().exits(1);
     assert_eq!(counts(&cluster.status("leased").expect("it is known"), names), [1, 1, 0, 0]);
     // Without a lease the broker has delivered it once more, and it was done twice.
     lost.wait().exits(1);

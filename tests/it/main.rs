@@ -70,5 +70,6 @@ mod stopping;
 mod tidy;
 mod times;
 mod tls;
+mod versions;
 mod words;
 mod world;

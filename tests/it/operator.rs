@@ -158,7 +158,11 @@ const MAY_PUBLISH: [(&str, Keys); 5] = [
 #[tokio::test]
 async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
     let defined = Defined::new().await;
-    let all: [(&str, &[&str]); 6] = [
+    let (queue, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
+    // Past all exchanges, by the name of a queue.
+    let by_name = [queue.name.as_str()];
+    let all: [(&str, &[&str]); 7] = [
+        ("", &by_name),
         (TASKS, &["digest.t.main", ALICES_TASK, BOBS_TASK]),
         (OUTCOMES, &["main", ALICES, BOBS]),
         (DEAD, &[LETTER, "refused"]),
@@ -179,6 +183,46 @@ async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
             }
         }
         transport.close().await;
+    }
+}
+
+/// What anybody could try who speaks AMQP, each on a channel of its own: prints what the broker lets pass.
+const VANDAL: &str = r#"
+import pika, sys
+url, tasks, owner, exchange = sys.argv[1:]
+connection = pika.BlockingConnection(pika.URLParameters(url))
+tries = {
+    "delete tasks": lambda channel: channel.queue_delete(tasks),
+    "delete owner": lambda channel: channel.queue_delete(owner),
+    "delete exchange": lambda channel: channel.exchange_delete(exchange),
+    "remake tasks": lambda channel: channel.queue_declare(tasks, durable=True, arguments={"x-max-length": 1}),
+    "make": lambda channel: channel.queue_declare("packhorse.v1.tasks.digest.mine", durable=True),
+    "unbind": lambda channel: channel.queue_unbind(tasks, exchange, "digest.t.*"),
+    "purge tasks": lambda channel: channel.queue_purge(tasks),
+    "purge owner": lambda channel: channel.queue_purge(owner),
+}
+for name, attempt in tries.items():
+    try:
+        attempt(connection.channel())
+        print(name)
+    except pika.exceptions.ChannelClosedByBroker as refusal:
+        assert refusal.reply_code == 403, (name, refusal)
+"#;
+
+/// Who may read a queue may empty it: the broker has no right of its own for that. The owner sends again what
+/// is gone.
+#[tokio::test]
+async fn nobody_takes_away_what_others_need_but_what_one_may_read() {
+    let defined = Defined::new().await;
+    defined.world.file("vandal.py", VANDAL);
+    let (tasks, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
+    let (owner, _) = topology::service_owner(&OwnerId::from_name(b"main"));
+    let may = ["", "purge tasks\n", "purge owner\n", "", ""];
+    for (user, may) in USERS.into_iter().zip(may) {
+        let url = defined.url(user).to_string().replace(":***@", &format!(":{user}%27s@"));
+        let args = ["vandal.py", &url, &tasks.name, &owner.name, TASKS];
+        let done = defined.world.command("/usr/bin/python3", args).done().exits(0);
+        assert_eq!(String::from_utf8_lossy(&done.out), may, "{user}");
     }
 }
 

@@ -212,3 +212,35 @@ fn two_names_of_one_store_are_one_store() {
     assert!(done.err.contains("the store link is in use by another process"), "{}", done.err);
     run.kill();
 }
+
+#[test]
+fn a_command_leaves_the_other_jobs_of_its_store_alone() {
+    let world = World::new();
+    world.tree("a", 50);
+    world.tree("b", 50);
+    world.sparse("a/z", 1 << 40);
+    let run = |tree: &'static str| ["sha1", tree, "--state", "s", "--job", tree];
+    let running = world.command(PACKHORSE, run("a")).start();
+    running.opens(&world.path("a/z"));
+    running.kill();
+    assert_same(&world.packhorse(run("b")).exits(0).out, &world.sha1sum(&["b"]));
+    // Nobody has its files there: no task of it was sent again, and none refused.
+    let untouched = "SELECT resends, (SELECT count(*) FROM dead_letters) FROM job_summary WHERE job = 'a'";
+    assert_eq!(world.sql("s", untouched), "0|0");
+    world.file("a/z", "cut");
+    assert_same(&world.packhorse(run("a")).exits(0).out, &world.sha1sum(&["a"]));
+}
+
+#[test]
+fn a_link_to_a_store_that_is_not_made_yet_is_a_name_of_it() {
+    let world = World::new();
+    world.sparse("t/z", 1 << 40);
+    fs::create_dir(world.path("d")).expect("made");
+    std::os::unix::fs::symlink("d/s", world.path("link")).expect("a link");
+    let running = world.command(PACKHORSE, ["sha1", "t", "--state", "link"]).start();
+    running.opens(&world.path("t/z"));
+    for name in ["link", "d/s"] {
+        let refused = world.packhorse(["sha1", "t", "--state", name]).exits(2);
+        assert!(refused.err.contains("in use"), "{name}: {}", refused.err);
+    }
+}

@@ -4,7 +4,7 @@
 mod tests;
 
 use shared::id::TaskId;
-use shared::message::{Lease, Task};
+use shared::message::{Address, Lease, Task};
 
 use super::{Action, Consumer, Held, Tag};
 
@@ -42,11 +42,16 @@ impl Publishing {
 }
 
 impl Consumer {
-    pub(super) fn has_lease(&self, task: &Task) -> bool {
-        let is_it = |held: &Held| held.task.address.task == task.address.task;
-        self.running
-            .values()
-            .any(|held| held.claim == Claim::Leased && is_it(held) && held.task.address.store == task.address.store)
+    /// Takes this try of a task for the one that is worked on here under a lease, if there is one: its owner
+    /// would take a failure of the try before for an old story. Whether there is.
+    pub(super) fn joins_lease(&mut self, task: &Task) -> bool {
+        let Address { task: id, store, attempt, .. } = &task.address;
+        let is_it = |held: &&mut Held| held.task.address.task == *id && held.task.address.store == *store;
+        let Some(held) = self.running.values_mut().filter(|held| held.claim == Claim::Leased).find(is_it) else {
+            return false;
+        };
+        held.task.address.attempt = held.task.address.attempt.max(*attempt);
+        true
     }
 
     /// Takes a task over that is worked on, and gives one back that waits: another consumer may have

@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
+use shared::id::TaskId;
+use shared::message::Address;
 use shared::shutdown;
 use shared::topology::Topology;
 use shared::transport::embedded::Embedded;
@@ -97,4 +99,61 @@ async fn who_cannot_hear_of_cancellations_does_not_go_on() {
     let (_stopper, shutdown) = shutdown::channel();
     let ended = run(config(), Reluctant::new(true), shutdown).await;
     assert_eq!(ended, Err(TransportError::Closed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_stays_with_the_broker_until_its_outcome_is_confirmed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("a"), "a").expect("a file");
+    let broker = Reluctant::new(false);
+    let (queue, binding) = topology::tasks(Workload::Digest, &class());
+    broker.declare(&topology::shared()).await.expect("declared");
+    let task = task();
+    let (owners, mut bindings) = topology::service_owner(&task.address.owner);
+    bindings.push(binding);
+    let queues = vec![queue.clone(), owners.clone()];
+    broker.declare(&Topology { queues, bindings, ..Topology::default() }).await.expect("declared");
+    let key = topology::task_key(Workload::Digest, &class(), &task.address.owner);
+    let message = task.to_message(Clock::start().system());
+    broker.inner.publish(topology::TASKS, &key, message).await.expect("published");
+    let start = || {
+        let mut site = Site::new();
+        site.add_root("r", directory.path()).expect("it is there");
+        let (stopper, shutdown) = shutdown::channel();
+        let config = ConsumerConfig::new(site, vec![(Workload::Digest, class())]);
+        (tokio::spawn(run(config, Arc::clone(&broker) as Arc<dyn Transport>, shutdown)), stopper)
+    };
+    let ready_in = async |queue: &str| broker.queue(queue).await.expect("it answers").expect("it is there").ready;
+    let ready = async || ready_in(&queue.name).await;
+    let (consumer, _stopper) = start();
+    // Its sign of life, and the outcome.
+    while broker.held.load(Ordering::Relaxed) < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(ready().await, 0);
+    consumer.abort();
+    assert!(consumer.await.expect_err("it was aborted").is_cancelled());
+    while ready().await == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    broker.is_open.send_replace(true);
+    let (consumer, stopper) = start();
+    while ready_in(&owners.name).await == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stopper.stop();
+    consumer.await.expect("no panic").expect("it stops");
+    assert_eq!(ready().await, 0, "it was acked in the end");
+}
+
+fn class() -> Class {
+    Class::from_name(b"r")
+}
+
+fn task() -> Task {
+    let body = r#"{"algorithm":"sha1","files":{"links":"skip","root":"r","items":[{"path":"a","size":1}]}}"#;
+    let (owner, store) = ("o".parse().expect("an id"), "s".parse().expect("an id"));
+    let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
+    let address = Address { task, attempt: 1, owner, store, workload: Workload::Digest };
+    Task { address, class: class(), body: body.into() }
 }

@@ -13,7 +13,7 @@ use super::{PlanError, raw};
 #[derive(Debug)]
 pub struct DigestPlan {
     algorithm: Algorithm,
-    files: FilesPlan,
+    pub(super) files: FilesPlan,
 }
 
 impl DigestPlan {

@@ -15,6 +15,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::job::JobSpec;
 use shared::message::Planned;
 
+use files::Own;
+
 /// Why there can be no plan for a spec.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -67,6 +69,16 @@ impl Plan {
             JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots, planned, resume)?)),
             JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
         })
+    }
+
+    /// The same plan without these files.
+    pub fn leaving_out(mut self, own: Own) -> Self {
+        match &mut self {
+            Self::Digest(plan) => plan.files.leave_out(own),
+            Self::Words(plan) => plan.files.leave_out(own),
+            Self::Steps(_) => {}
+        }
+        self
     }
 
     /// The next task, or `None` when the plan is complete: it then has as many tasks as were

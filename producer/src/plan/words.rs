@@ -13,7 +13,7 @@ use super::{PlanError, raw};
 #[derive(Debug)]
 pub struct WordsPlan {
     manner: Manner,
-    files: FilesPlan,
+    pub(super) files: FilesPlan,
 }
 
 impl WordsPlan {

@@ -30,12 +30,20 @@ pub struct Tally {
     pub totals: Vec<(&'static str, u64)>,
 }
 
-/// Checks an answer to a task of `items` items and tallies it.
-pub fn tally(workload: Workload, items: u32, answer: &[u8]) -> Result<Tally, Reason> {
+/// Checks an answer to a task of `items` items, which came in parts or as a whole, and tallies it.
+pub fn tally(workload: Workload, items: u32, answer: &[u8], has_parts: bool) -> Result<Tally, Reason> {
     match workload {
         Workload::Digest => digest::tally(items, answer),
         Workload::Steps => steps::tally(answer),
-        Workload::Words => words::tally(items, answer),
+        Workload::Words => words::tally(items, answer, has_parts),
+    }
+}
+
+/// Checks that a part of an answer can be read.
+pub fn check_part(workload: Workload, part: &[u8]) -> Result<(), Reason> {
+    match workload {
+        Workload::Digest | Workload::Steps => Ok(()),
+        Workload::Words => words::check_part(part),
     }
 }
 

@@ -3,7 +3,7 @@
 use shared::job;
 use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::words::{Answer, Batch, Counts, Spec};
+use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
 use super::files::each;
 use super::{Record, Settled, Tally};
@@ -13,8 +13,11 @@ const LINES: &str = "lines";
 const WORDS: &str = "words";
 const CHARACTERS: &str = "characters";
 
-pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
+pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
+    if !has_parts && answer.check != Check::default() {
+        return Err(Reason::Body { detail: "its check is over words, and no part has come with them".to_owned() });
+    }
     let (failed, total) = (answer.failed.len() as u64, answer.total());
     Ok(Tally {
         items_done: u64::from(items) - failed,
@@ -22,6 +25,18 @@ pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
         bytes: total.bytes,
         amount: 0,
         totals: vec![(LINES, total.lines), (WORDS, total.words), (CHARACTERS, total.characters)],
+    })
+}
+
+/// Each word once: so many parts would be needed for a sum that is too large that nobody sends them.
+pub(super) fn check_part(body: &[u8]) -> Result<(), Reason> {
+    let mut before: Option<&[u8]> = None;
+    part::lines(body).try_for_each(|line| {
+        let (_, word) = line?;
+        if before.replace(word).is_some_and(|before| before >= word) {
+            return Err(Reason::Body { detail: "the words of a part are not in byte order, each once".to_owned() });
+        }
+        Ok(())
     })
 }
 

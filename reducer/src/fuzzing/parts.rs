@@ -34,7 +34,7 @@ fn line(text: &[u8]) -> Option<(u64, &[u8], &[u8])> {
     for (at, &byte) in text.iter().enumerate() {
         match byte {
             b'0'..=b'9' => count = count.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
-            b'\t' if at > 0 => {
+            b'\t' if at > 0 && count <= 281_474_976_710_656 => {
                 let end = at + text[at..].iter().position(|&byte| byte == b'\n')?;
                 return Some((count, &text[at + 1..end], &text[end + 1..]));
             }

@@ -63,6 +63,8 @@ pub(crate) struct Job {
     pub counts: Counts,
     /// Whether the report was asked for by this process.
     pub reporting: bool,
+    /// Whether its tasks are sent: see [`super::Config::tends_opened`].
+    pub tended: bool,
 }
 
 impl Job {
@@ -85,6 +87,7 @@ impl Job {
             replays: BTreeMap::new(),
             counts: Counts::default(),
             reporting: false,
+            tended: true,
         };
         if let Some(tasks) = fold::derived_tasks(&job.spec) {
             job.planned = Contiguous::up_to(tasks);

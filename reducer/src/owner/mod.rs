@@ -36,6 +36,8 @@ use outcome::Answered;
 use plan::Arrived;
 use presence::Consumers;
 
+use crate::mutant::{self, Mutant};
+
 /// What an owner is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -53,6 +55,9 @@ pub struct Config {
     pub attempts_max: u32,
     /// For the jitter of retries.
     pub seed: u64,
+    /// Whether it tends only jobs that are opened while it runs, and leaves others in its store as they are:
+    /// nobody may be there for their tasks, as where a command's own workers have its roots alone.
+    pub tends_opened: bool,
 }
 
 impl Config {
@@ -66,6 +71,7 @@ impl Config {
             heartbeat: limits::HEARTBEAT,
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
+            tends_opened: false,
         }
     }
 }
@@ -90,7 +96,8 @@ impl Owner {
     }
 
     pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>) {
-        self.jobs = jobs.into_iter().map(|job| (job.id.clone(), job)).collect();
+        let tended = !self.config.tends_opened;
+        self.jobs = jobs.into_iter().map(|job| (job.id.clone(), Job { tended, ..job })).collect();
         self.sums = sums;
     }
 
@@ -104,9 +111,9 @@ impl Owner {
         self.jobs.get(job).map(|job| &job.spec)
     }
 
-    /// What the jobs that are not finished ask for.
+    /// What the jobs that it tends and that are not finished ask for.
     pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
-        self.jobs.values().filter(|job| job.is_open()).map(|job| &job.spec)
+        self.jobs.values().filter(|job| job.is_open() && job.tended).map(|job| &job.spec)
     }
 
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
@@ -229,8 +236,17 @@ impl Owner {
         if is_finished {
             step.effects.push(Effect::Finished { job: id.clone() });
         }
+        self.tend(&id, now, step);
         self.send_more(&id, now, step);
         self.finish_if_complete(&id, step);
+    }
+
+    /// What was out when its last owner ended is out no more: it was not sent again with the rest.
+    fn tend(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.tended) {
+            job.tended = true;
+            self.resend_out(id, now, step);
+        }
     }
 
     fn window(&self, job: &Job) -> usize {
@@ -241,8 +257,8 @@ impl Owner {
     }
 
     fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get(id) else { return };
-        let window = self.window(job);
+        let Some(job) = self.jobs.get(id).filter(|job| job.tended) else { return };
+        let window = if mutant::is(Mutant::NoWindow) { usize::MAX } else { self.window(job) };
         let Some(job) = self.jobs.get_mut(id) else { return };
         while let Some((number, attempt)) = job.next_to_send(window, now) {
             self.changed.push(id.clone());

@@ -75,7 +75,7 @@ impl Owner {
     }
 
     fn unfinished(&self) -> Vec<JobId> {
-        self.jobs.values().filter(|job| job.is_open()).map(|job| job.id.clone()).collect()
+        self.jobs.values().filter(|job| job.is_open() && job.tended).map(|job| job.id.clone()).collect()
     }
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
@@ -95,8 +95,8 @@ impl Owner {
             }
             self.send_more(&id, now, step);
         }
-        let unreported = self.jobs.values().filter(|job| job.finished_at.is_none()).map(|job| job.id.clone());
-        for id in unreported.collect::<Vec<_>>() {
+        let unreported = self.jobs.values().filter(|job| job.finished_at.is_none() && job.tended);
+        for id in unreported.map(|job| job.id.clone()).collect::<Vec<_>>() {
             // The process before this one may have ended between the last outcome and the report.
             self.finish_if_complete(&id, step);
         }
@@ -135,12 +135,16 @@ impl Owner {
     /// was not lost comes as a duplicate. A leased task is named by its holder, or lapses.
     pub(super) fn resend_all(&mut self, now: Moment, step: &mut Step) {
         for id in self.unfinished() {
-            self.resend(&id, now, step, |flight| flight.retry_at.is_none() && flight.lease.is_none());
+            self.resend_out(&id, now, step);
         }
     }
 
+    pub(super) fn resend_out(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        self.resend(id, now, step, |flight| flight.retry_at.is_none() && flight.lease.is_none());
+    }
+
     pub(super) fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.tended) else { return };
         for (&number, flight) in job.flights.iter_mut().filter(|(_, flight)| which(flight)) {
             flight.attempt += 1;
             flight.retry_at = None;

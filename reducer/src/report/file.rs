@@ -1,8 +1,14 @@
 //! A report in a file: whole or not at all.
 
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Error, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use shared::draft;
+use shared::resolve::{directory_of, resolve};
+use tempfile::NamedTempFile;
 
 use super::ReportError;
 use crate::scratch::Scratch;
@@ -14,50 +20,96 @@ pub fn check_directory(directory: &Path) -> std::io::Result<()> {
 
 /// Whether a report can be written to this file.
 pub fn check_file(path: &Path) -> std::io::Result<()> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
-        Ok(metadata) if !metadata.is_file() => Ok(()),
-        _ => check_directory(directory_of(&target_of(path))),
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "the name is empty"));
+    }
+    if path.is_dir() || path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if is_replaced(path) { check_directory(directory_of(&resolve(path))) } else { Ok(()) }
+}
+
+/// Whether this is the file that a stream goes to, if it goes to one.
+pub fn is_stream(stream: impl AsFd, path: &Path) -> bool {
+    let stream = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    let (Ok(stream), Ok(there)) = (stream, std::fs::metadata(path)) else { return false };
+    there.is_file() && (stream.dev(), stream.ino()) == (there.dev(), there.ino())
+}
+
+/// Whether two names are of one file, so that what is written to one is lost. A device takes both.
+pub fn is_one_file(first: &Path, second: &Path) -> bool {
+    is_replaced(first) && resolve(first) == resolve(second)
+}
+
+/// Whether what stands there, if anything, is replaced by a report: not a device, nor a pipe.
+fn is_replaced(path: &Path) -> bool {
+    !std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// A file that a report is to be written to, through a temporary one beside it and a rename, so that its
+/// name never shows half a report.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    /// None beside a device or a pipe, where nothing is replaced.
+    beside: Option<Beside>,
+}
+
+#[derive(Debug)]
+struct Beside {
+    file: NamedTempFile,
+    target: PathBuf,
+    _scratch: Scratch,
+}
+
+impl Draft {
+    /// Opens what will be written.
+    pub fn begin(path: &Path) -> Result<Self, ReportError> {
+        let beside = is_replaced(path).then(|| Beside::make(path)).transpose();
+        let beside = beside.map_err(|cause| ReportError::Output { path: Some(path.to_owned()), cause })?;
+        Ok(Self { path: path.to_owned(), beside })
+    }
+
+    /// Writes it. `write` gets the output and gives what the caller wants of it.
+    pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
+        let failed = |cause| ReportError::Output { path: Some(self.path.clone()), cause };
+        let named = |error| match error {
+            ReportError::Output { path: None, cause } => failed(cause),
+            other => other,
+        };
+        let Some(Beside { file, target, _scratch }) = self.beside else {
+            // Only now: a pipe without a reader keeps whoever opens it.
+            let file = File::options().write(true).open(&self.path).map_err(failed)?;
+            let mut out = BufWriter::new(file);
+            let value = write(&mut out).map_err(named)?;
+            out.flush().map_err(failed)?;
+            return Ok(value);
+        };
+        let mut out = BufWriter::with_capacity(256 * 1024, file);
+        let value = write(&mut out).map_err(named)?;
+        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&target).map_err(|error| failed(error.error))?;
+        Ok(value)
     }
 }
 
-/// A link is written through, not replaced.
-fn target_of(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+impl Beside {
+    fn make(path: &Path) -> std::io::Result<Self> {
+        let target = resolve(path);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(draft::PREFIX).suffix(draft::SUFFIX).rand_bytes(draft::DRAWN);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let (file, _scratch) = Scratch::make(|| builder.tempfile_in(directory_of(&target)))?;
+        Ok(Self { file, target, _scratch })
+    }
 }
 
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes a file through a temporary one beside it and a rename, so that its name never shows half
-/// a report. `write` gets the output and gives what the caller wants of it.
+/// Writes a file, whole or not at all.
 pub fn write_file<T>(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>,
 ) -> Result<T, ReportError> {
-    let failed = |cause| ReportError::Output { path: Some(path.to_owned()), cause };
-    let named = |error| match error {
-        ReportError::Output { path: None, cause } => failed(cause),
-        other => other,
-    };
-    // A device, a pipe: there is nothing to replace.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
-        let value = write(&mut out).map_err(named)?;
-        out.flush().map_err(failed)?;
-        return Ok(value);
-    }
-    let target = target_of(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".packhorse-").suffix(".tmp");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let (file, _scratch) = Scratch::make(|| builder.tempfile_in(directory_of(&target))).map_err(failed)?;
-    let mut out = BufWriter::with_capacity(256 * 1024, file);
-    let value = write(&mut out).map_err(named)?;
-    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(&target).map_err(|error| failed(error.error))?;
-    Ok(value)
+    Draft::begin(path)?.write(write)
 }

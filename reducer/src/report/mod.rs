@@ -10,11 +10,11 @@ mod render;
 mod target;
 
 pub use chunk::chunk;
-pub use file::{check_directory, write_file};
+pub use file::{check_directory, check_file, is_one_file, is_stream, write_file};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use frequencies::sum_of;
 pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};
 pub use render::{Format, Render, ReportError};
-pub use target::Target;
+pub use target::{Sink, Target};

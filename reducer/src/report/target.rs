@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::file::check_file;
-use super::{ReportError, write_file};
+use super::ReportError;
+use super::file::Draft;
 
 /// Keeps one write for one task; each part of a report is flushed when it is complete.
 const STDOUT_BUFFER: usize = 256 * 1024;
@@ -20,25 +20,25 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether a report can be written there: better known at the start than at a job's end.
-    pub fn check(&self) -> io::Result<()> {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Stdout => Ok(()),
-            Self::File(path) => check_file(path),
+            Self::Stdout => None,
+            Self::File(path) => Some(path),
         }
+    }
+
+    /// Opens it.
+    pub fn begin(&self) -> Result<Sink, ReportError> {
+        Ok(match self {
+            Self::Stdout => Sink::Stdout,
+            Self::File(path) => Sink::File(Draft::begin(path)?),
+        })
     }
 
     /// Writes there. `write` gets the output and gives what the caller wants of it.
     pub fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
-        match self {
-            Self::Stdout => {
-                let mut out = BufWriter::with_capacity(STDOUT_BUFFER, io::stdout().lock());
-                let value = write(&mut out)?;
-                out.flush().map_err(|cause| ReportError::Output { path: None, cause })?;
-                Ok(value)
-            }
-            Self::File(path) => write_file(path, write),
-        }
+        self.begin()?.write(write)
     }
 }
 
@@ -46,5 +46,29 @@ impl From<OsString> for Target {
     /// `-` is standard output, by the convention of POSIX utilities.
     fn from(name: OsString) -> Self {
         if name == "-" { Self::Stdout } else { Self::File(name.into()) }
+    }
+}
+
+/// A target that is open.
+#[derive(Debug)]
+pub enum Sink {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(Draft),
+}
+
+impl Sink {
+    /// Writes there. `write` gets the output and gives what the caller wants of it.
+    pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
+        match self {
+            Self::Stdout => {
+                let mut out = BufWriter::with_capacity(STDOUT_BUFFER, io::stdout().lock());
+                let value = write(&mut out)?;
+                out.flush().map_err(|cause| ReportError::Output { path: None, cause })?;
+                Ok(value)
+            }
+            Self::File(draft) => draft.write(write),
+        }
     }
 }

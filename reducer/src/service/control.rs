@@ -130,6 +130,10 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     let Some(key) = message.reply_to.clone() else { return Ok(()) };
     let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
     match request {
+        Request::Open { .. } if matches!(wiring.kind, Kind::Command { .. }) => {
+            let reason = format!("{} is the owner of one command, which takes no other jobs", wiring.owner());
+            wiring.reply(reply, Reply::Refused { reason });
+        }
         Request::Open { job, spec } => wiring.open(job, spec, reply),
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
         Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,

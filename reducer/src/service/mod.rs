@@ -71,6 +71,7 @@ impl ServiceConfig {
         engine.window_min = self.window.unwrap_or(engine.window_min);
         engine.window_per_slot = if self.window.is_some() { 0 } else { engine.window_per_slot };
         engine.seed = random::seed();
+        engine.tends_opened = matches!(self.kind, Kind::Command { .. });
         engine
     }
 }

@@ -5,7 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use shared::resolve::directory_of;
+
 use super::StoreError;
+use super::files::{LOCK, beside};
 
 /// A locked file beside the store. The lock ends with the process, the file with this value; one
 /// that a killed process left behind is used again.
@@ -20,13 +23,8 @@ impl Lock {
     /// Locks the store at `path`, whose directory is made if there is none.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |cause| StoreError::File { path: path.to_owned(), cause };
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            fs::create_dir_all(directory).map_err(failed)?;
-        }
-        // Two names of one store have one lock.
-        let mut name = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into_os_string();
-        name.push(".lock");
-        let name = PathBuf::from(name);
+        fs::create_dir_all(directory_of(path)).map_err(failed)?;
+        let name = beside(path, LOCK);
         loop {
             let file = File::create(&name).map_err(failed)?;
             match file.try_lock() {

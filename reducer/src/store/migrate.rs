@@ -70,6 +70,28 @@ mod tests {
     }
 
     #[test]
+    fn what_breaks_off_in_between_leaves_it_as_it_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = store_of_version_2(directory.path());
+        let Place::File(path) = &place else { unreachable!() };
+        let connection = Connection::open(path).expect("a database");
+        let columns = "SELECT count(*) FROM pragma_table_info('jobs')";
+        let shape = || {
+            let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+            let columns = connection.query_row(columns, [], |row| row.get::<_, i64>(0));
+            (version.expect("a version"), columns.expect("a count"))
+        };
+        let before = shape();
+        // Half of the way is gone when this is in it.
+        connection.execute_batch("CREATE TABLE leases (x)").expect("made");
+        assert!(Store::open(&place, || unreachable!("it has an owner")).is_err());
+        assert_eq!(shape(), before);
+        connection.execute_batch("DROP TABLE leases").expect("dropped");
+        let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
+        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (3, before.1 + 1)));
+    }
+
+    #[test]
     fn who_only_reads_brings_it_up_as_well_and_it_is_then_like_a_new_one() {
         let directory = tempfile::tempdir().expect("a directory");
         let Place::File(path) = store_of_version_2(directory.path()) else { unreachable!() };

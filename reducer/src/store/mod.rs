@@ -4,6 +4,7 @@
 //! transaction; a store in a file is fsynced at each commit, a temporary one never.
 
 mod dead;
+mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod lock;
@@ -23,6 +24,7 @@ use shared::id::{OwnerId, StoreId};
 
 use crate::scratch::Scratch;
 
+pub use files::files;
 pub use open::{Place, StoreError};
 pub use read::{PartPlace, Reader, Section, StoredTask};
 pub use spill::Spill;

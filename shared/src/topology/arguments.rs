@@ -52,6 +52,16 @@ impl Queue {
         }
         all
     }
+
+    /// The arguments that the version before gave it, where they were others. What it made stays in use.
+    pub fn arguments_before(&self) -> Option<Vec<(&'static str, Argument)>> {
+        let was_other = self.kind == QueueKind::Quorum && self.dead_letter.is_some();
+        was_other.then(|| {
+            let mut all = self.arguments();
+            all.push(("x-dead-letter-strategy", text("at-least-once")));
+            all
+        })
+    }
 }
 
 impl Exchange {

@@ -173,11 +173,15 @@ impl Check {
 }
 
 /// The lines of a part: a word's count in decimal, a tab, the word as it stands, a newline; words in
-/// byte order. No word holds a tab or a newline, because both are separators in every [`Mode`].
+/// byte order, each once. No word holds a tab or a newline, because both are separators in every [`Mode`].
 ///
 /// A word may stand in several parts of a task: its counts add up.
 pub mod part {
     use crate::message::Reason;
+
+    /// The largest count of a line: more words than any file holds, and the sum over 32,767 parts fits into
+    /// what SQLite calls an integer.
+    pub const COUNT_MAX: u64 = 1 << 48;
 
     /// Appends a line.
     pub fn write(count: u64, word: &[u8], out: &mut Vec<u8>) {
@@ -197,7 +201,8 @@ pub mod part {
     fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
         let line = line.strip_suffix(b"\n")?;
         let tab = line.iter().position(|&byte| byte == b'\t')?;
-        let count = std::str::from_utf8(&line[..tab]).ok().filter(|count| !count.starts_with('+'))?.parse().ok()?;
+        let digits = std::str::from_utf8(&line[..tab]).ok().filter(|count| !count.starts_with('+'))?;
+        let count = digits.parse().ok().filter(|&count| count <= COUNT_MAX)?;
         Some((count, &line[tab + 1..]))
     }
 }
@@ -209,12 +214,12 @@ mod tests {
     #[test]
     fn parts_come_back_and_damaged_ones_do_not() {
         let mut text = Vec::new();
-        for (count, word) in [(3, &b"a"[..]), (u64::MAX, b"\xff"), (1, b"x\0y")] {
+        for (count, word) in [(3, &b"a"[..]), (part::COUNT_MAX, b"\xff"), (1, b"x\0y")] {
             part::write(count, word, &mut text);
         }
         let lines: Vec<_> = part::lines(&text).collect::<Result<_, _>>().expect("our own lines");
-        assert_eq!(lines, [(3, &b"a"[..]), (u64::MAX, b"\xff"), (1, b"x\0y")]);
-        for bad in [&b"3\ta"[..], b"3 a\n", b"\ta\n", b"-1\ta\n", b"+1\ta\n", b"18446744073709551616\ta\n"] {
+        assert_eq!(lines, [(3, &b"a"[..]), (part::COUNT_MAX, b"\xff"), (1, b"x\0y")]);
+        for bad in [&b"3\ta"[..], b"3 a\n", b"\ta\n", b"-1\ta\n", b"+1\ta\n", b"281474976710657\ta\n"] {
             assert!(part::lines(bad).any(|line| line.is_err()), "{bad:?}");
         }
     }

@@ -57,6 +57,7 @@ pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)]) -> Vec<Findin
         match standing {
             Standing::Found(Found { arguments: Arguments::Same, .. }) => same += 1,
             Standing::Found(Found { arguments: Arguments::Unknown, .. }) => unknown += 1,
+            Standing::Found(Found { arguments: Arguments::Before, .. }) => findings.push(before(part)),
             Standing::Found(Found { arguments: Arguments::Other(text), .. }) => findings.push(differs(part, text)),
             Standing::Missing(Err(Refusal::Forbidden(_))) if is_needed(scope, part) => findings.push(absent(part)),
             Standing::Missing(_) => missing += 1,
@@ -76,6 +77,16 @@ pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)]) -> Vec<Findin
         |(subject, name)| standings.iter().find_map(|(part, standing)| trace(subject, name, part, standing)),
     ));
     findings
+}
+
+fn before(part: &Part) -> Finding {
+    Finding::warn(
+        part.shown(),
+        "the version before made it, and it is used as it is: its dead letters are at least once, which can hang a \
+         node of RabbitMQ 3.10",
+        "when no role of that version runs any more, stop the roles, delete it once it is empty (rabbitmqctl \
+         delete_queue), and start them again",
+    )
 }
 
 fn differs(part: &Part, text: &str) -> Finding {

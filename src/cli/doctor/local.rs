@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use consumer::work::Site;
 use rustix::process::{Resource, getrlimit};
 use shared::definitions::Role;
+use shared::resolve::directory_of;
 use shared::seal::Keyring;
 
 use super::super::args::doctor::DoctorArgs;
@@ -93,7 +94,7 @@ type Place = Result<u64, (PathBuf, io::ErrorKind, String)>;
 
 /// Writes beside the store, or, where its directory is still to be made, above it.
 fn look_at_place(state: &Path) -> Place {
-    let parent = state.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = directory_of(state);
     let there = parent.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
     let cannot = |error: io::Error| (there.to_owned(), error.kind(), error.to_string());
     tempfile_in(there).map_err(cannot)?;

@@ -19,17 +19,17 @@ pub struct Process {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// The example, built as this test was: cargo names no variable for examples, and builds none for
-/// `cargo test --test it`.
+/// The example, built as this test was, with the features that the whole workspace has then: cargo names no
+/// variable for examples, and builds none for `cargo test --test it`.
 pub fn example() -> &'static Path {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--example", "horse_rider"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
+        // What `cargo test` compiles with, or all dependencies are compiled once more.
+        let profile = if cfg!(debug_assertions) { "test" } else { "release" };
+        build.args(["build", "--quiet", "--workspace", "--profile", profile, "--example", "horse_rider"]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(build.status().expect("cargo runs").success(), "the example builds");
         let test = std::env::current_exe().expect("this test's path");
         let profile = test.parent().and_then(Path::parent).expect("PROFILE/deps/it-HASH");

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::{ENDLESS, Killer};
 use crate::cluster::Cluster;
-use crate::world::{PRODUCER, Process, REDUCER, assert_same, eventually, holders};
+use crate::world::{PACKHORSE, PRODUCER, Process, REDUCER, assert_same, eventually, holders};
 
 /// How people are told of it.
 const NAMED: &str = "packhorse: t/000/00007x: its process was killed by signal 9 (SIGKILL)";
@@ -86,6 +86,33 @@ async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
     assert_same(&frequencies, wanted.as_bytes());
     reducer.stop().exits(0);
     cluster.assert_tidy().await;
+}
+
+#[tokio::test]
+async fn a_cancellation_ends_the_process_in_isolation_too() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 20);
+    cluster.world.file("t/000/00007x", "poison");
+    let _reducer = cluster.reducer(&[]);
+    let producer = planned(&cluster, "sha1", "j", &[]);
+    let poison = cluster.world.sparse("t/000/00007x", ENDLESS);
+    for _ in 0..2 {
+        let consumer = cluster.consumer(&["-j", "1"]);
+        eventually("it reads", || (holders(&poison) == [consumer.id()]).then_some(()));
+        consumer.kill();
+    }
+    let consumer = cluster.consumer(&["-j", "1"]);
+    let child =
+        eventually("a process of its own reads", || holders(&poison).into_iter().find(|&id| id != consumer.id()));
+    cluster.run(PACKHORSE, ["cancel", "j"]).exits(0);
+    let cancelled = Instant::now();
+    while fs::exists(format!("/proc/{child}")).expect("/proc is there") {
+        assert!(cancelled.elapsed() < Duration::from_secs(2), "it reads on");
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert!(holders(&poison).is_empty());
+    assert!(producer.wait().exits(3).err.contains("was cancelled before it was done"));
+    consumer.stop().exits(0);
 }
 
 fn lines(text: &[u8]) -> Vec<&[u8]> {

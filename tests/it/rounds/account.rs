@@ -32,6 +32,7 @@ pub struct Account {
     found: Vec<u8>,
     wanted: Vec<u8>,
     files: u64,
+    bytes: u64,
     lost: usize,
     doubled: usize,
 }
@@ -43,8 +44,8 @@ impl Account {
         let (have, want) = (lines(&found), lines(&job.manifest));
         let lost = want.keys().filter(|line| !have.contains_key(*line)).count();
         let doubled = have.iter().map(|(line, count)| count.saturating_sub(*want.get(line).unwrap_or(&0))).sum();
-        let (wanted, files) = (job.manifest.clone(), job.files);
-        Self { course, receipt, found, wanted, files, lost, doubled, done }
+        let (wanted, files, bytes) = (job.manifest.clone(), job.files, job.bytes);
+        Self { course, receipt, found, wanted, files, bytes, lost, doubled, done }
     }
 
     fn count(&self, name: &str) -> u64 {
@@ -58,7 +59,10 @@ impl Account {
         assert_eq!((&self.receipt["type"], &self.receipt["state"]), (&"receipt".into(), &"finished".into()), "{said}");
         assert_same(&self.found, &self.wanted);
         assert_eq!((self.lost, self.doubled), (0, 0), "{said}");
-        for (name, count) in [("items_planned", self.files), ("items_done", self.files)] {
+        let (files, bytes) = (self.files, self.bytes);
+        for (name, count) in
+            [("items_planned", files), ("items_done", files), ("bytes_planned", bytes), ("bytes_done", bytes)]
+        {
             assert_eq!(self.count(name), count, "{name}: {}", self.receipt);
         }
         assert_eq!(self.count("tasks_planned"), self.count("tasks_done"), "{}", self.receipt);

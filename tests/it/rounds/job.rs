@@ -1,6 +1,7 @@
 //! The files of every round, and what their manifest must be.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::kind::Kind;
@@ -22,6 +23,7 @@ pub struct Job {
     _world: World,
     tree: PathBuf,
     pub files: u64,
+    pub bytes: u64,
     pub manifest: Vec<u8>,
 }
 
@@ -60,11 +62,21 @@ impl Job {
         let tree = world.path("t");
         let manifest = world.sha1sum(&[tree.to_str().expect("a temporary directory has a plain name")]);
         assert_eq!(manifest.iter().filter(|&&byte| byte == b'\n').count() as u64, files);
-        Self { _world: world, tree, files, manifest }
+        let bytes = bytes_beneath(&tree);
+        Self { _world: world, tree, files, bytes, manifest }
     }
 
     /// The tree as roles are told of it.
     pub fn root(&self) -> String {
         format!("t={}", self.tree.display())
     }
+}
+
+fn bytes_beneath(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry"));
+    let bytes = |entry: fs::DirEntry| match entry.metadata().expect("it is there") {
+        metadata if metadata.is_dir() => bytes_beneath(&entry.path()),
+        metadata => metadata.len(),
+    };
+    entries.map(bytes).sum()
 }

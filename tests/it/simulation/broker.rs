@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::message::{HeaderValue, Message};
+use shared::message::{HeaderValue, Message, kind};
+use shared::seal;
 use shared::topology::{self, Binding, Overflow, Queue, QueueKind};
 
 /// One delivery of one message; no two deliveries have the same.
@@ -155,6 +156,22 @@ impl Broker {
         queue.ready.push_back(Entry { place, key: key.clone(), message: message.clone(), returns });
     }
 
+    /// Puts a copy of a task or an outcome beside it, with another body, and as its taker has it after it did
+    /// not open.
+    pub fn forge(&mut self, which: usize) {
+        let entries = self.queues.iter().flat_map(|(name, queue)| {
+            let unacked = queue.unacked.values().map(|(_, entry)| entry);
+            queue.ready.iter().chain(unacked).map(move |entry| (name, entry))
+        });
+        let is_worth_it = |message: &Message| [kind::TASK, kind::OUTCOME].contains(&message.kind.as_str());
+        let entries: Vec<_> = entries.filter(|(_, entry)| is_worth_it(&entry.message)).collect();
+        let Some((name, entry)) = entries.get(which % entries.len().max(1)) else { return };
+        let (name, key, mut message) = ((*name).clone(), entry.key.clone(), Message::clone(&entry.message));
+        message.body = message.body.iter().map(|&byte| if byte == b'7' { b'8' } else { byte }).collect();
+        message.distrust = Some(seal::Fault::Clear);
+        self.push(&name, &key, &Rc::new(message), 0);
+    }
+
     /// Everything that can be pushed to subscribers now.
     pub fn give(&mut self) -> Vec<Delivered> {
         let mut given = Vec::new();
@@ -223,17 +240,24 @@ impl Broker {
         queue.ready.insert(at, entry);
     }
 
-    /// At least once: a dead letter is never refused.
+    /// At most once: a letter that its queue refuses is lost.
     fn give_up(&mut self, entry: Entry, exchange: Option<String>, name: &str) {
-        *self.given_up.entry(entry.message.id.clone()).or_default() += 1;
         let Some(exchange) = exchange else { return };
         let mut message = Message::clone(&entry.message);
         for (header, value) in [("x-first-death-reason", "delivery_limit"), ("x-first-death-queue", name)] {
             message.headers.entry(header.to_owned()).or_insert_with(|| HeaderValue::Text(value.to_owned()));
         }
         let message = Rc::new(message);
-        for queue in self.route(&exchange, &entry.key) {
-            self.push(&queue, &entry.key, &message, 0);
+        let messages_max = self.policy.messages_max;
+        for name in self.route(&exchange, &entry.key) {
+            let Some(queue) = self.queues.get_mut(&name).filter(|queue| queue.spec.overflow == Overflow::Reject) else {
+                continue;
+            };
+            if !queue.is_full(messages_max) {
+                // Whoever trusts it has learned of it.
+                *self.given_up.entry(entry.message.id.clone()).or_default() += u32::from(message.distrust.is_none());
+                self.push(&name, &entry.key, &message, 0);
+            }
         }
     }
 

@@ -69,8 +69,11 @@ impl ConsumerRole {
     fn perform(&mut self, action: Action, stage: &mut Stage, out: &mut Vec<Do>) {
         match action {
             Action::Start { tag, task, isolated } => {
+                self.check_trust(tag, stage);
                 let work = work(&task, stage.jobs, stage.random);
-                let (pieces, result) = (work.pieces.into(), work.result);
+                let breaks_all = work.has_bad && stage.breaks(Mutant::BadItemFailsAll);
+                let result = if breaks_all { Err(failed("one of its files cannot be read")) } else { work.result };
+                let pieces = work.pieces.into();
                 let kills = work.kills && (!isolated || stage.breaks(Mutant::NeverIsolate));
                 self.running.insert(tag, Running { task: *task, pieces, parts: None, result, kills });
                 let wait = if work.is_long { stage.millis(65_000, 110_000) } else { duration(stage) };
@@ -123,6 +126,12 @@ impl ConsumerRole {
         }
     }
 
+    fn check_trust(&self, tag: Tag, stage: &mut Stage) {
+        if self.deliveries.get(&tag).is_some_and(|(_, message)| message.distrust.is_some()) {
+            stage.oracle.complain("a task was begun that does not open");
+        }
+    }
+
     fn publish(
         &mut self,
         to: (&'static str, String),
@@ -160,8 +169,8 @@ impl ConsumerRole {
         let (workload, class) = &self.serves[lane];
         let is_served = |task: &Task| task.address.workload == *workload && task.class == *class;
         let not_served = || Reason::NotServed { what: format!("not from the queue of {workload}, {class}") };
-        let task =
-            Task::from_message(&message).and_then(|task| if is_served(&task) { Ok(task) } else { Err(not_served()) });
+        let task = Task::from_message(&stage.trusted(&message))
+            .and_then(|task| if is_served(&task) { Ok(task) } else { Err(not_served()) });
         self.deliveries.insert(tag, (key, message));
         self.taken_at.insert(tag, stage.now);
         self.tell(Event::Delivered { lane, tag, task: task.map(Box::new), returns }, stage, &mut out);

@@ -70,6 +70,10 @@ impl World {
                     process.into_iter().for_each(|process| self.crash(process, Duration::from_millis(20)));
                 }
             }
+            Fault::Forge { message } => {
+                self.broker.forge(message);
+                self.give();
+            }
             Fault::KillHolder { millis } => self.armed.kill_holder = Some(millis),
             Fault::LoseLease => self.armed.lose_lease = true,
             Fault::LoseStore => self.lose_store(),

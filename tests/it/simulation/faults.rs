@@ -49,6 +49,8 @@ pub(super) enum Fault {
     KillHolder { millis: u64 },
     /// The next lease is lost with the queue of its owner.
     LoseLease,
+    /// Somebody who has no key puts a changed copy of a task or an outcome into its queue.
+    Forge { message: usize },
     /// What is delivered to an owner's own queue takes its time from now on.
     Lag { process: usize, millis: u64 },
 }
@@ -105,6 +107,12 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
         }
         if random.random_bool(0.2) {
             planned.push(Planned { at: random.random_range(0..steps), fault: Fault::LoseLease });
+        }
+    }
+    if random.random_bool(0.1) {
+        for _ in 0..random.random_range(1..=3) {
+            let at = random.random_range(0..steps);
+            planned.push(Planned { at, fault: Fault::Forge { message: random.random_range(0..64) } });
         }
     }
     planned.sort_by_key(|planned| planned.at);

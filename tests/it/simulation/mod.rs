@@ -67,7 +67,7 @@ fn run_all(next_seed: impl Fn() -> Option<u64> + Sync) -> Option<String> {
     };
     std::thread::scope(|scope| (0..threads()).for_each(|_| drop(scope.spawn(run))));
     let seed = failed.into_inner();
-    (seed != u64::MAX).then(|| shrink::explain(&Schedule::new(seed)))
+    (seed != u64::MAX).then(|| shrink::explain(&Schedule::new(seed), None))
 }
 
 /// The first seeds; with `PACKHORSE_SOAK_SECONDS` fresh ones, as many as there is time for; with

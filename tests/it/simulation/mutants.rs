@@ -42,12 +42,16 @@ pub(super) enum Mutant {
     NeverLease,
     /// A consumer works on suspects as on all others.
     NeverIsolate,
+    /// A file that cannot be read fails its task.
+    BadItemFailsAll,
+    /// What does not open is acted on.
+    TrustAll,
     /// The engine itself is broken.
     Engine(Engine),
 }
 
-/// All of them. The first sixteen break what a driver promises to its engine, at that seam.
-const ALL: [Mutant; 25] = [
+/// All of them. The first eighteen break what a driver promises to its engine, at that seam.
+const ALL: [Mutant; 29] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -64,6 +68,8 @@ const ALL: [Mutant; 25] = [
     Mutant::AckBeforeLease,
     Mutant::NeverLease,
     Mutant::NeverIsolate,
+    Mutant::BadItemFailsAll,
+    Mutant::TrustAll,
     Mutant::Engine(Engine::NoDedupe),
     Mutant::Engine(Engine::ConflictUnseen),
     Mutant::Engine(Engine::EndWithoutSeal),
@@ -73,6 +79,8 @@ const ALL: [Mutant; 25] = [
     Mutant::Engine(Engine::LeaseForEver),
     Mutant::Engine(Engine::CancelUnwritten),
     Mutant::Engine(Engine::CountLate),
+    Mutant::Engine(Engine::FoldLast),
+    Mutant::Engine(Engine::NoWindow),
 ];
 
 /// Seeds within which each is to be noticed.

@@ -2,8 +2,9 @@
 //! or a command that plans and owns its one job.
 
 mod turn;
+mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -52,6 +53,8 @@ pub(super) struct OwnerRole {
     /// Buried deliveries, by the token under which they are published.
     burying: BTreeMap<u64, DeliveryTag>,
     plan: Option<Plan>,
+    /// The tasks of each job that this process has sent and that have no outcome.
+    out: BTreeMap<JobId, BTreeSet<u64>>,
     seed: u64,
 }
 
@@ -72,7 +75,7 @@ pub(super) fn lose_store(path: &Path) {
 impl OwnerRole {
     pub fn new(setup: OwnerSetup, seed: u64) -> Self {
         let (inbox, burying) = (Vec::new(), BTreeMap::new());
-        Self { setup, ledger: None, inbox, turning: false, burying, plan: None, seed }
+        Self { setup, ledger: None, inbox, turning: false, burying, plan: None, out: BTreeMap::new(), seed }
     }
 
     fn ledger(&mut self) -> &mut Ledger {
@@ -98,13 +101,16 @@ impl OwnerRole {
             out.push(Do::Ack(tag));
         }
         if key != self.setup.owner.as_str() {
-            return match DeadLetter::read(message, &self.setup.owner) {
+            return match DeadLetter::read(&stage.trusted(message), &self.setup.owner) {
                 Some(letter) => self.tell(Event::DeadLetter { letter, items: 0, tag: Some(tag) }, stage, out),
                 None => out.push(Do::Ack(tag)),
             };
         }
-        match read(message, tag) {
+        match read(&stage.trusted(message), tag) {
             Ok(mut event) => {
+                if message.distrust.is_some() {
+                    stage.oracle.complain(format!("{} counts, which does not open", message.id));
+                }
                 let seen = Seen::of(&event);
                 self.break_event(&mut event, stage);
                 self.take(event, seen, stage, out);
@@ -131,7 +137,9 @@ impl OwnerRole {
     }
 
     fn bury(&mut self, tag: Tag, message: &Message, reason: String, stage: &mut Stage, out: &mut Vec<Do>) {
-        stage.oracle.buried(&message.id, &reason);
+        if message.distrust.is_none() {
+            stage.oracle.buried(&message.id, &reason);
+        }
         let token = stage.number();
         self.burying.insert(token, tag);
         let letter = DeadLetter::wrap(message.clone(), reason, self.setup.owner.as_str());
@@ -165,12 +173,14 @@ impl OwnerRole {
     }
 
     fn perform(&mut self, actions: Vec<Action>, stage: &mut Stage, out: &mut Vec<Do>) {
+        self.forget_answered();
         for action in actions {
             match action {
                 Action::Publish(task) => {
                     if stage.breaks(Mutant::NeverResend) && task.address.attempt > 1 {
                         continue;
                     }
+                    self.check_window(&task.address.task, stage);
                     let address = &task.address;
                     let key = topology::task_key(address.workload, &task.class, &address.owner);
                     let message = task.to_message(UNIX_EPOCH);
@@ -306,6 +316,7 @@ impl Role for OwnerRole {
             config.window_min = self.setup.window;
             config.window_per_slot = 0;
             config.seed = self.seed + stage.number();
+            config.tends_opened = self.setup.command.is_some();
             Ledger::new(config, store, stage.now, self.setup.command.is_some())
         });
         let (ledger, actions) = match started {

@@ -1,5 +1,6 @@
 //! What a role of the simulation hears and does: the seam between engines and the world.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -106,6 +107,14 @@ impl Stage<'_> {
 
     pub fn breaks(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    /// A message as it is taken: as it came, unless whoever takes it trusts everybody.
+    pub fn trusted<'a>(&self, message: &'a Message) -> Cow<'a, Message> {
+        if message.distrust.is_some() && self.breaks(Mutant::TrustAll) {
+            return Cow::Owned(Message { distrust: None, ..message.clone() });
+        }
+        Cow::Borrowed(message)
     }
 }
 

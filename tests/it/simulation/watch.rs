@@ -16,7 +16,7 @@ pub(super) struct Watch {
     /// Publishes that the broker has taken.
     taken: BTreeSet<u64>,
     /// Outcomes and dead letters that it has taken, by task, attempt and store.
-    answered: BTreeSet<(String, Option<i64>, Option<String>)>,
+    answered: BTreeSet<Answered>,
     /// Leases that it has taken, by task and store.
     leased: BTreeSet<(String, Option<String>)>,
     /// Planned tasks that it has taken, by producer.
@@ -25,8 +25,12 @@ pub(super) struct Watch {
     pub deleted: BTreeSet<String>,
 }
 
-fn answered(message: &Message) -> (String, Option<i64>, Option<String>) {
-    (message.id.clone(), message.integer("attempt"), message.text("store").map(str::to_owned))
+/// Whether it opens, too: the letter of a forged task is no answer to the one that it was made of.
+type Answered = (String, Option<i64>, Option<String>, bool);
+
+fn answered(message: &Message) -> Answered {
+    let store = message.text("store").map(str::to_owned);
+    (message.id.clone(), message.integer("attempt"), store, message.distrust.is_none())
 }
 
 fn leased(message: &Message) -> (String, Option<String>) {
@@ -65,7 +69,9 @@ impl World {
     pub fn check_ack(&mut self, process: usize, tag: DeliveryTag, message: &Message) {
         let is_control = [kind::REQUEST, kind::REPLY, kind::PRESENCE].contains(&message.kind.as_str());
         if self.processes[process].is_owner() {
-            if !is_control && !self.oracle.turned.contains(&tag) {
+            // What does not open is no owner's to commit.
+            let is_its = !is_control && message.distrust.is_none();
+            if is_its && !self.oracle.turned.contains(&tag) {
                 self.oracle.complain(format!("{} {} was acked and not committed", message.kind, message.id));
             }
         } else if message.kind == kind::TASK

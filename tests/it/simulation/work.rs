@@ -23,16 +23,18 @@ pub(super) struct Work {
     pub is_long: bool,
     /// Whether it kills the process, unless it is isolated.
     pub kills: bool,
+    /// Whether one of its items fails alone.
+    pub has_bad: bool,
 }
 
 impl Work {
     fn only(result: Result<Vec<u8>, WorkError>) -> Self {
-        Self { pieces: Vec::new(), result, is_long: false, kills: false }
+        Self { pieces: Vec::new(), result, is_long: false, kills: false, has_bad: false }
     }
 
     fn of(self, files: &[File]) -> Self {
         let has = |fate| files.iter().any(|file| file.fate() == fate);
-        Self { is_long: has(Fate::Long), kills: has(Fate::Killer), ..self }
+        Self { is_long: has(Fate::Long), kills: has(Fate::Killer), has_bad: has(Fate::Bad), ..self }
     }
 }
 
@@ -174,7 +176,8 @@ fn counted(files: &Files, run: u32, is_cured: bool, random: &mut SmallRng) -> Wo
 }
 
 fn piece(item: Option<u32>, words: &[(String, u64)]) -> Piece {
-    let mut body = Vec::new();
+    let (mut body, mut words) = (Vec::new(), words.to_vec());
+    words.sort();
     words.iter().for_each(|(word, count)| part::write(*count, word.as_bytes(), &mut body));
     Piece { item, body }
 }

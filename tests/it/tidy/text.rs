@@ -122,6 +122,21 @@ pub(super) fn seeded_maps(source: &Source) -> Vec<String> {
         .collect()
 }
 
+/// Where the AMQP client is used.
+const CLIENT: &str = "shared/src/transport/rabbitmq/";
+
+/// What of the AMQP client mixes up or hides confirms, acks and returns, each tried: publishes are told apart by
+/// their tags, deliveries are acked by their own ackers, and connections come back by our own means.
+pub(super) fn hazards(source: &Source) -> Vec<String> {
+    const HAZARDS: [&str; 5] = ["wait_for_confirms", "enable_auto_recover", "basic_ack", "set_delegate", "mandatory"];
+    if !source.path.starts_with(CLIENT) {
+        return Vec::new();
+    }
+    let is_bad = |line: &str| HAZARDS.iter().any(|name| find_word(line, name).is_some());
+    let bad = source.lines().filter(|(_, line)| is_bad(line));
+    bad.map(|(number, _)| source.complain(number, "this of the AMQP client loses confirms or acks")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +156,8 @@ mod tests {
         assert_eq!(lines(unfinished, "a.rs", "\ntodo!()\nunimplemented!();\n#[ignore]\n// todo!"), [2, 3, 4]);
         assert_eq!(lines(unbiased_select, "a.rs", "tokio::select! {\n    x = y => {}\n}"), [1]);
         assert_eq!(lines(seeded_maps, "a.rs", "use std::collections::HashMap;"), [1]);
+        let client = format!("{CLIENT}a.rs");
+        assert_eq!(lines(hazards, &client, "x.basic_ack(1);\nlet o = Options { mandatory: true };"), [1, 2]);
     }
 
     #[test]
@@ -149,6 +166,7 @@ mod tests {
         assert!(lines(unfinished, "a.rs", "let x = \"todo!\"; // unimplemented!").is_empty());
         assert!(lines(unbiased_select, "a.rs", "tokio::select! {\n    // why\n    biased;\n}").is_empty());
         assert!(lines(vague_names, "src/helper_free.rs", "mod tests {").is_empty());
+        assert!(lines(hazards, "tests/a.rs", "x.basic_ack(1);").is_empty());
     }
 
     #[test]

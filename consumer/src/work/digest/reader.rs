@@ -38,7 +38,7 @@ impl Reader {
 
     /// Reads a file. Its digest comes out of [`Reader::finish`] with its token.
     pub(super) fn read(&mut self, token: usize, file: &File, cancelled: &dyn Fn() -> bool) -> Result<(), ReadError> {
-        let before = Stamp::of(file)?;
+        let before = Stamp::before(file)?;
         if before.len > SMALL_MAX as u64 {
             self.digest_small();
             let mut hasher = Hasher::new(self.algorithm);

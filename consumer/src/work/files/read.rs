@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::time::Duration;
 
 use rustix::fs::FileType;
 
@@ -85,6 +86,35 @@ fn read(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// How often the clock of files moves, at the least: 100 times a second, on Linux `CONFIG_HZ`.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How many ticks a file is waited for that is written all the time.
+const TICKS_MAX: u32 = 5;
+
+/// How long the clock of files may still show this time, if it may. What lies farther ahead is of another
+/// clock: a server's, or this one before it was set back.
+#[cfg(target_os = "linux")]
+fn tick_left((second, nanosecond): (i64, u64)) -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    let into_second = Duration::from_nanos(now.tv_nsec.cast_unsigned());
+    // Some file systems have whole seconds.
+    if nanosecond == 0 && second == now.tv_sec {
+        return Some(Duration::from_secs(1).saturating_sub(into_second));
+    }
+    let seconds = u64::try_from(second.checked_sub(now.tv_sec)?).ok().filter(|&ahead| ahead <= 1)?;
+    let ahead = Duration::new(seconds, 0) + Duration::from_nanos(nanosecond);
+    ahead.checked_sub(into_second).filter(|ahead| *ahead < 2 * TICK).map(|_| TICK)
+}
+
+/// Elsewhere it is as fine as any.
+#[cfg(not(target_os = "linux"))]
+fn tick_left(_changed: (i64, u64)) -> Option<Duration> {
+    None
+}
+
 /// What a write to a file changes.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::work) struct Stamp {
@@ -95,11 +125,28 @@ pub(in crate::work) struct Stamp {
 }
 
 impl Stamp {
-    /// Of a regular file; anything else is refused.
+    /// Of a regular file that is about to be read; anything else is refused.
+    ///
+    /// Another write in the tick of the last one would leave no trace, so a file that was written in this
+    /// moment is waited for. (Linux 6.13 and later note such writes by themselves, on most file systems.)
+    pub(in crate::work) fn before(file: &File) -> Result<Self, ReadError> {
+        let mut stamp = Self::of(file)?;
+        for _ in 0..TICKS_MAX {
+            let Some(left) = tick_left(stamp.changed) else { break };
+            std::thread::sleep(left);
+            stamp = Self::of(file)?;
+            if left > TICK {
+                break;
+            }
+        }
+        Ok(stamp)
+    }
+
+    /// Of a regular file.
     ///
     /// By `fstat`: the standard library asks with `statx` and an empty path, which costs a small
     /// file about a tenth more.
-    pub(in crate::work) fn of(file: &File) -> Result<Self, ReadError> {
+    fn of(file: &File) -> Result<Self, ReadError> {
         let stat = rustix::fs::fstat(file).map_err(io::Error::from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(ReadError::Refused(NOT_REGULAR));
@@ -117,5 +164,42 @@ impl Stamp {
             return Ok(());
         }
         Err(ReadError::Refused("changed while it was read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    // Fails without the wait where the system's stamps are as coarse as its ticks: on Linux before 6.13, and
+    // on a ramfs at any time.
+    #[test]
+    fn a_write_in_the_same_moment_as_the_one_before_is_noticed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for round in 0..50 {
+            let path = directory.path().join(round.to_string());
+            fs::write(&path, "old").expect("written");
+            let file = File::options().read(true).write(true).open(&path).expect("opened");
+            let before = Stamp::before(&file).expect("a regular file");
+            (&file).write_all(b"new").expect("written");
+            assert!(before.check(&file, 3).is_err(), "round {round}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn no_time_is_waited_for_that_has_passed_or_is_far_ahead() {
+        let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("before 2200");
+        // The clock of files may be a tick behind.
+        for second in [0, now - 2, now + 5, i64::MAX, i64::MIN] {
+            assert_eq!(tick_left((second, 0)), None, "{second}");
+            assert_eq!(tick_left((second, 999_999_999)), None, "{second}");
+        }
+        // One of them is this second.
+        let left = (now..=now + 1).filter_map(|second| tick_left((second, 0))).max().expect("it is now");
+        assert!(left <= Duration::from_secs(1) && left > Duration::ZERO, "{left:?}");
     }
 }

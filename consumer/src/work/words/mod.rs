@@ -82,7 +82,7 @@ impl Reader {
         cancelled: &dyn Fn() -> bool,
         publish: &mut Publish<'_>,
     ) -> Result<Counts, ReadError> {
-        let before = Stamp::of(file)?;
+        let before = Stamp::before(file)?;
         let (mut counter, mut separate) = (Counter::default(), Separate::new(self.manner.mode));
         if let Some(frequencies) = &mut self.frequencies {
             frequencies.begin(at);

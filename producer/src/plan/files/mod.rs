@@ -6,6 +6,7 @@
 //! - `walk`: the job's starts, one after the other, as a stream of findings
 //! - `tree`: depth first through one root
 //! - `listing`: one directory, sorted
+//! - `own`: what a command writes itself and leaves out
 //! - `pack`: findings become a task
 //!
 //! # Invariants
@@ -18,6 +19,7 @@
 mod input;
 mod listing;
 mod naming;
+mod own;
 mod pack;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ use walk::{Finding, Walk};
 
 pub use input::{InputError, selection};
 pub use naming::Naming;
+pub use own::Own;
 
 /// Where a walk goes on: after the last finding of the task before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,11 @@ impl FilesPlan {
             return Err(wrong(format!("it stopped in start {}, which the job does not have", place.start)));
         }
         Ok(Self { walk: Walk::new(selection, dirs.to_vec(), resume), next: planned, pending: None })
+    }
+
+    /// Leaves these files out.
+    pub(super) fn leave_out(&mut self, own: Own) {
+        self.walk.leave_out(own);
     }
 
     /// The next task, whose body the workload makes of its files.

@@ -10,13 +10,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dev, Mode, OFlags, fstat, open, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 use shared::beneath::{Beneath, os_text};
 use shared::path::PathBytes;
 use shared::workload::files::Links;
 
 use super::listing::{Entry, Kind, Listing, beneath};
+use super::own::{self, Identity, Own};
 use super::walk::What;
 
 const LOOP: &str = "a loop of links";
@@ -41,6 +42,7 @@ const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXE
 #[derive(Debug)]
 pub(super) struct Tree {
     links: Links,
+    own: Own,
     /// The root, unless it cannot be opened.
     root: Option<OwnedFd>,
     beneath: Beneath,
@@ -65,8 +67,8 @@ struct Level {
     listing: Listing,
     /// Bytes of the relative path without it.
     above: usize,
-    /// Device and inode, where links are followed.
-    identity: Option<(Dev, u64)>,
+    /// Which it is, where links are followed or a file of it may be left out.
+    identity: Option<Identity>,
     /// Why it could not be listed to its end. Told when the rest is done, so that the place of
     /// this finding is behind all that was listed.
     error: Option<String>,
@@ -74,11 +76,11 @@ struct Level {
 
 impl Tree {
     /// Through all of `root`, from behind `after` if that is not empty.
-    pub(super) fn new(root: &Path, links: Links, after: &[u8]) -> Self {
-        Self::with(Beneath::default(), root, links, after)
+    pub(super) fn new(root: &Path, links: Links, own: Own, after: &[u8]) -> Self {
+        Self::with(Beneath::default(), root, links, own, after)
     }
 
-    pub(super) fn with(beneath: Beneath, root: &Path, links: Links, after: &[u8]) -> Self {
+    pub(super) fn with(beneath: Beneath, root: &Path, links: Links, own: Own, after: &[u8]) -> Self {
         let opened = open(root, LIST, Mode::empty());
         let canonical_root = (links == Links::FollowInside).then(|| fs::canonicalize(root).ok()).flatten();
         let (local, relative, chain) = (root.to_owned(), Vec::new(), Vec::new());
@@ -87,7 +89,8 @@ impl Tree {
             Err(errno) => (None, Some(errno)),
         };
         let dir = None;
-        let mut tree = Self { links, root, beneath, canonical_root, local, dir, relative, chain, after: Vec::new() };
+        let mut tree =
+            Self { links, own, root, beneath, canonical_root, local, dir, relative, chain, after: Vec::new() };
         let entered = match error {
             None => tree.enter(0, after),
             Some(errno) => Err(os_text(&errno.into())),
@@ -157,9 +160,11 @@ impl Tree {
             (Err(reason), _) => return Err(reason),
         };
         let mut identity = None;
-        if self.links != Links::Skip {
+        if self.links != Links::Skip || self.own.has_places() {
             let stat = fstat(&dir).map_err(|errno| os_text(&errno.into()))?;
-            identity = Some((stat.st_dev, stat.st_ino));
+            identity = Some(own::identity(&stat));
+        }
+        if self.links != Links::Skip {
             // A link that leads up past the root makes ordinary directories come round again, so all
             // are compared, not only links.
             if self.chain.iter().any(|level| level.identity == identity) {
@@ -216,17 +221,22 @@ impl Tree {
 
     fn file(&mut self, entry: Entry, above: usize) -> Result<What, String> {
         let is_inside = entry.linked && self.links == Links::FollowInside;
-        let size = if is_inside { self.size_inside()? } else { self.size(entry, above)? };
-        Ok(What::File { size, links: self.links })
+        let stat = if is_inside { self.stat_inside()? } else { self.stat(entry, above)? };
+        let directory = self.chain.last().and_then(|level| level.identity);
+        let is_own = self.own.has(&stat, directory, &self.relative[above..]);
+        if is_own || (entry.linked && self.own.is_replaced(&self.local)) {
+            return Ok(What::OWN);
+        }
+        Ok(What::File { size: u64::try_from(stat.st_size).unwrap_or(0), links: self.links })
     }
 
-    /// The size of the file that the link `local` leads to, which must be beneath the root.
-    fn size_inside(&self) -> Result<u64, String> {
+    /// What is known of the file that the link `local` leads to, which must be beneath the root.
+    fn stat_inside(&self) -> Result<Stat, String> {
         let told = |errno: Errno| os_text(&errno.into());
         let root = self.root.as_ref().ok_or_else(|| told(Errno::NOENT))?;
         let target = self.inside(&self.local)?;
         let file = self.beneath.open(root.as_fd(), &target, LOOK).map_err(told)?;
-        Ok(u64::try_from(fstat(&file).map_err(told)?.st_size).unwrap_or(0))
+        fstat(&file).map_err(told)
     }
 
     /// Where a path leads, links and all, relative to the root that it has to stay beneath. It may
@@ -237,17 +247,15 @@ impl Tree {
         Ok(inside.ok_or_else(|| OUTSIDE.to_owned())?.as_os_str().as_bytes().to_vec())
     }
 
-    /// The size of the file that `local` names now, asked of its open directory: the way there
+    /// What is known of the file that `local` names now, asked of its open directory: the way there
     /// along the whole path costs more than the question.
-    fn size(&mut self, entry: Entry, above: usize) -> Result<u64, String> {
+    fn stat(&mut self, entry: Entry, above: usize) -> Result<Stat, String> {
         let dir = match self.dir.take() {
             Some(dir) => dir,
             None => self.open(&self.relative[..above], self.local.parent().unwrap_or(&self.local))?,
         };
         let flags = if entry.linked { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        let stat =
-            statat(self.dir.insert(dir), &self.relative[above..], flags).map_err(|errno| os_text(&errno.into()))?;
-        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+        statat(self.dir.insert(dir), &self.relative[above..], flags).map_err(|errno| os_text(&errno.into()))
     }
 
     fn broken(&self, entry: Entry) -> String {

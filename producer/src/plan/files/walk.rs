@@ -9,6 +9,7 @@ use shared::path::PathBytes;
 use shared::workload::files::{Links, Selection};
 
 use super::Resume;
+use super::own::Own;
 use super::tree::Tree;
 
 /// One thing that the walk came upon.
@@ -42,6 +43,11 @@ pub(super) enum What {
     Skipped(&'static str),
 }
 
+impl What {
+    /// A file that the command writes itself.
+    pub(super) const OWN: Self = Self::Skipped("own file");
+}
+
 impl Finding {
     /// The name as a report shows it.
     pub(super) fn name(&self, selection: &Selection) -> PathBytes {
@@ -59,6 +65,7 @@ impl Finding {
 pub(super) struct Walk {
     selection: Selection,
     dirs: Vec<PathBuf>,
+    own: Own,
     start: usize,
     tree: Option<Tree>,
     /// Where to begin in the current start, if it was begun before.
@@ -68,7 +75,12 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
         let (start, after) = resume.map_or((0, None), |resume| (resume.start, Some(resume.after)));
-        Self { selection, dirs, start, tree: None, after }
+        Self { selection, dirs, own: Own::default(), start, tree: None, after }
+    }
+
+    /// Leaves these files out.
+    pub(super) fn leave_out(&mut self, own: Own) {
+        self.own = own;
     }
 
     pub(super) fn selection(&self) -> &Selection {
@@ -94,14 +106,14 @@ impl Iterator for Walk {
             match (&begin.file, self.after.take()) {
                 (Some(_), Some(_)) => self.start += 1,
                 (Some(file), None) => {
-                    let (at, what) = (file.clone(), lone_file(dir, file, self.selection.links));
+                    let (at, what) = (file.clone(), lone_file(dir, file, self.selection.links, &self.own));
                     self.start += 1;
                     return Some(Finding { start, root, at, what });
                 }
                 (None, Some(after)) if after.as_bytes().is_empty() => self.start += 1,
                 (None, after) => {
                     let after = after.unwrap_or_default();
-                    self.tree = Some(Tree::new(dir, self.selection.links, after.as_bytes()));
+                    self.tree = Some(Tree::new(dir, self.selection.links, self.own.clone(), after.as_bytes()));
                 }
             }
         }
@@ -110,7 +122,7 @@ impl Iterator for Walk {
 
 /// A file that the user named. If it is a link, it is followed wherever it leads, whatever the job
 /// says about links that a walk comes upon.
-fn lone_file(dir: &Path, file: &PathBytes, links: Links) -> What {
+fn lone_file(dir: &Path, file: &PathBytes, links: Links, own: &Own) -> What {
     let path = dir.join(std::ffi::OsStr::from_bytes(file.as_bytes()));
     let look = || {
         let is_link = fs::symlink_metadata(&path)?.file_type().is_symlink();
@@ -121,6 +133,7 @@ fn lone_file(dir: &Path, file: &PathBytes, links: Links) -> What {
     match look() {
         Err(error) => What::Failed(os_text(&error)),
         Ok((.., metadata)) if !metadata.is_file() => What::Failed("no longer a regular file".to_owned()),
+        Ok(_) if own.is_at(&path) => What::OWN,
         Ok((is_link, inside, metadata)) => {
             let links = match (is_link, inside, links) {
                 (false, _, links) | (true, _, links @ Links::FollowAnywhere) => links,

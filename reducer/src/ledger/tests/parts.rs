@@ -2,6 +2,7 @@
 
 use shared::id::RunId;
 use shared::message::{Part, Parts};
+use shared::workload::words;
 
 use super::*;
 use crate::store::Reader;
@@ -138,4 +139,43 @@ fn a_part_for_another_store_or_of_a_task_never_sent_is_refused_with_its_reason()
     part.address.task = id(1);
     let actions = world.event(Event::Part { part: Box::new(part), tag: Some(8) });
     assert_eq!(settled(&actions), ["a part for task job.1, which this owner has not sent"]);
+}
+
+/// A task of one file that has the word "a" three times, in whatever parts.
+fn counted() -> Verdict {
+    let mut check = words::Check::default();
+    check.add(b"a", 3);
+    let counts = words::Counts { lines: 1, words: 3, characters: 6, bytes: 6 };
+    let answer = words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check };
+    Verdict::Done(serde_json::to_vec(&answer).expect("it is JSON").into())
+}
+
+#[test]
+fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
+    let mut world = World::new();
+    let JobSpec::Digest(Spec { files, .. }) = spec() else { panic!("a spec of files") };
+    let manner = words::Manner { frequencies: true, ..words::Manner::default() };
+    let spec = Box::new(JobSpec::Words(words::Spec { manner, files }));
+    world.event(Event::Open { job: job(), spec, reply: ReplyTo::Local(0) });
+    world.plan(0, 1);
+    world.seal(1);
+    let part = |world: &mut World, run: &str, body: &'static [u8]| {
+        let tag = world.tag();
+        let part = Part { body: body.into(), ..world.make_part(run, 0, None) };
+        settled(&world.event(Event::Part { part: Box::new(part), tag }))
+    };
+    let refused = part(&mut world, "a", b"three\ta\n");
+    assert_eq!(refused, ["a part for task job.0 that cannot be read: body: a line of a part is not COUNT, tab, WORD"]);
+    let refused = part(&mut world, "a", b"1\ta\n2\ta\n");
+    assert!(refused[0].ends_with("the words of a part are not in byte order, each once"), "{refused:?}");
+    world.whole_as(counted(), 1, "a", 1);
+    assert_eq!((world.parts().len(), world.counts().tasks_done), (0, 0));
+    assert_eq!(sent(&world.pass(Duration::from_secs(1))), [(0, 2)]);
+    // Nor does it count without any.
+    world.whole_as(counted(), 2, "a", 0);
+    assert_eq!(world.counts().tasks_done, 0);
+    assert_eq!(sent(&world.pass(Duration::from_secs(10))), [(0, 3)]);
+    assert_eq!(part(&mut world, "b", b"3\ta\n"), ["ack"]);
+    world.whole_as(counted(), 3, "b", 1);
+    assert_eq!((world.parts(), world.counts().tasks_done), (vec!["3\ta\n".to_owned()], 1));
 }

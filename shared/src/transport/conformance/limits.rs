@@ -80,6 +80,32 @@ pub(super) async fn one_full_queue_refuses_for_all(ground: Arc<Ground>) {
     ground.stands(&wide, taken as u32 + 1, 0).await;
 }
 
+/// Taken and refused messages in one stream of publishes, by several publishers on several threads.
+pub(super) async fn each_publisher_learns_of_its_own(ground: Arc<Ground>) {
+    const PUBLISHERS: usize = 8;
+    const EACH: usize = 500;
+    let (to_free, to_full, free) = (ground.exchange("to-free"), ground.exchange("to-full"), ground.queue("free"));
+    let full = Queue { messages_max: Some(1), ..classic(ground.queue("full")) };
+    ground.all_from(&to_free, &[&free]).await;
+    ground.all_from(&to_full, &[&full]).await;
+    fill(&ground, &to_full, 10).await;
+    let publish = |publisher: usize| {
+        let (ground, to_free, to_full) = (Arc::clone(&ground), to_free.clone(), to_full.clone());
+        tokio::spawn(async move {
+            for number in 0..EACH {
+                let id = publisher * EACH + number;
+                assert_eq!(ground.publish(&to_free, "some.key", message(id)).await, Ok(()));
+                let refused = ground.publish(&to_full, "some.key", message(id)).await;
+                assert!(matches!(refused, Err(PublishError::Refused { .. })), "{id}: {refused:?}");
+            }
+        })
+    };
+    for publisher in (0..PUBLISHERS).map(publish).collect::<Vec<_>>() {
+        publisher.await.expect("each learned of its own");
+    }
+    ground.stands(&free, (PUBLISHERS * EACH) as u32, 0).await;
+}
+
 pub(super) async fn drop_head_keeps_the_newest(ground: Arc<Ground>) {
     let (dropped, dead_letters, exchange) =
         (ground.queue("dropped"), ground.exchange("dead-letters"), ground.exchange("exchange"));

@@ -10,14 +10,17 @@ use crate::topology::{Argument, Exchange, Queue, QueueKind};
 /// An exclusive queue goes with its last consumer, too: without one it would fill up, and a full
 /// queue refuses a message for every other queue that it was routed to.
 pub(super) fn queue(queue: &Queue) -> (QueueDeclareOptions, FieldTable) {
+    (options(queue), table(queue.arguments()))
+}
+
+/// How the version before declared it, if that was otherwise.
+pub(super) fn queue_before(queue: &Queue) -> Option<(QueueDeclareOptions, FieldTable)> {
+    queue.arguments_before().map(|arguments| (options(queue), table(arguments)))
+}
+
+fn options(queue: &Queue) -> QueueDeclareOptions {
     let exclusive = queue.kind == QueueKind::Exclusive;
-    let options = QueueDeclareOptions {
-        durable: !exclusive,
-        exclusive,
-        auto_delete: exclusive,
-        ..QueueDeclareOptions::default()
-    };
-    (options, table(queue.arguments()))
+    QueueDeclareOptions { durable: !exclusive, exclusive, auto_delete: exclusive, ..QueueDeclareOptions::default() }
 }
 
 /// How to declare an exchange.

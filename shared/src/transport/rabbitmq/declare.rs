@@ -85,9 +85,7 @@ impl<'a> Scratch<'a> {
     /// that has it is down. It comes back with its node, bindings and all. A role that needs it for work
     /// waits where it consumes; all others go on without.
     pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), Fault> {
-        let (options, table) = arguments::queue(queue);
-        let channel = self.channel().await?;
-        match rpc(channel.queue_declare(name(&queue.name)?, options, table)).await {
+        match self.declare_of_either_version(queue).await {
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && queue.kind != QueueKind::Exclusive => {
                 self.look(&queue.name).await.map(drop).map_err(|_| fault)
             }
@@ -96,10 +94,34 @@ impl<'a> Scratch<'a> {
                 self.away.push(queue.name.clone());
                 Ok(())
             }
-            done => done.map(drop),
+            done => done,
         }
         .inspect_err(|fault| self.leave_if_silent(fault))
         .map_err(|fault| fault.about("declaring queue", &queue.name))
+    }
+
+    /// Where neither is what exists, the answer is about what this version wants.
+    async fn declare_of_either_version(&mut self, queue: &Queue) -> Result<(), Fault> {
+        let Err(fault) = self.declare(queue, arguments::queue(queue)).await else { return Ok(()) };
+        let differs = |fault: &Fault| fault.is_refusal(code::PRECONDITION_FAILED);
+        let Some(before) = arguments::queue_before(queue).filter(|_| differs(&fault)) else { return Err(fault) };
+        match self.declare(queue, before).await {
+            Err(again) if differs(&again) => Err(fault),
+            Err(again) => Err(again),
+            Ok(()) => {
+                tracing::info!("queue {} is as the version before made it, and stays so", queue.name);
+                Ok(())
+            }
+        }
+    }
+
+    async fn declare(
+        &mut self,
+        queue: &Queue,
+        (options, table): (QueueDeclareOptions, FieldTable),
+    ) -> Result<(), Fault> {
+        let channel = self.channel().await?;
+        rpc(channel.queue_declare(name(&queue.name)?, options, table)).await.map(drop)
     }
 
     /// What is asked next on a channel whose last answer is missing would wait behind it.

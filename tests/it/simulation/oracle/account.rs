@@ -38,6 +38,11 @@ impl Oracle {
             }
         };
         let items_failed = sum(&failed);
+        let listed = |file: &&File| file.fate() != Fate::Unlisted;
+        let bytes_planned = sum(&|task| task.files.iter().filter(listed).map(File::size).sum());
+        let is_good = |file: &&File| !is_bad(file);
+        let read = |task: &Task| task.files.iter().filter(is_good).map(File::size).sum::<u64>();
+        let bytes_done = sum(&|task| if task.is_done() { read(task) } else { 0 });
         let tasks_cancelled = sum(&|task| u64::from(!task.has_outcome));
         let tasks_failed = sum(&|task| u64::from(task.is_given_up));
         let items = sum(&|task| if task.is_whip { 1 } else { task.files.len() as u64 });
@@ -51,6 +56,8 @@ impl Oracle {
             ("items done", counts.items_done, items_done),
             ("items failed", counts.items_failed, items_failed),
             ("items cancelled", counts.items_cancelled, items - items_done - items_failed),
+            ("bytes planned", counts.bytes_planned, bytes_planned),
+            ("bytes done", counts.bytes_done, bytes_done),
             ("replays", counts.replays, self.replays.get(&status.job).copied().unwrap_or(0)),
             ("conflicts", counts.conflicts, sum(&|task| record(task).map_or(0, |record| record.conflicts))),
         ];

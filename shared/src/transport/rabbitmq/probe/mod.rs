@@ -88,6 +88,8 @@ impl From<Fault> for Refusal {
 pub enum Arguments {
     /// It has.
     Same,
+    /// It has those that the version before gave it.
+    Before,
     /// It has not; the broker's words.
     Other(String),
     /// Only those who may declare it can ask.
@@ -224,10 +226,14 @@ impl Probe {
         let (_, channel) = self.channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let ready = rpc(channel.queue_declare(name.clone(), passive, FieldTable::default())).await?.message_count();
-        let (options, table) = arguments::queue(queue);
-        let declared = rpc(channel.queue_declare(name, options, table)).await.map(drop);
-        close(&channel).await;
-        Ok(Found { arguments: compared(declared)?, ready })
+        let mut arguments = compare(&channel, name.clone(), arguments::queue(queue)).await?;
+        if let (Arguments::Other(_), Some(before)) = (&arguments, arguments::queue_before(queue)) {
+            let (_, channel) = self.channel().await?;
+            if compare(&channel, name, before).await? == Arguments::Same {
+                arguments = Arguments::Before;
+            }
+        }
+        Ok(Found { arguments, ready })
     }
 
     /// Whether this user may declare a queue of this name, which is not declared.
@@ -308,6 +314,17 @@ fn name(name: &str) -> Result<ShortString, Refusal> {
 }
 
 /// What the broker says to a declaration of what is there.
+/// Declares a queue that exists, and is done with the channel.
+async fn compare(
+    channel: &Channel,
+    name: ShortString,
+    (options, table): (QueueDeclareOptions, FieldTable),
+) -> Result<Arguments, Refusal> {
+    let declared = rpc(channel.queue_declare(name, options, table)).await.map(drop);
+    close(channel).await;
+    compared(declared)
+}
+
 fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
     match declared.map_err(Refusal::from) {
         Ok(()) => Ok(Arguments::Same),

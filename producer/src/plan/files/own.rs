@@ -1,0 +1,87 @@
+//! The files that a command writes itself: its report, its state, what its output streams go to.
+//!
+//! They may lie in the tree that it walks, and change while it does. What is open is told by what it is, not
+//! by its name, of which it may have several. What is replaced at the end is told by its place: another name
+//! of the same file keeps what it has.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{stderr, stdout};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Dev, FileType, Stat, fstat, stat};
+use shared::draft::is_draft;
+
+/// Device and inode.
+pub(super) type Identity = (Dev, u64);
+
+pub(super) fn identity(stat: &Stat) -> Identity {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Files that are left out of a walk.
+#[derive(Debug, Clone, Default)]
+pub struct Own(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    files: BTreeSet<Identity>,
+    /// Directories, each with a name.
+    places: BTreeSet<(Identity, Vec<u8>)>,
+}
+
+impl Own {
+    /// What is `open` all the time, as far as it is there, and the places where files will be `replaced` that
+    /// are written beside them; and what standard output and standard error go to.
+    pub fn of<P: AsRef<Path>>(open: impl IntoIterator<Item = P>, replaced: impl IntoIterator<Item = P>) -> Self {
+        let streams = [fstat(stdout()), fstat(stderr())];
+        let files = open.into_iter().map(|path| stat(path.as_ref())).chain(streams).flatten();
+        let is_file = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let known = Known {
+            files: files.filter(is_file).map(|stat| identity(&stat)).collect(),
+            places: replaced.into_iter().filter_map(|path| place(path.as_ref())).collect(),
+        };
+        Self(Arc::new(known))
+    }
+
+    /// What standard output and standard error go to.
+    pub fn streams() -> Self {
+        Self::of(std::iter::empty::<&Path>(), std::iter::empty())
+    }
+
+    /// Whether a walk has to know its directories.
+    pub(super) fn has_places(&self) -> bool {
+        !self.0.places.is_empty()
+    }
+
+    /// Whether it is this file, by this name in this directory, if that is known.
+    pub(super) fn has(&self, file: &Stat, directory: Option<Identity>, name: &[u8]) -> bool {
+        let Known { files, places } = &*self.0;
+        let is_in = |directory: Identity| {
+            let in_it = |place: &&(Identity, Vec<u8>)| place.0 == directory;
+            places.iter().filter(in_it).any(|(_, place)| place == name || is_draft(name))
+        };
+        files.contains(&identity(file)) || directory.is_some_and(is_in)
+    }
+
+    /// Whether this path, which may be a link, leads to one of them. A draft that is called by its name is
+    /// asked for.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        stat(path).is_ok_and(|file| self.0.files.contains(&identity(&file))) || self.is_replaced(path)
+    }
+
+    /// Whether this path, which may be a link, leads to where a file will be replaced.
+    pub(super) fn is_replaced(&self, path: &Path) -> bool {
+        let place = || place(&fs::canonicalize(path).ok()?);
+        self.has_places() && place().is_some_and(|at| self.0.places.contains(&at))
+    }
+}
+
+fn place(path: &Path) -> Option<(Identity, Vec<u8>)> {
+    let directory = path.parent()?;
+    let directory = stat(directory).ok()?;
+    Some((identity(&directory), path.file_name().map(OsStr::as_bytes)?.to_vec()))
+}

@@ -1,0 +1,50 @@
+//! Where a name leads that nothing may have yet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// As many links as the system follows.
+const LINKS_MAX: usize = 40;
+
+/// The file that is opened or made by this name. Links are followed, also one that leads to nothing yet.
+pub fn resolve(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = directory_of(&path).join(target);
+    }
+    match (fs::canonicalize(directory_of(&path)), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path,
+    }
+}
+
+/// The directory that a name stands in.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_to_nothing_leads_where_a_file_would_be_made() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("d")).expect("made");
+        for (target, link) in [("d/new", "one"), ("one", "two"), ("../two", "d/three"), ("self", "self")] {
+            symlink(target, at(link)).expect("a link");
+        }
+        let new = fs::canonicalize(at("d")).expect("it is there").join("new");
+        for name in ["d/new", "one", "two", "d/three", "d/../one"] {
+            assert_eq!(resolve(&at(name)), new, "{name}");
+        }
+        fs::write(at("two"), "made").expect("written");
+        assert!(new.exists());
+        assert_eq!(resolve(&at("two")), new);
+        assert_eq!(resolve(&at("self")).file_name(), at("self").file_name());
+    }
+}
