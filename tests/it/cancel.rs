@@ -1,30 +1,19 @@
 //! Jobs that are ended as they stand: on every consumer, over restarts, and in stores.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use shared::topology;
 use shared::transport::connect;
 use shared::workload::Workload;
 use shared::workload::files::Root;
 
 use crate::cluster::Cluster;
-use crate::world::{CONSUMER, PACKHORSE, Process, REDUCER, World, assert_same, eventually};
+use crate::world::{CONSUMER, PACKHORSE, Process, REDUCER, World, assert_same, counts, eventually};
 
 /// Larger than anyone reads.
 const ENDLESS: u64 = 1 << 40;
 /// In which a cancellation has to take effect everywhere.
 const SOON: Duration = Duration::from_secs(2);
-
-fn has_open(process: &Process, path: &Path) -> bool {
-    let entries = std::fs::read_dir(format!("/proc/{}/fd", process.id())).expect("it runs");
-    entries.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == path))
-}
-
-fn counts<const N: usize>(status: &Value, names: [&str; N]) -> [u64; N] {
-    names.map(|name| status["counts"][name].as_u64().unwrap_or(0))
-}
 
 /// Tasks of root `t` that wait in their queue.
 async fn waiting(cluster: &Cluster) -> u32 {
@@ -59,14 +48,17 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     // Enough slots that no order of the tasks keeps the small files waiting for large ones.
     let consumers = ["4", "3"].map(|slots| ready(CONSUMER, &["--root", "t=t", "-j", slots]));
     let producer = cluster.producer(&["t", "--job", "j"]);
-    let reads = |process: &Process| endless.iter().any(|path| has_open(process, path));
+    cluster.reaches("j", "items_planned", 306);
+    let reads = |process: &Process| endless.iter().any(|path| process.has_open(path));
     cluster.reaches("j", "items_done", 300);
     eventually("both read", || consumers.iter().all(reads).then_some(()));
 
     let started = Instant::now();
     let cancelled = cluster.run(PACKHORSE, ["cancel", "j", "--json"]).exits(0);
+    let told = started.elapsed();
     while consumers.iter().any(reads) {
-        assert!(started.elapsed() < SOON, "a consumer reads on");
+        let taken = started.elapsed();
+        assert!(taken < SOON, "a consumer reads on, {:?} after the receipt", taken.saturating_sub(told));
     }
     let receipt = cancelled.json().remove(0);
     assert_eq!((&receipt["type"], &receipt["state"]), (&"receipt".into(), &"cancelled".into()));
@@ -107,7 +99,7 @@ async fn a_cancelled_job_stays_cancelled_when_everyone_is_killed() {
     let reducer = cluster.reducer(&[]);
     let consumer = cluster.consumer(&["-j", "1"]);
     cluster.producer(&["t", "--job", "j", "--no-wait"]).wait().exits(0);
-    eventually("one is read", || endless.iter().any(|path| has_open(&consumer, path)).then_some(()));
+    eventually("one is read", || endless.iter().any(|path| consumer.has_open(path)).then_some(()));
     consumer.kill();
     let receipt = cluster.run(PACKHORSE, ["cancel", "j", "--json"]).exits(0).json().remove(0);
     reducer.kill();
@@ -117,7 +109,7 @@ async fn a_cancelled_job_stays_cancelled_when_everyone_is_killed() {
     let consumer = cluster.consumer(&["-j", "1"]);
     let _reducer = cluster.reducer(&[]);
     empties(&cluster).await;
-    eventually("the consumer is free", || (!endless.iter().any(|path| has_open(&consumer, path))).then_some(()));
+    eventually("the consumer is free", || (!endless.iter().any(|path| consumer.has_open(path))).then_some(()));
     let status = cluster.status("j").expect("it is known");
     assert_eq!((&status["state"], &status["counts"]), (&"cancelled".into(), &receipt["counts"]));
     for path in endless {

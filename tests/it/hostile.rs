@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use crate::world::{PACKHORSE, Process, World, assert_same, os};
+use crate::world::{PACKHORSE, Process, World, assert_same, eventually, os};
 
 /// Larger than anyone reads: its reader is there until the file is cut.
 const ENDLESS: u64 = 1 << 40;
@@ -148,8 +148,12 @@ fn what_may_not_be_read_fails_alone() {
 /// Starts a run that is held up in reading `t/a`: what follows it is listed, and sent after it.
 fn held_up(world: &World) -> Process {
     let endless = world.sparse("t/a", ENDLESS);
-    let run = world.command(PACKHORSE, ["sha1", "--window", "1", "-q", "t"]).start();
-    run.opens(&endless);
+    let run = world.command(PACKHORSE, ["sha1", "--window", "1", "-q", "t", "--state", "s", "--job", "j"]).start();
+    eventually("all is listed", || {
+        let status = world.packhorse(["status", "j", "--json", "--state", "s"]);
+        (status.code == 0 && status.json()[0]["state"] == "running").then_some(())
+    });
+    run.reads(&endless);
     run
 }
 

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::broker;
 use crate::cluster::Cluster;
-use crate::world::{CONSUMER, PRODUCER, Process, World, eventually};
+use crate::world::{CONSUMER, PRODUCER, World, counts, eventually};
 
 /// Larger than anyone reads: its reader is there until the file is cut.
 const ENDLESS: u64 = 1 << 40;
@@ -14,15 +12,6 @@ const ENDLESS: u64 = 1 << 40;
 const IMPATIENT: &str = "[{rabbit, [{consumer_timeout, 60000}, {channel_tick_interval, 5000}]}].";
 /// By then it has looked.
 const TIMED_OUT: Duration = Duration::from_secs(72);
-
-fn has_open(process: &Process, name: &str) -> bool {
-    let entries = std::fs::read_dir(format!("/proc/{}/fd", process.id())).expect("it runs");
-    entries.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link.ends_with(name)))
-}
-
-fn counts<const N: usize>(status: &Value, names: [&str; N]) -> [u64; N] {
-    names.map(|name| status["counts"][name].as_u64().unwrap_or(0))
-}
 
 #[tokio::test]
 async fn a_task_longer_than_the_brokers_patience_is_done_once() {
@@ -40,9 +29,9 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
     let kept = cluster.start(PRODUCER, ["sha1", "v", "--job", "kept"]);
     let leased = cluster.producer(&["t", "--job", "leased"]);
     let lost = cluster.start(PRODUCER, ["sha1", "u", "--job", "lost"]);
-    let holder = eventually("one reads", || consumers.iter().position(|consumer| has_open(consumer, "t/z")));
-    eventually("the other one reads", || has_open(&wrong, "u/z").then_some(()));
-    eventually("and the third one", || has_open(&keeper, "v/z").then_some(()));
+    let holder = eventually("one reads", || consumers.iter().position(|consumer| consumer.has_open("t/z")));
+    eventually("the other one reads", || wrong.has_open("u/z").then_some(()));
+    eventually("and the third one", || keeper.has_open("v/z").then_some(()));
     let started = Instant::now();
     let holder = consumers.remove(holder);
     let idle = consumers.remove(0);
@@ -51,10 +40,10 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
 
     let names = ["tasks_open", "resends", "redeliveries", "duplicates"];
     assert_eq!(counts(&cluster.status("leased").expect("it is known"), names), [1, 0, 0, 0]);
-    assert!(has_open(&holder, "t/z") && !has_open(&idle, "t/z"), "it is at work, and nobody else is");
+    assert!(holder.has_open("t/z") && !idle.has_open("t/z"), "it is at work, and nobody else is");
     // A holder that is gone names nothing.
     holder.kill();
-    eventually("the other one has it", || has_open(&idle, "t/z").then_some(()));
+    eventually("the other one has it", || idle.has_open("t/z").then_some(()));
     for name in ["t/z", "u/z", "v/z"] {
         cluster.world.file(name, "cut");
     }

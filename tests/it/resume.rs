@@ -119,7 +119,7 @@ fn a_store_in_use_is_refused_and_its_owner_goes_on() {
     world.file("t/b", "b");
     let endless = world.sparse("t/a", 1 << 40);
     let run = world.command(PACKHORSE, ["sha1", "-q", "t", "--state", "store"]).start();
-    run.opens(&endless);
+    run.reads(&endless);
     let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(2);
     assert!(done.err.contains("the store store is in use by another process"), "{}", done.err);
     assert_ne!(world.packhorse(["jobs", "--json", "--state", "store"]).exits(0).json()[0]["state"], "finished");

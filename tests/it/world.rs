@@ -237,14 +237,34 @@ impl Process {
         })
     }
 
+    /// Whether it has a file open whose path ends like this.
+    pub fn has_open(&self, path: impl AsRef<Path>) -> bool {
+        !self.descriptors(path.as_ref()).is_empty()
+    }
+
     /// Waits until it has `path` open.
     pub fn opens(&self, path: &Path) {
-        let path = fs::canonicalize(path).expect("it is there");
-        let fds = format!("/proc/{}/fd", self.id());
-        eventually(&format!("{} opens {}", self.name, path.display()), || {
-            let entries = fs::read_dir(&fds).unwrap_or_else(|error| panic!("{} has ended: {error}", self.name));
-            entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == path)).then_some(())
+        eventually(&format!("{} opens {}", self.name, path.display()), || self.has_open(path).then_some(()));
+    }
+
+    /// Waits until it has read something of `path`.
+    pub fn reads(&self, path: &Path) {
+        let is_begun = |descriptor: String| {
+            let about = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.id())).ok()?;
+            about.lines().any(|line| line.starts_with("pos:") && !line.ends_with("\t0")).then_some(())
+        };
+        eventually(&format!("{} reads {}", self.name, path.display()), || {
+            self.descriptors(path).into_iter().find_map(is_begun)
         });
+    }
+
+    /// The descriptors under which it has such a file open.
+    fn descriptors(&self, path: &Path) -> Vec<String> {
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.id()));
+        let entries = entries.unwrap_or_else(|error| panic!("{} has ended: {error}", self.name)).flatten();
+        let held = entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.ends_with(path)));
+        held.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
     /// Whether it has ended.
@@ -320,6 +340,11 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < give_up, "never: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Counts of a job, as a status or a receipt gives them.
+pub fn counts<const N: usize>(status: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| status["counts"][name].as_u64().unwrap_or(0))
 }
 
 /// The processes that have this file open, or one beneath this directory.
