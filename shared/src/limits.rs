@@ -101,8 +101,8 @@ pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// A request over the control exchange is repeated after this long without an answer.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long `jobs` and `status` gather answers of owners.
-pub const GATHER: Duration = Duration::from_millis(500);
+/// How long `jobs` and `dead list` gather answers of owners: one that is writing answers when it has written.
+pub const GATHER: Duration = Duration::from_secs(1);
 
 /// After this long without a consumer for its queue, a submitter says so.
 pub const NO_CONSUMER_NOTICE: Duration = Duration::from_secs(5);

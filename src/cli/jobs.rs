@@ -1,16 +1,22 @@
 //! `jobs` and `status`: how jobs stand, asked over a broker or read from a store.
 
+use std::path::Path;
+
 use reducer::report::{receipt_json, receipt_text};
 use shared::job::JobStatus;
 use shared::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
-use super::owners::{gather, reader, unknown};
+use super::broker::required;
+use super::owners::{find, gather, reader, unknown};
 use super::{Exit, Failure, term};
 
 /// `packhorse jobs`
 pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
-    let jobs = look(&args, Request::Jobs).await?;
+    let jobs = match &args.state {
+        Some(state) => stored(state)?,
+        None => told(&args).await?,
+    };
     let text = if args.json { jobs.iter().map(|status| receipt_json(status) + "\n").collect() } else { table(&jobs) };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
@@ -18,30 +24,34 @@ pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
 
 /// `packhorse status ID`
 pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
-    let jobs = look(&args.from, Request::Status { job: args.job.clone() }).await?;
-    let Some(status) = jobs.iter().find(|status| status.job == args.job) else {
-        return Err(unknown(&args.job));
+    let status = match &args.from.state {
+        Some(state) => stored(state)?.into_iter().find(|status| status.job == args.job),
+        None => told_of(&args).await?,
     };
+    let status = status.ok_or_else(|| unknown(&args.job))?;
     let text =
-        if args.from.json { receipt_json(status) + "\n" } else { receipt_text(status, "sha256sum of the report") };
+        if args.from.json { receipt_json(&status) + "\n" } else { receipt_text(&status, "sha256sum of the report") };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
 }
 
-async fn look(args: &JobsArgs, request: Request) -> Result<Vec<JobStatus>, Failure> {
-    if let Some(state) = &args.state {
-        return reader(state)?.statuses().map_err(|error| Failure::from(&error));
-    }
-    let mut jobs: Vec<JobStatus> = Vec::new();
-    for reply in gather(&args.broker, &request).await? {
-        match reply {
-            Reply::Jobs { jobs: more } => jobs.extend(more),
-            Reply::Status(status) => jobs.push(*status),
-            _ => {}
-        }
-    }
+fn stored(state: &Path) -> Result<Vec<JobStatus>, Failure> {
+    reader(state)?.statuses().map_err(|error| Failure::from(&error))
+}
+
+async fn told(args: &JobsArgs) -> Result<Vec<JobStatus>, Failure> {
+    let replies = gather(&args.broker, &Request::Jobs).await?;
+    let of = |reply| if let Reply::Jobs { jobs } = reply { jobs } else { Vec::new() };
+    let mut jobs: Vec<JobStatus> = replies.into_iter().flat_map(of).collect();
     jobs.sort_by(|a, b| (&a.owner, &a.job).cmp(&(&b.owner, &b.job)));
     Ok(jobs)
+}
+
+async fn told_of(args: &StatusArgs) -> Result<Option<JobStatus>, Failure> {
+    let broker = &args.from.broker;
+    let request = Request::Status { job: args.job.clone() };
+    let reply = find(&required(broker)?, broker, &request, |reply| matches!(reply, Reply::Status(_))).await?;
+    Ok(reply.and_then(|reply| if let Reply::Status(status) = reply { Some(*status) } else { None }))
 }
 
 fn table(jobs: &[JobStatus]) -> String {

@@ -145,8 +145,8 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     };
     write_report(handle, &job, args.output.clone()).await?;
     term::say(&receipt_text(&status, &fetch::recompute(&args.output)));
-    // Producers that wait look again within this time, and hear that it is over.
-    tokio::time::sleep(limits::STATUS_INTERVAL * 4).await;
+    // Producers that wait look again within this time, hear that it is over, and fetch what failed.
+    tokio::time::sleep(limits::STATUS_INTERVAL * 8).await;
     Ok(owned::verdict(&status))
 }
 

@@ -16,7 +16,7 @@
 mod balancer;
 pub mod container;
 pub mod docker;
-mod node;
+pub mod node;
 pub mod nodes;
 
 use std::net::TcpStream;
@@ -242,7 +242,7 @@ impl Broker {
 
     /// Stops the node as a hanging machine would: connections stay open, and nothing answers.
     pub fn pause(&self) {
-        self.server().node().order("pause");
+        self.server().node().pause();
     }
 
     /// Lets a paused node go on.

@@ -45,8 +45,8 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
         role
     };
     let _reducer = ready(REDUCER, &["--output-dir", "reports"]);
-    // Enough slots that no order of the tasks keeps the small files waiting for large ones.
-    let consumers = ["4", "3"].map(|slots| ready(CONSUMER, &["--root", "t=t", "-j", slots]));
+    // Enough slots, and nothing fetched ahead, that no order of the tasks keeps the small files waiting for large ones.
+    let consumers = ["4", "3"].map(|slots| ready(CONSUMER, &["--root", "t=t", "-j", slots, "--prefetch", slots]));
     let producer = cluster.producer(&["t", "--job", "j"]);
     cluster.reaches("j", "items_planned", 306);
     let reads = |process: &Process| endless.iter().any(|path| process.has_open(path));

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::broker::node::free_port;
 use crate::broker::{self, Broker};
 use crate::doctor;
 use crate::world::{CONSUMER, PACKHORSE, PRODUCER, REDUCER, Run, World, assert_same};
@@ -67,9 +68,7 @@ impl Secure {
         let (certificate, key) = good.issue("broker", &["127.0.0.1"], 4000);
         good.issue("client", &["client"], 4000);
         Authority::new(&world, "other").issue("client", &["client"], 4000);
-        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = socket.local_addr().expect("it is bound").port();
-        drop(socket);
+        let port = free_port();
         let file = |name: &str, path: PathBuf| format!("ssl_options.{name} = {}\n", path.display());
         let configuration = [
             format!("listeners.ssl.default = 127.0.0.1:{port}\n"),

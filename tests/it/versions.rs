@@ -5,7 +5,7 @@
 
 use crate::cluster::Cluster;
 use crate::foreign;
-use crate::world::{PACKHORSE, assert_same};
+use crate::world::{PACKHORSE, assert_same, eventually};
 
 const OWNER: &str = include_str!("versions/owner.py");
 const STORE: &str = include_str!("../../reducer/src/store/version-2.sql");
@@ -53,11 +53,13 @@ async fn consumers_of_both_versions_work_for_the_owner_of_the_version_before() {
     }
     let wanted = cluster.world.sha1sum(&["t"]);
     let owner = owner(&cluster, &names());
-    let consumers = (before(&cluster), cluster.consumer(&["-j", "1"]));
+    let before = before(&cluster);
+    eventually("it has begun", || names().iter().any(|name| before.has_open(format!("t/{name}"))).then_some(()));
+    let ours = cluster.consumer(&["-j", "1"]);
     let done = owner.wait().exits(0);
     assert_same(&done.out, &wanted);
     assert!(done.err.contains("refused: ") && done.err.contains(" 2 hosts"), "{}", done.err);
-    drop(consumers);
+    drop((before, ours));
 }
 
 /// A job that was begun by the version before ends with its whole account: its store is brought up, its queues stay.

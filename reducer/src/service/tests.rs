@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
+use shared::control::Asker;
 use shared::id::Class;
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::Planned;
+use shared::message::{Planned, Reply, Request};
 use shared::shutdown;
 use shared::topology;
 use shared::transport::Transport;
@@ -72,12 +73,33 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
         // Each round a broker that knows nothing.
         let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
         let (handle, stopper) = serve(&store, &transport).await;
+        handle.open("j".parse().expect("an id"), spec()).await.expect("it opens");
         if round == 0 {
-            handle.open("j".parse().expect("an id"), spec()).await.expect("it opens");
             assert!(handle.planned("j".parse().expect("an id"), planned()).await);
         }
         one_task_waits(&transport).await;
         stopper.stop();
         handle.ended().await.expect("it stops");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_takes_no_jobs_of_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
+    let (handle, stopper) = serve(&directory.path().join("store"), &transport).await;
+    let mut asker = Asker::new(Arc::clone(&transport)).await.expect("a queue for replies");
+    // It may not listen yet.
+    let mut ask = async |request| loop {
+        let reply = asker.ask(handle.owner(), &request, Duration::from_millis(100)).await.expect("it is sent");
+        if let Some(reply) = reply {
+            break reply;
+        }
+    };
+    let refused = ask(Request::Open { job: "theirs".parse().expect("an id"), spec: Box::new(spec()) }).await;
+    assert!(matches!(&refused, Reply::Refused { reason } if reason.contains("takes no other jobs")), "{refused:?}");
+    let jobs = ask(Request::Jobs).await;
+    assert!(matches!(&jobs, Reply::Jobs { jobs } if jobs.is_empty()), "{jobs:?}");
+    stopper.stop();
+    handle.ended().await.expect("it stops");
 }

@@ -3,6 +3,7 @@
 //! Its parent is a shell that reads commands from a pipe. When this process ends, however it ends,
 //! the pipe closes and the shell kills the node and removes its directory.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ impl Node {
         let (server, epmd) = (program("rabbitmq-server"), program("epmd"));
         let directory = std::env::temp_dir().join(unique("packhorse-broker"));
         std::fs::create_dir(&directory).expect("a directory for the node");
-        let [port, naming, distribution] = free_ports();
+        let [port, naming, distribution] = std::array::from_fn(|_| free_port());
         let environment = environment(&directory, port, naming, distribution, configuration);
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER]).envs(environment.iter().cloned());
@@ -99,6 +100,18 @@ impl Node {
         let mut keeper = self.keeper.lock().expect("no test panics while it orders");
         let pipe = keeper.stdin.as_mut().expect("the pipe is open until the node is dropped");
         writeln!(pipe, "{command}").expect("the keeper reads until the pipe closes");
+    }
+
+    /// Stops it as it stands, until it is ordered to `resume`.
+    pub(super) fn pause(&self) {
+        self.order("pause");
+        let give_up = Instant::now() + START_TIMEOUT;
+        let process = std::fs::read_to_string(self.directory.join("pid")).expect("it runs");
+        let state = || std::fs::read_to_string(format!("/proc/{}/status", process.trim())).expect("it is there");
+        while !state().lines().any(|line| line.starts_with("State:\tT")) {
+            assert!(Instant::now() < give_up, "RabbitMQ is not stopped");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(super) fn accepts(&self) {
@@ -166,7 +179,14 @@ fn program(name: &str) -> PathBuf {
         })
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
-    let sockets: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    sockets.map(|socket| socket.local_addr().expect("it is bound").port())
+/// A port that nobody uses, and that is given to nobody else: whom it is for may take it much later.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = socket.local_addr().expect("it is bound").port();
+        if GIVEN.lock().expect("no panic under this lock").insert(port) {
+            return port;
+        }
+    }
 }

@@ -113,6 +113,27 @@ fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
 }
 
+// Its owner, which took the lease for lapsed, waits for the try that it sent last.
+#[test]
+fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
+    let mut consumer = consumer(2);
+    consumer.step(delivered(1));
+    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.step(Event::Leased { tag: 1 });
+    let try_of = |attempt| {
+        let mut task = task(1);
+        task.address.attempt = attempt;
+        Event::Delivered { lane: 0, tag: 1 + u64::from(attempt), task: Ok(task), returns: 0 }
+    };
+    for attempt in [3, 2] {
+        let acked = format!("ack {}", 1 + attempt);
+        assert_eq!(names(&consumer.step(try_of(attempt))), [acked.as_str()]);
+    }
+    let actions = consumer.step(Event::Worked { tag: 1, result: Err(WorkError::failed("no")), micros: 1 });
+    let [Action::Answer { outcome, .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(outcome.address.attempt, 3);
+}
+
 #[test]
 fn a_leased_task_of_a_cancelled_job_has_no_delivery_to_ack() {
     let mut consumer = consumer(1);

@@ -313,7 +313,6 @@ fn name(name: &str) -> Result<ShortString, Refusal> {
     short("a name", name).map_err(|error| Refusal::Other(error.to_string()))
 }
 
-/// What the broker says to a declaration of what is there.
 /// Declares a queue that exists, and is done with the channel.
 async fn compare(
     channel: &Channel,
@@ -325,6 +324,7 @@ async fn compare(
     compared(declared)
 }
 
+/// What the broker says to a declaration of what is there.
 fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
     match declared.map_err(Refusal::from) {
         Ok(()) => Ok(Arguments::Same),
