@@ -318,6 +318,17 @@ impl Broker {
         self.ctl(&["delete_queue", "--vhost", &self.vhost, name]).await;
     }
 
+    /// Deletes a queue and declares it again, as fast as the broker can.
+    pub async fn remake_queue(&self, name: &str) {
+        let program = format!(
+            "Name = rabbit_misc:r(<<\"{}\">>, queue, <<\"{name}\">>), {{ok, Queue}} = rabbit_amqqueue:lookup(Name), \
+             rabbit_amqqueue:delete(Queue, false, false, <<\"it\">>), \
+             rabbit_amqqueue:declare(Name, true, false, amqqueue:get_arguments(Queue), none, <<\"it\">>).",
+            self.vhost
+        );
+        self.ctl(&["eval", &program]).await;
+    }
+
     /// The same where it may not exist; whether it did.
     pub async fn delete_queue_if_there(&self, name: &str) -> bool {
         self.try_ctl(&["delete_queue", "--vhost", &self.vhost, name], Vec::new()).await.status.success()

@@ -7,12 +7,13 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::control::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{CLOSE_TIMEOUT, Epoch, Link};
+use super::neglect::{LOOK, Neglect};
 use super::properties::short;
 use super::session::Session;
 use super::subscription::Inbox;
@@ -123,6 +124,27 @@ impl Source {
         Ok((channel, consumer))
     }
 
+    /// Ends when the broker has forgotten the consumer.
+    async fn neglected(&self, inbox: &Inbox) {
+        if self.queue().kind != QueueKind::Quorum {
+            return std::future::pending().await;
+        }
+        let mut neglect = Neglect::default();
+        loop {
+            sleep(LOOK).await;
+            if neglect.is_served(inbox.traffic()) {
+                continue;
+            }
+            let found = self.control.look(&self.queue().name).await;
+            if let Ok(Some(found)) = found
+                && neglect.is_proved(inbox.traffic(), found)
+            {
+                tracing::warn!("the broker has forgotten who consumes from {}: consuming again", self.queue().name);
+                return;
+            }
+        }
+    }
+
     /// Keeps the inbox fed until the subscription is dropped or the transport is closed.
     pub(super) async fn feed(mut self, mut feed: Feed, inbox: Arc<Inbox>, mut dropped: oneshot::Receiver<()>) {
         let session = Arc::clone(&self.session);
@@ -133,6 +155,7 @@ impl Source {
                 _ = &mut dropped => Ending::Unwanted,
                 () = feed.epoch.over() => Ending::Lost,
                 () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
+                () = self.neglected(&inbox) => Ending::Lost,
             };
             let interruption = session.interrupt();
             inbox.lost();

@@ -35,6 +35,7 @@ mod control;
 mod declare;
 mod fault;
 mod link;
+mod neglect;
 mod outbox;
 pub mod probe;
 mod properties;

@@ -1,14 +1,15 @@
 //! Subscriptions: each has a channel of its own, a task that keeps it open, and a buffer.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Notify, oneshot};
 
 use super::fault::rpc;
+use super::neglect::Traffic;
 use super::properties;
 use super::session::Session;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
@@ -27,12 +28,20 @@ pub(super) struct Inbox {
 struct State {
     interruptions: usize,
     deliveries: VecDeque<Delivery>,
+    /// In this epoch.
+    delivered: u64,
+    /// Deliveries of this epoch that are not settled.
+    held: Arc<AtomicUsize>,
     failed: Option<TransportError>,
 }
 
 impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state());
         self.news.notify_one();
     }
 
@@ -42,6 +51,7 @@ impl Inbox {
             acker: delivery.acker,
             epoch: self.epoch.load(Ordering::SeqCst),
             present: Arc::clone(&self.epoch),
+            held: self.hold(),
         };
         let mut message = properties::to_message(&delivery.properties, delivery.data);
         let delivery = Delivery {
@@ -53,10 +63,27 @@ impl Inbox {
         self.change(|state| state.deliveries.push_back(delivery));
     }
 
+    fn hold(&self) -> Arc<AtomicUsize> {
+        let mut state = self.state();
+        state.delivered += 1;
+        state.held.fetch_add(1, Ordering::SeqCst);
+        Arc::clone(&state.held)
+    }
+
+    /// In this epoch.
+    pub(super) fn traffic(&self) -> Traffic {
+        let state = self.state();
+        Traffic { delivered: state.delivered, held: state.held.load(Ordering::SeqCst) }
+    }
+
     /// The epoch is over: what came in it comes again.
     pub(super) fn lost(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.change(|state| state.deliveries.clear());
+        self.change(|state| {
+            state.deliveries.clear();
+            state.delivered = 0;
+            state.held = Arc::default();
+        });
     }
 
     /// The next epoch has begun.
@@ -71,7 +98,7 @@ impl Inbox {
     }
 
     fn take(&self) -> Option<Result<Incoming, TransportError>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.interruptions > 0 {
             state.interruptions -= 1;
             return Some(Ok(Incoming::Interrupted));
@@ -116,6 +143,8 @@ struct Settle {
     acker: lapin::Acker,
     epoch: u64,
     present: Arc<AtomicU64>,
+    /// Counts it until it is settled: one that is dropped stays with the broker.
+    held: Arc<AtomicUsize>,
 }
 
 impl Settle {
@@ -134,6 +163,7 @@ impl Acker for Settle {
         {
             tracing::debug!("an ack was lost: {fault}");
         }
+        self.held.fetch_sub(1, Ordering::SeqCst);
     }
 
     async fn nack(self: Box<Self>, requeue: bool) {
@@ -143,5 +173,6 @@ impl Acker for Settle {
         {
             tracing::debug!("a nack was lost: {fault}");
         }
+        self.held.fetch_sub(1, Ordering::SeqCst);
     }
 }
