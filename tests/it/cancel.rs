@@ -39,14 +39,10 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     // Each a task of its own, read when the job is cancelled.
     let endless: Vec<_> = (0..6).map(|number| cluster.world.sparse(&format!("t/z{number}"), ENDLESS)).collect();
     // With the signs of life that everybody has: none of them is soon enough.
-    let ready = |program: &str, args: &[&str]| {
-        let role = cluster.start(program, args);
-        role.says("is ready.");
-        role
-    };
-    let _reducer = ready(REDUCER, &["--output-dir", "reports"]);
+    let _reducer = cluster.ready(REDUCER, &["--output-dir", "reports"]);
     // Enough slots, and nothing fetched ahead, that no order of the tasks keeps the small files waiting for large ones.
-    let consumers = ["4", "3"].map(|slots| ready(CONSUMER, &["--root", "t=t", "-j", slots, "--prefetch", slots]));
+    let consumers =
+        ["4", "3"].map(|slots| cluster.ready(CONSUMER, &["--root", "t=t", "-j", slots, "--prefetch", slots]));
     let producer = cluster.producer(&["t", "--job", "j"]);
     cluster.reaches("j", "items_planned", 306);
     let reads = |process: &Process| endless.iter().any(|path| process.has_open(path));

@@ -1,6 +1,7 @@
 //! Roles as processes around a virtual host of one's own.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -39,18 +40,22 @@ impl Cluster {
         self.start(program, args).wait()
     }
 
+    /// A consumer or a reducer, once it is ready.
+    pub fn ready(&self, program: &str, args: &[&str]) -> Process {
+        let role = self.start(program, args);
+        let name = Path::new(program).file_name().expect("a program").display().to_string();
+        role.says(&format!("The {name} is ready."));
+        role
+    }
+
     /// A consumer of the root `t`, once it is ready.
     pub fn consumer(&self, more: &[&str]) -> Process {
-        let consumer = self.start(CONSUMER, [&["--root", "t=t", "--heartbeat", "1"], more].concat());
-        consumer.says("The consumer is ready.");
-        consumer
+        self.ready(CONSUMER, &[&["--root", "t=t", "--heartbeat", "1"], more].concat())
     }
 
     /// The reducer service `main`, once it is ready.
     pub fn reducer(&self, more: &[&str]) -> Process {
-        let reducer = self.start(REDUCER, [&["--heartbeat", "1"], more].concat());
-        reducer.says("The reducer is ready.");
-        reducer
+        self.ready(REDUCER, &[&["--heartbeat", "1"], more].concat())
     }
 
     pub fn producer(&self, more: &[&str]) -> Process {

@@ -20,8 +20,7 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
         cluster.world.sparse(name, ENDLESS);
     }
     // More patient than consumers that work hard are punctual.
-    let reducer = cluster.start(REDUCER, ["--heartbeat", "5"]);
-    reducer.says("The reducer is ready.");
+    let _reducer = cluster.ready(REDUCER, &["--heartbeat", "5"]);
     let patient = || cluster.consumer(&["-j", "1", "--workload", "digest", "--ack-timeout", "20"]);
     let mut consumers = vec![patient(), patient()];
     // It has been told something that is not so of its broker.

@@ -46,12 +46,8 @@ fn judge(what: &str, mut times: Vec<Duration>, bound: Duration) {
 /// Two consumers of one slot, the first of which has opened the job's only file.
 fn two_consumers(cluster: &Cluster, heartbeat: &[&str], job: &str) -> (Process, Process) {
     let held = cluster.world.sparse("t/held", ENDLESS);
-    let start = || {
-        let arguments = [&["--root", "t=t", "-j", "1", "--workload", "digest"], heartbeat].concat();
-        let consumer = cluster.start(CONSUMER, arguments);
-        consumer.says("The consumer is ready.");
-        consumer
-    };
+    let start =
+        || cluster.ready(CONSUMER, &[&["--root", "t=t", "-j", "1", "--workload", "digest"], heartbeat].concat());
     let first = start();
     let producer = cluster.producer(&["t", "--job", job, "--no-wait"]);
     first.opens(&held);

@@ -51,8 +51,7 @@ async fn a_file_that_kills_two_consumers_fails_alone_with_the_signal() {
     let others: Vec<u8> =
         lines(&wanted).into_iter().filter(|line| !line.ends_with(b"x\n")).flatten().copied().collect();
     // More patient than consumers on a busy machine are punctual.
-    let reducer = cluster.start(REDUCER, ["--heartbeat", "2", "--state", "store", "--output-dir", "reports"]);
-    reducer.says("The reducer is ready.");
+    let reducer = cluster.ready(REDUCER, &["--heartbeat", "2", "--state", "store", "--output-dir", "reports"]);
     for (workload, more) in [("sha1", &[][..]), ("words", &["--frequencies"][..])] {
         cluster.world.file("t/000/00007x", "poison");
         let mut producer = planned(&cluster, workload, workload, more);
