@@ -189,18 +189,14 @@ impl Consumer {
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Delivered { lane, tag, task, returns } => match task {
-                // Its owner has counted it, or knows that it is at work here.
-                Ok(task) if self.recalled.has(&task) || self.joins_lease(&task) => actions.push(Action::Ack { tag }),
-                Ok(task) if !self.stopping => {
-                    self.waiting.push_back((tag, Held { lane, task, returns, claim: Claim::Delivery }))
-                }
-                Ok(_) => actions.push(Action::Drop { tag }),
-                Err(reason) => {
-                    self.publishing.insert(tag, Publishing::Letter(None));
-                    actions.push(Action::Bury { tag, reason });
-                }
-            },
+            Event::Delivered { lane, tag, task: Ok(task), returns } => {
+                let held = Held { lane, task, returns, claim: Claim::Delivery };
+                actions.extend(self.delivered(tag, held));
+            }
+            Event::Delivered { tag, task: Err(reason), .. } => {
+                self.publishing.insert(tag, Publishing::Letter(None));
+                actions.push(Action::Bury { tag, reason });
+            }
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
             Event::Confirmed { tag } => match self.publishing.remove(&tag) {
                 Some(Publishing::Outcome(_, Claim::Leased)) => {}
@@ -225,6 +221,20 @@ impl Consumer {
             actions.push(Action::Stopped);
         }
         actions
+    }
+
+    fn delivered(&mut self, tag: Tag, held: Held) -> Option<Action> {
+        // Its owner has counted it.
+        if self.recalled.has(&held.task) {
+            return Some(Action::Ack { tag });
+        }
+        self.join_lease(tag, &held.task).or_else(|| {
+            if self.stopping {
+                return Some(Action::Drop { tag });
+            }
+            self.waiting.push_back((tag, held));
+            None
+        })
     }
 
     fn start_more(&mut self, actions: &mut Vec<Action>) {

@@ -140,7 +140,8 @@ pub async fn run(
         serves: running.config.serves.clone(),
         heartbeat_millis: u64::try_from(running.config.heartbeat.as_millis()).unwrap_or(u64::MAX),
     });
-    let listeners = running.subscribe(&engine).await?;
+    let subscribed = shutdown.unless_asked(running.subscribe(&engine)).await;
+    let Some(listeners) = subscribed.transpose()? else { return Ok(()) };
     let result = running.serve(&mut engine, &mut outputs, shutdown).await;
     // Ends the subscriptions: what was delivered and not acked goes back to its queues.
     drop(listeners);

@@ -27,6 +27,7 @@ use packhorse::cli::args::{BrokerArgs, ReducerArgs};
 use packhorse::cli::{self, Exit, Failure, broker, enter, keys, signals, term};
 use producer::ProducerError;
 use shared::id::{JobId, OwnerId};
+use shared::limits;
 use shared::shutdown::Shutdown;
 use shared::transport::{BrokerUrl, Transport};
 
@@ -96,7 +97,7 @@ struct CaravanArgs {
     caravan: JobId,
     /// Whips of each rider
     #[arg(long, value_name = "N", default_value_t = 10_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=limits::WHIPS_MAX))]
     whips: u64,
     /// The reducer that counts
     #[arg(long, value_name = "NAME", default_value = "main")]
@@ -161,11 +162,8 @@ async fn pull(horse: u32, broker: BrokerArgs) -> Result<Exit, Failure> {
 async fn reach(args: &BrokerArgs) -> Result<Option<(BrokerUrl, Arc<dyn Transport>, Shutdown)>, Failure> {
     let url = broker::required(args)?;
     let shutdown = signals::listen()?;
-    tokio::select! {
-        biased;
-        () = shutdown.asked() => Ok(None),
-        transport = broker::reach(&url, args) => Ok(Some((url, transport?, shutdown))),
-    }
+    let reached = shutdown.unless_asked(broker::reach(&url, args)).await.transpose()?;
+    Ok(reached.map(|transport| (url, transport, shutdown)))
 }
 
 /// Prints a line. A reader that has had enough is no reason to fail.

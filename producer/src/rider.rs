@@ -76,11 +76,7 @@ pub async fn run(
 ) -> Result<Ride, ProducerError> {
     let stopped = config.spec.job();
     let rider = Rider { config, transport, clock: Clock::start() };
-    tokio::select! {
-        biased;
-        () = shutdown.asked() => Err(ProducerError::Stopped(stopped)),
-        ride = rider.ride() => ride,
-    }
+    shutdown.unless_asked(rider.ride()).await.unwrap_or(Err(ProducerError::Stopped(stopped)))
 }
 
 struct Rider {

@@ -89,7 +89,9 @@ pub async fn run(
     transport: Arc<dyn Transport>,
     shutdown: Shutdown,
 ) -> Result<Option<JobStatus>, ProducerError> {
-    let asker = Asker::new(Arc::clone(&transport)).await?;
+    let Some(asker) = shutdown.unless_asked(Asker::new(Arc::clone(&transport))).await.transpose()? else {
+        return Err(ProducerError::Stopped(config.job));
+    };
     let (questions, asked) = mpsc::channel(1);
     let (answers, mut replies) = mpsc::channel(1);
     tokio::spawn(ask(asker, config.owner.clone(), asked, answers));

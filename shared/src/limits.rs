@@ -20,6 +20,10 @@ pub const TASK_ITEMS_FIRST: usize = 16;
 /// Bytes of one message's body, at most, in either direction. Brokers of version 4 refuse 16 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of headers that a message may have. They travel in one frame, and a frame over its connection's limit
+/// of 32 KiB costs the whole connection.
+pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes by which a seal may make a body larger: it takes in the headers, which stay below 64 KiB, with
 /// as much again for what JSON escapes, and adds a nonce and a tag.
 pub const SEAL_BYTES_MAX: usize = 130 * 1024;
@@ -46,6 +50,10 @@ pub const WINDOW_PER_SLOT: usize = 4;
 
 /// Unanswered tasks that an owner keeps with consumers, at least.
 pub const WINDOW_MIN: usize = 64;
+
+/// The same at most, however many slots are announced: 4,096 of them have their four tasks each, and the
+/// largest tasks of one job fill a queue ([`QUEUE_BYTES_MAX`]) and no more of the owner's memory.
+pub const WINDOW_MAX: usize = 16_384;
 
 /// Messages that a publisher has written and that are not confirmed yet, at most. More gains
 /// nothing (measured: flat from 1,000 on).
@@ -126,6 +134,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Tasks of one job: a plan of a billion files has a few million.
 pub const JOB_TASKS_MAX: u64 = 1 << 40;
+
+/// Whips of one rider: at ten thousand a second, a day's ride. Each costs a bit of an owner's memory.
+pub const WHIPS_MAX: u64 = 1_000_000_000;
 
 /// Planned tasks that a producer has published and that are not confirmed yet.
 pub const PLAN_WINDOW: usize = 64;

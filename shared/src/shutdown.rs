@@ -45,4 +45,32 @@ impl Shutdown {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Does this until a stop is asked for; `None` if it was not done by then. Whatever waits for others, as for a
+    /// broker, is done like this: a stop must not wait with it.
+    pub async fn unless_asked<T>(&self, doing: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.asked() => None,
+            done = doing => Some(done),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_others_stops_when_asked() {
+        let (stopper, shutdown) = channel();
+        assert_eq!(shutdown.unless_asked(async { 1 }).await, Some(1));
+        let waiting = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { shutdown.unless_asked(std::future::pending::<()>()).await }
+        });
+        stopper.stop();
+        assert_eq!(waiting.await.expect("no panic"), None);
+        assert_eq!(shutdown.unless_asked(async { 1 }).await, None, "it stays asked");
+    }
 }

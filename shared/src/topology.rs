@@ -242,8 +242,16 @@ pub fn replies(asker: &JobId) -> (Queue, Vec<Binding>) {
 
 /// Routing key of a reply.
 pub fn reply_key(asker: &JobId) -> String {
-    format!("reply.{asker}")
+    format!("{REPLY}{asker}")
 }
+
+/// Whether it is the key of a reply: whoever asks must not choose what else an owner publishes.
+pub fn is_reply_key(key: &str) -> bool {
+    key.strip_prefix(REPLY).is_some_and(|asker| asker.parse::<JobId>().is_ok())
+}
+
+/// What every key of a reply begins with.
+const REPLY: &str = "reply.";
 
 fn exclusive(name: String) -> Queue {
     Queue { kind: QueueKind::Exclusive, dead_letter: None, delivery_limit: None, ..durable(name) }

@@ -91,11 +91,8 @@ impl Caravan {
     pub async fn launch(&self, launch: &Launch, shutdown: Shutdown) -> Result<Lap, LaunchError> {
         // From here on no key is lost, however long it takes to set out.
         let cues = (0..launch.riders).map(|_| launch.cues.as_ref().map(Cues::resubscribe)).collect();
-        let transports = tokio::select! {
-            biased;
-            () = shutdown.asked() => return Err(LaunchError::Stopped),
-            transports = reach(launch) => transports?,
-        };
+        let reached = shutdown.unless_asked(reach(launch)).await;
+        let transports = reached.ok_or(LaunchError::Stopped)??;
         let lap = self.set_out(launch, cues, &transports, shutdown).await;
         for transport in transports {
             transport.close().await;
@@ -120,7 +117,8 @@ impl Caravan {
             window: None,
             heartbeat: limits::HEARTBEAT,
         };
-        let handle = service::start(owner, transport(), owner_stop).await?;
+        let started = shutdown.unless_asked(service::start(owner, transport(), owner_stop)).await;
+        let handle = started.ok_or(LaunchError::Stopped)??;
         let mut herd = Horses::new();
         for number in 0..launch.horses {
             let (caravan, transport, stop) = (self.clone(), transport(), horses_stop.clone());

@@ -69,11 +69,8 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let shutdown = signals::listen()?;
     // Before the broker is reached: what an earlier process left is no sign of this one.
     let signs = Signs::from_env("consumer", config.heartbeat)?;
-    let transport = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(Exit::Success),
-        transport = broker::reach(&url, &args.broker) => transport?,
-    };
+    let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
+    let Some(transport) = reached.transpose()? else { return Ok(Exit::Success) };
     tracing::info!(slots = config.slots, serves = served.join(" "), broker = %url, "The consumer is ready.");
     let turns = Arc::clone(&config.turns);
     let result = tokio::select! {

@@ -3,7 +3,7 @@
 use std::io;
 
 use reducer::fold::Record;
-use reducer::report::{ReportError, Target, receipt_text};
+use reducer::report::{Checksum, ReportError, Target, receipt_text};
 use serde::Deserialize;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
@@ -102,7 +102,7 @@ impl Source {
 pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> Result<Exit, Failure> {
     let fetch = async {
         let status = source.end().await?;
-        write(&mut source, output).await?;
+        write(&mut source, &status, output).await?;
         let mut failures = Failures::of(&status);
         while let Some(from) = failures.next {
             failures.take(source.chunk(ReportOf::Failures, from).await?, &complain)?;
@@ -110,11 +110,7 @@ pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> 
         term::say(&receipt_text(&status, &recompute(output)));
         Ok(owned::verdict(&status))
     };
-    tokio::select! {
-        biased;
-        () = shutdown.asked() => Ok(Exit::Interrupted),
-        exit = fetch => exit,
-    }
+    shutdown.unless_asked(fetch).await.unwrap_or(Ok(Exit::Interrupted))
 }
 
 /// How the digest of a report can be computed again.
@@ -126,7 +122,7 @@ pub fn recompute(output: &Target) -> String {
 }
 
 /// The writer is a thread, because a file is written in one go, and the reader of a pipe may be slow.
-async fn write(source: &mut Source, output: &Target) -> Result<(), Failure> {
+async fn write(source: &mut Source, status: &JobStatus, output: &Target) -> Result<(), Failure> {
     let (pieces, mut written) = mpsc::channel::<Piece>(PIECES);
     let target = output.clone();
     let writer = tokio::task::spawn_blocking(move || {
@@ -143,13 +139,22 @@ async fn write(source: &mut Source, output: &Target) -> Result<(), Failure> {
             }
         })
     });
-    let mut from = Some(ReportPlace::default());
+    let (mut from, mut sha256) = (Some(ReportPlace::default()), Checksum::default());
     while let Some(place) = from {
         let (text, next) = source.chunk(ReportOf::Results, place).await?;
         from = next;
+        sha256.update(&text);
         if pieces.send(Piece::Text(text)).await.is_err() {
-            break;
+            // It has failed, or its reader has had enough.
+            return term::written(writer.await.map_err(Failure::unfinished)?);
         }
+    }
+    if status.report_sha256 != Some(sha256.hex()) {
+        // Dead tasks were put back to work meanwhile. Without its end nothing takes the report's name.
+        drop(pieces);
+        let _ = writer.await;
+        let text = format!("the report of job {} has changed while it was fetched; the same command again", status.job);
+        return Err(Failure::unfinished(format!("{text} fetches the new one")));
     }
     let _ = pieces.send(Piece::End).await;
     term::written(writer.await.map_err(Failure::unfinished)?)

@@ -51,11 +51,8 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = url.unwrap_or_else(BrokerUrl::embedded);
     let place = args.state.clone().map_or(Place::Temporary, Place::File);
     let store = Opening::begin(place, command_owner_id(url.user()));
-    let transport = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
-        transport = broker::reach(&url, &args.broker) => transport?,
-    };
+    let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
+    let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
     let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output == Target::Stdout);
     let (shown, watch) = (progress.clone(), job.watch.clone());
     let config = RunConfig {

@@ -36,14 +36,18 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
         Some(_) => None,
         None => Signs::from_env("reducer", broker::seconds(args.heartbeat)?)?,
     };
-    let transport = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(stopped(&args)),
-        transport = broker::reach(&url, &args.broker) => transport?,
-    };
+    let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
+    let Some(transport) = reached.transpose()? else { return Ok(stopped(&args)) };
     let result = serve(&args, state, &transport, shutdown, &url, signs).await;
     transport.close().await;
     result
+}
+
+/// The reducer of this name that runs elsewhere, if one does.
+async fn who_answers(args: &ReducerArgs, transport: &Arc<dyn Transport>) -> Result<Option<Asker>, Failure> {
+    let mut asker = Asker::new(Arc::clone(transport)).await?;
+    let reply = asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT).await?;
+    Ok(reply.map(|_| asker))
 }
 
 async fn serve(
@@ -55,9 +59,13 @@ async fn serve(
     signs: Option<Signs>,
 ) -> Result<Exit, Failure> {
     if args.job.is_some() {
-        let mut asker = Asker::new(Arc::clone(transport)).await?;
-        if asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT).await?.is_some() {
-            return fetch(asker, args, url, shutdown).await;
+        match shutdown.unless_asked(who_answers(args, transport)).await {
+            None => return Ok(stopped(args)),
+            Some(asker) => {
+                if let Some(asker) = asker? {
+                    return fetch(asker, args, url, shutdown).await;
+                }
+            }
         }
     }
     let (stopper, stop) = shutdown::channel();
@@ -68,11 +76,8 @@ async fn serve(
         window: args.window,
         heartbeat,
     };
-    let started = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(stopped(args)),
-        started = service::start(config, Arc::clone(transport), stop) => started,
-    };
+    let started = shutdown.unless_asked(service::start(config, Arc::clone(transport), stop)).await;
+    let Some(started) = started else { return Ok(stopped(args)) };
     let handle = match started {
         // It runs and was only slow to say so: it will answer.
         Err(error) if args.job.is_some() && is_elsewhere(&error) => {

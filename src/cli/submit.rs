@@ -31,11 +31,8 @@ pub async fn run(
     let line = if args.out.json { json!({"schema": 1, "type": "job", "job": id}).to_string() } else { id.to_string() };
     term::print(format!("{line}\n").as_bytes())?;
     let shutdown = signals::listen()?;
-    let transport = tokio::select! {
-        biased;
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
-        transport = broker::reach(&url, &args.broker) => transport?,
-    };
+    let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
+    let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
     let progress = Progress::new(!args.out.quiet && watch.is_none(), false);
     let (shown, watching) = (progress.clone(), watch.clone());
     let config = ProducerConfig {
@@ -54,11 +51,10 @@ pub async fn run(
     let result = producer::run(config, Arc::clone(&transport), shutdown.clone()).await;
     progress.clear();
     let told = match &result {
-        Ok(Some(status)) => tokio::select! {
-            biased;
-            () = shutdown.asked() => Ok(()),
-            told = tell_failures(&transport, args, &url, status) => told,
-        },
+        Ok(Some(status)) => {
+            let told = shutdown.unless_asked(tell_failures(&transport, args, &url, status)).await;
+            told.unwrap_or(Ok(()))
+        }
         _ => Ok(()),
     };
     transport.close().await;

@@ -97,7 +97,14 @@ pub async fn run(
         window: config.window,
         heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
     };
-    let handle = service::start(owner, Arc::clone(&transport), owner_stop).await?;
+    let started = service::start(owner, Arc::clone(&transport), owner_stop);
+    let handle = match unless(&shutdown, async { Ok(started.await?) }).await {
+        Ok(handle) => handle,
+        Err(error) => {
+            transport.close().await;
+            return Err(error);
+        }
+    };
     let workers = config.workers.clone().map(|workers| {
         let transport = Arc::clone(&transport);
         tokio::spawn(consumer::run(workers, transport, workers_stop))
@@ -119,11 +126,7 @@ pub async fn run(
 
 /// Does this until a stop is asked for.
 async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
-    tokio::select! {
-        biased;
-        () = shutdown.asked() => Err(RunError::Stopped),
-        result = doing => result,
-    }
+    shutdown.unless_asked(doing).await.unwrap_or(Err(RunError::Stopped))
 }
 
 async fn open(config: &RunConfig, handle: &Handle, is_new: bool) -> Result<(JobId, Opened), RunError> {

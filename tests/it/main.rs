@@ -4,6 +4,7 @@
 //! - `world`: a directory for each test, and the real commands as processes in it
 //! - `broker`: RabbitMQ for tests, of one's own or shared
 //! - `cluster`: roles as processes around a virtual host of one's own
+//! - `tap`: the way to a broker, with somebody in it
 //! - `conformance`: the suite that every transport passes, over RabbitMQ
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 //! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
@@ -67,6 +68,7 @@ mod sealed;
 mod secrets;
 mod simulation;
 mod stopping;
+mod tap;
 mod tidy;
 mod times;
 mod tls;

@@ -2,11 +2,9 @@
 //! rest.
 
 use std::fs::Permissions;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -18,60 +16,8 @@ use shared::workload::Workload;
 
 use crate::bad_input::dead;
 use crate::cluster::Cluster;
+use crate::tap::Tap;
 use crate::world::{CONSUMER, PACKHORSE, PRODUCER, Process, REDUCER, World, assert_same, eventually};
-
-/// Bytes that went one way over one connection.
-type Flow = Arc<Mutex<Vec<u8>>>;
-
-/// Forwards connections to a broker and keeps what goes either way.
-struct Tap {
-    url: String,
-    flows: Arc<Mutex<Vec<Flow>>>,
-}
-
-impl Tap {
-    fn before(url: &str) -> Self {
-        let (_, rest) = url.split_once('@').expect("a user");
-        let (broker, _) = rest.split_once('/').expect("a virtual host");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let own = listener.local_addr().expect("it is bound").to_string();
-        let (url, broker) = (url.replace(broker, &own), broker.to_owned());
-        let flows: Arc<Mutex<Vec<Flow>>> = Arc::default();
-        let kept = Arc::clone(&flows);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let server = TcpStream::connect(&broker).expect("the broker is there");
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to) = (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
-                    let flow = Flow::default();
-                    kept.lock().expect("no panic").push(Arc::clone(&flow));
-                    std::thread::spawn(move || forward(from, to, &flow));
-                }
-            }
-        });
-        Self { url, flows }
-    }
-
-    fn shows(&self, text: &str) -> bool {
-        let flows = self.flows.lock().expect("no panic");
-        flows.iter().any(|flow| flow.lock().expect("no panic").windows(text.len()).any(|part| part == text.as_bytes()))
-    }
-
-    fn bytes(&self) -> usize {
-        self.flows.lock().expect("no panic").iter().map(|flow| flow.lock().expect("no panic").len()).sum()
-    }
-}
-
-fn forward(mut from: TcpStream, mut to: TcpStream, flow: &Mutex<Vec<u8>>) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        flow.lock().expect("no panic").extend_from_slice(&buffer[..count]);
-        if to.write_all(&buffer[..count]).is_err() {
-            break;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Both);
-}
 
 /// Roles that share a key, or none.
 struct Keyed {

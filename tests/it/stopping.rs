@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::world::{PACKHORSE, Process, World, assert_same};
+use crate::cluster::Cluster;
+use crate::tap::Tap;
+use crate::world::{CONSUMER, PACKHORSE, PRODUCER, Process, REDUCER, World, assert_same, eventually};
 
 const ENDLESS: u64 = 1 << 40;
 
@@ -55,4 +57,31 @@ fn a_stopped_job_goes_on_from_its_state() {
     world.file("t/a", "a");
     let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
     assert_same(&done.out, &world.sha1sum(&["t"]));
+}
+
+// A command that was asked to stop while it declared its queues waited for the broker all the same.
+#[tokio::test]
+async fn who_waits_for_an_answer_of_the_broker_stops_when_asked() {
+    let cluster = Cluster::new().await;
+    cluster.world.file("t/a", "a");
+    let roles: [(&str, &[&str], i32); 5] = [
+        (PACKHORSE, &["sha1", "t"], 130),
+        (PRODUCER, &["sha1", "t", "--job", "j"], 130),
+        (CONSUMER, &["--root", "t=t"], 0),
+        (REDUCER, &["--state", "service"], 0),
+        (REDUCER, &["--state", "one", "--job", "j"], 130),
+    ];
+    let waiting = roles.map(|(program, args, code)| {
+        let tap = Tap::that_swallows(cluster.url(), "packhorse.v1.");
+        let role = cluster.world.command(program, args).env("PACKHORSE_BROKER", &tap.url).start();
+        (tap, role, code)
+    });
+    for (tap, role, code) in waiting {
+        eventually("it has begun to declare", || tap.shows("packhorse.v1.").then_some(()));
+        let asked = Instant::now();
+        role.signal("TERM");
+        let done = role.wait().exits(code);
+        // A close waits up to 3 s for its answer, the channel's and then the connection's.
+        assert!(asked.elapsed().as_secs() < 8, "{:?}: {}", asked.elapsed(), done.err);
+    }
 }

@@ -30,28 +30,31 @@ pub(super) enum Publishing {
     Outcome(TaskId, Claim),
     /// A task that has waited too long for a slot.
     Returned(TaskId),
+    /// A later try of a task that is worked on here under a lease.
+    Joined(TaskId),
 }
 
 impl Publishing {
     pub(super) fn task(&self) -> Option<&TaskId> {
         match self {
             Self::Letter(task) => task.as_ref(),
-            Self::Outcome(task, _) | Self::Returned(task) => Some(task),
+            Self::Outcome(task, _) | Self::Returned(task) | Self::Joined(task) => Some(task),
         }
     }
 }
 
 impl Consumer {
     /// Takes this try of a task for the one that is worked on here under a lease, if there is one: its owner
-    /// would take a failure of the try before for an old story. Whether there is.
-    pub(super) fn joins_lease(&mut self, task: &Task) -> bool {
+    /// would take a failure of the try before for an old story. Who sent it again may have taken the lease for
+    /// lapsed, so it is leased once more.
+    pub(super) fn join_lease(&mut self, tag: Tag, task: &Task) -> Option<Action> {
         let Address { task: id, store, attempt, .. } = &task.address;
         let is_it = |held: &&mut Held| held.task.address.task == *id && held.task.address.store == *store;
-        let Some(held) = self.running.values_mut().filter(|held| held.claim == Claim::Leased).find(is_it) else {
-            return false;
-        };
+        let held = self.running.values_mut().filter(|held| held.claim == Claim::Leased).find(is_it)?;
         held.task.address.attempt = held.task.address.attempt.max(*attempt);
-        true
+        let task = Task::clone(&held.task);
+        self.publishing.insert(tag, Publishing::Joined(id.clone()));
+        Some(self.lease_of(tag, task, true))
     }
 
     /// Takes a task over that is worked on, and gives one back that waits: another consumer may have
@@ -69,13 +72,17 @@ impl Consumer {
                 (held.task.clone(), true)
             }
         };
+        Some(self.lease_of(tag, *task, is_started))
+    }
+
+    fn lease_of(&self, tag: Tag, task: Task, is_started: bool) -> Action {
         let (holder, host) = (self.config.consumer.clone(), self.config.host.clone());
         let lease = Lease { address: task.address, holder, host, is_started, body: task.body };
-        Some(Action::Lease { tag, lease: Box::new(lease) })
+        Action::Lease { tag, lease: Box::new(lease) }
     }
 
     pub(super) fn leased(&mut self, tag: Tag, actions: &mut Vec<Action>) {
-        if let Some(Publishing::Returned(_)) = self.publishing.get(&tag) {
+        if let Some(Publishing::Returned(_) | Publishing::Joined(_)) = self.publishing.get(&tag) {
             self.publishing.remove(&tag);
             actions.push(Action::Ack { tag });
         } else if let Some(held) = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Leasing) {

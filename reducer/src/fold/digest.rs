@@ -22,7 +22,7 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
 
 pub(super) fn records(spec: &Spec, task: &Settled) -> Result<Vec<Record>, Reason> {
     let (Some(body), Some(answer)) = (&task.body, &task.answer) else { return Ok(Vec::new()) };
-    let files = Batch::parse(body)?.files;
+    let files = Batch::parse(body).map(|batch| batch.files);
     let parse = |answer: &[u8], items| Answer::parse(answer, items).map(|answer| (answer.digests, answer.failed));
-    each(&spec.files, &files, answer, parse, |name, size, digest| Record::File { name, digest, size })
+    each(&spec.files, task.number, files, answer, parse, |name, size, digest| Record::File { name, digest, size })
 }

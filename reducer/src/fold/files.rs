@@ -12,14 +12,24 @@ use super::Record;
 pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
 /// A record for each file of a task, in its order: from its result, or from the reason why there
-/// is none. An answer that is `Err` is the reason for all of them.
+/// is none. An answer that is `Err` is the reason for all of them; where nobody can read which files those
+/// are, it is the task's.
 pub(super) fn each<T>(
     selection: &Selection,
-    files: &Files,
+    number: u64,
+    files: Result<Files, Reason>,
     answer: &Result<Bytes, String>,
     parse: impl Fn(&[u8], u32) -> Result<Results<T>, Reason>,
     done: impl Fn(PathBytes, u64, T) -> Record,
 ) -> Result<Vec<Record>, Reason> {
+    let files = match (files, answer) {
+        (Ok(files), _) => files,
+        (Err(_), Err(reason)) => {
+            let name = PathBytes(format!("task {number}").into_bytes());
+            return Ok(vec![Record::Failed { name, reason: reason.clone() }]);
+        }
+        (Err(unreadable), Ok(_)) => return Err(unreadable),
+    };
     // Once a task: a job may have as many roots as files.
     let prefix = selection.prefix(&files.root);
     let name = |item: &Item| PathBytes([prefix, item.path.as_bytes()].concat());

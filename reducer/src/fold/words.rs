@@ -51,9 +51,9 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
 
 pub(super) fn records(spec: &Spec, account: &job::Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
     let (Some(body), Some(answer)) = (&task.body, &task.answer) else { return Ok(Vec::new()) };
-    let files = Batch::parse(body)?.files;
+    let files = Batch::parse(body).map(|batch| batch.files);
     let parse = |answer: &[u8], items| Answer::parse(answer, items).map(|answer| (answer.counts, answer.failed));
-    each(&spec.files, &files, answer, parse, |name, _, counts| record(spec, account, Some(name), counts))
+    each(&spec.files, task.number, files, answer, parse, |name, _, counts| record(spec, account, Some(name), counts))
 }
 
 /// The total of several files.

@@ -49,6 +49,8 @@ pub struct Config {
     pub window_per_slot: usize,
     /// Tasks out at a time, at least.
     pub window_min: usize,
+    /// The same at most, whatever consumers announce; see [`limits::WINDOW_MAX`].
+    pub window_max: usize,
     /// Between two signs of life of a consumer.
     pub heartbeat: Duration,
     /// Failures of one task before it is given up.
@@ -68,6 +70,7 @@ impl Config {
             store,
             window_per_slot: limits::WINDOW_PER_SLOT,
             window_min: limits::WINDOW_MIN,
+            window_max: limits::WINDOW_MAX,
             heartbeat: limits::HEARTBEAT,
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
@@ -217,6 +220,11 @@ impl Owner {
                 return step.reply(reply, Reply::Refused { reason });
             }
             Some(_) => {}
+            None if crate::fold::derived_tasks(&spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
+                let reason =
+                    format!("job {id} asks for more than {} tasks; make several jobs of it", limits::WHIPS_MAX);
+                return step.reply(reply, Reply::Refused { reason });
+            }
             None => {
                 step.writes.push(Write::Open { job: id.clone(), spec: Box::new(spec.clone()) });
                 self.jobs.insert(id.clone(), Job::new(id.clone(), spec, now));
@@ -253,7 +261,8 @@ impl Owner {
         let workload = job.spec.workload();
         let slots = |class: &Class| self.consumers.serving(workload, class).1 as usize;
         let slots = crate::fold::classes(&job.spec).iter().map(slots).max().unwrap_or(0);
-        (slots * self.config.window_per_slot).max(self.config.window_min)
+        let window = slots.saturating_mul(self.config.window_per_slot);
+        window.min(self.config.window_max).max(self.config.window_min)
     }
 
     fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {

@@ -50,7 +50,7 @@ impl Consumers {
     pub fn serving(&self, workload: Workload, class: &Class) -> (u32, u32) {
         let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
         let serving = self.alive.values().map(|(presence, _)| presence).filter(serves);
-        serving.fold((0, 0), |(consumers, slots), presence| (consumers + 1, slots + presence.slots))
+        serving.fold((0, 0), |(consumers, slots), presence| (consumers + 1, slots.saturating_add(presence.slots)))
     }
 }
 

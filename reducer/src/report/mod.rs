@@ -1,5 +1,6 @@
 //! Reports: a job's records in the order of its plan, as text or JSON Lines, and the receipt.
 
+mod checksum;
 mod chunk;
 mod file;
 mod frequencies;
@@ -9,6 +10,7 @@ mod receipt;
 mod render;
 mod target;
 
+pub use checksum::Checksum;
 pub use chunk::chunk;
 pub use file::{check_directory, check_file, is_one_file, is_stream, write_file};
 #[cfg(any(test, feature = "fuzzing"))]

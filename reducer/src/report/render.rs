@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use shared::id::JobId;
 use shared::job::{Counts, JobSpec};
 
-use super::manifest;
+use super::{Checksum, manifest};
 use crate::fold::{self, Record};
 use crate::store::{Reader, StoreError};
 
@@ -70,7 +69,7 @@ pub struct Render {
     next: u64,
     /// The job's account: of the complete plan, where the records show something of it.
     account: Option<Counts>,
-    sha256: Sha256,
+    sha256: Checksum,
 }
 
 impl Render {
@@ -78,7 +77,7 @@ impl Render {
     pub fn new(store: &Path, job: &JobId, format: Format) -> Result<Self, ReportError> {
         let reader = Reader::open(store)?;
         let spec = reader.spec(job)?.ok_or_else(|| ReportError::UnknownJob(job.clone()))?;
-        Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Sha256::new() })
+        Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Checksum::default() })
     }
 
     /// Writes the tasks below `answered` that are not written yet, and tells of failed items.
@@ -157,7 +156,7 @@ impl Render {
 
     /// SHA-256 of the text written so far, in hexadecimal, whatever the format.
     pub fn sha256(&self) -> String {
-        self.sha256.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.sha256.hex()
     }
 }
 

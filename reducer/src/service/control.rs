@@ -128,6 +128,9 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     message.expect(kind::REQUEST)?;
     let request: Request = message.parse()?;
     let Some(key) = message.reply_to.clone() else { return Ok(()) };
+    if !topology::is_reply_key(&key) {
+        return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is no key of a reply") });
+    }
     let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
     match request {
         Request::Open { .. } if matches!(wiring.kind, Kind::Command { .. }) => {

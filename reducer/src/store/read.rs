@@ -245,11 +245,15 @@ impl Reader {
     fn derived_section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(
-            "SELECT status, answer, attempt, host FROM outcomes
-             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+            "SELECT coalesce(?2 >= sealed, FALSE), status, answer, attempt, host
+             FROM jobs LEFT JOIN outcomes ON job_id = id AND number = ?2 WHERE job = ?1",
         )?;
-        let row = statement.query_row(params![job.as_str(), number], |row| outcome(row, 0)).optional()?;
-        let answer = row.flatten().map(Settlement::answer);
+        let row = statement
+            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, bool>(0)?, outcome(row, 1)?)))
+            .optional()?;
+        // A rider that got off early has sealed its plan short of what its spec says.
+        let Some((false, answer)) = row else { return Ok(None) };
+        let answer = answer.map(Settlement::answer);
         Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
     }
 }

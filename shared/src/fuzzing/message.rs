@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::text;
 use crate::id::{OwnerId, TaskId};
 use crate::job::JobSpec;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{HEADERS_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::message::{
     Cancel, DeadLetter, Lease, Message, Outcome, Part, Planned, Presence, Reason, Reply, Request, Seal, Task,
 };
@@ -100,8 +100,9 @@ fn dead(message: Message) {
     let owner = message.header::<OwnerId>("owner").unwrap_or_else(|_| OwnerId::from_name(b"main"));
     let before = DeadLetter::read(&message, &owner);
     let reason = Reason::Kind { kind: message.kind.clone() };
-    let fits = message.headers.iter().map(|(name, value)| name.len() + value.size()).sum::<usize>() < 8 * 1024;
+    let fits = message.headers_bytes() < 8 * 1024;
     let wrapped = DeadLetter::wrap(message, &reason, "h");
+    assert!(wrapped.headers_bytes() <= HEADERS_BYTES_MAX, "it can be buried");
     assert_eq!(wrapped.text("host"), Some("h"));
     if let (Some(before), true) = (before, fits) {
         let after = DeadLetter::read(&wrapped, &owner).expect("it still says whose it is");

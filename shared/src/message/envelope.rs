@@ -23,15 +23,14 @@ pub enum HeaderValue {
     Bool(bool),
 }
 
-impl HeaderValue {
-    /// Bytes that it takes.
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Integer(_) => size_of::<i64>(),
-            Self::Bool(_) => 1,
-        }
-    }
+/// Bytes that a header takes in a frame: its name, its value, and the lengths and the type that go with them.
+pub(crate) fn header_bytes(name: &str, value: &HeaderValue) -> usize {
+    let value = match value {
+        HeaderValue::Text(text) => text.len(),
+        HeaderValue::Integer(_) => size_of::<i64>(),
+        HeaderValue::Bool(_) => 1,
+    };
+    name.len() + value + 8
 }
 
 /// One message as a transport carries it.
@@ -110,6 +109,11 @@ impl Message {
             Some(HeaderValue::Integer(value)) => Some(*value),
             _ => None,
         }
+    }
+
+    /// Bytes that its headers take.
+    pub(crate) fn headers_bytes(&self) -> usize {
+        self.headers.iter().map(|(name, value)| header_bytes(name, value)).sum()
     }
 
     /// Bytes that its body may have on a transport.

@@ -10,6 +10,7 @@ use crate::limits::{self, MESSAGE_BYTES_MAX};
 use crate::seal::Fault;
 
 use super::Message;
+use super::envelope::header_bytes;
 
 /// Why a message cannot be acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +92,8 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Bytes of headers that a refused message keeps.
+/// Bytes of headers that a refused message keeps: with its reason still below [`limits::HEADERS_BYTES_MAX`],
+/// or nobody could bury it.
 const HEADERS_KEPT: usize = 8 * 1024;
 
 /// Bytes of the reason that it is given.
@@ -120,7 +122,7 @@ impl DeadLetter {
     pub fn wrap(mut message: Message, reason: impl fmt::Display, host: &str) -> Message {
         let mut room = HEADERS_KEPT;
         message.headers.retain(|name, value| {
-            let left = room.checked_sub(name.len() + value.size());
+            let left = room.checked_sub(header_bytes(name, value));
             room = left.unwrap_or(room);
             left.is_some()
         });
@@ -150,5 +152,20 @@ impl DeadLetter {
         let host = message.text("host").map(str::to_owned);
         let attempt = message.integer("attempt").and_then(|attempt| u32::try_from(attempt).ok());
         Some(Self { task, store, reason, host, attempt })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HeaderValue;
+    use super::*;
+
+    #[test]
+    fn whatever_headers_a_refused_message_has_it_can_be_buried() {
+        let headers = (0..1_400).map(|number| (format!("{number:03}"), HeaderValue::Bool(true)));
+        let message = Message { headers: headers.collect(), ..Message::default() };
+        let letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");
+        assert!(letter.headers_bytes() <= limits::HEADERS_BYTES_MAX, "{}", letter.headers_bytes());
+        assert!(letter.text("reason").is_some_and(|reason| reason.starts_with("why ")));
     }
 }

@@ -109,11 +109,13 @@ fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
     consumer.step(Event::Leased { tag: 1 });
     consumer.step(Event::Interrupted { lane: 0 });
     let again = Event::Delivered { lane: 0, tag: 2, task: Ok(task(1)), returns: 1 };
-    assert_eq!(names(&consumer.step(again)), ["ack 2"]);
+    assert_eq!(names(&consumer.step(again)), ["lease 2 started true"]);
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
 }
 
-// Its owner, which took the lease for lapsed, waits for the try that it sent last.
+// Its owner, which took the lease for lapsed, waits for the try that it sent last, and has to know who has it
+// before that is acked.
 #[test]
 fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
     let mut consumer = consumer(2);
@@ -126,8 +128,12 @@ fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
         Event::Delivered { lane: 0, tag: 1 + u64::from(attempt), task: Ok(task), returns: 0 }
     };
     for attempt in [3, 2] {
-        let acked = format!("ack {}", 1 + attempt);
-        assert_eq!(names(&consumer.step(try_of(attempt))), [acked.as_str()]);
+        let tag = 1 + u64::from(attempt);
+        let actions = consumer.step(try_of(attempt));
+        assert_eq!(names(&actions), [format!("lease {tag} started true")]);
+        let [Action::Lease { lease, .. }] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!(lease.address.attempt, 3);
+        assert_eq!(names(&consumer.step(Event::Leased { tag })), [format!("ack {tag}")]);
     }
     let actions = consumer.step(Event::Worked { tag: 1, result: Err(WorkError::failed("no")), micros: 1 });
     let [Action::Answer { outcome, .. }] = &actions[..] else { panic!("{actions:?}") };

@@ -1,8 +1,10 @@
 //! The reports of a finished job, piece by piece.
 
 use serde_json::{Value, json};
+use shared::limits;
 use shared::message::{ReportOf, ReportPlace};
 use shared::path::from_base64;
+use shared::workload::steps;
 
 use super::*;
 use crate::report::{Format, Render, chunk};
@@ -23,6 +25,10 @@ fn fetched(world: &World, of: ReportOf) -> (Vec<u8>, usize) {
     }
 }
 
+fn values(lines: &[u8]) -> Vec<Value> {
+    serde_json::Deserializer::from_slice(lines).into_iter().collect::<Result<_, _>>().expect("lines of JSON")
+}
+
 #[test]
 fn pieces_make_the_report_of_results_and_that_of_failures() {
     let mut world = World::with(|config| config.attempts_max = 1);
@@ -40,11 +46,53 @@ fn pieces_make_the_report_of_results_and_that_of_failures() {
     assert!(results == whole && pieces > 1, "{pieces} pieces");
     let (failures, pieces) = fetched(&world, ReportOf::Failures);
     assert!(pieces > 1, "{pieces} pieces");
-    let failures: Vec<Value> =
-        serde_json::Deserializer::from_slice(&failures).into_iter().collect::<Result<_, _>>().expect("lines of JSON");
     let reason = "no\nmemory (given up after attempt 1, the last one on h)";
     let wanted = failing.map(
         |number| json!({"schema": 1, "type": "failed", "name": {"path": format!("r/{number}-0")}, "reason": reason}),
     );
-    assert_eq!(failures, wanted);
+    assert_eq!(values(&failures), wanted);
+}
+
+// A plan may be any program's, and its owner does not read what a task asks for.
+#[test]
+fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
+    let mut world = World::with(|config| config.attempts_max = 1);
+    world.open();
+    let planned = Planned { body: Some(raw(&json!({"files": "all of them"}))), ..planned(0, 2) };
+    let tag = world.tag();
+    world.event(Event::Planned { job: job(), planned: Box::new(planned), after: None, tag });
+    world.plan(1, 1);
+    world.seal(2);
+    world.dead_letter(0, 1);
+    assert!(wants_report(&world.done(1)));
+    let (results, _) = fetched(&world, ReportOf::Results);
+    assert_eq!(String::from_utf8(results).expect("text"), format!("{HEX}  r/1-0\n"));
+    let failures = values(&fetched(&world, ReportOf::Failures).0);
+    assert_eq!((failures.len(), &failures[0]["name"]), (1, &json!({"path": "task 0"})));
+}
+
+/// It would ask the store a thousand million times, for whips that nobody has sent.
+#[test]
+fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
+    let mut world = World::new();
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX };
+    let rider = spec.job();
+    world.event(Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec)), reply: ReplyTo::Local(0) });
+    let tag = world.tag();
+    world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks: 0 }, after: None, tag });
+    let mut render = Render::new(&world.path, &rider, Format::Text).expect("a report");
+    let mut whole = Vec::new();
+    render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");
+    assert!(whole.is_empty());
+}
+
+#[test]
+fn more_whips_than_an_owner_can_count_are_refused() {
+    let mut world = World::new();
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX + 1 };
+    let (rider, reply) = (spec.job(), ReplyTo::Local(0));
+    let actions = world.event(Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec)), reply });
+    let is_refusal = |action: &Action| matches!(action, Action::Other(Effect::Reply { reply, .. }) if matches!(**reply, Reply::Refused { .. }));
+    assert!(actions.iter().any(is_refusal), "{actions:?}");
+    assert!(world.ledger().owner().status(&rider, world.now).is_none());
 }

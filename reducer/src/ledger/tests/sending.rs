@@ -32,6 +32,16 @@ fn more_slots_widen_the_window_and_silent_ones_do_not() {
 }
 
 #[test]
+fn absurd_numbers_of_slots_make_no_absurd_window() {
+    let mut world = World::with(|config| {
+        narrow(config);
+        config.window_max = 4;
+    });
+    world.open_with(20);
+    assert_eq!(sent(&world.presence(u32::MAX, &[])), [(2, 1), (3, 1)]);
+}
+
+#[test]
 fn a_failed_task_is_sent_again_after_a_growing_wait_and_at_last_given_up() {
     let mut world = World::with(|config| config.attempts_max = 3);
     world.open();

@@ -4,11 +4,14 @@
 //! a connection next makes the new one, while the others wait for it. So no task supervises: a
 //! connection is missed only by those who use it.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::protocol::AMQPErrorKind;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -174,6 +177,7 @@ impl Link {
         tracing::debug!("making the {} connection to {}", self.name, self.session.address().shown());
         let connection = tls::connect(self.session.address(), self.frame_bytes, properties).await?;
         self.session.reachable(self.name);
+        tokio::spawn(hear(connection.events_listener(), Arc::clone(&self.session)));
         Ok(Arc::new(Epoch { connection, spare: Mutex::default(), over: watch::Sender::new(false) }))
     }
 
@@ -250,6 +254,19 @@ impl Link {
     pub(super) async fn close(&self) {
         if let Some(epoch) = self.current.lock().await.take() {
             epoch.close().await;
+        }
+    }
+}
+
+/// Says why the broker has closed the connection: requests only fail with it. Ends with the connection.
+async fn hear(events: impl Stream<Item = Event>, session: Arc<Session>) {
+    let mut events = pin!(events);
+    while let Some(event) = events.next().await {
+        if let Event::Error(error) = event
+            && let ErrorKind::ProtocolError(told) = error.kind()
+            && let AMQPErrorKind::Hard(_) = told.kind()
+        {
+            session.closed_by_broker(told.get_message().as_str());
         }
     }
 }

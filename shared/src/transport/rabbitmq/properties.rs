@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use crate::limits::HEADERS_BYTES_MAX;
 use crate::message::{HeaderValue, Message};
 use crate::transport::TransportError;
-
-/// Bytes of headers and ids that a message may have. They travel in one frame, and a frame over the
-/// connection's limit ([`super::link::FRAME_BYTES`]) costs the whole connection.
-const HEADERS_BYTES_MAX: usize = 16 * 1024;
 
 /// Survives a restart of the broker. Without it a confirmed message may be lost.
 const PERSISTENT: u8 = 2;
@@ -24,20 +21,19 @@ const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// Properties of a message to publish.
 pub(super) fn of_message(message: &Message) -> Result<BasicProperties, TransportError> {
+    let bytes = message.headers_bytes();
+    if bytes > HEADERS_BYTES_MAX {
+        let cause = format!("its headers take {bytes} bytes, more than {HEADERS_BYTES_MAX}");
+        return Err(TransportError::Other { action: "publishing a message".to_owned(), cause });
+    }
     let mut headers = BTreeMap::new();
-    let mut bytes = 0;
     for (name, value) in &message.headers {
-        bytes += name.len() + value.size() + 8;
         let value = match value {
             HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
             HeaderValue::Integer(integer) => AMQPValue::LongLongInt(*integer),
             HeaderValue::Bool(flag) => AMQPValue::Boolean(*flag),
         };
         headers.insert(short("a header's name", name)?, value);
-    }
-    if bytes > HEADERS_BYTES_MAX {
-        let cause = format!("its headers take {bytes} bytes, more than {HEADERS_BYTES_MAX}");
-        return Err(TransportError::Other { action: "publishing a message".to_owned(), cause });
     }
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)

@@ -17,6 +17,8 @@ pub(super) struct Session {
     closed: watch::Sender<bool>,
     /// Connections that are being tried for without success: people hear of the first and the last.
     down: Mutex<BTreeSet<&'static str>>,
+    /// Why the broker closed a connection the last time: people hear of each reason once.
+    reason: Mutex<String>,
     /// Subscriptions without a consumer at the broker.
     interrupted: AtomicUsize,
 }
@@ -32,7 +34,8 @@ impl Drop for Interruption<'_> {
 
 impl Session {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, closed: watch::Sender::new(false), down: Mutex::default(), interrupted: AtomicUsize::new(0) }
+        let (closed, interrupted) = (watch::Sender::new(false), AtomicUsize::new(0));
+        Self { address, closed, down: Mutex::default(), reason: Mutex::default(), interrupted }
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -82,6 +85,15 @@ impl Session {
             tracing::warn!("cannot reach the broker at {}: {fault}; trying again", self.address.shown());
         }
         down.insert(link);
+    }
+
+    /// Says why the broker has closed a connection, unless it gave the same reason the last time.
+    pub(super) fn closed_by_broker(&self, reason: &str) {
+        let mut last = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != reason {
+            tracing::warn!("the broker at {} has closed a connection: {reason}", self.address.shown());
+            reason.clone_into(&mut last);
+        }
     }
 
     /// Says that all is well again once it is.
