@@ -223,20 +223,6 @@ impl Consumer {
         actions
     }
 
-    fn delivered(&mut self, tag: Tag, held: Held) -> Option<Action> {
-        // Its owner has counted it.
-        if self.recalled.has(&held.task) {
-            return Some(Action::Ack { tag });
-        }
-        self.join_lease(tag, &held.task).or_else(|| {
-            if self.stopping {
-                return Some(Action::Drop { tag });
-            }
-            self.waiting.push_back((tag, held));
-            None
-        })
-    }
-
     fn start_more(&mut self, actions: &mut Vec<Action>) {
         while self.running.len() < self.config.slots as usize {
             let Some((tag, held)) = self.waiting.pop_front() else { return };

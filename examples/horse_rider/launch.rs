@@ -19,7 +19,7 @@ pub async fn launch(args: LaunchArgs) -> Result<Exit, Failure> {
     let warn = |role: Role, text: &str| term::say(&format!("{role}\t{text}\n"));
     let tell = |role: Role, text: &str| print(&format!("{role}\t{text}"));
     let caravan = args.caravan.caravan(&broker, Arc::new(tell), Arc::new(warn));
-    let patience = args.broker.connect_timeout.map(broker::seconds).transpose()?;
+    let patience = args.broker.connect_timeout;
     let launch = Launch { riders: args.riders, horses: args.horses, broker, patience, cues };
     let mut laps = Vec::new();
     for _ in 0..args.repeat {

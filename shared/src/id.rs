@@ -117,6 +117,13 @@ id!(
     /// The process whose store holds a job.
     OwnerId
 );
+impl OwnerId {
+    /// The one that is meant where none is named.
+    pub fn main() -> Self {
+        Self("main".to_owned())
+    }
+}
+
 id!(
     /// One store file. An owner that lost its store and began a new one keeps its [`OwnerId`] but
     /// not its `StoreId`, so outcomes of the lost one are told apart.

@@ -85,6 +85,10 @@ pub const WHIP_CAPACITY: u32 = 16;
 /// Between two signs of life of a consumer; a sign is missed after two of them.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The longest time between two signs of life: two of them may pass before a silent consumer's tasks are sent
+/// again, whatever it says of itself.
+pub const HEARTBEAT_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Attempts at a task whose outcome is `failed` or which comes back dead, before the owner records
 /// it as failed.
 pub const ATTEMPTS_MAX: u32 = 5;

@@ -23,16 +23,21 @@ impl PathBytes {
     /// For messages to people: invalid UTF-8 replaced, control characters escaped, so that one
     /// name stays on one line.
     pub fn display(&self) -> String {
-        let text = String::from_utf8_lossy(&self.0);
-        text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
-            if c.is_control() {
-                line.extend(c.escape_default())
-            } else {
-                line.push(c)
-            }
-            line
-        })
+        printable(&String::from_utf8_lossy(&self.0))
     }
+}
+
+/// Text from elsewhere for one line of a terminal: with its control characters escaped it forges no line and
+/// moves no cursor.
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    })
 }
 
 impl From<&[u8]> for PathBytes {

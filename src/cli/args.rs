@@ -2,15 +2,19 @@
 
 pub mod dead;
 pub mod doctor;
+pub mod reducer;
 pub mod security;
+mod time;
 pub mod words;
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use ::reducer::report::Target;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use reducer::report::Target;
 use shared::id::{JobId, OwnerId};
 use shared::workload::Workload;
 
@@ -18,7 +22,9 @@ use super::exit::EXIT_CODES;
 use super::manual::{CompletionsArgs, ManArgs};
 pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
 use doctor::DoctorArgs;
+pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
+use time::{heartbeat, seconds};
 use words::{ProducerWordsArgs, WordsArgs};
 
 /// Carries work to many machines and brings back exactly one answer.
@@ -78,8 +84,8 @@ pub struct BrokerArgs {
     pub broker: Option<String>,
 
     /// Give up when the broker cannot be reached for this long at the start [default: never]
-    #[arg(long, value_name = "SECONDS")]
-    pub connect_timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub connect_timeout: Option<Duration>,
 
     #[command(flatten)]
     /// How the way there is secured.
@@ -154,7 +160,7 @@ pub struct JobArgs {
 
     /// Tasks sent out and not yet answered, at most [default: 4 for each slot of the consumers, at least 64]
     #[arg(long, value_name = "N")]
-    pub window: Option<usize>,
+    pub window: Option<NonZero<usize>>,
 
     #[command(flatten)]
     /// With a broker, consumers elsewhere do the work.
@@ -248,13 +254,13 @@ pub struct ConsumerArgs {
     pub isolated: bool,
 
     /// Time between two signs of life that reducers get
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub heartbeat: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = heartbeat)]
+    pub heartbeat: Duration,
 
     /// The broker's acknowledgement time-out (consumer_timeout of RabbitMQ, which cannot be asked for
     /// it): a task that takes longer than half of it is leased from its reducer
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0)]
-    pub ack_timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds)]
+    pub ack_timeout: Duration,
 
     #[command(flatten)]
     /// Where the broker is.
@@ -271,49 +277,6 @@ pub struct LogArgs {
     /// Log JSON Lines
     #[arg(long)]
     pub json: bool,
-}
-
-/// `reducer`
-#[derive(Debug, Clone, Parser)]
-#[command(name = "reducer", version, about = "Own jobs: count, resend, report", after_help = EXIT_CODES)]
-pub struct ReducerArgs {
-    /// The name of this reducer, by which producers find it
-    #[arg(long, value_name = "NAME", default_value = "main")]
-    pub owner: OwnerId,
-
-    /// Where its jobs are kept [default: packhorse/NAME.sqlite in XDG_STATE_HOME, or ~/.local/state]
-    #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
-
-    /// Write the report of each finished job there, as JOB.txt
-    #[arg(long, value_name = "DIR")]
-    pub output_dir: Option<PathBuf>,
-
-    /// Wait for this job, write its report and exit; a running reducer is asked for it
-    #[arg(long, value_name = "ID")]
-    pub job: Option<JobId>,
-
-    /// With --job: write the report to FILE instead of stdout
-    #[arg(short, long, value_name = "FILE", requires = "job", default_value = "-", hide_default_value = true)]
-    #[arg(value_parser = target())]
-    pub output: Target,
-
-    /// Tasks of one job sent out and not yet answered, at most
-    /// [default: 4 for each slot of the consumers, at least 64]
-    #[arg(long, value_name = "N")]
-    pub window: Option<usize>,
-
-    /// Time between two signs of life of a consumer
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub heartbeat: f64,
-
-    #[command(flatten)]
-    /// Where the broker is.
-    pub broker: BrokerArgs,
-
-    #[command(flatten)]
-    /// How to log.
-    pub log: LogArgs,
 }
 
 /// `packhorse jobs`

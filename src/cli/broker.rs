@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use shared::transport::{BrokerUrl, Tls, Transport, connect};
 
@@ -91,14 +90,5 @@ fn find_url(args: &BrokerArgs, names: &[&str]) -> Result<Option<BrokerUrl>, Fail
 
 /// Connects, as patiently as the user wants.
 pub async fn reach(url: &BrokerUrl, args: &BrokerArgs) -> Result<Arc<dyn Transport>, Failure> {
-    let patience = args.connect_timeout.map(seconds).transpose()?;
-    Ok(connect(url, patience).await?)
-}
-
-/// A number of seconds from the command line.
-pub fn seconds(value: f64) -> Result<Duration, Failure> {
-    Duration::try_from_secs_f64(value)
-        .ok()
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| Failure::usage(format!("{value} is no number of seconds above 0")))
+    Ok(connect(url, args.connect_timeout).await?)
 }

@@ -55,14 +55,15 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     config.slots = owned::slots_or_cores(args.slots)?;
     config.prefetch = args.prefetch;
     config.isolation = isolation(words).map(Arc::new);
-    config.heartbeat = broker::seconds(args.heartbeat)?;
-    config.ack_timeout = broker::seconds(args.ack_timeout)?;
+    config.heartbeat = args.heartbeat;
+    config.ack_timeout = args.ack_timeout;
     if config.ack_timeout < config.heartbeat * limits::ACK_TIMEOUT_HEARTBEATS {
         return Err(Failure::usage(format!(
             "--ack-timeout {} is shorter than four heartbeats of {} s: the lease on a long task could come too late, \
              and the broker would take the task back. Give a shorter --heartbeat, or a longer time-out to the \
              broker (consumer_timeout) and here",
-            args.ack_timeout, args.heartbeat
+            args.ack_timeout.as_secs_f64(),
+            args.heartbeat.as_secs_f64()
         )));
     }
     let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();

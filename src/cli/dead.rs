@@ -3,12 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reducer::owner::Event;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::message::{DeadDetail, DeadTask, Reply, Request};
+use shared::path::printable;
 
 use super::args::dead::DeadShow;
 use super::args::{DeadArgs, DeadCommand, DeadFilter};
-use super::owners::{at_rest, change, find, gather, reader};
+use super::owners::{at_rest, change, find, gather, reader, silence};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse dead`
@@ -37,18 +38,19 @@ async fn list(args: DeadFilter) -> Result<Exit, Failure> {
         }
     }
     found.sort_by(|a, b| (a.at, &a.task).partial_cmp(&(b.at, &b.task)).unwrap_or(std::cmp::Ordering::Equal));
-    let line = |dead: &DeadTask| {
-        let mut value = json!(dead);
-        value["type"] = "dead".into();
-        value["schema"] = 1.into();
-        format!("{value}\n")
-    };
+    let line = |dead: &DeadTask| json_line("dead", json!(dead));
     let text = if args.from.json { found.iter().map(line).collect() } else { table(&found) };
     term::print(text.as_bytes())?;
     if untold > 0 {
         term::complain(&format!("{untold} older ones are not listed; name a job or a part of the reason"));
     }
     Ok(Exit::Success)
+}
+
+fn json_line(kind: &str, mut value: Value) -> String {
+    value["type"] = kind.into();
+    value["schema"] = 1.into();
+    format!("{value}\n")
 }
 
 fn table(found: &[DeadTask]) -> String {
@@ -61,9 +63,9 @@ fn table(found: &[DeadTask]) -> String {
             dead.state.as_str(),
             dead.items,
             dead.attempts,
-            dead.host,
+            printable(&dead.host),
             age(dead.at),
-            dead.reason.replace('\n', " ")
+            printable(&dead.reason)
         ));
     }
     text
@@ -83,13 +85,14 @@ async fn show(args: DeadShow) -> Result<Exit, Failure> {
         None => {
             let url = broker::required(&args.from.broker)?;
             let request = Request::DeadTask { task: args.task.clone() };
-            find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::DeadTask(_))).await?
+            let reply = find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::DeadTask(_))).await?;
+            Some(reply.ok_or_else(silence)?)
         }
     };
     let Some(Reply::DeadTask(detail)) = reply else {
         return Err(Failure::usage(format!("task {} is not dead; packhorse dead list has those that are", args.task)));
     };
-    let text = if args.from.json { format!("{}\n", json!(detail)) } else { describe(&detail) };
+    let text = if args.from.json { json_line("dead", json!(detail)) } else { describe(&detail) };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
 }
@@ -102,14 +105,15 @@ fn describe(detail: &DeadDetail) -> String {
         dead.state.as_str(),
         age(dead.at),
         dead.attempts,
-        dead.host,
-        dead.reason
+        printable(&dead.host),
+        printable(&dead.reason)
     );
     for line in detail.stderr.lines() {
-        text.push_str(&format!("  stderr  {line}\n"));
+        text.push_str(&format!("  stderr  {}\n", printable(line)));
     }
     for returned in &detail.returned {
-        text.push_str(&format!("  came back {} ago from {}: {}\n", age(returned.at), returned.host, returned.reason));
+        let (host, reason) = (printable(&returned.host), printable(&returned.reason));
+        text.push_str(&format!("  came back {} ago from {host}: {reason}\n", age(returned.at)));
     }
     for name in &detail.names {
         text.push_str(&format!("  item    {name}\n"));
@@ -138,7 +142,12 @@ async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
         Some(state) => format!("; the command that was run with --state {}, run again, does them", state.display()),
         None => String::new(),
     };
-    term::print(format!("{back} tasks are back at work{then}\n").as_bytes())?;
+    let text = if args.from.json {
+        json_line("replayed", json!({"tasks": back, "kept": left}))
+    } else {
+        format!("{back} tasks are back at work{then}\n")
+    };
+    term::print(text.as_bytes())?;
     if left > 0 {
         term::complain(&format!("{left} tasks stay dead: their job is cancelled, or its report is being written"));
     }
@@ -153,6 +162,11 @@ async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     };
     let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };
     let tasks: u64 = replies.iter().map(dropped).sum();
-    term::print(format!("{tasks} dead tasks are forgotten; they stay failed\n").as_bytes())?;
+    let text = match tasks {
+        _ if args.from.json => json_line("forgotten", json!({"tasks": tasks})),
+        0 => "no dead task fits\n".to_owned(),
+        tasks => format!("{tasks} dead tasks are forgotten; they stay failed\n"),
+    };
+    term::print(text.as_bytes())?;
     Ok(Exit::Success)
 }

@@ -4,9 +4,10 @@ use reducer::owner::Event;
 use serde_json::json;
 use shared::id::{JobId, TaskId};
 use shared::message::{Reply, Request};
+use shared::path::printable;
 
 use super::args::ExplainArgs;
-use super::owners::{at_rest, find, unknown};
+use super::owners::{at_rest, find, silence, unknown};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse explain ID`
@@ -15,18 +16,19 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
     let (reply, before) = match &args.from.state {
         Some(state) => {
             let event = |reply| Event::Explain { job: job.clone(), number, counted: None, reply };
-            (Some(at_rest(state, event)?), "nobody works on this store now; ")
+            (at_rest(state, event)?, "nobody works on this store now; ")
         }
         None => {
             let request = Request::Explain { job: job.clone(), number };
             let url = broker::required(&args.from.broker)?;
-            (find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::Explained { .. })).await?, "")
+            let is_it = |reply: &Reply| matches!(reply, Reply::Explained { .. });
+            (find(&url, &args.from.broker, &request, is_it).await?.ok_or_else(silence)?, "")
         }
     };
-    let Some(Reply::Explained { text }) = reply else {
+    let Reply::Explained { text } = reply else {
         return Err(unknown(&job));
     };
-    let text = format!("{before}{text}");
+    let text = printable(&format!("{before}{text}"));
     let line =
         if args.from.json { json!({"schema": 1, "type": "explanation", "text": text}).to_string() } else { text };
     term::print(format!("{line}\n").as_bytes())?;

@@ -8,7 +8,7 @@ use shared::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
 use super::broker::required;
-use super::owners::{find, gather, reader, unknown};
+use super::owners::{find, gather, reader, silence, unknown};
 use super::{Exit, Failure, term};
 
 /// `packhorse jobs`
@@ -51,7 +51,7 @@ async fn told_of(args: &StatusArgs) -> Result<Option<JobStatus>, Failure> {
     let broker = &args.from.broker;
     let request = Request::Status { job: args.job.clone() };
     let reply = find(&required(broker)?, broker, &request, |reply| matches!(reply, Reply::Status(_))).await?;
-    Ok(reply.and_then(|reply| if let Reply::Status(status) = reply { Some(*status) } else { None }))
+    Ok(if let Reply::Status(status) = reply.ok_or_else(silence)? { Some(*status) } else { None })
 }
 
 fn table(jobs: &[JobStatus]) -> String {

@@ -73,9 +73,10 @@ impl From<TransportError> for Failure {
     /// What the user can mend in the command or the configuration is usage.
     fn from(error: TransportError) -> Self {
         match error {
-            TransportError::Credentials { .. } | TransportError::VirtualHost { .. } | TransportError::Tls { .. } => {
-                Self::usage(error)
-            }
+            TransportError::Url { .. }
+            | TransportError::Credentials { .. }
+            | TransportError::VirtualHost { .. }
+            | TransportError::Tls { .. } => Self::usage(error),
             _ => Self::unfinished(error),
         }
     }
@@ -95,7 +96,7 @@ impl From<ServiceError> for Failure {
 impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::InUse(_) | StoreError::Version { .. } => Self::usage(error),
+            StoreError::InUse(_) | StoreError::Version { .. } | StoreError::Owner { .. } => Self::usage(error),
             _ => Self::unfinished(error),
         }
     }

@@ -14,6 +14,7 @@ use reducer::report::{Format, Target, check_file, is_one_file, is_stream, receip
 use reducer::service::{OpenError, Opening, command_owner_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobState, JobStatus};
+use shared::path::printable;
 use shared::transport::BrokerUrl;
 use shared::workload::Workload;
 use shared::workload::files::Selection;
@@ -60,7 +61,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         spec,
         roots,
         workers,
-        window: args.window,
+        window: args.window.map(NonZero::get),
         output: Output {
             target: args.output.clone(),
             format: if args.out.json { Format::Json } else { Format::Text },
@@ -111,7 +112,7 @@ pub fn check(output: &Target) -> Result<(), Failure> {
 /// Says what failed.
 pub fn complain_of(record: &Record) {
     if let Record::Failed { name, reason } = record {
-        term::complain(&format!("{}: {reason}", name.display()));
+        term::complain(&format!("{}: {}", name.display(), printable(reason)));
     }
 }
 

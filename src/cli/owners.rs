@@ -19,7 +19,13 @@ use super::{Failure, broker};
 /// What all owners reply.
 pub async fn gather(args: &BrokerArgs, request: &Request) -> Result<Vec<Reply>, Failure> {
     let url = broker::required(args)?;
-    over(&url, args, async |asker| asker.gather(request, limits::GATHER).await).await
+    let replies = over(&url, args, async |asker| asker.gather(request, limits::GATHER).await).await?;
+    if replies.is_empty() { Err(silence()) } else { Ok(replies) }
+}
+
+/// Nobody answered, which is no answer.
+pub fn silence() -> Failure {
+    Failure::unfinished("no reducer answered. Is it running, with the same keys (--key-file) as this command?")
 }
 
 /// What all owners reply to a request that changes something. One that is busy answers late, and one whose
@@ -37,7 +43,7 @@ pub fn unanswered() -> Failure {
     )
 }
 
-/// The reply that is looked for, from whichever owner has it.
+/// The reply that is looked for, from whichever owner has it; else the last one. `None` when nobody answers.
 pub async fn find(
     url: &BrokerUrl,
     args: &BrokerArgs,
@@ -76,7 +82,6 @@ pub fn reader(state: &Path) -> Result<Reader, Failure> {
 
 /// What the owner of a store would answer, of a store whose owner does not run.
 pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Reply, Failure> {
-    must_exist(state)?;
     let failed = |error: StoreError| match error {
         StoreError::InUse(_) => Failure::usage(format!(
             "the store {} is in use by a running command. Ctrl-C ends that; a reducer, or a command with a broker, \
@@ -85,6 +90,8 @@ pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Rep
         )),
         error => Failure::from(&error),
     };
+    // An empty file would become a store.
+    drop(reader(state)?);
     let place = Place::File(state.to_owned());
     let store = Store::open(&place, || reducer::service::command_owner_id("")).map_err(failed)?;
     let (config, now) = (Config::new(store.owner().clone(), store.id().clone()), Clock::start().now());

@@ -1,5 +1,6 @@
 //! `reducer`: the service that owns jobs; with `--job` one job's report.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::{Exit, Failure, broker, fetch, owned, signals, term};
 /// Runs the command.
 pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
-    let state = args.state.clone().map_or_else(|| default_state(&args.owner), Ok)?;
+    let state = args.state.clone().map_or_else(|| default_state(&args.name()), Ok)?;
     if let Some(directory) = &args.output_dir {
         std::fs::create_dir_all(directory)
             .and_then(|()| check_directory(directory))
@@ -34,7 +35,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     // wait for a job may find that the reducer runs elsewhere, and whose sign it is.
     let signs = match args.job {
         Some(_) => None,
-        None => Signs::from_env("reducer", broker::seconds(args.heartbeat)?)?,
+        None => Signs::from_env("reducer", args.heartbeat)?,
     };
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(stopped(&args)) };
@@ -46,7 +47,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
 /// The reducer of this name that runs elsewhere, if one does.
 async fn who_answers(args: &ReducerArgs, transport: &Arc<dyn Transport>) -> Result<Option<Asker>, Failure> {
     let mut asker = Asker::new(Arc::clone(transport)).await?;
-    let reply = asker.ask(&args.owner, &Request::Ping, limits::CONTROL_TIMEOUT).await?;
+    let reply = asker.ask(&args.name(), &Request::Ping, limits::CONTROL_TIMEOUT).await?;
     Ok(reply.map(|_| asker))
 }
 
@@ -69,11 +70,11 @@ async fn serve(
         }
     }
     let (stopper, stop) = shutdown::channel();
-    let heartbeat = broker::seconds(args.heartbeat)?;
+    let heartbeat = args.heartbeat;
     let config = ServiceConfig {
-        store: Opening::begin(Place::File(state.clone()), args.owner.clone()),
+        store: Opening::of(Place::File(state.clone()), args.owner.clone()),
         kind: Kind::Service { output_dir: args.output_dir.clone() },
-        window: args.window,
+        window: args.window.map(NonZero::get),
         heartbeat,
     };
     let started = shutdown.unless_asked(service::start(config, Arc::clone(transport), stop)).await;
@@ -116,7 +117,7 @@ async fn fetch(
     shutdown: Shutdown,
 ) -> Result<Exit, Failure> {
     let Some(job) = args.job.clone() else { return Ok(Exit::Success) };
-    let source = Source::new(asker, args.owner.clone(), job, url.to_string());
+    let source = Source::new(asker, args.name(), job, url.to_string());
     fetch::report(source, &args.output, shutdown).await
 }
 

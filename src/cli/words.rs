@@ -7,7 +7,7 @@ use shared::workload::words::{Manner, Spec};
 
 use super::args::words::{ProducerWordsArgs, WordsArgs};
 use super::watch::Watch;
-use super::{Exit, Failure, broker, owned, submit};
+use super::{Exit, Failure, owned, submit};
 use crate::run::Frequencies;
 
 /// `packhorse words`
@@ -23,7 +23,7 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
         files: &args.files,
         spec: &|files| spec(manner, files),
         frequencies: args.frequencies.map(|target| Frequencies { target, top: args.top }),
-        watch: watch(args.manner.watch)?,
+        watch: args.manner.watch.map(Watch::new),
     };
     owned::run(job, &args.job).await
 }
@@ -31,13 +31,9 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
 /// `producer words`
 pub async fn submit(args: ProducerWordsArgs) -> Result<Exit, Failure> {
     let manner = args.manner.manner(args.frequencies);
-    submit::run(&args.files, &|files| spec(manner, files), watch(args.manner.watch)?, &args.job).await
+    submit::run(&args.files, &|files| spec(manner, files), args.manner.watch.map(Watch::new), &args.job).await
 }
 
 fn spec(manner: Manner, files: Selection) -> JobSpec {
     JobSpec::Words(Spec { manner, files })
-}
-
-fn watch(seconds: Option<f64>) -> Result<Option<Watch>, Failure> {
-    seconds.map(|seconds| broker::seconds(seconds).map(Watch::new)).transpose()
 }

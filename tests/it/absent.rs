@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use shared::id::{JobId, StoreId};
 use shared::job::{Counts, JobState, JobStatus};
-use shared::message::{Message, Opened, Reply, Request, kind};
+use shared::message::{Message, Opened, Reply, ReportChunk, ReportOf, Request, kind};
+use shared::path::to_base64;
 use shared::topology;
 use shared::transport::{Incoming, Subscribe, Transport, connect};
 use shared::workload::Workload;
@@ -14,8 +15,8 @@ use shared::workload::Workload;
 use crate::cluster::Cluster;
 use crate::world::{PACKHORSE, REDUCER, assert_same};
 
-/// An owner of a job that has finished, with failures that it never gets to name.
-async fn leave_before_the_failures(transport: Arc<dyn Transport>) {
+/// An owner of a job that has finished, with failures that it never gets to name, and perhaps a report.
+async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>) {
     let owner = "main".parse().expect("an id");
     let (queue, bindings) = topology::owner_control(&owner);
     let subscribe = Subscribe { queue, bindings, prefetch: 1 };
@@ -44,6 +45,10 @@ async fn leave_before_the_failures(transport: Arc<dyn Transport>) {
                 Some(Reply::Opened(Opened { job, owner, store, planned: 0, resume: None, sealed, after: None }))
             }
             Request::Status { job } => Some(Reply::Status(Box::new(status(&job)))),
+            Request::Report { of: ReportOf::Results, from, .. } => report.map(|report| {
+                let text_base64 = to_base64(report.as_bytes());
+                Reply::Report(ReportChunk { text_base64, next: from, last: true })
+            }),
             _ => None,
         };
         if let (Some(reply), Some(key)) = (reply, delivery.message.reply_to.clone()) {
@@ -61,7 +66,7 @@ async fn who_waits_for_a_reducer_that_left_ends_or_says_what_it_waits_for() {
     cluster.world.tree("t", 3);
     let transport = connect(cluster.broker.url(), None).await.expect("connected");
     transport.declare(&topology::shared()).await.expect("declared");
-    let owner = tokio::spawn(leave_before_the_failures(Arc::clone(&transport)));
+    let owner = tokio::spawn(owner_with_a_report(Arc::clone(&transport), None));
     let producer = cluster.producer(&["t", "--job", "j"]);
     let report = cluster.start(REDUCER, ["--job", "j"]);
     // The job is over, and so is the command; the report is what the other one is for.
@@ -81,6 +86,37 @@ async fn what_changes_something_does_not_take_silence_for_done() {
         assert!(done.err.contains("no reducer answered. Is it running?"), "{}", done.err);
         assert_same(&done.out, b"");
     }
+}
+
+#[tokio::test]
+async fn what_only_asks_does_not_take_silence_for_nothing() {
+    let cluster = Cluster::new().await;
+    for command in [
+        &["jobs"][..],
+        &["status", "j"],
+        &["explain", "j"],
+        &["explain", "j.0"],
+        &["dead", "list"],
+        &["dead", "show", "j.0"],
+    ] {
+        let done = cluster.run(PACKHORSE, command).exits(3);
+        assert!(done.err.contains("no reducer answered. Is it running, with the same keys"), "{}", done.err);
+        assert_same(&done.out, b"");
+    }
+}
+
+/// What the owner sends is not what the job's SHA-256 is of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_changes_while_it_is_fetched_is_not_taken_for_whole() {
+    let cluster = Cluster::new().await;
+    let transport = connect(cluster.broker.url(), None).await.expect("connected");
+    transport.declare(&topology::shared()).await.expect("declared");
+    let owner = tokio::spawn(owner_with_a_report(Arc::clone(&transport), Some("line\n")));
+    let done = cluster.start(REDUCER, ["--job", "j", "-o", "report"]).wait().exits(3);
+    assert!(done.err.contains("the report of job j has changed while it was fetched"), "{}", done.err);
+    assert!(!cluster.world.path("report").exists());
+    owner.abort();
+    transport.close().await;
 }
 
 /// It owns the job itself, and goes when its report is written.

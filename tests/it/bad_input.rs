@@ -272,3 +272,43 @@ async fn links_that_lead_outside_need_the_consumers_consent() {
     assert!(done.out.ends_with(b"  t/link\n"), "{done:?}");
     consumer.stop().exits(0);
 }
+
+#[tokio::test]
+async fn numbers_that_make_no_sense_are_refused_with_their_flag() {
+    let world = World::new();
+    world.file("t/a", "a");
+    let (url, root) = (["--broker", "amqp://nowhere"], ["--root", "t=t"]);
+    for (program, args, flag) in [
+        (CONSUMER, &["--heartbeat", "0"][..], "--heartbeat"),
+        (CONSUMER, &["--heartbeat", "1.8e19"], "--heartbeat"),
+        (CONSUMER, &["--ack-timeout", "1.8e19"], "--ack-timeout"),
+        (CONSUMER, &["--connect-timeout", "1.8e19"], "--connect-timeout"),
+        (REDUCER, &["--heartbeat", "1e9"], "--heartbeat"),
+        (REDUCER, &["--window", "0"], "--window"),
+        (PACKHORSE, &["sha1", "t", "--window", "0"], "--window"),
+        (PACKHORSE, &["words", "t", "--watch=1e19"], "--watch"),
+    ] {
+        let more = if program == CONSUMER { [&url[..], &root].concat() } else { url.to_vec() };
+        let done = world.command(program, [args, &more].concat()).done().exits(2);
+        assert!(done.err.contains(flag), "{args:?}: {}", done.err);
+    }
+    for wrong in ["amqp://u:secret/x@h/v", "amqp://u:p@h:99999", "amqp://u:p@h/%ff"] {
+        let done = world.packhorse(["jobs", "--broker", wrong]).exits(2);
+        assert!(done.err.contains("is not a broker's URL") && !done.err.contains("secret"), "{}", done.err);
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_another_reducer_is_not_taken_over() {
+    let cluster = Cluster::new().await;
+    cluster.reducer(&["--state", "store", "--owner", "alpha"]).stop().exits(0);
+    let done = cluster.run(REDUCER, ["--state", "store", "--owner", "beta"]).exits(2);
+    assert!(done.err.contains("store is that of reducer alpha, not of beta"), "{}", done.err);
+    // Without a name it goes on as who it is.
+    let reducer = cluster.reducer(&["--state", "store"]);
+    cluster.run(REDUCER, ["--owner", "alpha", "--state", "other"]).exits(2);
+    reducer.stop().exits(0);
+    cluster.world.file("empty", "");
+    cluster.world.packhorse(["cancel", "j", "--state", "empty"]).exits(2);
+    assert_eq!(std::fs::read(cluster.world.path("empty")).expect("it stays"), b"");
+}

@@ -366,8 +366,11 @@ impl Broker {
         let give_up = Instant::now() + START_TIMEOUT;
         loop {
             let output = self.try_ctl_once(arguments, &input).await;
-            let starting = String::from_utf8_lossy(&output.stderr).contains("requires the 'rabbit' app to be running");
-            if !starting || Instant::now() > give_up {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            let is_starting = complaint.contains("requires the 'rabbit' app to be running");
+            // Docker's `exec` has not handed on what it was given: seen once in some thousand times.
+            let is_unread = complaint.contains("unexpected_end_of_buffer");
+            if !(is_starting || is_unread) || Instant::now() > give_up {
                 return output;
             }
         }

@@ -91,6 +91,13 @@ async fn dead_tasks_are_forgotten_or_put_back_to_work_where_nobody_works_on_thei
     let said = cluster.run(PACKHORSE, ["dead", "drop", "j.0"]).exits(0).out;
     assert_eq!(String::from_utf8_lossy(&said), "1 dead tasks are forgotten; they stay failed\n");
     assert_eq!(cluster.status("j").expect("it is known")["counts"]["tasks_failed"], 2);
+    let again = cluster.run(PACKHORSE, ["dead", "drop", "j.0"]).exits(0).out;
+    assert_eq!(String::from_utf8_lossy(&again), "no dead task fits\n");
+    let said = String::from_utf8(cluster.run(PACKHORSE, ["explain", "j.0"]).exits(0).out).expect("text");
+    assert!(said.contains("it was dropped from the dead tasks, and stays failed"), "{said}");
+    cluster.run(PACKHORSE, ["dead", "drop", ""]).exits(2);
+    let wrong = cluster.run(PACKHORSE, ["dead", "show", "j"]).exits(2);
+    assert!(wrong.err.contains("name a task as JOB.NUMBER"), "{}", wrong.err);
     reducer.stop().exits(0);
 
     let of_store = |args: &[&str]| cluster.world.packhorse([&["dead"], args, &["--state", "store"]].concat()).exits(0);

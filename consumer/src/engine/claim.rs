@@ -44,10 +44,25 @@ impl Publishing {
 }
 
 impl Consumer {
+    /// Takes a delivery, unless it is nobody's or another's already.
+    pub(super) fn delivered(&mut self, tag: Tag, held: Held) -> Option<Action> {
+        // Its owner has counted it.
+        if self.recalled.has(&held.task) {
+            return Some(Action::Ack { tag });
+        }
+        self.join_lease(tag, &held.task).or_else(|| {
+            if self.stopping {
+                return Some(Action::Drop { tag });
+            }
+            self.waiting.push_back((tag, held));
+            None
+        })
+    }
+
     /// Takes this try of a task for the one that is worked on here under a lease, if there is one: its owner
     /// would take a failure of the try before for an old story. Who sent it again may have taken the lease for
     /// lapsed, so it is leased once more.
-    pub(super) fn join_lease(&mut self, tag: Tag, task: &Task) -> Option<Action> {
+    fn join_lease(&mut self, tag: Tag, task: &Task) -> Option<Action> {
         let Address { task: id, store, attempt, .. } = &task.address;
         let is_it = |held: &&mut Held| held.task.address.task == *id && held.task.address.store == *store;
         let held = self.running.values_mut().filter(|held| held.claim == Claim::Leased).find(is_it)?;

@@ -48,6 +48,8 @@ pub struct Counted {
     pub attempts: u32,
     /// Where it was tried last.
     pub host: String,
+    /// Whether it failed and is among the dead tasks: one that was dropped from them stays failed.
+    pub is_dead: bool,
 }
 
 /// A dead task, as the ledger finds it.

@@ -94,15 +94,17 @@ impl Owner {
     }
 
     fn explain_task(&self, job: &Job, number: u64, counted: Option<Counted>, now: Moment) -> String {
-        if let Some(Counted { failed, attempts, host }) = counted {
-            return match failed {
-                None => format!("is done: attempt {attempts}, on {host}"),
-                Some(reason) => format!(
-                    "failed for the last time: attempt {attempts}, on {host}: {reason} (packhorse dead show \
-                     {}.{number} has more, packhorse dead replay {0}.{number} tries it again)",
-                    job.id
-                ),
+        if let Some(Counted { failed, attempts, host, is_dead }) = counted {
+            let Some(reason) = failed else { return format!("is done: attempt {attempts}, on {host}") };
+            let id = TaskId { job: job.id.clone(), number };
+            let more = match (is_dead, job.cancelled_at) {
+                (false, _) => "it was dropped from the dead tasks, and stays failed".to_owned(),
+                (true, Some(_)) => format!("packhorse dead show {id} has more; its job is cancelled"),
+                (true, None) => {
+                    format!("packhorse dead show {id} has more, packhorse dead replay {id} tries it again")
+                }
             };
+            return format!("failed for the last time: attempt {attempts}, on {host}: {reason} ({more})");
         }
         if !job.planned.contains(number) {
             return match job.sealed {
@@ -173,8 +175,8 @@ impl Owner {
                 ago(flight.seen_at)
             ),
             consumers => format!(
-                "waits in the queue of {class}, for which there are {consumers} consumers: attempt {attempt}, sent or \
-                 named {}{before}",
+                "waits in the queue of {class}, or one of its {consumers} consumers has just taken it: attempt \
+                 {attempt}, sent or named {}{before}",
                 ago(flight.seen_at)
             ),
         }

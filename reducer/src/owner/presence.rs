@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, TaskId};
+use shared::limits;
 use shared::message::Presence;
 use shared::workload::Workload;
 
@@ -55,7 +56,8 @@ impl Consumers {
 }
 
 impl Owner {
-    pub(super) fn presence(&mut self, presence: Presence, now: Moment, step: &mut Step) {
+    pub(super) fn presence(&mut self, mut presence: Presence, now: Moment, step: &mut Step) {
+        presence.heartbeat_millis = presence.heartbeat_millis.min(limits::HEARTBEAT_MAX.as_millis() as u64);
         // A consumer with a slower heart gets the more patience.
         let silence = self.config.heartbeat * 2;
         let until = now + (Duration::from_millis(presence.heartbeat_millis) * 2).saturating_sub(silence);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use shared::job::{JobState, JobStatus};
+use shared::path::printable;
 
 /// For people, on several lines. `recompute` says how to get the digest of the report again.
 pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
@@ -23,8 +24,9 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
         counts.resends,
         counts.duplicates
     );
-    let skipped: u64 = counts.items_skipped.values().sum();
-    let kinds: Vec<String> = counts.items_skipped.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let skipped = counts.items_skipped.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+    let kinds = counts.items_skipped.iter().map(|(kind, count)| format!("{} {count}", printable(kind)));
+    let kinds: Vec<String> = kinds.collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     let _ = writeln!(
         text,

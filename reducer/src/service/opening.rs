@@ -19,6 +19,23 @@ impl Opening {
         Self { is_temporary, opened: tokio::task::spawn_blocking(move || Store::open(&place, || owner)) }
     }
 
+    /// The same for a service: a store of another owner is not for it. Without a name it takes the store's, or
+    /// `main`.
+    pub fn of(place: Place, owner: Option<OwnerId>) -> Self {
+        let open = move || {
+            let name = || owner.clone().unwrap_or_else(OwnerId::main);
+            let store = Store::open(&place, name)?;
+            match owner.as_ref().filter(|owner| *owner != store.owner()) {
+                Some(wanted) => {
+                    let (path, owner) = (store.path().to_owned(), store.owner().clone());
+                    Err(StoreError::Owner { path, owner, wanted: wanted.clone() })
+                }
+                None => Ok(store),
+            }
+        };
+        Self { is_temporary: false, opened: tokio::task::spawn_blocking(open) }
+    }
+
     /// Whether it holds nothing yet, and nobody will find it again.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary

@@ -12,9 +12,9 @@ use crate::fold::{self, Record};
 use crate::owner::Dead;
 
 /// Every dead task: those that failed for the last time, and those of which a message came back. A
-/// filter (?1) is a job, a task, or a part of the reason. Tasks of derived plans are not stored, and
-/// have one item. Of several messages of a task the latest speaks: with one max() SQLite takes the other
-/// columns from its row.
+/// filter (?1) is a job, a task, or, unless there is such a job, a part of the reason: reasons quote
+/// names. Tasks of derived plans are not stored, and have one item. Of several messages of a task the
+/// latest speaks: with one max() SQLite takes the other columns from its row.
 const DEAD: &str = "
 WITH all_dead AS (
     SELECT jobs.job, dead.number, 'failed' AS state, outcomes.attempt, outcomes.host,
@@ -30,7 +30,8 @@ WITH all_dead AS (
 SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at
 FROM all_dead JOIN jobs USING (job)
 LEFT JOIN tasks ON tasks.job_id = jobs.id AND tasks.number = all_dead.number
-WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1 OR instr(reason, ?1) > 0
+WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1
+   OR instr(reason, ?1) > 0 AND NOT EXISTS (SELECT 1 FROM jobs WHERE ?1 = job OR ?1 GLOB job || '.[0-9]*')
 ORDER BY at DESC, all_dead.job, all_dead.number";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {

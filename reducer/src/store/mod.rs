@@ -25,7 +25,7 @@ use shared::id::{OwnerId, StoreId};
 use crate::scratch::Scratch;
 
 pub use files::files;
-pub use open::{Place, StoreError};
+pub use open::{Place, StoreError, check};
 pub use read::{PartPlace, Reader, Section, StoredTask};
 pub use spill::Spill;
 

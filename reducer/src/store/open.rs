@@ -43,6 +43,20 @@ pub enum StoreError {
         /// Its `user_version`.
         found: i64,
     },
+    /// A store of another owner.
+    #[error(
+        "the store {} is that of reducer {owner}, not of {wanted}. Leave out --owner to go on with it, or name \
+         another file with --state",
+        .path.display()
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: OwnerId,
+        /// Who asked.
+        wanted: OwnerId,
+    },
     /// The file system refused.
     #[error("cannot use the store {}: {cause}", .path.display())]
     File {
@@ -173,6 +187,14 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
             open_as_it_is(path)
         }
         found => Err(StoreError::Version { path: path.to_owned(), found: found.unwrap_or(0) }),
+    }
+}
+
+/// Whether a file is a store that can be used, or will be once it is brought up to this version. Nothing is changed.
+pub fn check(path: &Path) -> Result<(), StoreError> {
+    match version(&open_as_it_is(path)?, path)? {
+        None | Some(migrate::OLDEST..=schema::VERSION) => Ok(()),
+        Some(found) => Err(StoreError::Version { path: path.to_owned(), found }),
     }
 }
 

@@ -43,13 +43,15 @@ impl Store {
     /// What is known of a task that has its outcome.
     pub fn counted(&self, job: &JobId, number: u64) -> Result<Option<Counted>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT status, answer ->> '$.reason', attempt, host FROM outcomes
+            "SELECT status, answer ->> '$.reason', attempt, host, dead.job_id IS NOT NULL
+             FROM outcomes LEFT JOIN dead USING (job_id, number)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
         let counted = statement.query_row(params![job.as_str(), number], |row| {
             let is_failed = row.get::<_, String>(0)? == "failed";
             let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
-            Ok(Counted { failed: is_failed.then_some(reason), attempts: row.get(2)?, host: row.get(3)? })
+            let (attempts, host, is_dead) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok(Counted { failed: is_failed.then_some(reason), attempts, host, is_dead })
         });
         Ok(counted.optional()?)
     }

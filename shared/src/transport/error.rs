@@ -25,6 +25,17 @@ pub enum PublishError {
 /// A transport cannot go on; waiting does not mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
+    /// The URL cannot be read.
+    #[error(
+        "{url} is not a broker's URL: {cause}. In user name, password and virtual host, write what is neither a \
+         letter nor a digit in percent-encoding, such as %2F for a slash"
+    )]
+    Url {
+        /// Without its password.
+        url: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// No connection within the time that the user allowed.
     #[error("cannot reach the broker at {url}: {cause}. Is it running, and are host and port right?")]
     Unreachable {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use shared::id::TaskId;
 
@@ -31,8 +32,8 @@ pub enum DeadCommand {
 /// Which of them.
 #[derive(Debug, Clone, Args)]
 pub struct DeadFilter {
-    /// A job, a task (JOB.NUMBER), or a part of the reason [default: all]
-    #[arg(value_name = "FILTER")]
+    /// A job, a task (JOB.NUMBER), or, if no job is called so, a part of the reason [default: all]
+    #[arg(value_name = "FILTER", value_parser = NonEmptyStringValueParser::new())]
     pub filter: Option<String>,
 
     #[command(flatten)]
@@ -44,12 +45,16 @@ pub struct DeadFilter {
 #[derive(Debug, Clone, Args)]
 pub struct DeadShow {
     /// The task, as JOB.NUMBER
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = task)]
     pub task: TaskId,
 
     #[command(flatten)]
     /// Where to look.
     pub from: StoreArgs,
+}
+
+fn task(text: &str) -> Result<TaskId, String> {
+    text.parse().map_err(|_| "name a task as JOB.NUMBER; packhorse dead list has those that are dead".to_owned())
 }
 
 /// `packhorse explain`

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use shared::definitions::Role;
@@ -31,8 +32,8 @@ pub struct DoctorArgs {
     pub state: Option<PathBuf>,
 
     /// The broker's acknowledgement time-out (consumer_timeout of RabbitMQ), which it tells nobody
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0)]
-    pub ack_timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = super::time::seconds)]
+    pub ack_timeout: Duration,
 
     #[command(flatten)]
     /// Where the broker is.

@@ -1,9 +1,12 @@
 //! The grammar of `words`.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use reducer::report::Target;
 use shared::workload::words::{Manner, Mode};
 
+use super::time::seconds;
 use super::{FilesArgs, JobArgs, SubmitArgs, target};
 use crate::cli::exit::EXIT_CODES;
 
@@ -29,7 +32,8 @@ pub struct MannerArgs {
 
     /// Say how many words there are so far, every 2 seconds or as often as given
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", require_equals = true)]
-    pub watch: Option<f64>,
+    #[arg(value_parser = seconds)]
+    pub watch: Option<Duration>,
 }
 
 impl MannerArgs {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ::reducer::store::check as check_store;
 use consumer::work::Site;
 use rustix::process::{Resource, getrlimit};
 use shared::definitions::Role;
@@ -35,7 +36,11 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
     findings.push(open_files(limit.current, limit.maximum, FILES_IDLE + FILES_PER_SLOT * slots));
     if scope.has(Role::Reducer) || args.state.is_some() {
         let state = args.state.clone().map_or_else(|| reducer::default_state(&args.owner), Ok)?;
-        findings.push(store(&state, &look_at_place(&state)));
+        let unusable = state.exists().then(|| check_store(&state).err()).flatten();
+        findings.push(match unusable {
+            Some(error) => Finding::fail("state", error.to_string(), ""),
+            None => store(&state, &look_at_place(&state)),
+        });
     }
     let keys = match broker::key_file_of(&args.broker).map(|path| key_file::read(&path)) {
         None => Some(Keyring::default()),

@@ -70,8 +70,8 @@ impl Scope {
             roots: roots.collect::<Result<_, Failure>>()?,
             user: user.to_owned(),
             command: command_owner_id(user),
-            ack_timeout: super::broker::seconds(args.ack_timeout)?,
-            patience: args.broker.connect_timeout.map_or(Ok(PATIENCE), super::broker::seconds)?,
+            ack_timeout: args.ack_timeout,
+            patience: args.broker.connect_timeout.unwrap_or(PATIENCE),
         })
     }
 

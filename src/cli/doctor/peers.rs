@@ -64,7 +64,7 @@ impl Heard {
             message.expect(kind::REPLY).and_then(|()| message.parse::<Reply>()).map(|reply| {
                 let name = if let Reply::Pong { owner } = &reply { owner.as_str() } else { "of another kind" };
                 let version = message.app_id.rsplit('/').next().unwrap_or_default().to_owned();
-                let shown = format!("owner {name}");
+                let shown = shown_owner(name);
                 (shown.clone(), Peer { shown, is_owner: true, version, ahead, serves: Vec::new() })
             })
         };
@@ -73,6 +73,10 @@ impl Heard {
             Err(reason) => drop(self.unreadable.insert(reason.to_string())),
         }
     }
+}
+
+fn shown_owner(name: &str) -> String {
+    format!("owner {name}")
 }
 
 /// Asks everyone, and gathers what comes.
@@ -151,11 +155,13 @@ fn owners(scope: &Scope, heard: &Heard) -> Finding {
     let named: Vec<String> = heard.peers.values().filter(|peer| peer.is_owner).map(with_version).collect();
     if !heard.asked.0 {
         Finding::ok("owners", "not asked: this user may not")
+    } else if scope.has(Role::Producer) && !heard.peers.contains_key(&shown_owner(scope.owner.as_str())) {
+        let others = if named.is_empty() { String::new() } else { format!(", only {}", named.join(", ")) };
+        let what = format!("no reducer {} answers{others}; jobs of its producers wait for it", scope.owner);
+        let remedy = "start it: packhorse reducer --broker URL --owner NAME (one with other keys hears nothing)";
+        Finding::warn("owners", what, remedy)
     } else if !named.is_empty() {
         Finding::ok("owners", format!("{} answers", named.join(", ")))
-    } else if scope.has(Role::Producer) {
-        let remedy = "start one: packhorse reducer --broker URL";
-        Finding::warn("owners", "no reducer answers, and jobs of producers wait for one", remedy)
     } else {
         Finding::ok("owners", "nobody answers")
     }

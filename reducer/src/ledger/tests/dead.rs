@@ -47,6 +47,19 @@ fn reader(world: &World) -> Reader {
     Reader::open(&world.path).expect("it can be read")
 }
 
+// Reasons quote names: whoever means a job must not meet the tasks of others.
+#[test]
+fn a_filter_that_names_a_job_is_no_part_of_a_reason() {
+    let mut world = one_dead();
+    let count = |world: &World, filter| reader(world).dead(Some(filter)).expect("a list").0.len();
+    let found = ["job", "job.1", "job.0", "job.17", "memory", "o memory", "none"].map(|filter| count(&world, filter));
+    assert_eq!(found, [1, 1, 0, 0, 1, 1, 0]);
+    // A job that is called like a part of that reason.
+    let memory = JobId::from_name(b"memory");
+    world.event(Event::Open { job: memory, spec: Box::new(spec()), reply: ReplyTo::Local(0) });
+    assert_eq!(["memory", "memory.1", "o memory"].map(|filter| count(&world, filter)), [0, 0, 1]);
+}
+
 #[test]
 fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
     let mut world = one_dead();

@@ -71,7 +71,7 @@ fn a_task_says_where_it_is() {
     says(&mut world, Some(0), "waits: no live consumer serves r of digest");
     world.presence(1, &[0]);
     says(&mut world, Some(0), "is held by consumer c on h, last heard of 0 s ago: attempt 1");
-    says(&mut world, Some(1), "waits in the queue of r, for which there are 1 consumers: attempt 1");
+    says(&mut world, Some(1), "waits in the queue of r, or one of its 1 consumers has just taken it: attempt 1");
     world.pass(HEARTBEAT * 2);
     says(&mut world, Some(1), "is sent again if its queue is empty");
     world.answer(0, 1, failed("no memory"));

@@ -92,7 +92,10 @@ fn more_whips_than_an_owner_can_count_are_refused() {
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX + 1 };
     let (rider, reply) = (spec.job(), ReplyTo::Local(0));
     let actions = world.event(Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec)), reply });
-    let is_refusal = |action: &Action| matches!(action, Action::Other(Effect::Reply { reply, .. }) if matches!(**reply, Reply::Refused { .. }));
-    assert!(actions.iter().any(is_refusal), "{actions:?}");
+    let is_refused = actions.iter().any(|action| match action {
+        Action::Other(Effect::Reply { reply, .. }) => matches!(**reply, Reply::Refused { .. }),
+        _ => false,
+    });
+    assert!(is_refused, "{actions:?}");
     assert!(world.ledger().owner().status(&rider, world.now).is_none());
 }

@@ -23,9 +23,7 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn new(url: &BrokerUrl) -> Result<Self, TransportError> {
         let text = url.secret();
-        let mut uri: AMQPUri = text
-            .parse()
-            .map_err(|cause| TransportError::Other { action: format!("reading the broker's URL {url}"), cause })?;
+        let mut uri: AMQPUri = text.parse().map_err(|cause| TransportError::Url { url: url.to_string(), cause })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         // A slash at the end names a virtual host without a name, which is never meant.
         if uri.vhost.is_empty() {

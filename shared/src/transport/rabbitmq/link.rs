@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt};
 use lapin::options::BasicQosOptions;
 use lapin::protocol::AMQPErrorKind;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
@@ -33,6 +33,9 @@ const LINGER: Duration = CONFIRM_TIMEOUT;
 /// How often a closing connection is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
+/// Events that one who listens may lag behind.
+const EVENTS: usize = 16;
+
 /// What a first try may take, however short the caller's patience.
 const FIRST_TRY: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,9 @@ pub(super) const FRAME_BYTES: u32 = 32 * 1024;
 /// The life of one connection.
 pub(super) struct Epoch {
     pub(super) connection: Connection,
+    /// What happens to the connection and its channels. The client library gives each event to one listener
+    /// alone, so there is one, which passes them on.
+    pub(super) events: broadcast::Sender<Event>,
     /// A channel that the last declaration has left open for the next one.
     spare: Mutex<Option<Channel>>,
     over: watch::Sender<bool>,
@@ -177,8 +183,9 @@ impl Link {
         tracing::debug!("making the {} connection to {}", self.name, self.session.address().shown());
         let connection = tls::connect(self.session.address(), self.frame_bytes, properties).await?;
         self.session.reachable(self.name);
-        tokio::spawn(hear(connection.events_listener(), Arc::clone(&self.session)));
-        Ok(Arc::new(Epoch { connection, spare: Mutex::default(), over: watch::Sender::new(false) }))
+        let events = broadcast::Sender::new(EVENTS);
+        tokio::spawn(hear(connection.events_listener(), events.clone(), Arc::clone(&self.session)));
+        Ok(Arc::new(Epoch { connection, events, spare: Mutex::default(), over: watch::Sender::new(false) }))
     }
 
     /// The present epoch, or the next one as soon as the broker can be reached. Whatever the broker
@@ -258,10 +265,13 @@ impl Link {
     }
 }
 
-/// Says why the broker has closed the connection: requests only fail with it. Ends with the connection.
-async fn hear(events: impl Stream<Item = Event>, session: Arc<Session>) {
+/// Passes events on, and says why the broker has closed the connection: requests only fail with it. Ends with
+/// the connection.
+async fn hear(events: impl Stream<Item = Event>, heard: broadcast::Sender<Event>, session: Arc<Session>) {
     let mut events = pin!(events);
     while let Some(event) = events.next().await {
+        // Who listens to none of them misses none.
+        let _ = heard.send(event.clone());
         if let Event::Error(error) = event
             && let ErrorKind::ProtocolError(told) = error.kind()
             && let AMQPErrorKind::Hard(_) = told.kind()

@@ -129,7 +129,7 @@ impl Window {
 
     /// Sends and settles on one channel, until its end.
     async fn drive(&mut self, epoch: &Epoch, channel: &Channel) -> Ending {
-        let mut events = std::pin::pin!(epoch.connection.events_listener());
+        let mut events = epoch.events.subscribe();
         self.alarm.look(&epoch.connection);
         let mut flights = FuturesUnordered::new();
         let mut look = interval(LOOK);
@@ -140,7 +140,7 @@ impl Window {
             tokio::select! {
                 biased;
                 () = epoch.over() => return Ending::Lost("the connection was given up".to_owned()),
-                Some(event) = events.next() => self.note(event),
+                Ok(event) = events.recv() => self.note(event),
                 Some((number, landed)) = flights.next(), if !flights.is_empty() => {
                     if let Err(fault) = self.land(number, landed) {
                         return self.collapse(fault, flights).await;

@@ -17,13 +17,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Event, ExchangeKind};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 
 pub use self::greet::{Reach, Server, reach};
@@ -176,7 +176,7 @@ impl Probe {
         }
         rpc(channel.tx_select()).await?;
         let body = vec![b' '; bytes];
-        let mut events = pin!(epoch.connection.events_listener());
+        let mut events = epoch.events.subscribe();
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         // One after the other: the client library lets what is no message pass by messages.
         let sent = async {
@@ -186,11 +186,11 @@ impl Probe {
         // Tells why the channel is gone, which the channel itself forgets.
         let told = async {
             loop {
-                match events.next().await {
-                    Some(Event::ConnectionBlocked(reason)) => return Refusal::Blocked(reason),
-                    Some(Event::Error(error)) => return Fault::from(error).into(),
-                    Some(_) => {}
-                    None => std::future::pending().await,
+                match events.recv().await {
+                    Ok(Event::ConnectionBlocked(reason)) => return Refusal::Blocked(reason),
+                    Ok(Event::Error(error)) => return Fault::from(error).into(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
                 }
             }
         };
