@@ -158,7 +158,7 @@ pub struct JobArgs {
     #[arg(short = 'j', long, value_name = "N", conflicts_with = "broker")]
     pub slots: Option<u32>,
 
-    /// Tasks sent out and not yet answered, at most [default: 4 for each slot of the consumers, at least 64]
+    /// Tasks sent out and not yet answered, at most [default: 4 for each slot of the consumers, 64 to 16384]
     #[arg(long, value_name = "N")]
     pub window: Option<NonZero<usize>>,
 

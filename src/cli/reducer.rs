@@ -60,19 +60,16 @@ async fn serve(
     signs: Option<Signs>,
 ) -> Result<Exit, Failure> {
     if args.job.is_some() {
-        match shutdown.unless_asked(who_answers(args, transport)).await {
-            None => return Ok(stopped(args)),
-            Some(asker) => {
-                if let Some(asker) = asker? {
-                    return fetch(asker, args, url, shutdown).await;
-                }
-            }
+        let answering = shutdown.unless_asked(who_answers(args, transport)).await;
+        let Some(asker) = answering.transpose()? else { return Ok(stopped(args)) };
+        if let Some(asker) = asker {
+            return fetch(asker, args, url, shutdown).await;
         }
     }
     let (stopper, stop) = shutdown::channel();
     let heartbeat = args.heartbeat;
     let config = ServiceConfig {
-        store: Opening::of(Place::File(state.clone()), args.owner.clone()),
+        store: Opening::of_service(Place::File(state.clone()), args.owner.clone()),
         kind: Kind::Service { output_dir: args.output_dir.clone() },
         window: args.window.map(NonZero::get),
         heartbeat,

@@ -21,7 +21,7 @@ impl Opening {
 
     /// The same for a service: a store of another owner is not for it. Without a name it takes the store's, or
     /// `main`.
-    pub fn of(place: Place, owner: Option<OwnerId>) -> Self {
+    pub fn of_service(place: Place, owner: Option<OwnerId>) -> Self {
         let open = move || {
             let name = || owner.clone().unwrap_or_else(OwnerId::main);
             let store = Store::open(&place, name)?;

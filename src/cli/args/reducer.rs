@@ -38,7 +38,7 @@ pub struct ReducerArgs {
     pub output: Target,
 
     /// Tasks of one job sent out and not yet answered, at most
-    /// [default: 4 for each slot of the consumers, at least 64]
+    /// [default: 4 for each slot of the consumers, 64 to 16384]
     #[arg(long, value_name = "N")]
     pub window: Option<NonZero<usize>>,
 
