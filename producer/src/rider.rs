@@ -10,7 +10,7 @@ use shared::control::Asker;
 use shared::id::{OwnerId, TaskId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Address, Message, Opened, Reply, Request, Seal, Task};
+use shared::message::{Address, JobRequest, Message, Opened, Reply, Request, Seal, Task};
 use shared::notice::{self, Notify, Unserved};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -113,7 +113,7 @@ impl Rider {
 
     async fn open(&self, asker: &mut Asker) -> Result<Opened, ProducerError> {
         let spec = &self.config.spec;
-        let request = Request::Open { job: spec.job(), spec: Box::new(JobSpec::Steps(spec.clone())) };
+        let request = Request::Open(Box::new(JobRequest::new(spec.job(), JobSpec::Steps(spec.clone()))));
         let mut said = false;
         loop {
             match asker.ask(&self.config.owner, &request, limits::CONTROL_TIMEOUT).await? {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use shared::clock::Clock;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
-use shared::job::{JobSpec, JobStatus};
+use shared::job::JobStatus;
 use shared::limits;
-use shared::message::{Message, Reply, Request, Seal, with_link};
+use shared::message::{JobRequest, Message, Opened, Reply, Request, Seal, with_link};
 use shared::notice::Notify;
 use shared::shutdown::Shutdown;
 use shared::topology;
 use shared::transport::{Transport, TransportError, Unpublished, until_taken};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::plan::files::Own;
@@ -23,20 +23,19 @@ use crate::planner::{BrokenOff, Planner, Step};
 use crate::submission::{Action, Config, Event, Submission};
 
 /// What a producer is told.
-#[derive(Clone)]
 pub struct ProducerConfig {
-    /// The job's id.
-    pub job: JobId,
+    /// What is to be done.
+    pub request: JobRequest,
     /// Who is to own it.
     pub owner: OwnerId,
-    /// What it is.
-    pub spec: JobSpec,
     /// The local directories of its roots.
     pub roots: Vec<PathBuf>,
     /// Whether to stay until it ends.
     pub wait: bool,
     /// The broker, as notices show it.
     pub broker: String,
+    /// Told once, when the owner has committed the job: under which id.
+    pub opened: oneshot::Sender<Opened>,
     /// Takes notices.
     pub notify: Notify,
     /// Takes the job's account while it runs.
@@ -75,7 +74,12 @@ pub enum ProducerError {
 }
 
 struct Running {
-    config: ProducerConfig,
+    request: JobRequest,
+    owner: OwnerId,
+    roots: Vec<PathBuf>,
+    notify: Notify,
+    progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
+    opened: Option<oneshot::Sender<Opened>>,
     transport: Arc<dyn Transport>,
     clock: Clock,
     questions: mpsc::Sender<Request>,
@@ -90,26 +94,38 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<Option<JobStatus>, ProducerError> {
     let Some(asker) = shutdown.unless_asked(Asker::new(Arc::clone(&transport))).await.transpose()? else {
-        return Err(ProducerError::Stopped(config.job));
+        return Err(ProducerError::Stopped(config.request.job));
     };
     let (questions, asked) = mpsc::channel(1);
     let (answers, mut replies) = mpsc::channel(1);
     tokio::spawn(ask(asker, config.owner.clone(), asked, answers));
     let mut engine = Submission::new(Config {
         owner: config.owner.clone(),
-        spec: config.spec.clone(),
+        spec: config.request.spec.clone(),
         wait: config.wait,
-        broker: config.broker.clone(),
+        broker: config.broker,
     });
     let clock = Clock::start();
-    let mut running = Running { config, transport, clock, questions, plan: None, publishing: JoinSet::new() };
+    let mut running = Running {
+        request: config.request,
+        owner: config.owner,
+        roots: config.roots,
+        notify: config.notify,
+        progress: config.progress,
+        opened: Some(config.opened),
+        transport,
+        clock,
+        questions,
+        plan: None,
+        publishing: JoinSet::new(),
+    };
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let wants_more = engine.wants_more() && running.plan.is_some();
         let event = tokio::select! {
             biased;
-            () = shutdown.asked() => return Err(ProducerError::Stopped(running.config.job)),
+            () = shutdown.asked() => return Err(ProducerError::Stopped(running.request.job)),
             Some(published) = running.publishing.join_next() => published.expect("publishing does not panic")?,
             Some(reply) = replies.recv() => Event::Replied(running.note(reply?)),
             step = next_step(&mut running.plan), if wants_more => match step? {
@@ -154,20 +170,29 @@ async fn ask(
 }
 
 impl Running {
-    fn note(&self, reply: Option<Reply>) -> Option<Reply> {
-        if let Some(Reply::Status(status)) = &reply {
-            (self.config.progress)(status);
+    fn note(&mut self, reply: Option<Reply>) -> Option<Reply> {
+        match &reply {
+            Some(Reply::Status(status)) => (self.progress)(status),
+            Some(Reply::Opened(opened)) => {
+                // It may go on with another one.
+                self.request.job = opened.job.clone();
+                if let Some(first) = self.opened.take() {
+                    // Who does not listen needs not to know.
+                    let _ = first.send(opened.clone());
+                }
+            }
+            _ => {}
         }
         reply
     }
 
     async fn perform(&mut self, action: Action) -> Result<(), ProducerError> {
-        let job = self.config.job.clone();
+        let job = self.request.job.clone();
         match action {
             Action::AskOpen => {
-                let spec = Box::new(self.config.spec.clone());
+                let request = Request::Open(Box::new(self.request.clone()));
                 // The asking task ends only with this one.
-                let _ = self.questions.send(Request::Open { job, spec }).await;
+                let _ = self.questions.send(request).await;
             }
             Action::AskStatus => {
                 let _ = self.questions.send(Request::Status { job }).await;
@@ -175,7 +200,7 @@ impl Running {
             Action::StartPlan { planned, resume } => {
                 // Confirms of a plan from before it began again would pass for those of this one.
                 self.publishing = JoinSet::new();
-                let plan = Plan::new(&self.config.spec, &self.config.roots, planned, resume.as_deref())?;
+                let plan = Plan::new(&self.request.spec, &self.roots, planned, resume.as_deref())?;
                 self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams())));
             }
             Action::Publish { planned, after } => {
@@ -187,7 +212,7 @@ impl Running {
                 let message = with_link(Seal { job, tasks }.to_message(self.clock.system()), after.as_deref());
                 self.publish(message, tasks, Event::Sealed);
             }
-            Action::Say(text) => (self.config.notify)(text),
+            Action::Say(text) => (self.notify)(text),
             // Performed by the loop that ends on them.
             Action::Done(_) | Action::Refused(_) => {}
         }
@@ -195,7 +220,7 @@ impl Running {
     }
 
     fn publish(&mut self, message: Message, number: u64, then: Event) {
-        let (transport, owner) = (Arc::clone(&self.transport), self.config.owner.clone());
+        let (transport, owner) = (Arc::clone(&self.transport), self.owner.clone());
         self.publishing.spawn(async move {
             // While the owner's queue is full it is busy, and the plan waits.
             match until_taken(&*transport, topology::OUTCOMES, owner.as_str(), || message.clone()).await {

@@ -114,6 +114,10 @@ id!(
     JobId
 );
 id!(
+    /// What a job's report is called in the directory where its owner writes it, without an extension.
+    ReportName
+);
+id!(
     /// The process whose store holds a job.
     OwnerId
 );

@@ -1,11 +1,13 @@
 //! What a waiting submitter tells people, and when.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::clock::Moment;
 use crate::id::OwnerId;
 use crate::job::{JobSpec, JobStatus};
 use crate::limits::NO_CONSUMER_NOTICE;
+use crate::message::{Ended, JobRequest, Opened};
 use crate::workload::{digest, words};
 
 /// Takes a sentence for people.
@@ -18,6 +20,41 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
         "no reducer {owner:?} answers, waiting for one; start it with: packhorse reducer --broker {broker}{option}",
         owner = owner.as_str()
     )
+}
+
+/// What became of a request for a job: whether its job is new, goes on, or ended long ago. Nothing of a first
+/// job by its id, which is what everyone expects.
+pub fn opened(request: &JobRequest, opened: &Opened) -> Option<String> {
+    let job = &opened.job;
+    let has_begun = *job != request.job || opened.planned > 0 || opened.sealed.is_some();
+    match &opened.ended {
+        Some(ended) if ended.job == *job => {
+            let at = time(ended.at);
+            Some(format!(
+                "job {job} has ended before, at {at}: this is its report of then. To do the work again, give \
+                 another --job, or none"
+            ))
+        }
+        _ if has_begun => {
+            let planned = if opened.sealed.is_some() { "planned" } else { "planned so far" };
+            Some(format!("going on with job {job}, which has not ended: {} tasks are {planned}", opened.planned))
+        }
+        Some(Ended { job: before, state, at }) if request.resume => {
+            let (state, at) = (state.as_str(), time(*at));
+            Some(format!("beginning anew as job {job}: the one before it, {before}, was {state} at {at}"))
+        }
+        _ => None,
+    }
+}
+
+/// A time in seconds since 1970 for people, in UTC. An absurd one is shown as it is.
+fn time(seconds: f64) -> String {
+    /// The first second of the year 10000.
+    const END: f64 = 253_402_300_800.0;
+    if !(0.0..END).contains(&seconds) {
+        return format!("{seconds} s since 1970");
+    }
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs_f64(seconds)).to_string()
 }
 
 /// No consumer serves a class.
@@ -57,5 +94,47 @@ impl Unserved {
         }
         self.said = true;
         Some(no_consumer(spec, class, broker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::JobState;
+    use crate::workload::steps;
+
+    fn told(resume: bool, change: impl Fn(&mut Opened)) -> Option<String> {
+        let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
+        let request = JobRequest { resume, ..JobRequest::new("asked".parse().expect("an id"), spec) };
+        let (owner, store) = (OwnerId::main(), "s".parse().expect("an id"));
+        let (planned, resume, sealed, after, ended) = (0, None, None, None, None);
+        let mut answer = Opened { job: request.job.clone(), owner, store, planned, resume, sealed, after, ended };
+        change(&mut answer);
+        opened(&request, &answer)
+    }
+
+    fn ended(job: &str, at: f64) -> Option<Ended> {
+        Some(Ended { job: job.parse().expect("an id"), state: JobState::Finished, at })
+    }
+
+    #[test]
+    fn who_gets_another_answer_than_that_of_a_new_job_is_told() {
+        assert_eq!(told(true, |_| {}), None);
+        let old = told(false, |opened| opened.ended = ended("asked", 1_767_225_600.5)).expect("told");
+        assert!(old.contains("job asked has ended before, at 2026-01-01T00:00:00Z"), "{old}");
+        let anew = told(true, |opened| opened.ended = ended("before", 0.0)).expect("told");
+        assert!(anew.contains("anew as job asked") && anew.contains("before, was finished at 1970"), "{anew}");
+        assert_eq!(told(false, |opened| opened.ended = ended("before", 0.0)), None, "its id says that it is another");
+        let on = told(true, |opened| opened.job = "known".parse().expect("an id")).expect("told");
+        assert!(on.contains("going on with job known") && on.contains("0 tasks are planned so far"), "{on}");
+        let mended = told(false, |opened| opened.planned = 3).expect("told");
+        assert!(mended.contains("3 tasks are planned so far"), "{mended}");
+    }
+
+    #[test]
+    fn no_time_is_too_absurd_to_be_shown() {
+        for seconds in [f64::NAN, -1.0, f64::INFINITY, 1e300, 253_402_300_799.999] {
+            assert!(!time(seconds).is_empty());
+        }
     }
 }

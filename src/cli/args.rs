@@ -15,7 +15,7 @@ use std::time::Duration;
 use ::reducer::report::Target;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OwnerId, ReportName};
 use shared::workload::Workload;
 
 use super::exit::EXIT_CODES;
@@ -150,7 +150,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
-    /// The job's id [default: that of the same job in --state, or a fresh one]
+    /// The job's id [default: that of the same job in --state if it has not ended, or a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 
@@ -204,9 +204,15 @@ pub struct ProducerSha1Args {
 /// How a job is submitted that a reducer owns.
 #[derive(Debug, Clone, Args)]
 pub struct SubmitArgs {
-    /// The job's id; the same id again goes on with the same job [default: a fresh one]
+    /// The job's id; the same id again goes on with the same job [default: that of the reducer's latest
+    /// job for the same files if it has not ended, or a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
+
+    /// What the job's report is called in the reducer's --output-dir: NAME.txt, which replaces that of an
+    /// earlier job [default: the job's id]
+    #[arg(long, value_name = "NAME")]
+    pub report: Option<ReportName>,
 
     /// The reducer that is to own the job
     #[arg(long, value_name = "NAME", default_value = "main")]

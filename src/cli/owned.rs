@@ -11,9 +11,10 @@ use consumer::work::Site;
 use producer::plan::files::Naming;
 use reducer::fold::Record;
 use reducer::report::{Format, Target, check_file, is_one_file, is_stream, receipt_json, receipt_text};
-use reducer::service::{OpenError, Opening, command_owner_id};
+use reducer::service::{OpenError, Opening, command_owner_id, fresh_job_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobState, JobStatus};
+use shared::message::JobRequest;
 use shared::path::printable;
 use shared::transport::BrokerUrl;
 use shared::workload::Workload;
@@ -48,6 +49,8 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
     let workers = if url.is_none() { Some(workers(spec.workload(), &selection, &roots, args.slots)?) } else { None };
+    let (resume, job_id) = (args.job.is_none(), args.job.clone().unwrap_or_else(fresh_job_id));
+    let request = JobRequest { resume, ..JobRequest::new(job_id, spec) };
     let shutdown = signals::listen()?;
     let url = url.unwrap_or_else(BrokerUrl::embedded);
     let place = args.state.clone().map_or(Place::Temporary, Place::File);
@@ -57,8 +60,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output == Target::Stdout);
     let (shown, watch) = (progress.clone(), job.watch.clone());
     let config = RunConfig {
-        job: args.job.clone(),
-        spec,
+        request,
         roots,
         workers,
         window: args.window.map(NonZero::get),

@@ -1,12 +1,13 @@
 //! `reducer`: the service that owns jobs; with `--job` one job's report.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reducer::report::{Format, Render, Target, check_directory, receipt_text};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
-use reducer::store::{Place, StoreError};
+use reducer::store::{Place, Reader, StoreError};
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::message::Request;
@@ -44,11 +45,44 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     result
 }
 
-/// The reducer of this name that runs elsewhere, if one does.
-async fn who_answers(args: &ReducerArgs, transport: &Arc<dyn Transport>) -> Result<Option<Asker>, Failure> {
+/// How long the reducer of this name may be away before a command owns its job with the reducer's store: it may
+/// be starting anew, or waiting between two tries to reach the broker.
+const AWAY: Duration = limits::RECONNECT_DELAY_MAX.saturating_add(Duration::from_secs(5));
+
+/// How long a command that waits for one job lets its reducer be silent before it owns the job itself; `None`
+/// if it must not: with an empty store it would refuse what consumers have to say of the job.
+fn patience(args: &ReducerArgs, state: &Path, job: &JobId) -> Option<Duration> {
+    let knows = || Reader::open(state).is_ok_and(|reader| reader.spec(job).is_ok_and(|spec| spec.is_some()));
+    match args.state {
+        Some(_) => Some(limits::CONTROL_TIMEOUT),
+        None => (state.exists() && knows()).then_some(AWAY),
+    }
+}
+
+/// Asks the reducer of this name for the job, if one answers within this time; without one, however late it does.
+async fn who_answers(
+    args: &ReducerArgs,
+    transport: &Arc<dyn Transport>,
+    patience: Option<Duration>,
+) -> Result<Option<Asker>, Failure> {
     let mut asker = Asker::new(Arc::clone(transport)).await?;
-    let reply = asker.ask(&args.name(), &Request::Ping, limits::CONTROL_TIMEOUT).await?;
-    Ok(reply.map(|_| asker))
+    let Some(patience) = patience else { return Ok(Some(asker)) };
+    let (give_up, mut told) = (Instant::now() + patience, false);
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now()).min(limits::CONTROL_TIMEOUT);
+        if asker.ask(&args.name(), &Request::Ping, left).await?.is_some() {
+            return Ok(Some(asker));
+        }
+        if Instant::now() >= give_up {
+            return Ok(None);
+        }
+        if !std::mem::replace(&mut told, true) {
+            let (name, seconds) = (args.name(), patience.as_secs());
+            term::complain(&format!(
+                "no reducer {name} answers; if none does within {seconds} s, this command goes on with its store"
+            ));
+        }
+    }
 }
 
 async fn serve(
@@ -59,8 +93,9 @@ async fn serve(
     url: &transport::BrokerUrl,
     signs: Option<Signs>,
 ) -> Result<Exit, Failure> {
-    if args.job.is_some() {
-        let answering = shutdown.unless_asked(who_answers(args, transport)).await;
+    if let Some(job) = &args.job {
+        let patience = patience(args, &state, job);
+        let answering = shutdown.unless_asked(who_answers(args, transport, patience)).await;
         let Some(asker) = answering.transpose()? else { return Ok(stopped(args)) };
         if let Some(asker) = asker {
             return fetch(asker, args, url, shutdown).await;

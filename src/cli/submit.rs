@@ -9,10 +9,13 @@ use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::control::Asker;
 use shared::job::{JobSpec, JobStatus};
+use shared::message::{JobRequest, Opened};
+use shared::notice;
 use shared::transport::{BrokerUrl, Transport};
 use shared::workload::files::Selection;
+use tokio::sync::oneshot;
 
-use super::args::{FilesArgs, SubmitArgs};
+use super::args::{FilesArgs, OutputArgs, SubmitArgs};
 use super::fetch::Source;
 use super::progress::Progress;
 use super::watch::Watch;
@@ -27,28 +30,33 @@ pub async fn run(
 ) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let (selection, roots) = files::select(files, Naming::Shared)?;
-    let id = args.job.clone().unwrap_or_else(fresh_job_id);
-    let line = if args.out.json { json!({"schema": 1, "type": "job", "job": id}).to_string() } else { id.to_string() };
-    term::print(format!("{line}\n").as_bytes())?;
+    let request = JobRequest {
+        job: args.job.clone().unwrap_or_else(fresh_job_id),
+        spec: spec(selection),
+        resume: args.job.is_none(),
+        report: args.report.clone(),
+    };
     let shutdown = signals::listen()?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
     let progress = Progress::new(!args.out.quiet && watch.is_none(), false);
     let (shown, watching) = (progress.clone(), watch.clone());
+    let (opened, told_opened) = oneshot::channel();
     let config = ProducerConfig {
-        job: id.clone(),
+        request: request.clone(),
         owner: args.owner.clone(),
-        spec: spec(selection),
         roots,
         wait: !args.no_wait,
         broker: url.to_string(),
+        opened,
         notify: term::notify(),
         progress: Arc::new(move |status| {
             shown.show(status);
             watching.iter().for_each(|watch| watch.show(status));
         }),
     };
-    let result = producer::run(config, Arc::clone(&transport), shutdown.clone()).await;
+    let running = producer::run(config, Arc::clone(&transport), shutdown.clone());
+    let (result, named) = tokio::join!(running, name(&request, told_opened, args.out));
     progress.clear();
     let told = match &result {
         Ok(Some(status)) => {
@@ -59,13 +67,14 @@ pub async fn run(
     };
     transport.close().await;
     told?;
+    named?;
     match result {
         Ok(Some(status)) => {
             watch.iter().for_each(|watch| watch.finish(&status));
             if args.out.json {
                 term::print(format!("{}\n", receipt_json(&status)).as_bytes())?;
             } else if !args.out.quiet {
-                let recompute = format!("packhorse reducer --job {id} | sha256sum");
+                let recompute = format!("packhorse reducer --job {} | sha256sum", status.job);
                 term::say(&receipt_text(&status, &recompute));
             }
             Ok(owned::verdict(&status))
@@ -76,6 +85,18 @@ pub async fn run(
         Err(error @ ProducerError::Stopped(_)) => Err(Failure::new(Exit::Interrupted, error)),
         Err(error) => Err(Failure::unfinished(error)),
     }
+}
+
+/// Prints the job's id, once it is known, and says what became of the request.
+async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, out: OutputArgs) -> Result<(), Failure> {
+    // A job that was never opened has ended the command for another reason.
+    let Ok(opened) = opened.await else { return Ok(()) };
+    let job = &opened.job;
+    let line = if out.json { json!({"schema": 1, "type": "job", "job": job}).to_string() } else { job.to_string() };
+    if let Some(text) = notice::opened(request, &opened) {
+        term::complain(&text);
+    }
+    term::print(format!("{line}\n").as_bytes()).map(drop)
 }
 
 /// Names the items that failed, as a command does that owns its job.

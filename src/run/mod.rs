@@ -12,14 +12,14 @@ use producer::plan::files::Own;
 use producer::plan::{Plan, PlanError};
 use producer::planner::{BrokenOff, Planner, Step};
 use reducer::report::{ReportError, Target};
-use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError, fresh_job_id};
-use reducer::store::{self, Reader, StoreError};
+use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError};
+use reducer::store;
 use shared::clock::Clock;
 use shared::id::JobId;
-use shared::job::{JobSpec, JobStatus};
+use shared::job::JobStatus;
 use shared::limits;
-use shared::message::{Opened, Seal};
-use shared::notice::{Notify, Unserved};
+use shared::message::{JobRequest, Opened, Seal};
+use shared::notice::{self, Notify, Unserved};
 use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::{Transport, TransportError};
@@ -30,10 +30,8 @@ pub use follow::{Frequencies, Output};
 /// What a run is told.
 #[derive(Clone)]
 pub struct RunConfig {
-    /// The job's id; if `None`, that of the same job in the store, or a fresh one.
-    pub job: Option<JobId>,
     /// What is to be done.
-    pub spec: JobSpec,
+    pub request: JobRequest,
     /// The local directories of its roots.
     pub roots: Vec<PathBuf>,
     /// Workers in this process, if any.
@@ -68,9 +66,6 @@ pub enum RunError {
     /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -90,10 +85,9 @@ pub async fn run(
     // still find the owner, then the owner, then the transport.
     let (stop_workers, workers_stop) = shutdown::channel();
     let (stop_owner, owner_stop) = shutdown::channel();
-    let is_new = store.is_temporary();
     let owner = ServiceConfig {
         store,
-        kind: Kind::Command { spec: Box::new(config.spec.clone()) },
+        kind: Kind::Command { spec: Box::new(config.request.spec.clone()) },
         window: config.window,
         heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
     };
@@ -109,8 +103,8 @@ pub async fn run(
         let transport = Arc::clone(&transport);
         tokio::spawn(consumer::run(workers, transport, workers_stop))
     });
-    let result = match unless(&shutdown, open(&config, &handle, is_new)).await {
-        Ok((job, opened)) => drive(&config, &handle, job, opened, &shutdown).await,
+    let result = match unless(&shutdown, open(&config, &handle)).await {
+        Ok(opened) => drive(&config, &handle, opened, &shutdown).await,
         Err(error) => Err(error),
     };
     stop_workers.stop();
@@ -129,23 +123,21 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
     shutdown.unless_asked(doing).await.unwrap_or(Err(RunError::Stopped))
 }
 
-async fn open(config: &RunConfig, handle: &Handle, is_new: bool) -> Result<(JobId, Opened), RunError> {
-    let job = match &config.job {
-        Some(job) => job.clone(),
-        None if is_new => fresh_job_id(),
-        None => Reader::open(handle.store_path())?.find(&config.spec)?.unwrap_or_else(fresh_job_id),
-    };
-    let opened = handle.open(job.clone(), config.spec.clone()).await?;
-    Ok((job, opened))
+async fn open(config: &RunConfig, handle: &Handle) -> Result<Opened, RunError> {
+    let opened = handle.open(config.request.clone()).await?;
+    if let Some(text) = notice::opened(&config.request, &opened) {
+        (config.notify)(text);
+    }
+    Ok(opened)
 }
 
 async fn drive(
     config: &RunConfig,
     handle: &Handle,
-    job: JobId,
     opened: Opened,
     shutdown: &Shutdown,
 ) -> Result<JobStatus, RunError> {
+    let job = opened.job.clone();
     // Before the walk, which counts what it leaves out: no run is to count otherwise than the one before.
     let sink = config.output.target.begin()?;
     let mut report = follow::spawn(handle, &job, config.output.clone(), sink);
@@ -178,7 +170,7 @@ async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) 
         return Ok(());
     }
     let mut tasks = opened.planned;
-    let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
+    let plan = Plan::new(&config.request.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
     let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)));
     while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
@@ -197,7 +189,7 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let Some(status) = handle.status(job).await else { return };
         (config.progress)(&status);
-        if let Some(text) = unserved.check(&config.spec, &status, &config.broker, clock.now()) {
+        if let Some(text) = unserved.check(&config.request.spec, &status, &config.broker, clock.now()) {
             (config.notify)(text);
         }
         if status.state.is_over() {

@@ -39,10 +39,11 @@ async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>
         let request: Request = delivery.message.parse().expect("a request");
         let reply = match request {
             Request::Ping => Some(Reply::Pong { owner: owner.clone() }),
-            Request::Open { job, .. } => {
+            Request::Open(request) => {
                 let store = StoreId::from_name(b"s");
-                let (owner, sealed) = (owner.clone(), Some(0));
-                Some(Reply::Opened(Opened { job, owner, store, planned: 0, resume: None, sealed, after: None }))
+                let (job, owner) = (request.job, owner.clone());
+                let (planned, resume, sealed, after, ended) = (0, None, Some(0), None, None);
+                Some(Reply::Opened(Opened { job, owner, store, planned, resume, sealed, after, ended }))
             }
             Request::Status { job } => Some(Reply::Status(Box::new(status(&job)))),
             Request::Report { of: ReportOf::Results, from, .. } => report.map(|report| {

@@ -8,8 +8,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, Lease, Message,
-    Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf, ReportPlace,
+    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, JobRequest, Lease,
+    Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf, ReportPlace,
     Request, Returned, Seal, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
@@ -211,7 +211,7 @@ fn bodies<T: serde::Serialize>(values: &[T]) -> Vec<String> {
 }
 
 fn requests() -> Vec<String> {
-    let open = Request::Open { job: job(), spec: Box::new(spec()) };
+    let open = Request::Open(Box::new(JobRequest::new(job(), spec())));
     let mut examples = vec![show(topology::CONTROL, &topology::owner_request_key(&owner()), &request(1, &open))];
     let place = ReportPlace { task: 0, byte: 0 };
     let report = |of| Request::Report { job: job(), of, from: place };
@@ -270,6 +270,7 @@ fn replies() -> Vec<String> {
         resume: None,
         sealed: None,
         after: Some(FIRST_LINK.to_owned()),
+        ended: None,
     };
     let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());
     message.correlation = Some("k3v9-1".to_owned());

@@ -79,7 +79,7 @@ fn planned(number: u64) -> Planned {
 
 fn opened(planned: u64, sealed: Option<u64>) -> Reply {
     let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed, after: None })
+    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed, after: None, ended: None })
 }
 
 fn status(state: JobState, unserved: &[&str]) -> Reply {

@@ -1,8 +1,7 @@
 //! What an owner is told, and what it answers: the engine's whole vocabulary.
 
 use shared::id::{Class, JobId, TaskId};
-use shared::job::JobSpec;
-use shared::message::{DeadLetter, Lease, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
+use shared::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
 use shared::workload::Workload;
 
 use super::lease::Holder;
@@ -70,10 +69,8 @@ pub struct Dead {
 pub enum Event {
     /// Someone wants a job.
     Open {
-        /// Its id.
-        job: JobId,
-        /// What it is.
-        spec: Box<JobSpec>,
+        /// The job.
+        request: Box<JobRequest>,
         /// Who waits for [`shared::message::Opened`].
         reply: ReplyTo,
     },
@@ -210,10 +207,8 @@ pub enum Event {
 pub enum Write {
     /// A new job.
     Open {
-        /// Its id.
-        job: JobId,
-        /// What it is.
-        spec: Box<JobSpec>,
+        /// The job.
+        request: Box<JobRequest>,
     },
     /// A task of a plan.
     Task {

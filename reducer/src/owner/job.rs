@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, JobId, OwnerId};
+use shared::id::{Class, JobId, OwnerId, ReportName};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::{FIRST_LINK, Planned};
+use shared::message::{Ended, FIRST_LINK, JobRequest, Planned};
 
 use super::cancel::Recall;
 use super::contiguous::Contiguous;
@@ -41,6 +41,8 @@ pub(crate) struct Flight {
 pub(crate) struct Job {
     pub id: JobId,
     pub spec: JobSpec,
+    /// What its report is called, if not as the job.
+    pub report: Option<ReportName>,
     pub opened_at: Moment,
     /// When its report was written.
     pub finished_at: Option<Moment>,
@@ -68,10 +70,12 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub fn new(id: JobId, spec: JobSpec, now: Moment) -> Self {
+    pub fn new(request: JobRequest, now: Moment) -> Self {
+        let JobRequest { job: id, spec, report, resume: _ } = request;
         let mut job = Self {
             id,
             spec,
+            report,
             opened_at: now,
             finished_at: None,
             cancelled_at: None,
@@ -200,6 +204,22 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// Whether this is what is asked for, whatever it is called.
+    pub fn is_same(&self, spec: &JobSpec, report: Option<&ReportName>) -> bool {
+        self.spec == *spec && self.report.as_ref() == report
+    }
+
+    /// What its report is called.
+    pub fn report_name(&self) -> &str {
+        self.report.as_ref().map_or(self.id.as_str(), ReportName::as_str)
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&self) -> Option<Ended> {
+        let at = self.cancelled_at.or(self.finished_at)?.as_secs_f64();
+        Some(Ended { job: self.id.clone(), state: self.state(), at })
     }
 
     /// Whether more may be done.

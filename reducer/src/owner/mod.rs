@@ -14,6 +14,7 @@ mod event;
 mod explain;
 mod job;
 mod lease;
+mod opening;
 mod outcome;
 mod plan;
 mod presence;
@@ -25,7 +26,7 @@ use shared::clock::Moment;
 use shared::id::{Class, JobId, OwnerId, StoreId, TaskId};
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
-use shared::message::{Opened, Reply};
+use shared::message::Reply;
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
@@ -147,7 +148,7 @@ impl Owner {
     pub fn step(&mut self, event: Event, now: Moment) -> Step {
         let mut step = Step::default();
         match event {
-            Event::Open { job, spec, reply } => self.open(job, *spec, reply, now, &mut step),
+            Event::Open { request, reply } => self.open(*request, reply, now, &mut step),
             Event::Status { job, reply } => {
                 let answer = self.status(&job, now).map_or(Reply::UnknownJob, |status| Reply::Status(Box::new(status)));
                 step.reply(reply, answer);
@@ -207,54 +208,6 @@ impl Owner {
             (label, value)
         });
         Some(status)
-    }
-
-    fn open(&mut self, id: JobId, spec: JobSpec, reply: ReplyTo, now: Moment, step: &mut Step) {
-        match self.jobs.get(&id) {
-            Some(known) if known.spec != spec => {
-                let reason = format!("job {id} exists and asks for something else; give this one another --job ID");
-                return step.reply(reply, Reply::Refused { reason });
-            }
-            Some(known) if known.cancelled_at.is_some() => {
-                let reason = format!("job {id} was cancelled; to do it after all, give it another --job ID");
-                return step.reply(reply, Reply::Refused { reason });
-            }
-            Some(_) => {}
-            None if crate::fold::derived_tasks(&spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
-                let reason =
-                    format!("job {id} asks for more than {} tasks; make several jobs of it", limits::WHIPS_MAX);
-                return step.reply(reply, Reply::Refused { reason });
-            }
-            None => {
-                step.writes.push(Write::Open { job: id.clone(), spec: Box::new(spec.clone()) });
-                self.jobs.insert(id.clone(), Job::new(id.clone(), spec, now));
-                self.changed.push(id.clone());
-            }
-        }
-        let job = &self.jobs[&id];
-        // A derived plan is not stored, so its producer goes on at the first task without answer.
-        let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
-        let (owner, store, after) = (self.config.owner.clone(), self.config.store.clone(), job.after.clone());
-        step.reply(
-            reply,
-            Reply::Opened(Opened { job: id.clone(), owner, store, planned, resume: None, sealed: job.sealed, after }),
-        );
-        let (answered, is_finished) = (job.answered.prefix(), job.finished_at.is_some());
-        step.effects.push(Effect::Advanced { job: id.clone(), answered });
-        if is_finished {
-            step.effects.push(Effect::Finished { job: id.clone() });
-        }
-        self.tend(&id, now, step);
-        self.send_more(&id, now, step);
-        self.finish_if_complete(&id, step);
-    }
-
-    /// What was out when its last owner ended is out no more: it was not sent again with the rest.
-    fn tend(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.tended) {
-            job.tended = true;
-            self.resend_out(id, now, step);
-        }
     }
 
     fn window(&self, job: &Job) -> usize {

@@ -133,11 +133,11 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     }
     let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
     match request {
-        Request::Open { .. } if matches!(wiring.kind, Kind::Command { .. }) => {
+        Request::Open(_) if matches!(wiring.kind, Kind::Command { .. }) => {
             let reason = format!("{} is the owner of one command, which takes no other jobs", wiring.owner());
             wiring.reply(reply, Reply::Refused { reason });
         }
-        Request::Open { job, spec } => wiring.open(job, spec, reply),
+        Request::Open(request) => wiring.open(request, reply),
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
         Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,
         Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::id::{JobId, OwnerId};
 use shared::job::{JobSpec, JobStatus};
-use shared::message::{Opened, Planned, Reply, Seal};
+use shared::message::{JobRequest, Opened, Planned, Reply, Seal};
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -96,12 +96,12 @@ impl Handle {
     }
 
     /// Commits a job, or goes on with it.
-    pub async fn open(&self, job: JobId, spec: JobSpec) -> Result<Opened, OpenError> {
-        if self.declared.as_deref() != Some(&spec) {
-            let declared = super::outbox::declare_classes(&self.transport, &spec).await;
+    pub async fn open(&self, request: JobRequest) -> Result<Opened, OpenError> {
+        if self.declared.as_deref() != Some(&request.spec) {
+            let declared = super::outbox::declare_classes(&self.transport, &request.spec).await;
             declared.map_err(|error| OpenError::Refused(error.to_string()))?;
         }
-        match self.ask(|reply| Event::Open { job, spec: Box::new(spec), reply }).await {
+        match self.ask(|reply| Event::Open { request: Box::new(request), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
             _ => Err(OpenError::Stopped),

@@ -39,8 +39,9 @@ use under_way::UnderWay;
 pub enum Kind {
     /// A reducer service: its queue outlives it.
     Service {
-        /// Each finished job's report is written there as `JOB.txt`, and how often each word occurs, if
-        /// that was asked for, as `JOB.frequencies`.
+        /// Each finished job's report is written there as `NAME.txt`, and how often each word occurs, if that
+        /// was asked for, as `NAME.frequencies`. The name is the job's id, unless its producer gave another.
+        /// A report replaces that of an earlier job of the same name.
         output_dir: Option<PathBuf>,
     },
     /// A command that submits and waits: its queue ends with its connection, and it writes the
@@ -156,6 +157,7 @@ pub async fn start(
         listening: watch::Sender::new(false),
         looking: UnderWay::default(),
         opening: UnderWay::default(),
+        reporting: Arc::default(),
     });
     for action in actions {
         let _ = outbox.send(action);

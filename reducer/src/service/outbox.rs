@@ -1,13 +1,13 @@
 //! What leaves the owner: tasks, replies, acks, reports.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::clock::Clock;
 use shared::id::{Class, JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, Message, Reply, Task, kind};
+use shared::message::{Cancel, DeadLetter, JobRequest, Message, Reply, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -24,6 +24,7 @@ use crate::fold;
 use crate::ledger::Action;
 use crate::owner::{Effect, Event, ReplyTo, Tag};
 use crate::report::{self, Format, Render, ReportError};
+use crate::store::Reader;
 
 /// What the tasks around a ledger share.
 pub(super) struct Wiring {
@@ -43,6 +44,8 @@ pub(super) struct Wiring {
     pub looking: UnderWay<(Workload, Class)>,
     /// Jobs whose queues are being declared.
     pub opening: UnderWay<JobId>,
+    /// Held while a report is written: of two jobs with one report's name, the later one has the last word.
+    pub reporting: Arc<Mutex<()>>,
 }
 
 /// The queue of every class that a job's tasks may have.
@@ -174,14 +177,14 @@ impl Wiring {
     }
 
     /// Opens a job once its queues are there, however long the broker takes to make them.
-    pub fn open(self: &Arc<Self>, job: JobId, spec: Box<JobSpec>, reply: ReplyTo) {
-        let Some(begun) = self.opening.begin(job.clone()) else { return };
+    pub fn open(self: &Arc<Self>, request: Box<JobRequest>, reply: ReplyTo) {
+        let Some(begun) = self.opening.begin(request.job.clone()) else { return };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            let declared = declare_classes(&wiring.transport, &spec).await;
+            let declared = declare_classes(&wiring.transport, &request.spec).await;
             drop(begun);
             match declared {
-                Ok(()) => wiring.tell(Event::Open { job, spec, reply }).await,
+                Ok(()) => wiring.tell(Event::Open { request, reply }).await,
                 Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
             }
         });
@@ -264,7 +267,12 @@ impl Wiring {
             // The work is done and safe in the store: a full disk delays its report, no more.
             loop {
                 let (store, id, directory) = (wiring.store.clone(), job.clone(), output_dir.clone());
-                match tokio::task::spawn_blocking(move || write_report(&store, &id, directory.as_deref())).await {
+                let reporting = Arc::clone(&wiring.reporting);
+                let write = move || {
+                    let _one_at_a_time = reporting.lock().unwrap_or_else(PoisonError::into_inner);
+                    write_report(&store, &id, directory.as_deref())
+                };
+                match tokio::task::spawn_blocking(write).await {
                     Ok(Ok(sha256)) => return wiring.tell(Event::Reported { job, sha256 }).await,
                     Ok(Err(error)) => tracing::error!(%error, %job, "A report cannot be written; trying again."),
                     Err(error) => return wiring.fail(ServiceError::Report(error.to_string())).await,
@@ -278,13 +286,14 @@ impl Wiring {
 fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<String, ReportError> {
     let mut render = Render::new(store, job, Format::Text)?;
     let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
-    let Some(directory) = output_dir else {
+    let name = Reader::open(store)?.report_name(job)?;
+    let Some((directory, name)) = output_dir.zip(name) else {
         whole(&mut std::io::sink())?;
         return Ok(render.sha256());
     };
-    report::write_file(&directory.join(format!("{job}.txt")), whole)?;
+    report::write_file(&directory.join(format!("{name}.txt")), whole)?;
     if fold::has_frequencies(render.spec()) {
-        let frequencies = directory.join(format!("{job}.frequencies"));
+        let frequencies = directory.join(format!("{name}.frequencies"));
         report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
     }
     Ok(render.sha256())

@@ -9,7 +9,7 @@ use shared::control::Asker;
 use shared::id::Class;
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Planned, Reply, Request};
+use shared::message::{JobRequest, Planned, Reply, Request};
 use shared::shutdown;
 use shared::topology;
 use shared::transport::Transport;
@@ -73,7 +73,7 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
         // Each round a broker that knows nothing.
         let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
         let (handle, stopper) = serve(&store, &transport).await;
-        handle.open("j".parse().expect("an id"), spec()).await.expect("it opens");
+        handle.open(JobRequest::new("j".parse().expect("an id"), spec())).await.expect("it opens");
         if round == 0 {
             assert!(handle.planned("j".parse().expect("an id"), planned()).await);
         }
@@ -96,7 +96,7 @@ async fn a_command_takes_no_jobs_of_others() {
             break reply;
         }
     };
-    let refused = ask(Request::Open { job: "theirs".parse().expect("an id"), spec: Box::new(spec()) }).await;
+    let refused = ask(Request::Open(Box::new(JobRequest::new("theirs".parse().expect("an id"), spec())))).await;
     assert!(matches!(&refused, Reply::Refused { reason } if reason.contains("takes no other jobs")), "{refused:?}");
     let jobs = ask(Request::Jobs).await;
     assert!(matches!(&jobs, Reply::Jobs { jobs } if jobs.is_empty()), "{jobs:?}");

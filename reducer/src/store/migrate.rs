@@ -18,8 +18,12 @@ pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
 /// Brings a store of version [`OLDEST`] or later up to the present one. A crash in between leaves it as it was.
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    for text in [schema::FROM_2, schema::TABLES_3, schema::DEAD_FROM_2, schema::VIEWS] {
-        connection.execute_batch(text)?;
+    // Asked within the transaction: another process may have brought it up meanwhile.
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let from_2 = [schema::FROM_2, schema::TABLES_3, schema::DEAD_FROM_2, schema::VIEWS];
+    let steps = [(2, &from_2[..]), (3, &[schema::FROM_3])];
+    for (_, texts) in steps.into_iter().filter(|(from, _)| *from >= found) {
+        texts.iter().try_for_each(|text| connection.execute_batch(text))?;
     }
     connection.pragma_update(None, "user_version", schema::VERSION)?;
     Ok(connection.execute_batch("COMMIT")?)
@@ -88,7 +92,23 @@ mod tests {
         assert_eq!(shape(), before);
         connection.execute_batch("DROP TABLE leases").expect("dropped");
         let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
-        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (3, before.1 + 1)));
+        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (4, before.1 + 2)));
+    }
+
+    #[test]
+    fn a_store_of_version_3_lacks_names_of_reports_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = Place::File(directory.path().join("store.sqlite"));
+        let store = Store::open(&place, || "o".parse().expect("an id")).expect("a store");
+        store
+            .connection
+            .execute_batch("ALTER TABLE jobs DROP COLUMN report; PRAGMA user_version = 3")
+            .expect("it is one of version 3");
+        drop(store);
+        let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
+        store.connection.execute_batch("SELECT report FROM jobs").expect("it has the column");
+        drop(store);
+        Store::open(&place, || unreachable!("it has an owner")).expect("and stays so");
     }
 
     #[test]

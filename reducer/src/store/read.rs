@@ -213,14 +213,19 @@ impl Reader {
         Ok(row.optional()?)
     }
 
-    /// The latest job that asked for exactly this and was not cancelled.
-    pub fn find(&self, spec: &JobSpec) -> Result<Option<JobId>, StoreError> {
-        let text = serde_json::to_string(spec).map_err(|e| StoreError::Content(e.to_string()))?;
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT job FROM jobs WHERE spec = ? AND cancelled_at IS NULL ORDER BY id DESC LIMIT 1")?;
-        let job: Option<String> = statement.query_row([text], |row| row.get(0)).optional()?;
-        job.map(|job| JobId::try_from(job).map_err(|e| StoreError::Content(e.to_string()))).transpose()
+    /// What a job's report is called in a directory of reports: the job's id, unless it was given a name that no
+    /// later job has. The report of a cancelled job takes nobody's place.
+    pub fn report_name(&self, job: &JobId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT CASE WHEN report IS NULL OR cancelled_at IS NOT NULL THEN job ELSE report END,
+                    report IS NOT NULL AND cancelled_at IS NULL AND EXISTS (
+                        SELECT 1 FROM jobs AS later
+                        WHERE later.report = jobs.report AND later.id > jobs.id
+                          AND later.answered >= later.sealed AND later.cancelled_at IS NULL)
+             FROM jobs WHERE job = ?",
+        )?;
+        let row = statement.query_row([job.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(row.and_then(|(name, is_superseded): (String, bool)| (!is_superseded).then_some(name)))
     }
 
     /// The section of task `number`, which must have its outcome; `None` if the plan has no such task.

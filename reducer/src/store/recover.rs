@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId};
+use shared::id::{Class, ConsumerId, JobId, ReportName};
 use shared::job::JobSpec;
-use shared::message::link;
+use shared::message::{JobRequest, link};
 
 use super::read::account;
 use super::{Store, StoreError};
@@ -37,6 +37,7 @@ struct JobRow {
     counts: String,
     report_sha256: Option<String>,
     cancelled_at: Option<f64>,
+    report: Option<String>,
 }
 
 impl JobRow {
@@ -53,6 +54,7 @@ impl JobRow {
             counts: row.get(8)?,
             report_sha256: row.get(9)?,
             cancelled_at: row.get(10)?,
+            report: row.get(11)?,
         })
     }
 }
@@ -69,7 +71,7 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
-                    cancelled_at
+                    cancelled_at, report
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -79,7 +81,9 @@ impl Store {
     fn recover_job(&self, row: JobRow, now: Moment) -> Result<Job, StoreError> {
         let spec: JobSpec = serde_json::from_str(&row.spec).map_err(content)?;
         let counts = account(&row.job, &row.counts)?;
-        let mut job = Job::new(JobId::try_from(row.job).map_err(content)?, spec, moment(row.opened_at)?);
+        let id = JobId::try_from(row.job).map_err(content)?;
+        let report = row.report.map(ReportName::try_from).transpose().map_err(content)?;
+        let mut job = Job::new(JobRequest { report, ..JobRequest::new(id, spec) }, moment(row.opened_at)?);
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;

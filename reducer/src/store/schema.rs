@@ -1,7 +1,7 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
 /// Written into `PRAGMA user_version`; an older one is brought up to it, any other is refused.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
@@ -22,7 +22,8 @@ CREATE TABLE jobs (
     answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
     counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
     report_sha256 TEXT,
-    cancelled_at  REAL                -- if someone has ended it as it stood
+    cancelled_at  REAL,               -- if someone has ended it as it stood
+    report        TEXT                -- what its report is called, if not as the job
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -112,6 +113,9 @@ ALTER TABLE jobs ADD COLUMN cancelled_at REAL;
 ALTER TABLE dead_letters ADD COLUMN host TEXT;
 ALTER TABLE dead_letters ADD COLUMN attempt INTEGER;
 "#;
+
+/// From a store of version 3 to one of version 4.
+pub(super) const FROM_3: &str = "ALTER TABLE jobs ADD COLUMN report TEXT;";
 
 /// After [`FROM_2`] and [`TABLES_3`]: when these tasks failed was not written down.
 pub(super) const DEAD_FROM_2: &str = r#"

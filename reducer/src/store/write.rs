@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 use shared::clock::Moment;
-use shared::id::{JobId, TaskId};
-use shared::message::{Planned, Verdict};
+use shared::id::{JobId, ReportName, TaskId};
+use shared::message::{JobRequest, Planned, Verdict};
 
 use super::{Store, StoreError};
 use crate::owner::{Holder, Job, Write};
@@ -23,19 +23,7 @@ impl Store {
     pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
         let db = &self.connection;
         match write {
-            Write::Open { job, spec } => {
-                let spec_json = json(spec)?;
-                db.prepare_cached(
-                    "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts)
-                     VALUES (?, ?, ?, ?, 0, 0, '{}')",
-                )?
-                .execute(params![
-                    job.as_str(),
-                    spec.workload().as_str(),
-                    spec_json,
-                    now.as_secs_f64()
-                ])?;
-            }
+            Write::Open { request } => write_job(db, request, now)?,
             Write::Task { job, planned } => write_task(db, job, planned)?,
             Write::Part { part } => {
                 // The same part may be delivered again.
@@ -86,6 +74,22 @@ impl Store {
             .execute(params![job.sealed, job.dispatched, job.answered.prefix(), json(&job.counts)?, job.id.as_str()])?;
         Ok(())
     }
+}
+
+fn write_job(db: &Connection, request: &JobRequest, now: Moment) -> Result<(), StoreError> {
+    let JobRequest { job, spec, report, .. } = request;
+    db.prepare_cached(
+        "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts, report)
+         VALUES (?, ?, ?, ?, 0, 0, '{}', ?)",
+    )?
+    .execute(params![
+        job.as_str(),
+        spec.workload().as_str(),
+        json(spec)?,
+        now.as_secs_f64(),
+        report.as_ref().map(ReportName::as_str)
+    ])?;
+    Ok(())
 }
 
 fn write_task(db: &Connection, job: &JobId, planned: &Planned) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{DeadDetail, DeadTask};
-use crate::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
-use crate::job::{JobSpec, JobStatus};
+use crate::id::{Class, ConsumerId, JobId, OwnerId, ReportName, StoreId, TaskId};
+use crate::job::{JobSpec, JobState, JobStatus};
 use crate::workload::Workload;
 
 /// What one may ask an owner.
@@ -14,12 +14,7 @@ use crate::workload::Workload;
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Commit this job, or go on with it if it is known and the same.
-    Open {
-        /// Its id.
-        job: JobId,
-        /// What is to be done.
-        spec: Box<JobSpec>,
-    },
+    Open(Box<JobRequest>),
     /// How this job stands.
     Status {
         /// The job.
@@ -71,6 +66,34 @@ pub enum Request {
     },
     /// Who are you?
     Ping,
+}
+
+/// A job as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// Its id.
+    pub job: JobId,
+    /// What is to be done.
+    pub spec: JobSpec,
+    /// Whether another id will do: if the latest job with the same spec and report has not ended, the owner
+    /// goes on with that one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resume: bool,
+    /// What its report is called where its owner writes one; the job's id if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportName>,
+}
+
+impl JobRequest {
+    /// The job of this id and no other, with a report of the same name.
+    pub fn new(job: JobId, spec: JobSpec) -> Self {
+        Self { job, spec, resume: false, report: None }
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What an owner answers.
@@ -147,6 +170,20 @@ pub struct Opened {
     /// The link of the next task, see [`super::link`]; owners before it have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// This job, if it has ended; else the latest one before it with the same spec and report that has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// A job that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its id.
+    pub job: JobId,
+    /// Finished or cancelled.
+    pub state: JobState,
+    /// When, in seconds since 1970.
+    pub at: f64,
 }
 
 /// [`Reply`] is told apart by a field of its body, and serde reads such a type by way of a value of
@@ -223,8 +260,8 @@ mod tests {
     fn where_a_plan_goes_on_survives_a_reply() {
         let resume = Some(RawValue::from_string(r#"{"after":{"path":"a"},"start":0}"#.to_owned()).expect("JSON"));
         let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-        let opened =
-            Opened { job: JobId::from_name(b"j"), owner, store, planned: 1, resume, sealed: None, after: None };
+        let job = JobId::from_name(b"j");
+        let opened = Opened { job, owner, store, planned: 1, resume, sealed: None, after: None, ended: None };
         let text = serde_json::to_string(&Reply::Opened(opened)).expect("JSON");
         let Reply::Opened(read) = serde_json::from_str(&text).expect("it can be read") else { panic!("{text}") };
         assert_eq!(read.resume.expect("it is there").get(), r#"{"after":{"path":"a"},"start":0}"#);

@@ -15,7 +15,7 @@ mod reject;
 mod task;
 
 pub use cancel::Cancel;
-pub use control::{Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request};
+pub use control::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request};
 pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
 pub use envelope::{HeaderValue, Message, from_json};
 pub use lease::Lease;

@@ -28,7 +28,8 @@ pub struct ReducerArgs {
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
 
-    /// Wait for this job, write its report and exit; a running reducer is asked for it
+    /// Wait for this job, write its report and exit. The reducer of this name is asked for it, and waited
+    /// for; only with --state, or a store that knows the job, does this command own it while there is none
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 

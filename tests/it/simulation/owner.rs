@@ -19,7 +19,7 @@ use shared::clock::Moment;
 use shared::id::{JobId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, Message, Opened, Presence, Reply, Request, Seal, kind};
+use shared::message::{Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind};
 use shared::topology::{self, Topology};
 
 use super::broker::DeliveryTag;
@@ -155,9 +155,9 @@ impl OwnerRole {
         let Some(key) = message.reply_to.clone() else { return };
         let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
         match request {
-            Request::Open { job, spec } => {
-                out.push(declare_classes(&spec));
-                self.tell(Event::Open { job, spec, reply }, stage, out);
+            Request::Open(request) => {
+                out.push(declare_classes(&request.spec));
+                self.tell(Event::Open { request, reply }, stage, out);
             }
             Request::Status { job } => self.tell(Event::Status { job, reply }, stage, out),
             Request::Cancel { job } => self.tell(Event::Cancel { job, reply }, stage, out),
@@ -344,8 +344,8 @@ impl Role for OwnerRole {
         out.push(Do::After(limits::OWNER_TICK, Alarm::Tick));
         if let Some(Job { id, spec, .. }) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)).cloned() {
             out.push(declare_classes(&spec));
-            let (spec, reply) = (Box::new(spec), ReplyTo::Local(0));
-            self.tell(Event::Open { job: id, spec, reply }, stage, &mut out);
+            let (request, reply) = (Box::new(JobRequest::new(id, spec)), ReplyTo::Local(0));
+            self.tell(Event::Open { request, reply }, stage, &mut out);
         }
         out
     }

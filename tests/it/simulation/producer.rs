@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use producer::submission::{Action, Config, Event, Submission};
 use shared::id::JobId;
 use shared::limits;
-use shared::message::{Message, Reply, Request, Seal, kind, with_link};
+use shared::message::{JobRequest, Message, Reply, Request, Seal, kind, with_link};
 use shared::topology;
 
 use super::jobs::{Job, Plan, Runner};
@@ -88,7 +88,7 @@ impl ProducerRole {
         let Some(job) = stage.jobs.job(&id).cloned() else { return };
         match action {
             Action::AskOpen => {
-                let request = Request::Open { job: id, spec: Box::new(job.spec.clone()) };
+                let request = Request::Open(Box::new(JobRequest::new(id, job.spec.clone())));
                 self.questions.ask(&job, &request, stage, out);
             }
             Action::AskStatus => self.questions.ask(&job, &Request::Status { job: id }, stage, out),

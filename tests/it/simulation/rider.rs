@@ -7,7 +7,7 @@ use shared::clock::Moment;
 use shared::id::{JobId, TaskId};
 use shared::job::{JobSpec, JobState};
 use shared::limits;
-use shared::message::{Address, Message, Opened, Reply, Request, Seal, Task};
+use shared::message::{Address, JobRequest, Message, Opened, Reply, Request, Seal, Task};
 use shared::topology::{self, Topology};
 use shared::workload::Workload;
 use shared::workload::steps::{Whip, class};
@@ -46,7 +46,7 @@ impl RiderRole {
     fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
         let Some(job) = stage.jobs.job(&self.job).cloned() else { return };
         let request = match self.opened {
-            None => Request::Open { job: job.id.clone(), spec: Box::new(job.spec.clone()) },
+            None => Request::Open(Box::new(JobRequest::new(job.id.clone(), job.spec.clone()))),
             Some(_) => Request::Status { job: job.id.clone() },
         };
         self.questions.ask(&job, &request, stage, out);

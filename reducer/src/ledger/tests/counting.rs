@@ -155,8 +155,8 @@ fn the_same_id_with_the_same_spec_is_one_job_and_with_another_spec_refused() {
     world.plan(0, 1);
     let again = world.open();
     assert_eq!((again.planned, again.resume.expect("where to go on").get()), (1, "0"));
-    let spec = Box::new(JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 }));
-    let actions = world.event(Event::Open { job: job(), spec, reply: ReplyTo::Local(0) });
+    let spec = JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 });
+    let actions = world.event(opening(job(), spec));
     let refused = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => matches!(&**reply, Reply::Refused { .. }),
         _ => false,
@@ -193,7 +193,7 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     let spec = steps::Spec { caravan: job(), rider: 0, whips: 10 };
     let rider = spec.job();
     let open =
-        || Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec.clone())), reply: ReplyTo::Local(0) };
+        || opening(rider.clone(), JobSpec::Steps(spec.clone()));
     world.event(open());
     felt(&mut world, &rider, 0, 0);
     felt(&mut world, &rider, 2, 2);
@@ -221,7 +221,7 @@ fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
     for rider in 0..2 {
         let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 2 };
         let job = spec.job();
-        let open = Event::Open { job: job.clone(), spec: Box::new(JobSpec::Steps(spec)), reply: ReplyTo::Local(0) };
+        let open = opening(job.clone(), JobSpec::Steps(spec));
         world.event(open);
         for number in [1, 0, 1] {
             felt(&mut world, &job, number, 3_000_000_000);

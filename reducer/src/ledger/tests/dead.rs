@@ -56,7 +56,7 @@ fn a_filter_that_names_a_job_is_no_part_of_a_reason() {
     assert_eq!(found, [1, 1, 0, 0, 1, 1, 0]);
     // A job that is called like a part of that reason.
     let memory = JobId::from_name(b"memory");
-    world.event(Event::Open { job: memory, spec: Box::new(spec()), reply: ReplyTo::Local(0) });
+    world.event(opening(memory, spec()));
     assert_eq!(["memory", "memory.1", "o memory"].map(|filter| count(&world, filter)), [0, 0, 1]);
 }
 

@@ -5,6 +5,7 @@
 //! - `dead`: tasks that failed for the last time, replayed and forgotten
 //! - `explaining`: why a job or a task is as it is
 //! - `leases`: tasks that outlast their deliveries
+//! - `opening`: which job a request gets
 //! - `parts`: outcomes whose answers come in parts
 //! - `planning`: plans with links: gaps, walks that were begun again
 //! - `reporting`: reports piece by piece
@@ -16,6 +17,7 @@ mod counting;
 mod dead;
 mod explaining;
 mod leases;
+mod opening;
 mod parts;
 mod planning;
 mod reporting;
@@ -30,7 +32,7 @@ use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Failure, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
+    Address, DeadLetter, Failure, JobRequest, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
@@ -240,7 +242,7 @@ fn spec() -> JobSpec {
 }
 
 fn open() -> Event {
-    Event::Open { job: job(), spec: Box::new(spec()), reply: ReplyTo::Local(0) }
+    opening(job(), spec())
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
@@ -293,6 +295,10 @@ fn settled(actions: &[Action]) -> Vec<String> {
         _ => None,
     };
     actions.iter().filter_map(settled).collect()
+}
+
+fn opening(job: JobId, spec: JobSpec) -> Event {
+    Event::Open { request: Box::new(JobRequest::new(job, spec)), reply: ReplyTo::Local(0) }
 }
 
 fn opened(actions: &[Action]) -> Opened {

@@ -155,8 +155,8 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     let mut world = World::new();
     let JobSpec::Digest(Spec { files, .. }) = spec() else { panic!("a spec of files") };
     let manner = words::Manner { frequencies: true, ..words::Manner::default() };
-    let spec = Box::new(JobSpec::Words(words::Spec { manner, files }));
-    world.event(Event::Open { job: job(), spec, reply: ReplyTo::Local(0) });
+    let spec = JobSpec::Words(words::Spec { manner, files });
+    world.event(opening(job(), spec));
     world.plan(0, 1);
     world.seal(1);
     let part = |world: &mut World, run: &str, body: &'static [u8]| {

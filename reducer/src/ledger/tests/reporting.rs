@@ -77,7 +77,7 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let mut world = World::new();
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX };
     let rider = spec.job();
-    world.event(Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec)), reply: ReplyTo::Local(0) });
+    world.event(opening(rider.clone(), JobSpec::Steps(spec)));
     let tag = world.tag();
     world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks: 0 }, after: None, tag });
     let mut render = Render::new(&world.path, &rider, Format::Text).expect("a report");
@@ -90,8 +90,8 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
 fn more_whips_than_an_owner_can_count_are_refused() {
     let mut world = World::new();
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX + 1 };
-    let (rider, reply) = (spec.job(), ReplyTo::Local(0));
-    let actions = world.event(Event::Open { job: rider.clone(), spec: Box::new(JobSpec::Steps(spec)), reply });
+    let rider = spec.job();
+    let actions = world.event(opening(rider.clone(), JobSpec::Steps(spec)));
     let is_refused = actions.iter().any(|action| match action {
         Action::Other(Effect::Reply { reply, .. }) => matches!(**reply, Reply::Refused { .. }),
         _ => false,

@@ -1,0 +1,98 @@
+//! Which job a request gets: a new one, one that goes on, or one that has ended.
+
+use super::*;
+use crate::store::Reader;
+
+fn request(id: &str, resume: bool, report: Option<&str>) -> JobRequest {
+    let report = report.map(|name| name.parse().expect("a name"));
+    JobRequest { resume, report, ..JobRequest::new(JobId::from_name(id.as_bytes()), spec()) }
+}
+
+impl World {
+    fn ask(&mut self, request: JobRequest) -> Opened {
+        self.now += Duration::from_secs(1);
+        opened(&self.event(Event::Open { request: Box::new(request), reply: ReplyTo::Local(0) }))
+    }
+
+    /// Ends a job without tasks.
+    fn end(&mut self, job: &JobId) {
+        let tag = self.tag();
+        self.event(Event::Seal { seal: Seal { job: job.clone(), tasks: 0 }, after: None, tag });
+        self.event(Event::Reported { job: job.clone(), sha256: "00".to_owned() });
+    }
+
+    fn report_name(&self, job: &str) -> Option<String> {
+        let reader = Reader::open(&self.path).expect("the store can be read");
+        reader.report_name(&JobId::from_name(job.as_bytes())).expect("the store can be read")
+    }
+}
+
+fn told(opened: &Opened) -> (&str, Option<&str>) {
+    (opened.job.as_str(), opened.ended.as_ref().map(|ended| ended.job.as_str()))
+}
+
+#[test]
+fn without_an_id_of_its_own_a_request_goes_on_with_what_has_not_ended_and_begins_anew_after_what_has() {
+    let mut world = World::new();
+    assert_eq!(told(&world.ask(request("a", true, None))), ("a", None));
+    assert_eq!(told(&world.ask(request("b", true, None))), ("a", None), "it goes on");
+    assert_eq!(told(&world.ask(request("a", true, None))), ("a", None), "the same question again");
+    world.end(&JobId::from_name(b"a"));
+    let ended_at = world.now.as_secs_f64();
+    let anew = world.ask(request("b", true, None));
+    assert_eq!((told(&anew), anew.ended.as_ref().map(|ended| ended.at)), (("b", Some("a")), Some(ended_at)));
+    world.restart(true);
+    assert_eq!(told(&world.ask(request("c", true, None))), ("b", Some("a")), "after a restart as well");
+    let old = world.ask(request("a", false, None));
+    assert_eq!((told(&old), old.ended.as_ref().map(|ended| ended.state)), (("a", Some("a")), Some(JobState::Finished)));
+}
+
+#[test]
+fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
+    let mut world = World::new();
+    world.ask(request("left", true, None));
+    world.ask(request("later", false, None));
+    world.event(Event::Cancel { job: JobId::from_name(b"later"), reply: ReplyTo::Local(0) });
+    let anew = world.ask(request("new", true, None));
+    assert_eq!((told(&anew), anew.ended.as_ref().map(|ended| ended.state)), (("new", Some("later")), Some(JobState::Cancelled)));
+    let other = JobRequest { spec: JobSpec::Steps(spec_of_rider()), ..request("other", true, None) };
+    assert_eq!(told(&world.ask(other)), ("other", None), "it asks for something else");
+    assert_eq!(told(&world.ask(request("named", true, Some("n")))), ("named", None), "its report goes elsewhere");
+}
+
+fn spec_of_rider() -> shared::workload::steps::Spec {
+    shared::workload::steps::Spec { caravan: job(), rider: 0, whips: 1 }
+}
+
+#[test]
+fn a_job_keeps_the_name_of_its_report_and_another_name_is_refused() {
+    let mut world = World::new();
+    world.ask(request("a", false, Some("nightly")));
+    world.restart(true);
+    assert_eq!(told(&world.ask(request("a", false, Some("nightly")))), ("a", None));
+    let again = request("a", false, Some("daily"));
+    let actions = world.event(Event::Open { request: Box::new(again), reply: ReplyTo::Local(0) });
+    let is_refused = |action: &Action| match action {
+        Action::Other(Effect::Reply { reply, .. }) => {
+            matches!(&**reply, Reply::Refused { reason } if reason.contains("its report is called nightly"))
+        }
+        _ => false,
+    };
+    assert!(actions.iter().any(is_refused), "{actions:?}");
+}
+
+#[test]
+fn of_one_name_the_report_of_the_latest_job_that_is_done_stays() {
+    let mut world = World::new();
+    for id in ["first", "second", "third"] {
+        world.ask(request(id, false, Some("nightly")));
+    }
+    world.ask(request("plain", false, None));
+    let names = |world: &World| ["first", "second", "third", "plain"].map(|job| world.report_name(job));
+    let (nightly, plain) = (Some("nightly".to_owned()), Some("plain".to_owned()));
+    assert_eq!(names(&world), [nightly.clone(), nightly.clone(), nightly.clone(), plain.clone()]);
+    world.end(&JobId::from_name(b"second"));
+    assert_eq!(names(&world), [None, nightly.clone(), nightly.clone(), plain.clone()], "the first came too late");
+    world.event(Event::Cancel { job: JobId::from_name(b"third"), reply: ReplyTo::Local(0) });
+    assert_eq!(names(&world), [None, nightly, Some("third".to_owned()), plain], "what was cancelled replaces nothing");
+}

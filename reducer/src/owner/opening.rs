@@ -1,0 +1,97 @@
+//! Opening a job: a new one, or one that goes on.
+
+use shared::clock::Moment;
+use shared::id::JobId;
+use shared::limits;
+use shared::message::{Ended, JobRequest, Opened, Reply};
+
+use super::{Effect, Job, Owner, ReplyTo, Step, Write};
+use crate::fold;
+
+impl Owner {
+    pub(super) fn open(&mut self, mut request: JobRequest, reply: ReplyTo, now: Moment, step: &mut Step) {
+        if let Some(unended) = self.unended(&request) {
+            request.job = unended;
+        }
+        let id = request.job.clone();
+        if let Some(reason) = self.refusal(&request) {
+            return step.reply(reply, Reply::Refused { reason });
+        }
+        if !self.jobs.contains_key(&id) {
+            step.writes.push(Write::Open { request: Box::new(request.clone()) });
+            self.jobs.insert(id.clone(), Job::new(request, now));
+            self.changed.push(id.clone());
+        }
+        step.reply(reply, Reply::Opened(self.opened(&id)));
+        let job = &self.jobs[&id];
+        let (answered, is_finished) = (job.answered.prefix(), job.finished_at.is_some());
+        step.effects.push(Effect::Advanced { job: id.clone(), answered });
+        if is_finished {
+            step.effects.push(Effect::Finished { job: id.clone() });
+        }
+        self.tend(&id, now, step);
+        self.send_more(&id, now, step);
+        self.finish_if_complete(&id, step);
+    }
+
+    /// The job that a request without an id of its own goes on with. Only the latest counts: one before it
+    /// was left behind by whoever began the latest.
+    fn unended(&self, request: &JobRequest) -> Option<JobId> {
+        if !request.resume || self.jobs.contains_key(&request.job) {
+            return None;
+        }
+        let same = self.jobs.values().filter(|job| job.is_same(&request.spec, request.report.as_ref()));
+        same.max_by_key(|job| job.opened_at).filter(|job| job.is_open()).map(|job| job.id.clone())
+    }
+
+    /// Why this job is not opened, if it is not.
+    fn refusal(&self, JobRequest { job: id, spec, report, .. }: &JobRequest) -> Option<String> {
+        match self.jobs.get(id) {
+            Some(known) if known.spec != *spec => {
+                Some(format!("job {id} exists and asks for something else; give this one another --job ID"))
+            }
+            Some(known) if known.report != *report => Some(format!(
+                "job {id} exists, and its report is called {}; give this one another --job ID, or the same --report",
+                known.report_name()
+            )),
+            Some(known) if known.cancelled_at.is_some() => {
+                Some(format!("job {id} was cancelled; to do it after all, give it another --job ID"))
+            }
+            None if fold::derived_tasks(spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
+                Some(format!("job {id} asks for more than {} tasks; make several jobs of it", limits::WHIPS_MAX))
+            }
+            _ => None,
+        }
+    }
+
+    fn opened(&self, id: &JobId) -> Opened {
+        let job = &self.jobs[id];
+        // A derived plan is not stored, so its producer goes on at the first task without answer.
+        let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
+        Opened {
+            job: id.clone(),
+            owner: self.config.owner.clone(),
+            store: self.config.store.clone(),
+            planned,
+            resume: None,
+            sealed: job.sealed,
+            after: job.after.clone(),
+            ended: job.ended().or_else(|| self.ended_before(job)),
+        }
+    }
+
+    /// The latest job before this one that asked for the same and has ended.
+    fn ended_before(&self, job: &Job) -> Option<Ended> {
+        let same = self.jobs.values().filter(|other| other.is_same(&job.spec, job.report.as_ref()));
+        let before = same.filter(|other| other.id != job.id && other.opened_at <= job.opened_at);
+        before.filter(|other| !other.is_open()).max_by_key(|other| other.opened_at).and_then(Job::ended)
+    }
+
+    /// What was out when its last owner ended is out no more: it was not sent again with the rest.
+    fn tend(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.tended) {
+            job.tended = true;
+            self.resend_out(id, now, step);
+        }
+    }
+}
