@@ -22,19 +22,23 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
     )
 }
 
-/// What became of a request for a job: whether its job is new, goes on, or ended long ago. Nothing of a first
-/// job by its id, which is what everyone expects.
-pub fn opened(request: &JobRequest, opened: &Opened) -> Option<String> {
+/// A request got a job that ended before: what is printed now may be old.
+pub fn ended_before(opened: &Opened) -> Option<String> {
+    let ended = opened.ended.as_ref().filter(|ended| ended.job == opened.job)?;
+    Some(format!(
+        "job {} has ended before, at {}: this is its report of then. To do the work again, give another --job, \
+         or none",
+        ended.job,
+        time(ended.at)
+    ))
+}
+
+/// Whether the job of a request goes on, or is begun anew after one that has ended. Nothing of a first job.
+pub fn begun(request: &JobRequest, opened: &Opened) -> Option<String> {
     let job = &opened.job;
     let has_begun = *job != request.job || opened.planned > 0 || opened.sealed.is_some();
     match &opened.ended {
-        Some(ended) if ended.job == *job => {
-            let at = time(ended.at);
-            Some(format!(
-                "job {job} has ended before, at {at}: this is its report of then. To do the work again, give \
-                 another --job, or none"
-            ))
-        }
+        Some(ended) if ended.job == *job => None,
         _ if has_begun => {
             let planned = if opened.sealed.is_some() { "planned" } else { "planned so far" };
             Some(format!("going on with job {job}, which has not ended: {} tasks are {planned}", opened.planned))
@@ -110,7 +114,7 @@ mod tests {
         let (planned, resume, sealed, after, ended) = (0, None, None, None, None);
         let mut answer = Opened { job: request.job.clone(), owner, store, planned, resume, sealed, after, ended };
         change(&mut answer);
-        opened(&request, &answer)
+        ended_before(&answer).or_else(|| begun(&request, &answer))
     }
 
     fn ended(job: &str, at: f64) -> Option<Ended> {

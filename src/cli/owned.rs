@@ -14,7 +14,8 @@ use reducer::report::{Format, Target, check_file, is_one_file, is_stream, receip
 use reducer::service::{OpenError, Opening, command_owner_id, fresh_job_id};
 use reducer::store::Place;
 use shared::job::{JobSpec, JobState, JobStatus};
-use shared::message::JobRequest;
+use shared::message::{JobRequest, Opened};
+use shared::notice;
 use shared::path::printable;
 use shared::transport::BrokerUrl;
 use shared::workload::Workload;
@@ -59,6 +60,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
     let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output == Target::Stdout);
     let (shown, watch) = (progress.clone(), job.watch.clone());
+    let (asked, quiet) = (request.clone(), args.out.quiet);
     let config = RunConfig {
         request,
         roots,
@@ -71,6 +73,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
             frequencies: job.frequencies,
         },
         broker: url.to_string(),
+        opened: Arc::new(move |opened| tell_opened(&asked, opened, quiet)),
         notify: term::notify(),
         progress: Arc::new(move |status| {
             shown.show(status);
@@ -111,6 +114,12 @@ pub fn check(output: &Target) -> Result<(), Failure> {
     check_file(path).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Says what became of a request: an old job is said even to those who want it quiet.
+pub fn tell_opened(request: &JobRequest, opened: &Opened, quiet: bool) {
+    let begun = || notice::begun(request, opened).filter(|_| !quiet);
+    notice::ended_before(opened).or_else(begun).iter().for_each(|text| term::complain(text));
+}
+
 /// Says what failed.
 pub fn complain_of(record: &Record) {
     if let Record::Failed { name, reason } = record {
@@ -147,7 +156,15 @@ fn receipt(status: &JobStatus, output: &Target, json: bool, quiet: bool) -> Resu
     } else if !quiet {
         term::say(&receipt_text(status, &fetch::recompute(output)));
     }
+    tell_if_empty(status, quiet);
     Ok(())
+}
+
+/// Says of a job without files that it had none: its report is as empty as that of a directory that is not mounted.
+pub fn tell_if_empty(status: &JobStatus, quiet: bool) {
+    if status.state == JobState::Finished && status.counts.items_planned == 0 && !quiet {
+        term::complain(&format!("job {} found no files: its report is empty", status.job));
+    }
 }
 
 /// How a finished job ends its command.

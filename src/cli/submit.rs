@@ -8,9 +8,9 @@ use reducer::report::{receipt_json, receipt_text};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::control::Asker;
+use shared::id::JobId;
 use shared::job::{JobSpec, JobStatus};
 use shared::message::{JobRequest, Opened};
-use shared::notice;
 use shared::transport::{BrokerUrl, Transport};
 use shared::workload::files::Selection;
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub async fn run(
         resume: args.job.is_none(),
         report: args.report.clone(),
     };
+    // An id that was given is known before anybody is reached.
+    args.job.as_ref().map_or(Ok(()), |job| print_id(job, args.out))?;
     let shutdown = signals::listen()?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
@@ -77,6 +79,7 @@ pub async fn run(
                 let recompute = format!("packhorse reducer --job {} | sha256sum", status.job);
                 term::say(&receipt_text(&status, &recompute));
             }
+            owned::tell_if_empty(&status, args.out.quiet);
             Ok(owned::verdict(&status))
         }
         Ok(None) => Ok(Exit::Success),
@@ -87,15 +90,16 @@ pub async fn run(
     }
 }
 
-/// Prints the job's id, once it is known, and says what became of the request.
+/// Says what became of the request once its job is open, and prints an id that the user did not give.
 async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, out: OutputArgs) -> Result<(), Failure> {
     // A job that was never opened has ended the command for another reason.
     let Ok(opened) = opened.await else { return Ok(()) };
-    let job = &opened.job;
+    owned::tell_opened(request, &opened, out.quiet);
+    if request.resume { print_id(&opened.job, out) } else { Ok(()) }
+}
+
+fn print_id(job: &JobId, out: OutputArgs) -> Result<(), Failure> {
     let line = if out.json { json!({"schema": 1, "type": "job", "job": job}).to_string() } else { job.to_string() };
-    if let Some(text) = notice::opened(request, &opened) {
-        term::complain(&text);
-    }
     term::print(format!("{line}\n").as_bytes()).map(drop)
 }
 

@@ -19,7 +19,7 @@ use shared::id::JobId;
 use shared::job::JobStatus;
 use shared::limits;
 use shared::message::{JobRequest, Opened, Seal};
-use shared::notice::{self, Notify, Unserved};
+use shared::notice::{Notify, Unserved};
 use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::{Transport, TransportError};
@@ -42,6 +42,8 @@ pub struct RunConfig {
     pub output: Output,
     /// The broker, as notices show it.
     pub broker: String,
+    /// Told once, when the job is committed: under which id, and what was there before.
+    pub opened: Arc<dyn Fn(&Opened) + Send + Sync>,
     /// Takes notices.
     pub notify: Notify,
     /// Takes the job's account while it runs.
@@ -125,9 +127,7 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
 
 async fn open(config: &RunConfig, handle: &Handle) -> Result<Opened, RunError> {
     let opened = handle.open(config.request.clone()).await?;
-    if let Some(text) = notice::opened(&config.request, &opened) {
-        (config.notify)(text);
-    }
+    (config.opened)(&opened);
     Ok(opened)
 }
 

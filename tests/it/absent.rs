@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use shared::id::{JobId, StoreId};
 use shared::job::{Counts, JobState, JobStatus};
+use shared::limits;
 use shared::message::{Message, Opened, Reply, ReportChunk, ReportOf, Request, kind};
 use shared::path::to_base64;
 use shared::topology;
@@ -120,6 +121,50 @@ async fn a_report_that_changes_while_it_is_fetched_is_not_taken_for_whole() {
     transport.close().await;
 }
 
+/// Its own store is empty: with that it would take the queue of the reducer that is away, refuse what consumers
+/// have to say of the job, and keep the reducer from coming back.
+#[tokio::test]
+async fn who_asks_for_a_report_while_the_reducer_is_away_waits_and_owns_nothing() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 300);
+    let wanted = cluster.world.sha1sum(&["t"]);
+    let reducer = cluster.reducer(&["--state", "r.db"]);
+    cluster.producer(&["t", "--job", "j", "--no-wait"]).wait().exits(0);
+    reducer.kill();
+    let report = cluster.start(REDUCER, ["--job", "j", "-o", "report"]);
+    report.says("no reducer \"main\" answers, waiting for one");
+    // Longer than any owner was waited for.
+    std::thread::sleep(limits::CONTROL_TIMEOUT * 2);
+    let reducer = cluster.reducer(&["--state", "r.db"]);
+    let consumer = cluster.consumer(&[]);
+    report.wait().exits(0);
+    assert_same(&std::fs::read(cluster.world.path("report")).expect("written"), &wanted);
+    let status = cluster.status("j").expect("it is known");
+    assert_eq!(status["counts"]["dead_letters"], 0, "nothing that was honest is refused: {status}");
+    assert!(!cluster.world.path("../home/.local/state/packhorse").exists(), "no store was made");
+    for role in [consumer, reducer] {
+        role.stop().exits(0);
+    }
+}
+
+/// With the store of the reducer that is away, when it has been away for long.
+#[tokio::test]
+async fn who_asks_for_a_report_owns_a_job_that_its_store_knows_only_after_a_long_silence() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 30);
+    let wanted = cluster.world.sha1sum(&["t"]);
+    let reducer = cluster.reducer(&[]);
+    cluster.producer(&["t", "--job", "j", "--no-wait"]).wait().exits(0);
+    reducer.kill();
+    let report = cluster.start(REDUCER, ["--job", "j", "-o", "report"]);
+    report.says("no reducer main answers; if none does within 15 s, this command goes on with its store");
+    let consumer = cluster.consumer(&[]);
+    report.says("The reducer is ready.");
+    report.wait().exits(0);
+    assert_same(&std::fs::read(cluster.world.path("report")).expect("written"), &wanted);
+    consumer.stop().exits(0);
+}
+
 /// It owns the job itself, and goes when its report is written.
 #[tokio::test]
 async fn a_producer_hears_of_the_end_from_a_reducer_of_one_job() {
@@ -127,7 +172,7 @@ async fn a_producer_hears_of_the_end_from_a_reducer_of_one_job() {
     cluster.world.tree("t", 30);
     std::os::unix::fs::symlink("nowhere", cluster.world.path("t/z")).expect("made");
     let consumer = cluster.consumer(&[]);
-    let reducer = cluster.start(REDUCER, ["--job", "j", "--heartbeat", "1"]);
+    let reducer = cluster.start(REDUCER, ["--job", "j", "--heartbeat", "1", "--state", "store"]);
     reducer.says("The reducer is ready.");
     let producer = cluster.producer(&["t", "--job", "j", "--follow"]);
     for process in [reducer, producer] {

@@ -11,7 +11,7 @@ use shared::workload::steps;
 
 use crate::cluster::Cluster;
 use crate::hostile;
-use crate::world::{CONSUMER, PACKHORSE, PRODUCER, REDUCER, assert_same};
+use crate::world::{CONSUMER, PACKHORSE, PRODUCER, REDUCER, assert_same, eventually};
 
 /// Larger than anyone reads: its reader is there until the file is cut.
 const ENDLESS: u64 = 1 << 40;
@@ -167,6 +167,37 @@ async fn a_producer_may_leave_and_a_reducer_may_come_for_one_job_alone() {
     let again = cluster.run(REDUCER, ["--job", "j", "--state", "store"]).exits(0);
     assert_same(&again.out, &wanted);
     cluster.assert_tidy().await;
+}
+
+/// A producer without a job's id: what has not ended goes on, what has ended is begun anew.
+#[tokio::test]
+async fn a_producer_goes_on_with_its_job_or_begins_it_anew_and_its_report_has_one_name() {
+    let cluster = Cluster::new().await;
+    cluster.world.tree("t", 300);
+    let reducer = cluster.reducer(&["--output-dir", "out"]);
+    let submit = |more: &[&str]| cluster.producer(&[&["t", "--report", "nightly"], more].concat()).wait().exits(0);
+    let first = submit(&["--no-wait"]);
+    let again = submit(&["--no-wait"]);
+    assert_same(&again.out, &first.out);
+    assert!(again.err.contains("going on with job ") && !first.err.contains("going on"), "{}{}", first.err, again.err);
+    let consumer = cluster.consumer(&[]);
+    let report = |wanted: &[u8]| {
+        let path = cluster.world.path("out/nightly.txt");
+        eventually("the report", || fs::read(&path).ok().filter(|report| report == wanted));
+    };
+    report(&cluster.world.sha1sum(&["t"]));
+    let id = String::from_utf8(first.out).expect("an id").trim().to_owned();
+    cluster.world.file("t/000/00000", "edited");
+    let anew = submit(&[]);
+    assert!(anew.err.contains(&format!("the one before it, {id}, was finished at 20")), "{}", anew.err);
+    report(&cluster.world.sha1sum(&["t"]));
+    assert_eq!(cluster.world.names("out"), ["nightly.txt"]);
+    // Asked for by its id, the old one is the old one.
+    let old = submit(&["--job", &id]);
+    assert!(old.err.contains(&format!("job {id} has ended before, at 20")), "{}", old.err);
+    for role in [consumer, reducer] {
+        role.stop().exits(0);
+    }
 }
 
 #[tokio::test]

@@ -62,7 +62,8 @@ fn killed_at_any_moment_it_goes_on_and_reads_nothing_again_that_is_done() {
     }
     let before = outcomes(&world);
     world.file("t/z", "the end");
-    let done = world.packhorse(["sha1", "-q", "t", "--state", "store"]).exits(0);
+    let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    assert!(done.err.contains("which has not ended: 6 tasks are planned"), "{}", done.err);
     // Whatever was read again would have another digest here, or be an alarm among the duplicates.
     assert_same(&done.out, &wanted);
     let counts = &status(&world).expect("it is there")["counts"];
@@ -75,19 +76,53 @@ fn killed_at_any_moment_it_goes_on_and_reads_nothing_again_that_is_done() {
 }
 
 #[test]
-fn a_finished_job_prints_the_same_again_and_reads_nothing() {
+fn a_job_that_has_ended_is_begun_anew_and_one_that_has_not_goes_on() {
     let world = World::new();
     world.tree("t", 300);
-    let first = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    let first = world.packhorse(["sha1", "t", "--state", "store", "-o", "m"]).exits(0);
+    assert!(!first.err.contains("anew") && !first.err.contains("going on"), "{}", first.err);
+    world.file("t/new", "new");
+    world.file("t/000/00000", "edited");
+    fs::remove_file(world.path("t/000/00001")).expect("removed");
+    let wanted = world.sha1sum(&["t"]);
+    let second = world.packhorse(["sha1", "t", "--state", "store", "-o", "m"]).exits(0);
+    assert_same(&fs::read(world.path("m")).expect("read"), &wanted);
+    assert!(second.err.contains("beginning anew as job ") && second.err.contains("was finished at 20"), "{}", second.err);
+    // What failed is tried again, and so is what someone has cancelled.
+    std::os::unix::fs::symlink("nowhere", world.path("t/link")).expect("a link");
+    let sha1 = ["sha1", "t", "--follow", "--state", "store", "-o", "m"];
+    world.packhorse(sha1).exits(1);
+    world.file("t/nowhere", "now it is there");
+    assert!(world.packhorse(sha1).exits(0).err.contains("beginning anew"));
+    let quiet = world.packhorse([&sha1[..], &["-q"]].concat()).exits(0);
+    assert_eq!(quiet.err, "");
+    assert_eq!(world.sql("store", "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"), "5");
+}
+
+#[test]
+fn the_job_of_an_id_that_has_ended_gives_its_report_of_then_and_says_so() {
+    let world = World::new();
+    world.tree("t", 30);
+    let run = ["sha1", "-q", "t", "--state", "store", "--job", "j"];
+    let first = world.packhorse(run).exits(0);
     let seconds = |world: &World| status(world).expect("it is there")["seconds"].clone();
     let took = seconds(&world);
     fs::remove_dir_all(world.path("t")).expect("removed");
     fs::create_dir(world.path("t")).expect("made");
-    let second = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    let second = world.packhorse(run).exits(0);
     assert_same(&second.out, &first.out);
+    assert!(second.err.contains("job j has ended before, at 20") && second.err.contains("of then"), "{}", second.err);
     assert_eq!(seconds(&world), took, "it ended when it ended");
-    world.packhorse(["sha1", "t", "--state", "store", "-o", "manifest"]).exits(0);
-    assert_same(&fs::read(world.path("manifest")).expect("read"), &first.out);
+}
+
+#[test]
+fn a_job_without_files_says_so() {
+    let world = World::new();
+    fs::create_dir(world.path("t")).expect("made");
+    for command in ["sha1", "words"] {
+        let done = world.packhorse([command, "t"]).exits(0);
+        assert!(done.err.contains("found no files: its report is empty"), "{}", done.err);
+    }
 }
 
 #[test]
@@ -100,7 +135,7 @@ fn one_store_holds_several_jobs() {
     assert_same(&done.out, &world.sha1sum(&["u"]));
     let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
     assert_same(&done.out, &world.sha1sum(&["t"]));
-    assert_eq!(world.packhorse(["jobs", "--json", "--state", "store"]).exits(0).json().len(), 2);
+    assert_eq!(world.packhorse(["jobs", "--json", "--state", "store"]).exits(0).json().len(), 3);
     let lines = world.packhorse(["status", "one", "--json", "--state", "store"]).exits(0).json();
     assert_eq!(
         (&lines[0]["job"], &lines[0]["schema"], &lines[0]["state"]),
@@ -198,7 +233,7 @@ fn jobs_that_are_spelt_alike_in_two_directories_are_two() {
         lines.sort_by_key(|line| line[40..].to_vec());
         assert_same(&sha1(place), &lines.concat());
     }
-    assert_eq!(world.sql("store", "SELECT count(*) FROM jobs"), "2");
+    assert_eq!(world.sql("store", "SELECT count(DISTINCT spec) FROM jobs"), "2");
 }
 
 #[test]
