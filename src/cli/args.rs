@@ -204,8 +204,8 @@ pub struct ProducerSha1Args {
 /// How a job is submitted that a reducer owns.
 #[derive(Debug, Clone, Args)]
 pub struct SubmitArgs {
-    /// The job's id; the same id again goes on with the same job [default: that of the reducer's latest
-    /// job for the same files if it has not ended, or a fresh one]
+    /// The job's id; the same id again goes on with the same job [env: PACKHORSE_JOB] [default: that of
+    /// the reducer's latest job for the same files if it has not ended, or a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 
@@ -349,6 +349,14 @@ pub struct TopologyArgs {
     /// A user for commands that submit and wait; may be given several times
     #[arg(long = "submitter", value_name = "NAME", default_value = "submitter")]
     pub submitters: Vec<OwnerId>,
+
+    /// Make the passwords that nobody gives, and keep each user's broker URL in DIR/NAME
+    #[arg(long, value_name = "DIR")]
+    pub urls: Option<PathBuf>,
+
+    /// With --urls: where the broker is
+    #[arg(long, value_name = "HOST[:PORT]", requires = "urls", default_value = "localhost")]
+    pub broker_host: String,
 
     /// Write the definitions to FILE, whole or not at all, instead of stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true, value_parser = target())]

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod manual;
 mod owned;
 mod owners;
+mod passwords;
 mod progress;
 mod reducer;
 mod sha1;

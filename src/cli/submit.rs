@@ -30,14 +30,15 @@ pub async fn run(
 ) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let (selection, roots) = files::select(files, Naming::Shared)?;
+    let given = given_id(args)?;
     let request = JobRequest {
-        job: args.job.clone().unwrap_or_else(fresh_job_id),
+        job: given.clone().unwrap_or_else(fresh_job_id),
         spec: spec(selection),
-        resume: args.job.is_none(),
+        resume: given.is_none(),
         report: args.report.clone(),
     };
     // An id that was given is known before anybody is reached.
-    args.job.as_ref().map_or(Ok(()), |job| print_id(job, args.out))?;
+    given.map_or(Ok(()), |job| print_id(&job, args.out))?;
     let shutdown = signals::listen()?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
@@ -87,6 +88,19 @@ pub async fn run(
         Err(error @ ProducerError::Refused(_)) => Err(Failure::usage(error)),
         Err(error @ ProducerError::Stopped(_)) => Err(Failure::new(Exit::Interrupted, error)),
         Err(error) => Err(Failure::unfinished(error)),
+    }
+}
+
+/// The job's id, if the user gave one: as a flag, or else in the environment.
+fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
+    const NAME: &str = "PACKHORSE_JOB";
+    match (&args.job, std::env::var_os(NAME).filter(|id| !id.is_empty())) {
+        (Some(job), _) => Ok(Some(job.clone())),
+        (None, Some(id)) => {
+            let parsed = id.to_string_lossy().parse::<JobId>();
+            parsed.map(Some).map_err(|error| Failure::usage(format!("{NAME}: {error}")))
+        }
+        (None, None) => Ok(None),
     }
 }
 

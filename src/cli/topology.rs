@@ -7,6 +7,7 @@ use shared::path::to_base64;
 use shared::random;
 
 use super::args::TopologyArgs;
+use super::passwords::{Kept, password};
 use super::{Exit, Failure, term};
 
 /// For `--help`.
@@ -16,6 +17,10 @@ needs. The password of user NAME comes from PACKHORSE_PASSWORD_NAME (in capitals
 _), or from a file that PACKHORSE_PASSWORD_NAME_FILE names; only its salted hash is printed. A user
 without one cannot log in until an operator sets it.
 
+With --urls DIR each user that has a directory DIR/NAME gets two files there that its owner alone can
+read: password, which is made where nobody gives one, and kept; and url, the broker's URL with it, for
+PACKHORSE_BROKER_FILE of that user's role.
+
 Load the definitions with load_definitions in rabbitmq.conf, or with rabbitmqctl import_definitions.";
 
 /// A longer name would not stand whole at the beginning of an owner's id.
@@ -24,9 +29,11 @@ const SUBMITTER_BYTES_MAX: usize = 40;
 /// Runs the command.
 pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
     let roles = [("producer", Role::Producer), ("consumer", Role::Consumer), ("reducer", Role::Reducer)];
+    let kept = args.urls.as_deref();
+    let kept = kept.map(|directory| Kept { directory, host: &args.broker_host, vhost: &args.vhost });
     let mut users = Vec::new();
     for (name, role) in roles {
-        users.push(user(name, role)?);
+        users.push(user(name, role, kept.as_ref())?);
     }
     for name in &args.submitters {
         let name = name.as_str();
@@ -35,7 +42,7 @@ pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
                 "--submitter {name}: use a name of at most {SUBMITTER_BYTES_MAX} bytes that no other user has"
             )));
         }
-        users.push(user(name, Role::Submitter)?);
+        users.push(user(name, Role::Submitter, kept.as_ref())?);
     }
     let definitions = Definitions { vhost: args.vhost, owner: args.owner, roots: args.roots, users };
     let text = format!("{:#}\n", definitions.to_json());
@@ -44,21 +51,9 @@ pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn user(name: &str, role: Role) -> Result<User, Failure> {
-    let password_hash = password(name)?.map(|password| hash(&password, random::seed().to_le_bytes()));
+fn user(name: &str, role: Role, kept: Option<&Kept<'_>>) -> Result<User, Failure> {
+    let password_hash = password(name, kept)?.map(|password| hash(&password, random::seed().to_le_bytes()));
     Ok(User { name: name.to_owned(), role, password_hash })
-}
-
-fn password(user: &str) -> Result<Option<String>, Failure> {
-    let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    let name = format!("PACKHORSE_PASSWORD_{}", user.chars().map(capital).collect::<String>());
-    if let Some(password) = std::env::var(&name).ok().filter(|password| !password.is_empty()) {
-        return Ok(Some(password));
-    }
-    let Some(path) = std::env::var_os(format!("{name}_FILE")) else { return Ok(None) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::usage(format!("cannot read {} (named by {name}_FILE): {error}", path.display())))?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()).filter(|password| !password.is_empty()))
 }
 
 /// In the broker's form: a salt of four bytes, then SHA-256 of the salt and the password.

@@ -7,48 +7,44 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::broker::docker;
-use crate::world::{Done, Run, World, assert_same, eventually};
+use crate::world::{Done, Run, World, eventually};
 
-/// A project of one's own, gone with its volumes when dropped.
+/// A project of one's own in a directory that has what a clone has, gone with its volumes when dropped.
 struct Project {
     world: World,
     name: String,
+    /// Besides the names of the images.
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Project {
     fn new() -> Self {
         let (world, name) = (World::new(), docker::name("compose").to_lowercase());
-        fs::create_dir_all(world.path("output")).expect("a directory");
-        fs::set_permissions(world.path("output"), PermissionsExt::from_mode(0o777)).expect("it is ours");
-        Self { world, name }
+        for file in ["docker-compose.yml", "deploy/prepare", "deploy/rabbitmq.conf", "deploy/compose.gpu.yml"] {
+            world.file(file, fs::read(docker::root().join(file)).expect("it is there"));
+        }
+        Self { world, name, environment: Vec::new() }
     }
 
-    fn compose(&self, job: &str, arguments: &[&str]) -> Done {
-        self.command(job, &["docker-compose.yml"], arguments).done()
+    fn compose(&self, arguments: &[&str]) -> Done {
+        self.command(&["docker-compose.yml"], arguments).done()
     }
 
-    fn command(&self, job: &str, files: &[&str], arguments: &[&str]) -> Run {
+    fn command(&self, files: &[&str], arguments: &[&str]) -> Run {
         let (program, first) = compose();
-        let images = docker::images();
-        let mut project = vec!["--project-name".to_owned(), self.name.clone()];
+        let mut project = vec!["--project-name", &self.name];
         for file in files {
-            project.extend(["--file".to_owned(), docker::root().join(file).display().to_string()]);
+            project.extend(["--file", file]);
         }
-        let project = project.iter().map(String::as_str).collect::<Vec<_>>();
-        let all = first.iter().chain(&project).chain(arguments);
-        let mut run = self.world.command(program, all);
-        for user in ["PRODUCER", "CONSUMER", "REDUCER"] {
-            run = run.env(&format!("PACKHORSE_PASSWORD_{user}"), "s3cret");
+        let mut run = self.world.command(program, first.iter().chain(&project).chain(arguments));
+        for (name, value) in &self.environment {
+            run = run.env(name, value);
         }
-        run.env("PACKHORSE_JOB", job)
-            .env("PACKHORSE_IMAGE", docker::packhorse_image())
-            .env("RABBITMQ_IMAGE", &images.rabbitmq)
-            .env("PACKHORSE_INPUT", self.world.path("input"))
-            .env("PACKHORSE_OUTPUT", self.world.path("output"))
+        run.env("PACKHORSE_IMAGE", docker::packhorse_image()).env("RABBITMQ_IMAGE", &docker::images().rabbitmq)
     }
 
-    fn up(&self, job: &str, more: &[&str]) {
-        self.compose(job, &[&["up", "-d"], more].concat()).exits(0);
+    fn up(&self, more: &[&str]) {
+        self.compose(&[&["up", "-d"], more].concat()).exits(0);
     }
 
     fn containers(&self, service: &str) -> Vec<String> {
@@ -69,18 +65,28 @@ impl Project {
     }
 
     fn jobs(&self) -> Vec<Value> {
-        let text = self.compose("any", &["exec", "-T", "reducer", "packhorse", "jobs", "--json"]).exits(0);
+        let text = self.compose(&["exec", "-T", "reducer", "packhorse", "jobs", "--json"]).exits(0);
         text.json()
     }
 
     fn said(&self) -> String {
-        let done = self.compose("any", &["logs", "--no-color", "--tail", "30"]);
+        let done = self.compose(&["logs", "--no-color", "--tail", "30"]);
         String::from_utf8_lossy(&done.out).into_owned()
     }
 
-    fn manifest(&self, job: &str) -> Vec<u8> {
-        let path = self.world.path(format!("output/{job}.txt"));
-        eventually(&format!("{}: {}", path.display(), self.said()), || fs::read(&path).ok())
+    /// Waits until the manifest is this.
+    fn makes(&self, wanted: &[u8]) {
+        let path = self.world.path("output/input.txt");
+        let is_it = || fs::read(&path).ok().filter(|manifest| manifest == wanted);
+        eventually(&format!("{}: {}", path.display(), self.said()), is_it);
+    }
+
+    /// What a role's volume holds.
+    fn kept(&self, role: &str, file: &str) -> String {
+        let volume = format!("{}_{role}:/kept", self.name);
+        let file = format!("/kept/{file}");
+        let cat = ["run", "--rm", "--user", "0", "--volume", &volume, "--entrypoint", "cat"];
+        docker::docker(&[&cat[..], &[docker::packhorse_image(), &file]].concat())
     }
 }
 
@@ -88,7 +94,7 @@ impl Drop for Project {
     fn drop(&mut self) {
         // After a failure it goes with this process.
         if !std::thread::panicking() {
-            self.compose("any", &["down", "--volumes", "--timeout", "3"]).exits(0);
+            self.compose(&["down", "--volumes", "--timeout", "3"]).exits(0);
         }
     }
 }
@@ -109,33 +115,77 @@ fn compose() -> (&'static str, &'static [&'static str]) {
 }
 
 #[test]
-fn what_is_missing_is_named_and_gpus_are_asked_for() {
-    let project = Project::new();
-    let config = |files: &[&str]| project.command("any", files, &["config"]);
-    config(&["docker-compose.yml"]).done().exits(0);
-    let without = config(&["docker-compose.yml"]).env("PACKHORSE_PASSWORD_REDUCER", "").done();
-    assert_ne!(without.code, 0);
-    assert!(without.err.contains("PACKHORSE_PASSWORD_REDUCER") && without.err.contains("README.md"), "{}", without.err);
-    let gpus = config(&["docker-compose.yml", "deploy/compose.gpu.yml"]).done().exits(0).out;
+fn gpus_are_asked_for_and_a_directory_that_no_role_may_use_is_named_before_any_starts() {
+    let mut project = Project::new();
+    project.command(&["docker-compose.yml"], &["config"]).done().exits(0);
+    let gpus = project.command(&["docker-compose.yml", "deploy/compose.gpu.yml"], &["config"]).done().exits(0).out;
     let gpus = String::from_utf8_lossy(&gpus);
     assert!(gpus.contains("driver: nvidia") && gpus.contains("- gpu"), "{gpus}");
 
-    let missing = project.compose("any", &["up", "-d"]);
-    assert_ne!(missing.code, 0);
-    let path = project.world.path("input").display().to_string();
-    assert!(missing.err.contains(&path), "{}", missing.err);
+    project.world.file("output/mine", "");
+    fs::set_permissions(project.world.path("output"), PermissionsExt::from_mode(0o755)).expect("it is ours");
+    project.environment = vec![("PACKHORSE_USER", "54321:54321")];
+    assert_ne!(project.compose(&["up", "-d"]).code, 0);
+    assert!(project.said().contains("user 54321:54321 may not write /output (owner "), "{}", project.said());
+    assert_eq!(project.containers("reducer"), [""; 0]);
 }
 
 #[test]
-fn up_makes_the_manifest_and_up_again_is_the_same_job() {
+fn nothing_has_to_be_prepared_and_no_password_is_shown() {
     let project = Project::new();
+    project.up(&[]);
+    project.ends("0");
+    assert!(project.said().contains("found no files: its report is empty"), "{}", project.said());
+    project.makes(b"");
+    project.world.tree("input", 300);
+    project.up(&[]);
+    project.ends("0");
+    project.makes(&project.world.sha1sum(&["input"]));
+    // A job that has ended is begun anew: what changed counts.
+    project.world.file("input/000/00000", "edited");
+    let wanted = project.world.sha1sum(&["input"]);
+    project.up(&[]);
+    project.makes(&wanted);
+    assert_eq!(project.world.names("output"), ["input.txt"]);
+
+    let roles = ["producer", "consumer", "reducer"];
+    let shown = |project: &Project| {
+        let all = roles.iter().chain(&["definitions", "broker"]).flat_map(|service| project.containers(service));
+        let inspected: String = all.map(|container| docker::docker(&["inspect", &container])).collect();
+        let image = docker::docker(&["image", "inspect", docker::packhorse_image()]);
+        let logs = String::from_utf8_lossy(&project.compose(&["logs", "--no-color"]).exits(0).out).into_owned();
+        inspected + &image + &logs
+    };
+    let passwords = roles.map(|role| project.kept(role, "password"));
+    let text = shown(&project);
+    for (role, password) in roles.iter().zip(&passwords) {
+        assert!(password.len() == 32 && !text.contains(password.as_str()), "the password of {role} is shown");
+        assert_eq!(project.kept(role, "url"), format!("amqp://{role}:{password}@broker/%2F"));
+    }
+    // They last as long as their volumes.
+    project.compose(&["down", "--timeout", "10"]).exits(0);
+    project.up(&[]);
+    assert_eq!(roles.map(|role| project.kept(role, "password")), passwords);
+    project.compose(&["down", "--volumes", "--timeout", "10"]).exits(0);
+    fs::remove_file(project.world.path("output/input.txt")).expect("it is there");
+    project.up(&[]);
+    project.makes(&wanted);
+    assert_ne!(roles.map(|role| project.kept(role, "password")), passwords);
+}
+
+#[test]
+fn up_makes_the_manifest_and_up_again_with_its_id_is_the_same_job() {
+    let mut project = Project::new();
+    let given = ("PACKHORSE_PASSWORD_REDUCER", "given: s#s/w@");
+    project.environment = vec![given, ("PACKHORSE_JOB", "first")];
     project.world.tree("input", 1_500);
     let wanted = project.world.sha1sum(&["input"]);
-    project.up("first", &[]);
-    assert_same(&project.manifest("first"), &wanted);
+    project.up(&[]);
+    project.makes(&wanted);
     project.ends("0");
+    assert_eq!(project.kept("reducer", "url"), "amqp://reducer:given%3A%20s%23s%2Fw%40@broker/%2F");
     assert_eq!((project.containers("consumer").len(), project.containers("reducer").len()), (2, 1));
-    project.up("first", &["--scale", "consumer=4"]);
+    project.up(&["--scale", "consumer=4"]);
     project.ends("0");
     assert_eq!(project.containers("consumer").len(), 4);
     let jobs = project.jobs();
@@ -147,28 +197,29 @@ fn up_makes_the_manifest_and_up_again_is_the_same_job() {
     }
 
     // Stopped in the middle of a second job, which goes on when it is started again.
-    for number in 0..60 {
-        project.world.sparse(&format!("input/large/{number:02}"), (48 << 20) + number);
-    }
-    let wanted = project.world.sha1sum(&["input"]);
-    project.up("second", &["--scale", "consumer=4"]);
+    project.environment = vec![given, ("PACKHORSE_JOB", "second")];
+    project.world.tree("input/more", 200);
+    // It does not end before it is cut.
+    project.world.sparse("input/z", 1 << 40);
+    project.up(&["--scale", "consumer=4"]);
     eventually("the second job is under way", || {
         let jobs = project.jobs();
         let second = jobs.iter().find(|job| job["job"] == "second")?;
         (second["counts"]["items_done"].as_u64()? > 0).then_some(())
     });
-    project.compose("second", &["stop", "--timeout", "10"]).exits(0);
+    project.compose(&["stop", "--timeout", "10"]).exits(0);
     for service in ["consumer", "reducer", "broker"] {
         for container in project.containers(service) {
             let code = project.inspect(&container, ".State.ExitCode");
             assert_eq!(code, "0", "{service} was not done in time, or broke: {}", project.said());
         }
     }
-    project.compose("second", &["down"]).exits(0);
+    project.compose(&["down"]).exits(0);
     assert_eq!(project.containers("consumer").len(), 0);
-    project.up("second", &[]);
+    project.world.file("input/z", "cut");
+    project.up(&[]);
     project.ends("0");
-    assert_same(&project.manifest("second"), &wanted);
+    project.makes(&project.world.sha1sum(&["input"]));
     let jobs = project.jobs();
     assert_eq!(jobs.len(), 2, "{jobs:?}");
     assert!(jobs.iter().all(|job| job["state"] == "finished" && job["counts"]["conflicts"] == 0), "{jobs:?}");

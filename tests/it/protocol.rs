@@ -9,8 +9,8 @@ use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, JobRequest, Lease,
-    Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf, ReportPlace,
-    Request, Returned, Seal, Task, Verdict, kind,
+    Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
+    ReportPlace, Request, Returned, Seal, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
 use shared::seal::Keyring;

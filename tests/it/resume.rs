@@ -87,7 +87,11 @@ fn a_job_that_has_ended_is_begun_anew_and_one_that_has_not_goes_on() {
     let wanted = world.sha1sum(&["t"]);
     let second = world.packhorse(["sha1", "t", "--state", "store", "-o", "m"]).exits(0);
     assert_same(&fs::read(world.path("m")).expect("read"), &wanted);
-    assert!(second.err.contains("beginning anew as job ") && second.err.contains("was finished at 20"), "{}", second.err);
+    assert!(
+        second.err.contains("beginning anew as job ") && second.err.contains("was finished at 20"),
+        "{}",
+        second.err
+    );
     // What failed is tried again, and so is what someone has cancelled.
     std::os::unix::fs::symlink("nowhere", world.path("t/link")).expect("a link");
     let sha1 = ["sha1", "t", "--follow", "--state", "store", "-o", "m"];

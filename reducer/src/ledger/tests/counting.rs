@@ -192,8 +192,7 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     let mut world = World::new();
     let spec = steps::Spec { caravan: job(), rider: 0, whips: 10 };
     let rider = spec.job();
-    let open =
-        || opening(rider.clone(), JobSpec::Steps(spec.clone()));
+    let open = || opening(rider.clone(), JobSpec::Steps(spec.clone()));
     world.event(open());
     felt(&mut world, &rider, 0, 0);
     felt(&mut world, &rider, 2, 2);

@@ -54,7 +54,10 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     world.ask(request("later", false, None));
     world.event(Event::Cancel { job: JobId::from_name(b"later"), reply: ReplyTo::Local(0) });
     let anew = world.ask(request("new", true, None));
-    assert_eq!((told(&anew), anew.ended.as_ref().map(|ended| ended.state)), (("new", Some("later")), Some(JobState::Cancelled)));
+    assert_eq!(
+        (told(&anew), anew.ended.as_ref().map(|ended| ended.state)),
+        (("new", Some("later")), Some(JobState::Cancelled))
+    );
     let other = JobRequest { spec: JobSpec::Steps(spec_of_rider()), ..request("other", true, None) };
     assert_eq!(told(&world.ask(other)), ("other", None), "it asks for something else");
     assert_eq!(told(&world.ask(request("named", true, Some("n")))), ("named", None), "its report goes elsewhere");
