@@ -8,8 +8,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, FIRST_LINK, Failure, HeaderValue, JobRequest, Lease,
-    Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
+    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, FIRST_LINK, Failure, HeaderValue, JobRequest,
+    Lease, Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
     ReportPlace, Request, Returned, Seal, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
@@ -208,6 +208,19 @@ fn request(id: u32, request: &Request) -> Message {
 
 fn bodies<T: serde::Serialize>(values: &[T]) -> Vec<String> {
     values.iter().map(|value| serde_json::to_string(value).expect("JSON")).collect()
+}
+
+#[test]
+fn what_is_seldom_in_an_opening_is_on_the_page() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    let report = Some("NAME".parse().expect("a name"));
+    let request = JobRequest { resume: true, report, ..JobRequest::new(job(), spec()) };
+    let text = serde_json::to_string(&Request::Open(Box::new(request))).expect("JSON");
+    let ended = Ended { job: "photos-2025".parse().expect("an id"), state: JobState::Finished, at: 1_767_225_600.0 };
+    let ended = format!("\"ended\":{}", serde_json::to_string(&ended).expect("JSON"));
+    for (field, of) in [("\"resume\":true", &text), ("\"report\":\"NAME\"", &text), (&ended, &ended)] {
+        assert!(page.contains(field) && of.contains(field), "{field}");
+    }
 }
 
 fn requests() -> Vec<String> {
