@@ -65,6 +65,12 @@ pub enum ProducerError {
         /// Its size.
         bytes: usize,
     },
+    /// Its plan is another producer's.
+    #[error(
+        "job {0} was planned by another producer at the same time, whose walk found something else: its report is of \
+         those files. Run this once more when it has ended, or with another --job"
+    )]
+    Overtaken(JobId),
     /// Someone has cancelled the job.
     #[error("job {0} was cancelled")]
     Cancelled(JobId),
@@ -141,6 +147,7 @@ pub async fn run(
             match action {
                 Action::Done(status) => return Ok(status.map(|status| *status)),
                 Action::Refused(reason) => return Err(ProducerError::Refused(reason)),
+                Action::Overtaken => return Err(ProducerError::Overtaken(running.request.job)),
                 other => running.perform(other).await?,
             }
         }
@@ -214,7 +221,7 @@ impl Running {
             }
             Action::Say(text) => (self.notify)(text),
             // Performed by the loop that ends on them.
-            Action::Done(_) | Action::Refused(_) => {}
+            Action::Done(_) | Action::Refused(_) | Action::Overtaken => {}
         }
         Ok(())
     }

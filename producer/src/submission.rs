@@ -80,6 +80,8 @@ pub enum Action {
     Done(Option<Box<JobStatus>>),
     /// The owner will not have the job.
     Refused(String),
+    /// The job has the plan of another producer, whose walk found something else.
+    Overtaken,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ pub struct Submission {
     said_no_owner: bool,
     unserved: Unserved,
     next: u64,
+    /// Whether this producer has planned to the end.
     plan_ended: bool,
     unconfirmed: BTreeSet<u64>,
     /// The link of the next task.
@@ -145,7 +148,7 @@ impl Submission {
             Event::Planned(planned) => {
                 self.next = planned.number + 1;
                 self.unconfirmed.insert(planned.number);
-                let next = self.after.is_some().then(|| link(&planned.resume));
+                let next = self.after.as_ref().map(|before| link(before, &planned));
                 vec![Action::Publish { planned, after: std::mem::replace(&mut self.after, next) }]
             }
             Event::PlanEnded => {
@@ -203,6 +206,12 @@ impl Submission {
     fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
+            Reply::Status(status) if self.is_overtaken(&status) => {
+                self.phase = Phase::Over;
+                vec![Action::Overtaken]
+            }
+            // By another producer: whether with the same plan is known when this one's is at its end.
+            Reply::Status(status) if status.state == JobState::Finished && self.is_planning() => Vec::new(),
             Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
             // Whether it was to wait or not: what it was to submit is not to be done. The report of
             // what was done by then may still be on its way to a disk.
@@ -237,6 +246,17 @@ impl Submission {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn is_planning(&self) -> bool {
+        matches!(self.phase, Phase::Planning | Phase::Sealing)
+    }
+
+    /// Whether the job's plan is another one than what was planned here: two producers were at it at once, and
+    /// between their walks the tree has changed, or is another one.
+    fn is_overtaken(&self, status: &JobStatus) -> bool {
+        let is_other = |ours: &String| status.plan.as_ref().is_some_and(|plan| plan != ours);
+        self.phase == Phase::Waiting && self.plan_ended && self.after.as_ref().is_some_and(is_other)
     }
 
     /// Whether the owner will not get the rest of the plan: all of it is confirmed, and for a long time

@@ -160,6 +160,9 @@ pub struct JobStatus {
     pub unserved: Vec<String>,
     /// Seconds from its opening to now, or to its end.
     pub seconds: f64,
+    /// What stands for the whole plan, once it is complete: the link of its end, see [`crate::message::link`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// SHA-256 of the report's bytes, once finished.
     pub report_sha256: Option<String>,
     /// For workloads with a sum: what it is over (`caravan NAME`) and its value.

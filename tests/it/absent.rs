@@ -31,6 +31,7 @@ async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>
         counts: Counts { items_planned: 3, items_failed: 3, ..Counts::default() },
         consumers: 0,
         unserved: Vec::new(),
+        plan: None,
         seconds: 1.0,
         report_sha256: Some("00".to_owned()),
         sum: None,

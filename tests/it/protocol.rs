@@ -298,6 +298,7 @@ fn replies() -> Vec<String> {
         counts,
         consumers: 0,
         unserved: vec!["photos".to_owned()],
+        plan: None,
         seconds: 1.5,
         report_sha256: None,
         sum: None,

@@ -57,6 +57,7 @@ fn name(action: &Action) -> String {
         Action::Say(text) => format!("say {text}"),
         Action::Done(status) => format!("done {}", status.is_some()),
         Action::Refused(reason) => format!("refused {reason}"),
+        Action::Overtaken => "overtaken".to_owned(),
     }
 }
 
@@ -92,6 +93,7 @@ fn status(state: JobState, unserved: &[&str]) -> Reply {
         counts: Counts { tasks_planned: 1, tasks_open: 1, ..Counts::default() },
         consumers: 0,
         unserved: unserved.iter().map(ToString::to_string).collect(),
+        plan: None,
         seconds: 1.0,
         report_sha256: None,
         sum: None,
@@ -331,5 +333,40 @@ fn tasks_are_linked_to_those_before_them() {
             links.push(after);
         }
     }
-    assert_eq!(links, [Some("start".to_owned()), Some(link(&raw()))]);
+    assert_eq!(links, [Some("start".to_owned()), Some(link("start", &planned(0)))]);
+}
+
+/// A status of the job with a plan that has this link at its end.
+fn with_plan(state: JobState, plan: &str) -> Reply {
+    let Reply::Status(mut status) = status(state, &[]) else { unreachable!() };
+    status.plan = Some(plan.to_owned());
+    status.counts.tasks_planned = 1;
+    Reply::Status(status)
+}
+
+#[test]
+fn whose_plan_is_not_the_jobs_is_told_when_it_is_at_its_end() {
+    let own = link("start", &planned(0));
+    for (wait, plan, expected) in [
+        (true, own.as_str(), "done"),
+        (false, &own, "done"),
+        (true, "other", "overtaken"),
+        (false, "other", "overtaken"),
+    ] {
+        let mut bench = Bench::new(wait);
+        bench.step(Event::Tick);
+        let mut linked = opened(0, None);
+        if let Reply::Opened(opened) = &mut linked {
+            opened.after = Some("start".to_owned());
+        }
+        bench.reply(linked);
+        bench.step(Event::Planned(Box::new(planned(0))));
+        // Another producer was faster: whether it planned the same is not known yet.
+        assert_eq!(bench.reply(with_plan(JobState::Finished, plan)), [""; 0]);
+        bench.step(Event::PlanEnded);
+        bench.step(Event::Confirmed(0));
+        bench.step(Event::Sealed);
+        let told = bench.reply(with_plan(JobState::Finished, plan));
+        assert!(told[0].starts_with(expected), "{plan}, {wait}: {told:?}");
+    }
 }

@@ -262,6 +262,7 @@ impl Job {
             consumers: classes.iter().map(live).max().unwrap_or(0),
             unserved,
             seconds: self.cancelled_at.or(self.finished_at).unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
+            plan: self.after.clone().filter(|_| self.sealed.is_some() && !self.is_derived()),
             report_sha256: self.report_sha256.clone(),
             sum: None,
         }

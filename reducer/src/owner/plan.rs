@@ -88,7 +88,8 @@ impl Owner {
             return;
         }
         job.early.since = now;
-        job.after = (job.planned.prefix() == planned.number + 1).then(|| link(&planned.resume));
+        let is_next = job.planned.prefix() == planned.number + 1;
+        job.after = job.after.take().filter(|_| is_next).map(|before| link(&before, &planned));
         let answered = job.answered.prefix();
         step.writes.push(Write::Task { job: id.clone(), planned });
         self.changed.push(id.clone());

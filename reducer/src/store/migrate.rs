@@ -92,21 +92,23 @@ mod tests {
         assert_eq!(shape(), before);
         connection.execute_batch("DROP TABLE leases").expect("dropped");
         let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
-        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (4, before.1 + 2)));
+        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (4, before.1 + 3)));
     }
 
     #[test]
-    fn a_store_of_version_3_lacks_names_of_reports_alone() {
+    fn a_store_of_version_3_lacks_names_of_reports_and_links_of_plans() {
         let directory = tempfile::tempdir().expect("a directory");
         let place = Place::File(directory.path().join("store.sqlite"));
         let store = Store::open(&place, || "o".parse().expect("an id")).expect("a store");
         store
             .connection
-            .execute_batch("ALTER TABLE jobs DROP COLUMN report; PRAGMA user_version = 3")
+            .execute_batch(
+                "ALTER TABLE jobs DROP COLUMN report; ALTER TABLE jobs DROP COLUMN link; PRAGMA user_version = 3",
+            )
             .expect("it is one of version 3");
         drop(store);
         let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
-        store.connection.execute_batch("SELECT report FROM jobs").expect("it has the column");
+        store.connection.execute_batch("SELECT report, link FROM jobs").expect("it has the columns");
         drop(store);
         Store::open(&place, || unreachable!("it has an owner")).expect("and stays so");
     }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Row, params};
-use serde_json::value::RawValue;
 use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, ReportName};
 use shared::job::JobSpec;
-use shared::message::{JobRequest, link};
+use shared::message::JobRequest;
 
 use super::read::account;
 use super::{Store, StoreError};
@@ -38,6 +37,7 @@ struct JobRow {
     report_sha256: Option<String>,
     cancelled_at: Option<f64>,
     report: Option<String>,
+    link: Option<String>,
 }
 
 impl JobRow {
@@ -55,6 +55,7 @@ impl JobRow {
             report_sha256: row.get(9)?,
             cancelled_at: row.get(10)?,
             report: row.get(11)?,
+            link: row.get(12)?,
         })
     }
 }
@@ -71,7 +72,7 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
-                    cancelled_at, report
+                    cancelled_at, report, link
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -87,6 +88,9 @@ impl Store {
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;
+        if counts.tasks_planned > 0 && !fold::is_derived(&job.spec) {
+            job.after = row.link;
+        }
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
         if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.sealed.is_some_and(is_beyond)) {
             return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
@@ -112,10 +116,6 @@ impl Store {
             job.watch_derived(now);
         } else {
             self.recover_plan(row.id, &mut job)?;
-            if let Some(last) = job.planned.prefix().checked_sub(1) {
-                let resume = self.resume(&job.id, last)?.and_then(|text| RawValue::from_string(text).ok());
-                job.after = resume.as_deref().map(link);
-            }
             self.recover_answers(
                 row.id,
                 &mut job,

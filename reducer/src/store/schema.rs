@@ -23,7 +23,8 @@ CREATE TABLE jobs (
     counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
     report_sha256 TEXT,
     cancelled_at  REAL,               -- if someone has ended it as it stood
-    report        TEXT                -- what its report is called, if not as the job
+    report        TEXT,               -- what its report is called, if not as the job
+    link          TEXT                -- stands for the plan as far as it has come without a gap
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -115,7 +116,10 @@ ALTER TABLE dead_letters ADD COLUMN attempt INTEGER;
 "#;
 
 /// From a store of version 3 to one of version 4.
-pub(super) const FROM_3: &str = "ALTER TABLE jobs ADD COLUMN report TEXT;";
+pub(super) const FROM_3: &str = r#"
+ALTER TABLE jobs ADD COLUMN report TEXT;
+ALTER TABLE jobs ADD COLUMN link TEXT;
+"#;
 
 /// After [`FROM_2`] and [`TABLES_3`]: when these tasks failed was not written down.
 pub(super) const DEAD_FROM_2: &str = r#"

@@ -20,6 +20,7 @@ struct StatusRow {
     is_sealed: bool,
     report_sha256: Option<String>,
     owner: String,
+    link: Option<String>,
 }
 
 impl StatusRow {
@@ -34,6 +35,7 @@ impl StatusRow {
             report_sha256: row.get(6)?,
             owner: row.get(7)?,
             cancelled_at: row.get(8)?,
+            link: row.get(9)?,
         })
     }
 }
@@ -43,7 +45,7 @@ impl Reader {
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256,
-                    (SELECT owner FROM store), cancelled_at
+                    (SELECT owner FROM store), cancelled_at, link
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;
@@ -68,6 +70,7 @@ impl Reader {
             counts,
             consumers: 0,
             unserved: Vec::new(),
+            plan: row.link.filter(|_| row.is_sealed),
             seconds: (row.cancelled_at.or(row.finished_at).unwrap_or(now) - row.opened_at).max(0.0),
             report_sha256: row.report_sha256,
             sum,

@@ -70,8 +70,17 @@ impl Store {
     /// Writes a job's account: once a turn, however much happened to it.
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached("UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ? WHERE job = ?")?
-            .execute(params![job.sealed, job.dispatched, job.answered.prefix(), json(&job.counts)?, job.id.as_str()])?;
+            .prepare_cached(
+                "UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ?, link = ? WHERE job = ?",
+            )?
+            .execute(params![
+                job.sealed,
+                job.dispatched,
+                job.answered.prefix(),
+                json(&job.counts)?,
+                job.after.as_deref().filter(|_| !job.is_derived()),
+                job.id.as_str()
+            ])?;
         Ok(())
     }
 }

@@ -53,10 +53,11 @@ const AFTER: &str = "after";
 /// The link of a plan's first task: nothing is before it.
 pub const FIRST_LINK: &str = "start";
 
-/// Names a place where a plan goes on. A task is linked to the one before it, so that an owner never
-/// puts together tasks of two walks between which the tree has changed.
-pub fn link(resume: &RawValue) -> String {
-    format!("{:016x}", fnv1a(resume.get().as_bytes()))
+/// The link of what comes after a task, which has the link `before` itself. It stands for the whole plan so far,
+/// so that an owner never puts together tasks of two walks between which the tree has changed.
+pub fn link(before: &str, planned: &Planned) -> String {
+    let body = planned.body.as_ref().map_or("", |body| body.get());
+    format!("{:016x}", fnv1a([before, body, planned.resume.get()].join("\n").as_bytes()))
 }
 
 /// Adds the link to a planned task's message, or to a seal's.

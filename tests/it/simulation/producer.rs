@@ -106,7 +106,7 @@ impl ProducerRole {
                 self.publish(&job, message, For::Seal, stage, out);
             }
             Action::Say(_) => {}
-            Action::Done(_) => out.push(Do::Exit),
+            Action::Done(_) | Action::Overtaken => out.push(Do::Exit),
             Action::Refused(reason) => {
                 if !stage.oracle.is_cancelled(id.as_str()) {
                     stage.oracle.complain(format!("job {id} was refused: {reason}"));

@@ -10,8 +10,7 @@ fn of_walk(walk: &str, number: u64) -> Planned {
 }
 
 fn after(walk: &str, number: u64) -> Option<String> {
-    let last = number.checked_sub(1).map(|last| link(&of_walk(walk, last).resume));
-    Some(last.unwrap_or_else(|| FIRST_LINK.to_owned()))
+    Some((0..number).fold(FIRST_LINK.to_owned(), |before, number| link(&before, &of_walk(walk, number))))
 }
 
 impl World {
@@ -25,8 +24,12 @@ impl World {
     }
 
     fn seal_linked(&mut self, walk: &str, tasks: u64) -> Vec<Action> {
+        self.seal_after(tasks, after(walk, tasks))
+    }
+
+    fn seal_after(&mut self, tasks: u64, after: Option<String>) -> Vec<Action> {
         let tag = self.tag();
-        self.event(Event::Seal { seal: Seal { job: job(), tasks }, after: after(walk, tasks), tag })
+        self.event(Event::Seal { seal: Seal { job: job(), tasks }, after, tag })
     }
 }
 
@@ -78,9 +81,11 @@ fn two_walks_never_make_one_plan() {
     world.restart(false);
     let opened = world.open();
     assert_eq!((opened.planned, opened.after.clone()), (3, after("a", 3)), "the link is found in the store again");
+    let end = link(opened.after.as_deref().expect("a link"), &of_walk("b", 3));
     world.plan_after("b", 3, opened.after);
-    world.seal_linked("b", 4);
+    world.seal_after(4, Some(end.clone()));
     assert_eq!((world.status().state, world.counts().tasks_planned), (JobState::Running, 4));
+    assert_eq!(world.status().plan, Some(end), "it stands for the whole plan");
 }
 
 #[test]
