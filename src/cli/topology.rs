@@ -7,7 +7,7 @@ use shared::path::to_base64;
 use shared::random;
 
 use super::args::TopologyArgs;
-use super::{Exit, Failure, term};
+use super::{Exit, Failure, term, variable};
 
 /// For `--help`.
 pub const HELP: &str = "\
@@ -52,13 +52,12 @@ fn user(name: &str, role: Role) -> Result<User, Failure> {
 fn password(user: &str) -> Result<Option<String>, Failure> {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name = format!("PACKHORSE_PASSWORD_{}", user.chars().map(capital).collect::<String>());
-    if let Some(password) = std::env::var(&name).ok().filter(|password| !password.is_empty()) {
-        return Ok(Some(password));
-    }
-    let Some(path) = std::env::var_os(format!("{name}_FILE")) else { return Ok(None) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::usage(format!("cannot read {} (named by {name}_FILE): {error}", path.display())))?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()).filter(|password| !password.is_empty()))
+    let given = variable::text_or_file(&name)?;
+    let password = given.map(|given| match given.file {
+        Some(_) => given.text.trim_end_matches(['\r', '\n']).to_owned(),
+        None => given.text,
+    });
+    Ok(password.filter(|password| !password.is_empty()))
 }
 
 /// In the broker's form: a salt of four bytes, then SHA-256 of the salt and the password.

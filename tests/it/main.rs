@@ -23,6 +23,7 @@
 //! - `containers`: the roles as containers, killed, cut off, restarted
 //! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
+//! - `variables`: URLs of brokers, and variables that are empty or no text
 //! - `tls`: `amqps://` to a real broker, and every way in which it fails
 //! - `sealed`: messages that are encrypted: what the wire shows, and who acts on what
 //! - `secrets`: passwords and keys in logs, errors and process lists
@@ -72,6 +73,7 @@ mod tap;
 mod tidy;
 mod times;
 mod tls;
+mod variables;
 mod versions;
 mod words;
 mod world;

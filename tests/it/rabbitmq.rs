@@ -127,7 +127,7 @@ async fn stream_through(url: &BrokerUrl, kind: QueueKind, count: usize, fault: i
 async fn wrong_credentials_and_virtual_hosts_are_told_apart_at_once() {
     let broker = broker::shared().await;
     let stranger = RabbitMq::connect(&broker.url_as("guest:wr0ng", "%2f"), None).await.err();
-    let Some(TransportError::Credentials { user, url }) = stranger else { panic!("{stranger:?}") };
+    let Some(TransportError::Credentials { user, url, .. }) = stranger else { panic!("{stranger:?}") };
     assert_eq!(user, "guest");
     assert!(!url.contains("wr0ng"), "{url}");
     let nowhere = RabbitMq::connect(&broker.url_as("guest:guest", "none"), None).await.err();

@@ -26,10 +26,7 @@ pub enum PublishError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// The URL cannot be read.
-    #[error(
-        "{url} is not a broker's URL: {cause}. In user name, password and virtual host, write what is neither a \
-         letter nor a digit in percent-encoding, such as %2F for a slash"
-    )]
+    #[error("{url} is not a broker's URL: {cause}. Use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
     Url {
         /// Without its password.
         url: String,
@@ -46,14 +43,16 @@ pub enum TransportError {
     },
     /// Wrong user or password.
     #[error(
-        "the broker at {url} refused the credentials of user {user:?}. \
+        "the broker at {url} refused the credentials of user {user:?}: {cause}. \
          Check user and password in --broker or PACKHORSE_BROKER"
     )]
     Credentials {
         /// Without its password.
         url: String,
-        /// The user.
+        /// The user's name, decoded.
         user: String,
+        /// The broker's words.
+        cause: String,
     },
     /// No such virtual host, or no right to it.
     #[error(

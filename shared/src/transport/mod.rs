@@ -22,6 +22,7 @@ mod error;
 pub mod rabbitmq;
 mod sealed;
 mod taken;
+mod url;
 
 use async_trait::async_trait;
 

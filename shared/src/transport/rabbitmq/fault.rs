@@ -5,6 +5,7 @@ use std::future::Future;
 use lapin::ErrorKind;
 
 use crate::limits::RPC_TIMEOUT;
+use crate::path::printable;
 use crate::transport::TransportError;
 
 /// AMQP reply codes that mean something of their own here.
@@ -46,12 +47,15 @@ impl Fault {
             Self::Silent(cause) => return Self::Silent(format!("{action} {name}: {cause}")),
             Self::Fatal(_) => return self,
         };
-        let name = name.to_owned();
+        let (owned, action) = (name.to_owned(), format!("{action} {name}"));
         Self::Fatal(match code {
-            code::PRECONDITION_FAILED => TransportError::Mismatch { name, cause },
-            code::RESOURCE_LOCKED => TransportError::Occupied { name },
-            code::ACCESS_REFUSED => TransportError::Forbidden { name, cause },
-            _ => TransportError::Other { action: format!("{action} {name}"), cause },
+            code::PRECONDITION_FAILED if is_inequivalent(&cause) => TransportError::Mismatch { name: owned, cause },
+            code::RESOURCE_LOCKED => TransportError::Occupied { name: owned },
+            // The same code says that another one consumes from it alone.
+            code::ACCESS_REFUSED if !cause.contains("in exclusive use") => {
+                TransportError::Forbidden { name: owned, cause }
+            }
+            _ => TransportError::Other { action, cause },
         })
     }
 
@@ -82,13 +86,21 @@ impl From<lapin::Error> for Fault {
             ErrorKind::ProtocolError(told)
                 if ![code::CONNECTION_FORCED, code::INTERNAL_ERROR].contains(&told.get_id()) =>
             {
-                Self::Refused { code: told.get_id(), text: told.get_message().to_string() }
+                // Its place is within a sentence of ours.
+                let text = printable(told.get_message().as_str().trim_end_matches('.'));
+                Self::Refused { code: told.get_id(), text }
             }
             // The system's own words: people know them better than the library's.
             ErrorKind::IOError(cause) => Self::Lost(cause.to_string()),
-            _ => Self::Lost(error.to_string()),
+            _ => Self::Lost(printable(&error.to_string())),
         }
     }
+}
+
+/// Whether a refused precondition is about the arguments of something that exists. The same code stands for much
+/// else: an argument that the broker does not know, an ack that took too long, a message that is too large.
+pub(super) fn is_inequivalent(text: &str) -> bool {
+    text.contains("inequivalent arg")
 }
 
 /// Awaits an answer of the broker, for a limited time: the client library itself waits for ever.
@@ -115,5 +127,39 @@ mod tests {
         }
         assert!(fault(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)).is_refusal(code::NOT_FOUND));
         assert!(fault(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)).is_refusal(code::NOT_ALLOWED));
+    }
+
+    fn about(code: u16, text: &str) -> TransportError {
+        match (Fault::Refused { code, text: text.to_owned() }).about("declaring queue", "q") {
+            Fault::Fatal(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_other_arguments_are_a_mismatch_and_whatever_else_is_refused_has_the_brokers_words() {
+        let inequivalent = "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': \
+                            received '2' but current is '1'";
+        let error = about(code::PRECONDITION_FAILED, inequivalent);
+        assert!(matches!(&error, TransportError::Mismatch { .. }), "{error:?}");
+        for words in [
+            "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/'",
+            "PRECONDITION_FAILED - queue 'q' in vhost '/' in use",
+            "another 406",
+        ] {
+            let error = about(code::PRECONDITION_FAILED, words).to_string();
+            assert!(error == format!("declaring queue q failed: {words}"), "{error}");
+        }
+        let alone = about(code::ACCESS_REFUSED, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use");
+        assert!(matches!(&alone, TransportError::Other { .. }), "{alone:?}");
+        let forbidden = about(code::ACCESS_REFUSED, "ACCESS_REFUSED - configure access to queue 'q' refused");
+        assert!(matches!(&forbidden, TransportError::Forbidden { .. }), "{forbidden:?}");
+    }
+
+    #[test]
+    fn the_brokers_words_move_no_cursor() {
+        let error = AMQPError::new(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED), "vhost \u{1b}[31m\n".into());
+        let fault = Fault::from(lapin::Error::from(ErrorKind::ProtocolError(error)));
+        assert!(!fault.to_string().contains(char::is_control), "{fault}");
     }
 }

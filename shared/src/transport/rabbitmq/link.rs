@@ -20,6 +20,7 @@ use super::fault::{Fault, rpc};
 use super::session::Session;
 use super::tls;
 use crate::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
+use crate::path::printable;
 use crate::transport::TransportError;
 
 /// How long a close may take, per connection or channel. The broker cleans up by itself when the
@@ -276,7 +277,7 @@ async fn hear(events: impl Stream<Item = Event>, heard: broadcast::Sender<Event>
             && let ErrorKind::ProtocolError(told) = error.kind()
             && let AMQPErrorKind::Hard(_) = told.kind()
         {
-            session.closed_by_broker(told.get_message().as_str());
+            session.closed_by_broker(&printable(told.get_message().as_str()));
         }
     }
 }
