@@ -34,7 +34,8 @@ pub fn required(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
     for_role(args)?.ok_or_else(missing)
 }
 
-fn missing() -> Failure {
+/// A role is given no broker.
+pub fn missing() -> Failure {
     Failure::usage("no broker: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set PACKHORSE_BROKER")
 }
 

@@ -319,7 +319,7 @@ async fn what_is_too_large_is_never_sent() {
     transport.declare(&topology(&queue)).await.expect("declared");
     let sized = |bytes: usize| Message { body: vec![b' '; bytes].into(), ..message(1) };
     let error = transport.publish(EXCHANGE, "k", sized(MESSAGE_BYTES_MAX + 1)).await;
-    assert_eq!(error, Err(PublishError::TooLarge { bytes: MESSAGE_BYTES_MAX + 1 }));
+    assert_eq!(error, Err(PublishError::TooLarge(Oversize { bytes: MESSAGE_BYTES_MAX + 1, words: None })));
     transport.publish(EXCHANGE, "k", sized(MESSAGE_BYTES_MAX)).await.expect("published");
     let mut subscription = subscribe(&transport, &queue, 1).await;
     assert_eq!(delivery(&mut subscription).await.message.body.len(), MESSAGE_BYTES_MAX);
