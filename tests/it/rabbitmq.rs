@@ -12,7 +12,7 @@ use shared::message::Message;
 use shared::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use shared::transport::rabbitmq::RabbitMq;
 use shared::transport::{
-    BrokerUrl, Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError,
+    BrokerUrl, Delivery, Incoming, Oversize, PublishError, Subscribe, Subscription, Transport, TransportError,
 };
 
 use crate::broker;

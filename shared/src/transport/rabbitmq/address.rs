@@ -39,7 +39,7 @@ impl Address {
         let (code, text) = match fault {
             Fault::Refused { code, text } => (code, text),
             Fault::Fatal(error) => return Some(error.clone()),
-            Fault::Lost(_) | Fault::Silent(_) => return None,
+            Fault::Lost(_) | Fault::Silent(_) | Fault::NoChannel => return None,
         };
         match *code {
             code::ACCESS_REFUSED => {

@@ -34,6 +34,8 @@ pub(super) enum Fault {
     /// No answer came in time. It may be one queue that hangs, so the connection stays: if it is dead,
     /// its heartbeats end it.
     Silent(String),
+    /// The connection has no number left for another channel.
+    NoChannel,
     /// Waiting does not mend it.
     Fatal(TransportError),
 }
@@ -45,6 +47,7 @@ impl Fault {
             Self::Refused { code, text } => (code, text),
             Self::Lost(cause) => return Self::Lost(format!("{action} {name}: {cause}")),
             Self::Silent(cause) => return Self::Silent(format!("{action} {name}: {cause}")),
+            Self::NoChannel => return Self::Lost(format!("{action} {name}: {self}")),
             Self::Fatal(_) => return self,
         };
         let (owned, action) = (name.to_owned(), format!("{action} {name}"));
@@ -73,6 +76,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused { text, .. } | Self::Lost(text) | Self::Silent(text) => f.write_str(text),
+            Self::NoChannel => f.write_str("the connection has no channel left"),
             Self::Fatal(error) => error.fmt(f),
         }
     }
@@ -90,6 +94,7 @@ impl From<lapin::Error> for Fault {
                 let text = printable(told.get_message().as_str().trim_end_matches('.'));
                 Self::Refused { code: told.get_id(), text }
             }
+            ErrorKind::ChannelsLimitReached => Self::NoChannel,
             // The system's own words: people know them better than the library's.
             ErrorKind::IOError(cause) => Self::Lost(cause.to_string()),
             _ => Self::Lost(printable(&error.to_string())),

@@ -189,7 +189,7 @@ impl Window {
         match fault {
             Fault::Refused { code, text } => Ending::Refused { code, text },
             Fault::Lost(cause) | Fault::Silent(cause) => Ending::Lost(cause),
-            Fault::Fatal(error) => Ending::Lost(error.to_string()),
+            fault @ (Fault::Fatal(_) | Fault::NoChannel) => Ending::Lost(fault.to_string()),
         }
     }
 
