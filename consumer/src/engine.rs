@@ -260,9 +260,9 @@ impl Consumer {
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
     }
 
-    /// The outcome was too large for a message: the owner learns that instead.
-    pub fn too_large(outcome: Outcome, bytes: usize) -> Outcome {
-        let reason = format!("the answer has {bytes} bytes, more than a message holds");
+    /// The outcome was too large for a message: the owner learns that instead, and why.
+    pub fn too_large(outcome: Outcome, why: impl std::fmt::Display) -> Outcome {
+        let reason = format!("its answer cannot be sent: {why}");
         Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), parts: None, ..outcome }
     }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use shared::clock::Clock;
 use shared::id::RunId;
 use shared::message::{Address, Part, Parts};
 use shared::random;
-use shared::transport::Transport;
+use shared::transport::{Oversize, Transport, Unpublished};
 
 use crate::publish::to_owner;
-use crate::work::{Cancelled, Piece};
+use crate::work::{Piece, Unsent, cut};
 
 /// Publishes from the thread that works, and waits for each confirm: so no more than one part of a task waits
 /// here, and the owner has all of them before it gets the outcome.
@@ -23,6 +24,13 @@ pub(crate) struct Publisher {
     address: Address,
     /// What was published so far: few tasks have any, so a run has its id with its first part.
     parts: Option<Parts>,
+}
+
+/// How the publishing of one part may end without it.
+enum Ended {
+    /// A smaller one may go.
+    TooLarge(Oversize),
+    Unsent(Unsent),
 }
 
 /// Between two looks whether the answer is still wanted.
@@ -39,18 +47,27 @@ impl Publisher {
         Self { transport, runtime, clock, cancelled, address, parts: None }
     }
 
-    /// Publishes a piece and waits until it is confirmed.
-    pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Cancelled> {
+    /// Publishes a piece and waits until it is confirmed. One that is larger than a message may be goes in smaller
+    /// ones, as far as it can be cut.
+    pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Unsent> {
+        let mut rest = vec![Bytes::from(piece.body)];
+        while let Some(body) = rest.pop() {
+            match self.publish_one(piece.item, body.clone()) {
+                Ok(()) => {}
+                Err(Ended::TooLarge(oversize)) => match cut(self.address.workload, &body) {
+                    Some(at) => rest.extend([body.slice(at..), body.slice(..at)]),
+                    None => return Err(Unsent::TooLarge(format!("a part of its answer cannot be sent: {oversize}"))),
+                },
+                Err(Ended::Unsent(unsent)) => return Err(unsent),
+            }
+        }
+        Ok(())
+    }
+
+    fn publish_one(&mut self, item: Option<u32>, body: Bytes) -> Result<(), Ended> {
         let begin = || Parts { run: RunId::from_name(random::token().as_bytes()), count: 0 };
         let parts = self.parts.get_or_insert_with(begin);
-        let part = Part {
-            address: self.address.clone(),
-            run: parts.run.clone(),
-            number: parts.count,
-            item: piece.item,
-            body: piece.body.into(),
-        };
-        parts.count += 1;
+        let part = Part { address: self.address.clone(), run: parts.run.clone(), number: parts.count, item, body };
         let message = || part.to_message(self.clock.system());
         let cancelled = async {
             while !self.cancelled.load(Ordering::Relaxed) {
@@ -60,18 +77,113 @@ impl Publisher {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                published = to_owner(&*self.transport, &self.address.owner, message) => {
-                    // The loop of this process meets the same end of the transport, and a part is far
-                    // smaller than a message may be.
-                    published.map_err(|_| Cancelled)
-                }
-                () = cancelled => Err(Cancelled),
+                published = to_owner(&*self.transport, &self.address.owner, message) => match published {
+                    Ok(()) => Ok(()),
+                    Err(Unpublished::TooLarge(oversize)) => Err(Ended::TooLarge(oversize)),
+                    // The loop of this process meets the same end of the transport.
+                    Err(Unpublished::Transport(error)) => Err(Ended::Unsent(Unsent::Lost(error.to_string()))),
+                },
+                () = cancelled => Err(Ended::Unsent(Unsent::Cancelled)),
             }
-        })
+        })?;
+        parts.count += 1;
+        Ok(())
     }
 
     /// What was published, if anything.
     pub(crate) fn parts(self) -> Option<Parts> {
         self.parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use async_trait::async_trait;
+    use shared::id::TaskId;
+    use shared::message::Message;
+    use shared::topology::Topology;
+    use shared::transport::{PublishError, QueueState, Subscribe, Subscription, TransportError};
+    use shared::workload::Workload;
+
+    use super::*;
+
+    /// A broker that takes no message of more than 10 bytes, or none at all.
+    #[derive(Default)]
+    struct Small {
+        is_closed: bool,
+        taken: Mutex<Vec<Part>>,
+    }
+
+    #[async_trait]
+    impl Transport for Small {
+        async fn publish(&self, _: &str, _: &str, message: Message) -> Result<(), PublishError> {
+            let bytes = message.body.len();
+            match bytes {
+                _ if self.is_closed => return Err(TransportError::Closed.into()),
+                11.. => return Err(PublishError::TooLarge(Oversize { bytes, words: Some("over 10".to_owned()) })),
+                _ => {}
+            }
+            let part = Part::from_message(&message).expect("a part");
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+            Ok(())
+        }
+
+        async fn declare(&self, _: &Topology) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        async fn subscribe(&self, _: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
+            Err(TransportError::Closed)
+        }
+
+        async fn queue(&self, _: &str) -> Result<Option<QueueState>, TransportError> {
+            Ok(None)
+        }
+
+        fn is_ephemeral(&self) -> bool {
+            true
+        }
+
+        async fn close(&self) {}
+    }
+
+    /// What comes of a piece, and what was published of it.
+    fn published(broker: Small, body: &[u8]) -> (Result<(), Unsent>, Vec<Part>, Option<Parts>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let broker = Arc::new(broker);
+        let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
+        let (owner, store) = ("o".parse().expect("an id"), "s".parse().expect("an id"));
+        let address = Address { task, attempt: 1, owner, store, workload: Workload::Words };
+        let transport = Arc::clone(&broker) as Arc<dyn Transport>;
+        let mut publisher =
+            Publisher::new(transport, runtime.handle().clone(), Clock::start(), Arc::default(), address);
+        let done = publisher.publish(Piece { item: Some(3), body: body.to_vec() });
+        let taken = broker.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (done, taken, publisher.parts())
+    }
+
+    #[test]
+    fn a_part_that_the_broker_refuses_for_its_size_goes_in_smaller_ones() {
+        let body = b"1\ta\n1\tb\n1\tc\n1\td\n1\te\n";
+        let (done, taken, parts) = published(Small::default(), body);
+        assert_eq!(done, Ok(()));
+        assert_eq!(taken.iter().flat_map(|part| part.body.to_vec()).collect::<Vec<_>>(), body);
+        // As its owner counts them.
+        let count = taken.len();
+        assert!(count >= 3 && taken.iter().map(|part| part.number).eq(0..count as u32), "{taken:?}");
+        assert!(taken.iter().all(|part| part.item == Some(3) && part.body.ends_with(b"\n")), "{taken:?}");
+        assert_eq!(parts.map(|parts| parts.count as usize), Some(count));
+    }
+
+    #[test]
+    fn what_cannot_be_cut_or_sent_says_why() {
+        let (done, taken, parts) = published(Small::default(), b"1\ta word that is long\n");
+        let Err(Unsent::TooLarge(reason)) = done else { panic!("{done:?}") };
+        assert!(reason.contains("over 10") && taken.is_empty(), "{reason}");
+        assert_eq!(parts.map(|parts| parts.count), Some(0));
+        let (done, ..) = published(Small { is_closed: true, ..Small::default() }, b"1\ta\n");
+        assert_eq!(done, Err(Unsent::Lost("the transport is closed".to_owned())));
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::id::OwnerId;
-use shared::message::{Lease, Message, Outcome};
+use shared::message::{Lease, Message, Outcome, Verdict};
 use shared::topology;
-use shared::transport::{Transport, TransportError, Unpublished, until_taken};
+use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_taken};
 
 use crate::engine::Consumer;
 
@@ -28,7 +28,10 @@ pub(crate) async fn outcome(
         let message = || outcome.to_message(clock.system());
         match to_owner(&*transport, &outcome.address.owner, message).await {
             Ok(()) => return Ok(()),
-            Err(Unpublished::TooLarge(bytes)) => outcome = Consumer::too_large(outcome, bytes),
+            Err(Unpublished::TooLarge(oversize)) if matches!(outcome.verdict, Verdict::Failed(_)) => {
+                return Err(unsendable("telling that a task has failed", &oversize));
+            }
+            Err(Unpublished::TooLarge(oversize)) => outcome = Consumer::too_large(outcome, oversize),
             Err(Unpublished::Transport(error)) => return Err(error),
         }
     }
@@ -37,8 +40,13 @@ pub(crate) async fn outcome(
 pub(crate) async fn lease(transport: Arc<dyn Transport>, clock: Clock, lease: Lease) -> Result<(), TransportError> {
     let message = || lease.to_message(clock.system());
     match to_owner(&*transport, &lease.address.owner, message).await {
-        // Its task was a message, and it is no larger.
-        Ok(()) | Err(Unpublished::TooLarge(_)) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(Unpublished::TooLarge(oversize)) => Err(unsendable("leasing a task", &oversize)),
         Err(Unpublished::Transport(error)) => Err(error),
     }
+}
+
+/// There is no smaller message that would say the same.
+fn unsendable(action: &str, oversize: &Oversize) -> TransportError {
+    TransportError::Other { action: action.to_owned(), cause: oversize.to_string() }
 }

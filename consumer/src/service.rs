@@ -354,7 +354,11 @@ impl Running {
         self.signs.spawn(async move {
             let input = match transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
                 Err(PublishError::Transport(error)) => Input::Failed(error),
-                _ => Input::Signed,
+                Err(PublishError::TooLarge(oversize)) => {
+                    tracing::warn!(%oversize, "A sign of life cannot be sent.");
+                    Input::Signed
+                }
+                Ok(()) | Err(PublishError::Refused { .. }) => Input::Signed,
             };
             let _ = inputs.send(input);
         });

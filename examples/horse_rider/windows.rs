@@ -10,6 +10,7 @@ use packhorse::caravan::windows::{LOOKS, Session, Window, WindowsError};
 use packhorse::caravan::{Lap, Role, expected_steps, steps_of};
 use packhorse::cli::{Exit, Failure, broker, signals, term};
 use shared::control::Asker;
+use shared::environment::temporary;
 use shared::limits;
 use shared::message::{Reply, Request};
 use shared::shutdown::Shutdown;
@@ -23,7 +24,7 @@ use super::{LaunchArgs, print, reach};
 const REDUCER: &str = "reducer";
 
 pub async fn launch(args: LaunchArgs) -> Result<Exit, Failure> {
-    broker::required(&args.broker).map_err(|_| {
+    broker::for_role(&args.broker)?.ok_or_else(|| {
         Failure::usage("--windows runs each role as a process, and they meet at a broker: give --broker URL")
     })?;
     // A broker that is away or refuses is told here, and not in a window.
@@ -37,7 +38,7 @@ pub async fn launch(args: LaunchArgs) -> Result<Exit, Failure> {
 async fn watch(args: &LaunchArgs, transport: &Arc<dyn Transport>, shutdown: &Shutdown) -> Result<Lap, Failure> {
     let unfinished = |error: std::io::Error| Failure::unfinished(format!("cannot open the windows: {error}"));
     let program = std::env::current_exe().map_err(unfinished)?;
-    let state = tempfile::Builder::new().prefix("packhorse-caravan-").tempdir().map_err(unfinished)?;
+    let state = tempfile::Builder::new().prefix("packhorse-caravan-").tempdir_in(temporary()).map_err(unfinished)?;
     let windows = windows(args, &state.path().join("caravan.sqlite"));
     let mut environment = args.broker.security.environment();
     environment.extend(args.broker.broker.iter().map(|url| ("PACKHORSE_BROKER", url.into())));

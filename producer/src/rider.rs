@@ -14,7 +14,7 @@ use shared::message::{Address, JobRequest, Message, Opened, Reply, Request, Seal
 use shared::notice::{self, Notify, Unserved};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
-use shared::transport::{PublishError, Transport};
+use shared::transport::{Oversize, PublishError, Transport};
 use shared::workload::Workload;
 use shared::workload::steps::{Spec, Whip, class};
 use tokio::sync::broadcast::error::RecvError;
@@ -169,6 +169,11 @@ impl Rider {
         self.send(topology::OUTCOMES, owner, &seal.to_message(self.clock.system())).await
     }
 
+    fn unsendable(&self, message: &Message, oversize: Oversize) -> ProducerError {
+        let number = message.id.parse().map_or(0, |task: TaskId| task.number);
+        ProducerError::TooLarge { job: self.config.spec.job(), number, oversize }
+    }
+
     async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), ProducerError> {
         let mut wait = WHIP_WAIT;
         loop {
@@ -178,7 +183,7 @@ impl Rider {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(WHIP_WAIT_MAX);
                 }
-                Err(PublishError::TooLarge { bytes }) => return Err(ProducerError::TooLarge { number: 0, bytes }),
+                Err(PublishError::TooLarge(oversize)) => return Err(self.unsendable(message, oversize)),
                 Err(PublishError::Transport(error)) => return Err(error.into()),
             }
         }

@@ -13,7 +13,7 @@ use shared::message::{JobRequest, Message, Opened, Reply, Request, Seal, with_li
 use shared::notice::Notify;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{Transport, TransportError, Unpublished, until_taken};
+use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_taken};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -58,12 +58,14 @@ pub enum ProducerError {
     #[error("{0}")]
     Refused(String),
     /// One task of the plan is too large for a message.
-    #[error("task {number} of the plan has {bytes} bytes, over the limit of a message; names that long cannot be sent")]
+    #[error("task {job}.{number} cannot be sent: {oversize}. The same command with --job {job} goes on from there")]
     TooLarge {
+        /// The job.
+        job: JobId,
         /// The task.
         number: u64,
-        /// Its size.
-        bytes: usize,
+        /// By how much, and who says so.
+        oversize: Oversize,
     },
     /// Its plan is another producer's.
     #[error(
@@ -228,11 +230,12 @@ impl Running {
 
     fn publish(&mut self, message: Message, number: u64, then: Event) {
         let (transport, owner) = (Arc::clone(&self.transport), self.owner.clone());
+        let job = self.request.job.clone();
         self.publishing.spawn(async move {
             // While the owner's queue is full it is busy, and the plan waits.
             match until_taken(&*transport, topology::OUTCOMES, owner.as_str(), || message.clone()).await {
                 Ok(()) => Ok(then),
-                Err(Unpublished::TooLarge(bytes)) => Err(ProducerError::TooLarge { number, bytes }),
+                Err(Unpublished::TooLarge(oversize)) => Err(ProducerError::TooLarge { job, number, oversize }),
                 Err(Unpublished::Transport(error)) => Err(error.into()),
             }
         });

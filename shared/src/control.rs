@@ -82,9 +82,9 @@ impl Asker {
             // A full control queue is a lost question: no reply comes to it.
             Ok(()) | Err(PublishError::Refused { .. }) => Ok(id),
             Err(PublishError::Transport(error)) => Err(error),
-            Err(PublishError::TooLarge { bytes }) => Err(TransportError::Other {
+            Err(PublishError::TooLarge(oversize)) => Err(TransportError::Other {
                 action: "asking an owner".to_owned(),
-                cause: format!("the request has {bytes} bytes; name fewer paths, or a directory that holds them"),
+                cause: format!("{oversize}; name fewer paths, or a directory that holds them"),
             }),
         }
     }

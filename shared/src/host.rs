@@ -2,10 +2,13 @@
 
 use std::fs;
 
+use crate::environment;
+
 /// The host's name, as the kernel or the environment gives it.
 pub fn name() -> String {
     let file = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-    let known =
-        file("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| file("/etc/hostname"));
+    // Set by a shell, not by people: one that is no text says nothing.
+    let variable = || environment::text("HOSTNAME").ok().flatten();
+    let known = file("/proc/sys/kernel/hostname").or_else(variable).or_else(|| file("/etc/hostname"));
     known.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }

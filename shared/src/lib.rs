@@ -9,6 +9,7 @@
 //! - [`beneath`]: opening beneath a directory and never outside
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`host`]: this machine's name
+//! - [`environment`]: variables: unset, empty, not text
 //! - [`notice`]: what a waiting submitter says
 //! - [`message`]: every message that travels, and its form on the wire
 //! - [`workload`]: the contract of each workload (what a task and its answer hold)
@@ -30,6 +31,7 @@ pub mod clock;
 pub mod control;
 pub mod definitions;
 pub mod draft;
+pub mod environment;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod host;

@@ -42,6 +42,10 @@ pub const WORDS_TABLE_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of one word whose occurrences are counted: it has to fit into a part.
 pub const WORD_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of a word that shares a part with the words of other files, at most. A broker that refuses messages that
+/// small (`max_message_size`) takes no tasks either.
+pub const WORD_SHARED_BYTES: usize = 16 * 1024;
+
 /// Bytes of words and counts that an owner sorts in memory before it goes on in a temporary file.
 pub const FREQUENCIES_BYTES: usize = 64 * 1024 * 1024;
 

@@ -9,17 +9,29 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::environment::{self, NotText};
+
 /// The client library's crates. Their details are whole frames, and one of the first holds the
 /// password: no filter that a user sets lets these through.
 const CLIENT_LIBRARY: [&str; 4] = ["lapin", "amq_protocol", "tcp_stream", "async_rs"];
 
+/// The variable that sets what is logged.
+const FILTER: &str = "PACKHORSE_LOG";
+
 /// Starts logging for this process. `level` (such as `info`) holds unless `PACKHORSE_LOG` gives
-/// filter directives of its own; starting twice keeps the first.
-pub fn init(level: &str, json: bool) {
-    let filter =
-        EnvFilter::try_from_env("PACKHORSE_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},lapin=off")));
+/// filter directives of its own; directives that cannot be read are said so in the log. Starting twice keeps the
+/// first.
+///
+/// # Errors
+/// `PACKHORSE_LOG` is no text.
+pub fn init(level: &str, json: bool) -> Result<(), NotText> {
+    let given = environment::text(FILTER)?;
+    let filter = given.as_deref().map(EnvFilter::try_new).transpose();
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(match &filter {
+            Ok(Some(filter)) => filter.clone(),
+            _ => EnvFilter::new(format!("{level},lapin=off")),
+        })
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let is_first =
@@ -27,6 +39,10 @@ pub fn init(level: &str, json: bool) {
     if !is_first {
         tracing::debug!("logging had been started before");
     }
+    if let Err(error) = filter {
+        tracing::error!("{FILTER} cannot be read ({error}); logging at level {level}");
+    }
+    Ok(())
 }
 
 fn start(subscriber: impl Subscriber + Send + Sync + for<'a> LookupSpan<'a>) -> bool {

@@ -367,7 +367,7 @@ pub struct TopologyArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = super::health::HELP)]
 pub struct HealthArgs {
-    /// Where the role leaves its signs of life
-    #[arg(long, value_name = "FILE", env = "PACKHORSE_HEALTH_FILE")]
-    pub file: PathBuf,
+    /// Where the role leaves its signs of life [env: PACKHORSE_HEALTH_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }

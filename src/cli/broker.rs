@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shared::transport::{BrokerUrl, Tls, Transport, connect};
+use shared::environment;
+use shared::transport::{BrokerUrl, InvalidUrl, Tls, Transport, connect};
 
-use super::Failure;
 use super::args::BrokerArgs;
 use super::args::security::SecurityArgs;
-use super::key_file;
+use super::variable::{self, Given};
+use super::{Failure, key_file};
+
+/// What a file is to hold.
+const SHAPE: &str = "It holds one line such as amqp://USER:PASSWORD@HOST:PORT/VHOST";
 
 /// Read by every command.
 const OURS: [&str; 1] = ["PACKHORSE_BROKER"];
@@ -20,12 +24,18 @@ pub fn optional(args: &BrokerArgs) -> Result<Option<BrokerUrl>, Failure> {
     find(args, &OURS)
 }
 
-/// The broker for a role.
-pub fn required(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
-    find(args, &ROLES)?.ok_or_else(missing)
+/// The broker for a role, if one is given.
+pub fn for_role(args: &BrokerArgs) -> Result<Option<BrokerUrl>, Failure> {
+    find(args, &ROLES)
 }
 
-fn missing() -> Failure {
+/// The broker for a role.
+pub fn required(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
+    for_role(args)?.ok_or_else(missing)
+}
+
+/// A role is given no broker.
+pub fn missing() -> Failure {
     Failure::usage("no broker: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set PACKHORSE_BROKER")
 }
 
@@ -67,25 +77,28 @@ fn trust(url: BrokerUrl, args: &SecurityArgs) -> Result<BrokerUrl, Failure> {
 
 /// A file that a flag names, else the environment.
 fn given(flag: &Option<PathBuf>, name: &str) -> Option<PathBuf> {
-    flag.clone().or_else(|| std::env::var_os(name).map(PathBuf::from)).filter(|path| !path.as_os_str().is_empty())
+    flag.clone().or_else(|| environment::path(name)).filter(|path| !path.as_os_str().is_empty())
 }
 
 fn find_url(args: &BrokerArgs, names: &[&str]) -> Result<Option<BrokerUrl>, Failure> {
-    let parse = |text: String| text.trim().parse::<BrokerUrl>().map_err(Failure::usage).map(Some);
     if let Some(url) = &args.broker {
-        return parse(url.clone());
+        return url.trim().parse().map(Some).map_err(Failure::usage);
     }
     for name in names {
-        if let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) {
-            return parse(url);
+        if let Some(given) = variable::text_or_file(name)? {
+            return parse(&given).map(Some);
         }
-        let Some(path) = std::env::var_os(format!("{name}_FILE")) else { continue };
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::usage(format!("cannot read {} (named by {name}_FILE): {error}", path.display()))
-        })?;
-        return parse(text);
     }
     Ok(None)
+}
+
+fn parse(given: &Given) -> Result<BrokerUrl, Failure> {
+    let wrong = |error: InvalidUrl| match &given.file {
+        // Of a file nothing is shown: it may be another one than was meant.
+        Some(_) => format!("{given} does not hold a broker's URL: {}. {SHAPE}", error.problem()),
+        None => format!("{given}: {error}"),
+    };
+    given.text.trim().parse().map_err(|error| Failure::usage(wrong(error)))
 }
 
 /// Connects, as patiently as the user wants.

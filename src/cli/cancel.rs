@@ -36,10 +36,11 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
 }
 
 async fn ask(args: &CancelArgs) -> Result<Option<Reply>, Failure> {
-    let url = broker::required(&args.from.broker).map_err(|error| {
+    let url = broker::for_role(&args.from.broker)?.ok_or_else(|| {
         Failure::usage(format!(
-            "{error}. A command that runs without one ends with Ctrl-C; a job that it has left in a store is \
-             cancelled with --state FILE"
+            "{}. A command that runs without one ends with Ctrl-C; a job that it has left in a store is \
+             cancelled with --state FILE",
+            broker::missing()
         ))
     })?;
     let request = Request::Cancel { job: args.job.clone() };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use shared::environment;
 use shared::transport::Transport;
 
 use super::args::HealthArgs;
@@ -26,6 +27,9 @@ Exit codes:
   0    a sign of life holds
   1    there is none, or it is too old: the role hangs, is cut off from the broker, or is gone
   2    the command line or the configuration is wrong";
+
+/// Names the file.
+const FILE: &str = "PACKHORSE_HEALTH_FILE";
 
 /// Heartbeats for which a role is healthy after a sign: one may be late on a busy machine, and one may
 /// be lost. Whoever starts it again for less makes things worse.
@@ -58,15 +62,11 @@ pub struct Signs {
 impl Signs {
     /// If the environment asks for them. What an earlier process left is removed.
     pub fn from_env(role: &'static str, heartbeat: Duration) -> Result<Option<Self>, Failure> {
-        let Some(file) = std::env::var_os("PACKHORSE_HEALTH_FILE").filter(|file| !file.is_empty()) else {
-            return Ok(None);
-        };
-        let file = PathBuf::from(file);
+        let Some(file) = environment::path(FILE) else { return Ok(None) };
         match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::usage(format!(
-                "cannot write {} (named by PACKHORSE_HEALTH_FILE): {error}",
-                file.display()
-            ))),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::usage(format!("cannot write {} (named by {FILE}): {error}", file.display())))
+            }
             _ => Ok(Some(Self { file, role, heartbeat })),
         }
     }
@@ -104,12 +104,17 @@ pub async fn give_signs<T: Future<Output = ()>>(
 
 /// Runs `health`.
 pub fn health(args: &HealthArgs) -> Result<Exit, Failure> {
-    say("healthy", "unhealthy", &check(&args.file, HEALTHY))
+    say("healthy", "unhealthy", &check(&file(args)?, HEALTHY))
 }
 
 /// Runs `ready`.
 pub fn ready(args: &HealthArgs) -> Result<Exit, Failure> {
-    say("ready", "not ready", &check(&args.file, READY))
+    say("ready", "not ready", &check(&file(args)?, READY))
+}
+
+fn file(args: &HealthArgs) -> Result<PathBuf, Failure> {
+    let missing = || Failure::usage(format!("where is the sign of life? Give --file FILE, or set {FILE}"));
+    args.file.clone().or_else(|| environment::path(FILE)).ok_or_else(missing)
 }
 
 fn say(well: &str, ill: &str, found: &Result<Sign, String>) -> Result<Exit, Failure> {

@@ -28,6 +28,7 @@ pub mod signals;
 mod submit;
 pub mod term;
 mod topology;
+mod variable;
 mod watch;
 mod words;
 
@@ -151,7 +152,10 @@ pub fn reducer(args: ReducerArgs) -> ExitCode {
 /// Runs a command to its end. Threads that hang in a read or a write after that are left behind:
 /// the process must not hang with them.
 pub fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
-    shared::telemetry::init(level, json);
+    if let Err(error) = shared::telemetry::init(level, json) {
+        term::complain(&error.to_string());
+        return Exit::Usage.into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

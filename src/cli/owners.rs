@@ -11,16 +11,35 @@ use shared::control::Asker;
 use shared::id::JobId;
 use shared::limits;
 use shared::message::{Reply, Request};
+use shared::path::printable;
 use shared::transport::{BrokerUrl, TransportError};
 
 use super::args::BrokerArgs;
-use super::{Failure, broker};
+use super::{Failure, broker, term};
 
 /// What all owners reply.
 pub async fn gather(args: &BrokerArgs, request: &Request) -> Result<Vec<Reply>, Failure> {
     let url = broker::required(args)?;
     let replies = over(&url, args, async |asker| asker.gather(request, limits::GATHER).await).await?;
-    if replies.is_empty() { Err(silence()) } else { Ok(replies) }
+    if replies.is_empty() { Err(silence()) } else { without_refusals(replies) }
+}
+
+/// What owners reply that can: where one cannot, what the others say is not all.
+fn without_refusals(replies: Vec<Reply>) -> Result<Vec<Reply>, Failure> {
+    let (mut given, mut refused) = (Vec::new(), Vec::new());
+    for reply in replies {
+        match reply {
+            Reply::Refused { reason } => refused.push(reason),
+            reply => given.push(reply),
+        }
+    }
+    match refused.first() {
+        Some(reason) if given.is_empty() => Err(Failure::unfinished(printable(reason))),
+        _ => {
+            refused.iter().for_each(|reason| term::complain(&format!("a reducer does not say: {}", printable(reason))));
+            Ok(given)
+        }
+    }
 }
 
 /// Nobody answered, which is no answer.
@@ -33,7 +52,7 @@ pub fn silence() -> Failure {
 pub async fn change(args: &BrokerArgs, request: &Request) -> Result<Vec<Reply>, Failure> {
     let url = broker::required(args)?;
     let replies = over(&url, args, async |asker| asker.gather(request, limits::CONTROL_TIMEOUT).await).await?;
-    if replies.is_empty() { Err(unanswered()) } else { Ok(replies) }
+    if replies.is_empty() { Err(unanswered()) } else { without_refusals(replies) }
 }
 
 /// A request that changes something has no reply.
@@ -50,7 +69,10 @@ pub async fn find(
     request: &Request,
     is_it: impl Fn(&Reply) -> bool,
 ) -> Result<Option<Reply>, Failure> {
-    over(url, args, async |asker| asker.find(request, limits::CONTROL_TIMEOUT, is_it).await).await
+    match over(url, args, async |asker| asker.find(request, limits::CONTROL_TIMEOUT, is_it).await).await? {
+        Some(Reply::Refused { reason }) => Err(Failure::unfinished(printable(&reason))),
+        found => Ok(found),
+    }
 }
 
 /// Asks once, and leaves the broker.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use shared::random;
 
-use super::Failure;
+use super::{Failure, variable};
 
 /// Where URLs with passwords are kept, and what they say of the broker.
 pub(super) struct Kept<'a> {
@@ -52,13 +52,11 @@ impl Kept<'_> {
 fn given(user: &str) -> Result<Option<String>, Failure> {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name = format!("PACKHORSE_PASSWORD_{}", user.chars().map(capital).collect::<String>());
-    if let Some(password) = std::env::var(&name).ok().filter(|password| !password.is_empty()) {
-        return Ok(Some(password));
-    }
-    let Some(path) = std::env::var_os(format!("{name}_FILE")) else { return Ok(None) };
-    let text = fs::read_to_string(&path)
-        .map_err(|error| Failure::usage(format!("cannot read {} (named by {name}_FILE): {error}", path.display())))?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()).filter(|password| !password.is_empty()))
+    let password = variable::text_or_file(&name)?.map(|given| match given.file {
+        Some(_) => given.text.trim_end_matches(['\r', '\n']).to_owned(),
+        None => given.text,
+    });
+    Ok(password.filter(|password| !password.is_empty()))
 }
 
 /// In percent-encoding (RFC 3986): whatever is neither a letter nor a digit might end a part of a URL.

@@ -13,7 +13,7 @@ use shared::id::{JobId, OwnerId};
 use shared::message::Request;
 use shared::shutdown::{self, Shutdown};
 use shared::transport::Transport;
-use shared::{limits, transport};
+use shared::{environment, limits, transport};
 
 use super::args::ReducerArgs;
 use super::fetch::Source;
@@ -199,8 +199,8 @@ async fn write_report(handle: &Handle, job: &JobId, output: Target) -> Result<()
 
 /// The XDG base directory specification's place for state.
 pub(super) fn default_state(owner: &OwnerId) -> Result<PathBuf, Failure> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    let home = || environment::path("HOME").map(|home| home.join(".local/state"));
+    let base = environment::path("XDG_STATE_HOME").or_else(home);
     let base = base.ok_or_else(|| Failure::usage("neither XDG_STATE_HOME nor HOME is set; give --state FILE"))?;
     Ok(base.join("packhorse").join(format!("{owner}.sqlite")))
 }

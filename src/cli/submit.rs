@@ -8,6 +8,7 @@ use reducer::report::{receipt_json, receipt_text};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::control::Asker;
+use shared::environment;
 use shared::id::JobId;
 use shared::job::{JobSpec, JobStatus};
 use shared::message::{JobRequest, Opened};
@@ -94,14 +95,11 @@ pub async fn run(
 /// The job's id, if the user gave one: as a flag, or else in the environment.
 fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
     const NAME: &str = "PACKHORSE_JOB";
-    match (&args.job, std::env::var_os(NAME).filter(|id| !id.is_empty())) {
-        (Some(job), _) => Ok(Some(job.clone())),
-        (None, Some(id)) => {
-            let parsed = id.to_string_lossy().parse::<JobId>();
-            parsed.map(Some).map_err(|error| Failure::usage(format!("{NAME}: {error}")))
-        }
-        (None, None) => Ok(None),
+    if args.job.is_some() {
+        return Ok(args.job.clone());
     }
+    let id = environment::text(NAME).map_err(Failure::usage)?;
+    id.map(|id| id.parse().map_err(|error| Failure::usage(format!("{NAME}: {error}")))).transpose()
 }
 
 /// Says what became of the request once its job is open, and prints an id that the user did not give.

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use shared::id::{Class, ConsumerId};
 use shared::message::{Message, Presence, kind};
@@ -16,7 +16,7 @@ use shared::workload::Workload;
 use crate::broker;
 use crate::cluster::Cluster;
 use crate::hostile::as_nobody;
-use crate::world::{Done, PACKHORSE};
+use crate::world::{CONSUMER, Done, PACKHORSE, REDUCER};
 
 /// What the findings that are not `ok` are about. The exit code follows from them.
 pub fn troubles(done: &Done) -> Vec<String> {
@@ -203,4 +203,24 @@ async fn limits_that_are_too_small_are_found() {
     cluster.world.tree("t", 1);
     let found = look(&cluster, &["--role", "consumer", "--root", "a=t", "--root", "b=t"]);
     assert_eq!(found, ["limits", "message size"]);
+}
+
+/// A connection whose only channel is in use can do nothing more, however often it is made anew.
+#[tokio::test]
+async fn too_few_channels_are_found_and_no_role_waits_for_more() {
+    let cluster = Cluster::around(broker::configured("channel_max = 1\n".to_owned()).await);
+    cluster.world.tree("t", 1);
+    let started = Instant::now();
+    assert_eq!(look(&cluster, &["--role", "consumer", "--root", "t=t"]), ["limits"]);
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+    for (program, args) in [
+        (CONSUMER, &["--root", "t=t"][..]),
+        (REDUCER, &[]),
+        (PACKHORSE, &["sha1", "t"]),
+        (PACKHORSE, &["jobs"]),
+        (PACKHORSE, &["producer", "sha1", "t"]),
+    ] {
+        let done = cluster.run(program, args).exits(3);
+        assert!(done.err.contains("Raise channel_max in rabbitmq.conf"), "{args:?}: {}", done.err);
+    }
 }

@@ -23,6 +23,8 @@
 //! - `containers`: the roles as containers, killed, cut off, restarted
 //! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
+//! - `sizes`: a broker that takes smaller messages than roles send
+//! - `variables`: URLs of brokers, and variables that are empty or no text
 //! - `tls`: `amqps://` to a real broker, and every way in which it fails
 //! - `sealed`: messages that are encrypted: what the wire shows, and who acts on what
 //! - `secrets`: passwords and keys in logs, errors and process lists
@@ -67,11 +69,13 @@ mod rounds;
 mod sealed;
 mod secrets;
 mod simulation;
+mod sizes;
 mod stopping;
 mod tap;
 mod tidy;
 mod times;
 mod tls;
+mod variables;
 mod versions;
 mod words;
 mod world;

@@ -58,11 +58,12 @@ impl Defined {
         let (world, broker) = (World::new(), broker::shared().await);
         let vhost = broker.vhost().to_owned();
         let args = ["topology", "--definitions", "--vhost", &vhost, "--root", "t"];
-        let submitters = ["--submitter", "alice", "--submitter", "bob"];
+        let submitters = ["--submitter", "alice", "--submitter", "bob", "--submitter", "sub-mit"];
         let mut command = world.command(PACKHORSE, args.into_iter().chain(submitters));
-        for user in USERS {
+        for user in USERS.into_iter().chain(["sub-mit"]) {
             let file = world.file(format!("{user}.password"), format!("{user}'s\n"));
-            command = command.env(&format!("PACKHORSE_PASSWORD_{}_FILE", user.to_uppercase()), file);
+            let name = user.to_uppercase().replace('-', "_");
+            command = command.env(&format!("PACKHORSE_PASSWORD_{name}_FILE"), file);
         }
         let definitions = command.done().exits(0).out;
         assert!(!String::from_utf8_lossy(&definitions).contains("'s"), "a password is shown");
@@ -114,6 +115,30 @@ async fn each_user_can_do_its_work() {
     defined.start("alice", PACKHORSE, &["words", "t"]).wait().exits(0);
     for role in [reducer, consumer] {
         role.stop().exits(0);
+    }
+}
+
+/// Rights are by the user's name, which begins the names of queues.
+#[tokio::test]
+async fn a_users_name_means_the_same_however_a_url_spells_it() {
+    let defined = Defined::new().await;
+    defined.world.tree("t", 3);
+    let wanted = defined.world.sha1sum(&["t"]);
+    let reducer = defined.start("reducer", REDUCER, &["--heartbeat", "1"]);
+    let consumer = defined.start("consumer", CONSUMER, &["--root", "t=t", "--heartbeat", "1"]);
+    for role in [(&reducer, "reducer"), (&consumer, "consumer")] {
+        role.0.says(&format!("The {} is ready.", role.1));
+    }
+    let url = defined.url("sub-mit").to_string().replace(":***@", ":sub-mit's@");
+    for spelt in ["sub-mit", "sub%2Dmit", "%73ub%2dmit"] {
+        let run = |args: &[&str]| {
+            let run = defined.world.command(PACKHORSE, args);
+            run.env("PACKHORSE_BROKER", url.replace("//sub-mit", &format!("//{spelt}"))).done()
+        };
+        assert_same(&run(&["sha1", "t"]).exits(0).out, &wanted);
+        let found = run(&["doctor", "--role", "submitter", "--root", "t=t", "--json"]);
+        assert_eq!(doctor::troubles(&found), [""; 0], "{spelt}");
+        assert!(String::from_utf8_lossy(&found.out).contains(r#"user \"sub-mit\" may connect"#), "{spelt}");
     }
 }
 

@@ -12,7 +12,7 @@ use shared::message::Message;
 use shared::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use shared::transport::rabbitmq::RabbitMq;
 use shared::transport::{
-    BrokerUrl, Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError,
+    BrokerUrl, Delivery, Incoming, Oversize, PublishError, Subscribe, Subscription, Transport, TransportError,
 };
 
 use crate::broker;
@@ -127,7 +127,7 @@ async fn stream_through(url: &BrokerUrl, kind: QueueKind, count: usize, fault: i
 async fn wrong_credentials_and_virtual_hosts_are_told_apart_at_once() {
     let broker = broker::shared().await;
     let stranger = RabbitMq::connect(&broker.url_as("guest:wr0ng", "%2f"), None).await.err();
-    let Some(TransportError::Credentials { user, url }) = stranger else { panic!("{stranger:?}") };
+    let Some(TransportError::Credentials { user, url, .. }) = stranger else { panic!("{stranger:?}") };
     assert_eq!(user, "guest");
     assert!(!url.contains("wr0ng"), "{url}");
     let nowhere = RabbitMq::connect(&broker.url_as("guest:guest", "none"), None).await.err();
@@ -319,7 +319,7 @@ async fn what_is_too_large_is_never_sent() {
     transport.declare(&topology(&queue)).await.expect("declared");
     let sized = |bytes: usize| Message { body: vec![b' '; bytes].into(), ..message(1) };
     let error = transport.publish(EXCHANGE, "k", sized(MESSAGE_BYTES_MAX + 1)).await;
-    assert_eq!(error, Err(PublishError::TooLarge { bytes: MESSAGE_BYTES_MAX + 1 }));
+    assert_eq!(error, Err(PublishError::TooLarge(Oversize { bytes: MESSAGE_BYTES_MAX + 1, words: None })));
     transport.publish(EXCHANGE, "k", sized(MESSAGE_BYTES_MAX)).await.expect("published");
     let mut subscription = subscribe(&transport, &queue, 1).await;
     assert_eq!(delivery(&mut subscription).await.message.body.len(), MESSAGE_BYTES_MAX);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use shared::path::PathBytes;
 
 use super::frame::{self, Ask, Tell};
-use crate::work::{Cancelled, Context, Piece, Site, WorkError, work};
+use crate::work::{Context, Piece, Site, Unsent, WorkError, work};
 
 /// Does items until stdin ends, as it does with the parent.
 ///
@@ -33,7 +33,8 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
             return Err(io::Error::new(ErrorKind::InvalidData, "the roots were told twice"));
         };
         // The pipe is what waits: it holds less than a piece.
-        let mut publish = |piece: Piece| frame::write(tells, &Tell::Piece, &piece.body).map_err(|_| Cancelled);
+        let lost = |error: io::Error| Unsent::Lost(format!("a piece of its answer has not left its process: {error}"));
+        let mut publish = |piece: Piece| frame::write(tells, &Tell::Piece, &piece.body).map_err(lost);
         // Whoever cancels kills.
         let context = Context { site: &site, cancelled: &|| false, publish: &mut publish };
         match work(workload, &body, context) {

@@ -65,7 +65,12 @@ pub fn work(
                 idle = Some(process);
             }
             Err(Lost::Item(failure)) => {
-                tracing::warn!(item, reason = failure.reason, stderr = failure.stderr, "An item killed its process.");
+                tracing::warn!(
+                    item,
+                    reason = failure.reason,
+                    stderr = failure.stderr,
+                    "An item has no result, and its process is gone."
+                );
                 results.push(Err(failure));
             }
             Err(Lost::Task(error)) => return Err(error),

@@ -14,7 +14,7 @@ use shared::workload::Workload;
 
 use super::Isolation;
 use super::frame::{self, Ask, Tell};
-use crate::work::{Cancelled, Site, WorkError};
+use crate::work::{Site, Unsent, WorkError};
 
 /// What a process list shows.
 const NAME: &str = "packhorse-isolated";
@@ -29,7 +29,7 @@ const PIPE_BYTES: usize = 512;
 
 /// Why an item has no answer.
 pub(super) enum Lost {
-    /// It killed the process.
+    /// It killed the process, or its answer cannot be sent.
     Item(Failure),
     /// It is no fault of the item.
     Task(WorkError),
@@ -95,7 +95,7 @@ impl<'a> Process<'a> {
         &mut self,
         workload: Workload,
         body: &[u8],
-        publish: &mut dyn FnMut(Vec<u8>) -> Result<(), Cancelled>,
+        publish: &mut dyn FnMut(Vec<u8>) -> Result<(), Unsent>,
     ) -> Result<Vec<u8>, Lost> {
         let task = |error: WorkError| Err(Lost::Task(error));
         if let Err(error) = frame::write(&mut self.asks, &Ask::Item { workload }, body) {
@@ -103,11 +103,13 @@ impl<'a> Process<'a> {
         }
         loop {
             match frame::read(&mut self.tells) {
-                Ok((Tell::Piece, piece)) => {
-                    if publish(piece).is_err() {
-                        return task(WorkError::failed("cancelled"));
+                Ok((Tell::Piece, piece)) => match publish(piece) {
+                    Ok(()) => {}
+                    Err(Unsent::TooLarge(reason)) => {
+                        return Err(Lost::Item(Failure { reason, stderr: String::new() }));
                     }
-                }
+                    Err(unsent) => return task(unsent.into()),
+                },
                 Ok((Tell::Done, answer)) => return Ok(answer),
                 Ok((Tell::Failed(failure), _)) => return task(WorkError::Failed(failure)),
                 Ok((Tell::Rejected(reason), _)) => return task(WorkError::Rejected(reason)),

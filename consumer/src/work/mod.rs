@@ -5,6 +5,7 @@
 //! - one module for each workload, each a function from a body to an answer
 //! - `files`: what workloads over files have in common
 //! - [`split`], [`join`]: the same task item by item, for [isolation](crate::isolation)
+//! - [`cut`]: a piece of an answer in two
 
 mod digest;
 mod files;
@@ -50,9 +51,25 @@ pub struct Piece {
     pub body: Vec<u8>,
 }
 
-/// Nobody wants the answer any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled;
+/// Why a piece of an answer has not reached its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsent {
+    /// Nobody wants the answer any more.
+    Cancelled,
+    /// It is larger than a message may be, and cannot be cut: what it is about has no result. Why, for people.
+    TooLarge(String),
+    /// Nothing can be sent any more. Why, for people.
+    Lost(String),
+}
+
+impl From<Unsent> for WorkError {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Cancelled => Self::failed("cancelled"),
+            Unsent::TooLarge(reason) | Unsent::Lost(reason) => Self::failed(reason),
+        }
+    }
+}
 
 /// What work may use of the process around it.
 pub struct Context<'a> {
@@ -62,7 +79,7 @@ pub struct Context<'a> {
     /// work ends whatever processes it has started.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Takes a piece of the answer, and waits until the owner has it.
-    pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Cancelled>,
+    pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Unsent>,
 }
 
 /// Does one task and returns the answer's JSON.
@@ -71,6 +88,15 @@ pub fn work(workload: Workload, body: &[u8], context: Context<'_>) -> Result<Vec
         Workload::Digest => digest::work(body, &context).map(|answer| json(&answer)),
         Workload::Steps => steps::work(body).map(|answer| json(&answer)),
         Workload::Words => words::work(body, context).map(|answer| json(&answer)),
+    }
+}
+
+/// Where a piece of an answer can be cut in two, each of which is a piece as well; `None` if nowhere.
+pub fn cut(workload: Workload, piece: &[u8]) -> Option<usize> {
+    match workload {
+        // Their answers have no pieces.
+        Workload::Digest | Workload::Steps => None,
+        Workload::Words => words::cut(piece),
     }
 }
 

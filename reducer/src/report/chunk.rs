@@ -9,14 +9,23 @@ use shared::path::to_base64;
 use super::render::{Format, Render, ReportError};
 
 /// Bytes of text in one piece: its base64 stays well below a message's limit.
-const CHUNK_BYTES: usize = 512 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 512 * 1024;
+
+/// The same where a broker's own limit is lower, at the least: below that it takes no tasks either.
+pub(crate) const CHUNK_BYTES_MIN: usize = 4 * 1024;
 
 /// Tasks that are looked at for one piece: where little is said of each, it is sent before whoever asked
 /// for it gives up.
 const CHUNK_TASKS: u64 = 256;
 
-/// The report of a finished job from `from` on.
-pub fn chunk(store: &Path, job: &JobId, of: ReportOf, from: ReportPlace) -> Result<ReportChunk, ReportError> {
+/// The report of a finished job from `from` on, in at most `bytes` bytes.
+pub(crate) fn chunk(
+    store: &Path,
+    job: &JobId,
+    of: ReportOf,
+    from: ReportPlace,
+    bytes: usize,
+) -> Result<ReportChunk, ReportError> {
     let format = match of {
         ReportOf::Results => Format::Text,
         ReportOf::Failures => Format::JsonFailures,
@@ -24,13 +33,13 @@ pub fn chunk(store: &Path, job: &JobId, of: ReportOf, from: ReportPlace) -> Resu
     let mut render = Render::new(store, job, format)?;
     render.seek(from.task);
     let (mut text, mut place) = (Vec::new(), from);
-    while text.len() < CHUNK_BYTES && place.task - from.task < CHUNK_TASKS {
+    while text.len() < bytes && place.task - from.task < CHUNK_TASKS {
         let Some(part) = render.section(&mut |_| {})? else {
             return Ok(ReportChunk { next: place, last: true, text_base64: to_base64(&text) });
         };
         let skip = usize::try_from(place.byte).unwrap_or(usize::MAX).min(part.len());
         let rest = &part[skip..];
-        let room = CHUNK_BYTES - text.len();
+        let room = bytes - text.len();
         if rest.len() > room {
             text.extend_from_slice(&rest[..room]);
             place.byte += room as u64;

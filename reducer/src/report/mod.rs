@@ -11,7 +11,7 @@ mod render;
 mod target;
 
 pub use checksum::Checksum;
-pub use chunk::chunk;
+pub(crate) use chunk::{CHUNK_BYTES, CHUNK_BYTES_MIN, chunk};
 pub use file::{check_directory, check_file, is_one_file, is_stream, write_file};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use frequencies::sum_of;

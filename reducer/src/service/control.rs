@@ -12,7 +12,7 @@ use shared::message::{Message, Presence, Reason, Reply, Request, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology;
-use shared::transport::{Alias, Incoming, Subscribe, Subscription, Transport, TransportError};
+use shared::transport::{Alias, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 use tokio::time::Instant;
 
 use super::outbox::Wiring;
@@ -118,6 +118,30 @@ fn look(wiring: &Arc<Wiring>, reply: ReplyTo, find: impl FnOnce(&Path) -> Result
     });
 }
 
+/// Answers with a piece of a report, and with a smaller one where the broker does not take that.
+async fn report(
+    wiring: Arc<Wiring>,
+    to: ReplyTo,
+    find: impl Fn(&Path, usize) -> Reply + Clone + Send + Sync + 'static,
+) {
+    let mut bytes = report::CHUNK_BYTES;
+    loop {
+        let (store, find) = (wiring.store.clone(), find.clone());
+        let answer = match tokio::task::spawn_blocking(move || find(&store, bytes)).await {
+            Ok(answer) => answer,
+            Err(error) => Reply::Refused { reason: error.to_string() },
+        };
+        let ReplyTo::Remote { key, correlation } = &to else { return wiring.reply(to, answer) };
+        let is_piece = matches!(answer, Reply::Report(_));
+        match wiring.try_to_reply(key, correlation, &answer).await {
+            Err(PublishError::TooLarge(_)) if is_piece && bytes > report::CHUNK_BYTES_MIN => bytes /= 2,
+            Err(PublishError::TooLarge(_)) => return wiring.reply_remotely(key, correlation, &answer).await,
+            Err(error) => return tracing::warn!(%error, "A piece of a report cannot be sent."),
+            Ok(()) => return,
+        }
+    }
+}
+
 async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     if message.kind == kind::PRESENCE {
         message.expect(kind::PRESENCE)?;
@@ -157,13 +181,15 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let owner = wiring.owner().clone();
             wiring.reply(reply, Reply::Pong { owner });
         }
-        Request::Report { job, of, from } => look(wiring, reply, move |store| {
-            Ok(match report::chunk(store, &job, of, from) {
-                Ok(chunk) => Reply::Report(chunk),
-                Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
-                Err(error) => Reply::Refused { reason: error.to_string() },
-            })
-        }),
+        Request::Report { job, of, from } => {
+            tokio::spawn(report(Arc::clone(wiring), reply, move |store, bytes| {
+                match report::chunk(store, &job, of, from, bytes) {
+                    Ok(chunk) => Reply::Report(chunk),
+                    Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
+                    Err(error) => Reply::Refused { reason: error.to_string() },
+                }
+            }));
+        }
     }
     Ok(())
 }

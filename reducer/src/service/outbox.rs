@@ -198,9 +198,16 @@ impl Wiring {
         match until_taken(&*self.transport, topology::TASKS, &key, message).await {
             Ok(()) | Err(Unpublished::Transport(TransportError::Closed)) => {}
             Err(Unpublished::Transport(error)) => self.fail(error.into()).await,
-            Err(Unpublished::TooLarge(bytes)) => {
-                let error = PublishError::TooLarge { bytes };
-                self.fail(ServiceError::Report(format!("task {}: {error}", address.task))).await;
+            // As a consumer's refusal: it is tried again, and in the end its items fail with the reason.
+            Err(Unpublished::TooLarge(oversize)) => {
+                let letter = DeadLetter {
+                    task: address.task.clone(),
+                    store: Some(address.store.clone()),
+                    reason: oversize.to_string(),
+                    host: Some(shared::host::name()),
+                    attempt: Some(address.attempt),
+                };
+                self.tell(Event::DeadLetter { letter, items: 0, tag: None }).await;
             }
         }
     }
@@ -232,16 +239,28 @@ impl Wiring {
                 }
             }
             ReplyTo::Remote { key, correlation } => {
-                let mut message = Message::json(kind::REPLY, random::token(), &reply, self.clock.system());
-                message.correlation = Some(correlation);
                 let wiring = Arc::clone(self);
-                tokio::spawn(async move {
-                    if let Err(error) = wiring.transport.publish(topology::CONTROL, &key, message).await {
-                        tracing::warn!(%error, "A reply cannot be sent.");
-                    }
-                });
+                tokio::spawn(async move { wiring.reply_remotely(&key, &correlation, &reply).await });
             }
         }
+    }
+
+    /// Whoever waits for a reply that is too large learns that instead.
+    pub async fn reply_remotely(&self, key: &str, correlation: &str, reply: &Reply) {
+        let mut sent = self.try_to_reply(key, correlation, reply).await;
+        if let Err(PublishError::TooLarge(oversize)) = sent {
+            let reason = format!("the answer cannot be sent: {oversize}");
+            sent = self.try_to_reply(key, correlation, &Reply::Refused { reason }).await;
+        }
+        if let Err(error) = sent {
+            tracing::warn!(%error, "A reply cannot be sent.");
+        }
+    }
+
+    pub async fn try_to_reply(&self, key: &str, correlation: &str, reply: &Reply) -> Result<(), PublishError> {
+        let mut message = Message::json(kind::REPLY, random::token(), reply, self.clock.system());
+        message.correlation = Some(correlation.to_owned());
+        self.transport.publish(topology::CONTROL, key, message).await
     }
 
     /// Tells consumers, in the background. What they do not hear is said again when they name such a task.

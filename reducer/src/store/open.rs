@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use shared::id::{OwnerId, StoreId};
-use shared::random;
+use shared::{environment, random};
 use tempfile::TempDir;
 
 use super::lock::Lock;
@@ -82,9 +82,9 @@ impl Store {
     pub fn open(place: &Place, owner: impl FnOnce() -> OwnerId) -> Result<Self, StoreError> {
         match place {
             Place::Temporary => {
-                let made = Scratch::make(|| tempfile::Builder::new().prefix("packhorse-").tempdir());
-                let (directory, scratch) =
-                    made.map_err(|cause| StoreError::File { path: std::env::temp_dir(), cause })?;
+                let place = environment::temporary();
+                let made = Scratch::make(|| tempfile::Builder::new().prefix("packhorse-").tempdir_in(&place));
+                let (directory, scratch) = made.map_err(|cause| StoreError::File { path: place, cause })?;
                 let path = directory.path().join("store.sqlite");
                 let connection = Connection::open(&path)?;
                 Self::begin(connection, path, owner, None, Some((directory, scratch)))

@@ -6,8 +6,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::url::{GUEST, Parts, redact};
 use super::{Sealed, Transport, TransportError, embedded, rabbitmq};
 use crate::seal::Keyring;
+
+/// The URL of the transport inside this process.
+const EMBEDDED: &str = "embedded:";
 
 /// Where the broker is: `amqp://`, `amqps://`, or `embedded:` for one inside this process; and how
 /// the way there is secured.
@@ -15,7 +19,8 @@ use crate::seal::Keyring;
 /// Neither `Debug` nor `Display` shows the password.
 #[derive(Clone)]
 pub struct BrokerUrl {
-    url: String,
+    /// `None` of the one inside this process.
+    parts: Option<Parts>,
     tls: Tls,
     keys: Arc<Keyring>,
 }
@@ -32,19 +37,28 @@ pub struct Tls {
 
 /// A text is no broker's URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{shown:?} is not a broker's URL: use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
+#[error("{shown:?} is not a broker's URL: {problem}. Use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
 pub struct InvalidUrl {
+    /// Without what may be a password.
     shown: String,
+    problem: String,
+}
+
+impl InvalidUrl {
+    /// What is wrong, without the text: where that comes from a file, it may be anything.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 impl BrokerUrl {
     /// The transport inside this process.
     pub fn embedded() -> Self {
-        Self::new("embedded:")
+        Self::new(None)
     }
 
-    fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), tls: Tls::default(), keys: Arc::default() }
+    fn new(parts: Option<Parts>) -> Self {
+        Self { parts, tls: Tls::default(), keys: Arc::default() }
     }
 
     /// The same with other trust than the system's, or with a client's certificate.
@@ -59,54 +73,42 @@ impl BrokerUrl {
 
     /// Whether connections are encrypted.
     pub fn is_tls(&self) -> bool {
-        self.url.starts_with("amqps://")
+        self.parts.as_ref().is_some_and(|parts| parts.is_tls)
     }
 
     pub(crate) fn tls(&self) -> &Tls {
         &self.tls
     }
 
-    /// The whole URL, password included: for the client library alone.
-    pub(crate) fn secret(&self) -> &str {
-        &self.url
+    /// What the URL says; `None` of the one inside this process.
+    pub(crate) fn parts(&self) -> Option<&Parts> {
+        self.parts.as_ref()
     }
 
-    /// The user's name, as spelt in the URL.
+    /// The user's name, decoded.
     pub fn user(&self) -> &str {
-        match self.authority().rsplit_once('@') {
-            Some((userinfo, _)) => userinfo.split(':').next().unwrap_or_default(),
-            None => "guest",
-        }
-    }
-
-    fn authority(&self) -> &str {
-        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+        self.parts.as_ref().map_or(GUEST, |parts| &parts.user)
     }
 }
 
 impl FromStr for BrokerUrl {
     type Err = InvalidUrl;
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let url = Self::new(text);
-        let known = text == "embedded:" || ["amqp://", "amqps://"].iter().any(|scheme| text.starts_with(scheme));
-        let has_host = text == "embedded:" || !url.authority().is_empty();
-        if known && has_host { Ok(url) } else { Err(InvalidUrl { shown: url.to_string() }) }
+        if text == EMBEDDED {
+            return Ok(Self::embedded());
+        }
+        match Parts::read(text) {
+            Ok(parts) => Ok(Self::new(Some(parts))),
+            Err(problem) => Err(InvalidUrl { shown: redact(text), problem }),
+        }
     }
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stands between the first colon after the scheme and the last @ is a password,
-        // whatever else may be wrong with the URL.
-        let start = self.url.find("://").map_or(0, |at| at + 3);
-        let (scheme, rest) = self.url.split_at(start);
-        match rest.rsplit_once('@') {
-            Some((userinfo, host)) => match userinfo.split_once(':') {
-                Some((user, _)) => write!(f, "{scheme}{user}:***@{host}"),
-                None => f.write_str(&self.url),
-            },
-            None => f.write_str(&self.url),
+        match &self.parts {
+            Some(parts) => parts.fmt(f),
+            None => f.write_str(EMBEDDED),
         }
     }
 }
@@ -121,7 +123,7 @@ impl fmt::Debug for BrokerUrl {
 /// `patience` has passed (for ever if `None`); wrong credentials or a wrong virtual host are errors
 /// at once.
 pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Arc<dyn Transport>, TransportError> {
-    if url.secret() == "embedded:" {
+    if url.parts.is_none() {
         return Ok(Arc::new(embedded::Embedded::new()));
     }
     let rabbitmq = rabbitmq::RabbitMq::connect(url, patience).await?;
@@ -139,6 +141,8 @@ mod tests {
             assert!(!format!("{url} {url:?}").contains("s3c"), "{url}");
             assert_eq!(url.user(), "u");
         }
+        let url: BrokerUrl = "amqp://sub%2Dmit:s3cret@h".parse().expect("valid");
+        assert_eq!((url.user(), url.to_string().as_str()), ("sub-mit", "amqp://sub%2Dmit:***@h"));
         let error = "http://u:s3cret@h".parse::<BrokerUrl>().expect_err("not a broker");
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }

@@ -1,5 +1,9 @@
 //! What can go wrong with a transport, told to people: what happened, to which queue, what to do.
 
+use std::fmt;
+
+use crate::limits::MESSAGE_BYTES_MAX;
+
 /// A message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
@@ -11,25 +15,41 @@ pub enum PublishError {
         /// The routing key.
         key: String,
     },
-    /// The body is over [`crate::limits::MESSAGE_BYTES_MAX`].
-    #[error("a message of {bytes} bytes is over the limit of {} bytes", crate::limits::MESSAGE_BYTES_MAX)]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
+    /// The message is larger than it may be: the same message is refused again, a smaller one may not be.
+    #[error("{0}")]
+    TooLarge(Oversize),
     /// The transport cannot go on.
     #[error(transparent)]
     Transport(#[from] TransportError),
+}
+
+/// A message is larger than it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oversize {
+    /// Bytes of its body, as it was to be sent.
+    pub bytes: usize,
+    /// The words in which the broker stated its limit. `None` where it is our own,
+    /// [`crate::limits::MESSAGE_BYTES_MAX`].
+    pub words: Option<String>,
+}
+
+impl fmt::Display for Oversize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes;
+        match &self.words {
+            Some(words) => {
+                write!(f, "the broker takes no message of {bytes} bytes: {words} (max_message_size in rabbitmq.conf)")
+            }
+            None => write!(f, "a message of {bytes} bytes is over the limit of {MESSAGE_BYTES_MAX} bytes"),
+        }
+    }
 }
 
 /// A transport cannot go on; waiting does not mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// The URL cannot be read.
-    #[error(
-        "{url} is not a broker's URL: {cause}. In user name, password and virtual host, write what is neither a \
-         letter nor a digit in percent-encoding, such as %2F for a slash"
-    )]
+    #[error("{url} is not a broker's URL: {cause}. Use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
     Url {
         /// Without its password.
         url: String,
@@ -46,14 +66,16 @@ pub enum TransportError {
     },
     /// Wrong user or password.
     #[error(
-        "the broker at {url} refused the credentials of user {user:?}. \
+        "the broker at {url} refused the credentials of user {user:?}: {cause}. \
          Check user and password in --broker or PACKHORSE_BROKER"
     )]
     Credentials {
         /// Without its password.
         url: String,
-        /// The user.
+        /// The user's name, decoded.
         user: String,
+        /// The broker's words.
+        cause: String,
     },
     /// No such virtual host, or no right to it.
     #[error(

@@ -22,12 +22,13 @@ mod error;
 pub mod rabbitmq;
 mod sealed;
 mod taken;
+mod url;
 
 use async_trait::async_trait;
 
 pub use alias::Alias;
 pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
-pub use error::{PublishError, TransportError};
+pub use error::{Oversize, PublishError, TransportError};
 pub use sealed::Sealed;
 pub use taken::{Unpublished, bury, until_taken};
 

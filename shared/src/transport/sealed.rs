@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Incoming, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
+use super::{Incoming, Oversize, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::Message;
 use crate::seal::Keyring;
@@ -38,7 +38,7 @@ impl Transport for Sealed {
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         // Of what a caller can make smaller, not of what the seal adds.
         if message.distrust.is_none() && message.body.len() > MESSAGE_BYTES_MAX {
-            return Err(PublishError::TooLarge { bytes: message.body.len() });
+            return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
         }
         self.inner.publish(exchange, key, self.keys.seal(key, message)).await
     }

@@ -1,6 +1,6 @@
 //! Publishing what must arrive: again, until a queue takes it.
 
-use super::{PublishError, Transport, TransportError};
+use super::{Oversize, PublishError, Transport, TransportError};
 use crate::limits;
 use crate::message::Message;
 use crate::random::{self, Jitter};
@@ -9,8 +9,8 @@ use crate::topology;
 /// Why a message will never arrive.
 #[derive(Debug)]
 pub enum Unpublished {
-    /// It is larger than a message may be: its size in bytes.
-    TooLarge(usize),
+    /// It is larger than a message may be.
+    TooLarge(Oversize),
     /// The transport is at its end.
     Transport(TransportError),
 }
@@ -33,7 +33,7 @@ pub async fn until_taken(
                 let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
                 tokio::time::sleep(wait).await;
             }
-            Err(PublishError::TooLarge { bytes }) => return Err(Unpublished::TooLarge(bytes)),
+            Err(PublishError::TooLarge(oversize)) => return Err(Unpublished::TooLarge(oversize)),
             Err(PublishError::Transport(error)) => return Err(Unpublished::Transport(error)),
         }
     }
@@ -44,6 +44,10 @@ pub async fn bury(transport: &dyn Transport, key: &str, mut letter: Message) -> 
     loop {
         match until_taken(transport, topology::DEAD, key, || letter.clone()).await {
             Ok(()) => return Ok(()),
+            Err(Unpublished::TooLarge(oversize)) if letter.body.is_empty() => {
+                let cause = oversize.to_string();
+                return Err(TransportError::Other { action: "publishing a dead letter".to_owned(), cause });
+            }
             Err(Unpublished::TooLarge(_)) => letter.body = bytes::Bytes::new(),
             Err(Unpublished::Transport(error)) => return Err(error),
         }
@@ -77,7 +81,7 @@ mod tests {
                 return Err(PublishError::Refused { exchange: exchange.to_owned(), key: key.to_owned() });
             }
             if !message.body.is_empty() {
-                return Err(PublishError::TooLarge { bytes: message.body.len() });
+                return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
             }
             self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(message);
             Ok(())
@@ -113,7 +117,7 @@ mod tests {
         let full = Full { refusals: Mutex::new(3), ..Full::default() };
         assert!(until_taken(&full, "e", "k", || message("")).await.is_ok());
         let refused = until_taken(&full, "e", "k", || message("large")).await;
-        assert!(matches!(refused, Err(Unpublished::TooLarge(5))), "{refused:?}");
+        assert!(matches!(refused, Err(Unpublished::TooLarge(Oversize { bytes: 5, .. }))), "{refused:?}");
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! The questions to the broker, in an order in which none spoils the next.
 
+use std::time::Duration;
+
 use shared::definitions::Role;
 use shared::id::{ConsumerId, JobId, OwnerId};
 use shared::random;
@@ -7,12 +9,16 @@ use shared::seal::Keyring;
 use shared::topology::{self, Queue};
 use shared::transport::rabbitmq::probe::{self, Probe, Reach, Refusal};
 use shared::transport::{BrokerUrl, TransportError, connect};
+use tokio::time::timeout;
 
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::layout::{self, Part, Standing};
 use super::peers::{self, Heard};
 use super::rights::{self, Need};
 use super::{Scope, server};
+
+/// How long it may take to ask everyone and to hear them: longer than they have to answer.
+const HEAR: Duration = Duration::from_secs(15);
 
 /// An exchange of every virtual host.
 const BUILT_IN: &str = "amq.topic";
@@ -39,10 +45,18 @@ pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring
             return findings;
         }
     };
-    findings.push(server::agreed(scope, first.limits()));
+    let agreed = server::agreed(scope, first.limits());
+    let is_short = agreed.level == Level::Fail;
+    findings.push(agreed);
     let is_blocked = publish(scope, url, first, &mut findings).await;
     let heard = match keys {
-        Some(keys) if !is_blocked => hear(scope, url.clone().with_keys(keys), &mut findings).await,
+        Some(keys) if !is_blocked => {
+            let mut told = Vec::new();
+            let heard = hear(scope, url.clone().with_keys(keys), &mut told).await;
+            // What comes of too few channels is said above.
+            findings.extend(told.into_iter().filter(|finding| !(is_short && finding.level == Level::Fail)));
+            heard
+        }
         _ => Heard::default(),
     };
     match Probe::connect(url, scope.patience).await {
@@ -104,9 +118,10 @@ async fn try_publishing(scope: &Scope, probe: &Probe) -> Option<(Address, Result
 async fn hear(scope: &Scope, url: BrokerUrl, findings: &mut Vec<Finding>) -> Heard {
     let heard = async {
         let transport = connect(&url, Some(scope.patience)).await?;
-        let heard = peers::hear(scope, &transport).await;
+        let heard = timeout(HEAR, peers::hear(scope, &transport)).await;
         transport.close().await;
-        heard
+        let cause = || format!("no answer within {} s", HEAR.as_secs());
+        heard.unwrap_or_else(|_| Err(TransportError::Other { action: "asking who is there".into(), cause: cause() }))
     };
     match heard.await {
         Ok(heard) => {
@@ -114,7 +129,7 @@ async fn hear(scope: &Scope, url: BrokerUrl, findings: &mut Vec<Finding>) -> Hea
             heard
         }
         // Nobody has declared the exchange yet, so there is nobody.
-        Err(TransportError::Other { .. }) => {
+        Err(TransportError::Other { cause, .. }) if cause.contains("NOT_FOUND") => {
             let heard = Heard { asked: (true, true), ..Heard::default() };
             findings.extend(peers::judge(scope, &heard));
             heard

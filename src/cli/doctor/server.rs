@@ -93,7 +93,10 @@ pub(super) fn agreed(scope: &Scope, limits: Limits) -> Finding {
     if (1..channels).contains(&limits.channels) {
         return Finding::fail(
             "limits",
-            format!("a connection may have {} channels, and a consumer needs {channels}", limits.channels),
+            format!(
+                "channel_max is too small: a connection may have {} at a time, and a consumer needs {channels}",
+                limits.channels
+            ),
             "raise channel_max in rabbitmq.conf",
         );
     }

@@ -19,7 +19,7 @@ use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
 use shared::workload::files::{Files, ItemFailure};
 
-use super::{Site, WorkError};
+use super::{Site, Unsent, WorkError};
 use open::{OpenError, Opener, is_exhaustion};
 
 pub(super) use items::{join, split};
@@ -75,5 +75,7 @@ fn reason(error: ReadError) -> Result<String, WorkError> {
         }
         ReadError::Os(error) => os_text(&error),
         ReadError::Refused(reason) => reason.to_owned(),
+        ReadError::Unsent(Unsent::TooLarge(reason)) => reason,
+        ReadError::Unsent(unsent) => return Err(unsent.into()),
     })
 }

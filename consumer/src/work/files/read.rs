@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::FileType;
 
-use crate::work::Cancelled;
+use crate::work::Unsent;
 
 /// Bytes of one read of a large file. More gain nothing.
 pub(in crate::work) const READ_BYTES: usize = 256 * 1024;
@@ -20,11 +20,13 @@ pub(in crate::work) enum ReadError {
     Os(io::Error),
     /// Its content is not taken on principle, such as that of a file that changes meanwhile.
     Refused(&'static str),
+    /// A piece of its answer cannot be sent.
+    Unsent(Unsent),
 }
 
-impl From<Cancelled> for ReadError {
-    fn from(_: Cancelled) -> Self {
-        Self::Cancelled
+impl From<Unsent> for ReadError {
+    fn from(unsent: Unsent) -> Self {
+        Self::Unsent(unsent)
     }
 }
 

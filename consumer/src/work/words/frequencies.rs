@@ -2,15 +2,17 @@
 //!
 //! A file that fails in the end must not have counted, so each file has a table of its own, which
 //! joins the task's when the file is done. A table that grows too large leaves in parts before: that
-//! of a file under its number, and the owner drops such parts if the file has no result.
+//! of a file under its number, and the owner drops such parts if the file has no result. The table of a
+//! file with a long word never joins the task's: a broker may refuse the part with that word, and then
+//! the file is to fail alone.
 
-use shared::limits::{WORD_BYTES_MAX, WORDS_TABLE_BYTES};
+use shared::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES, WORDS_TABLE_BYTES};
 use shared::workload::words::Check;
 
 use super::separate::is_separator;
 use super::table::Table;
 use super::{Publish, ReadError};
-use crate::work::{Cancelled, Piece};
+use crate::work::{Piece, Unsent};
 
 const TOO_LONG: &str = "a word of more than 256 KiB, too long for its frequency to be counted";
 const _: () = assert!(WORD_BYTES_MAX == 256 * 1024, "the text above says so");
@@ -60,6 +62,10 @@ impl Frequencies {
     /// Its end: now it counts.
     pub(super) fn end(&mut self, publish: &mut Publish<'_>) -> Result<(), ReadError> {
         self.word(b"")?;
+        if self.file.longest() > WORD_SHARED_BYTES {
+            let item = Some(self.item);
+            self.file.drain(&mut self.file_check, |body| publish(Piece { item, body }))?;
+        }
         self.check += self.file_check;
         if self.task.is_empty() {
             std::mem::swap(&mut self.task, &mut self.file);
@@ -73,7 +79,7 @@ impl Frequencies {
     }
 
     /// What is left of the task, and the check of all that counts.
-    pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<Check, Cancelled> {
+    pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<Check, Unsent> {
         self.task.drain(&mut self.check, |body| publish(Piece { item: None, body }))?;
         Ok(self.check)
     }

@@ -22,7 +22,7 @@ use shared::message::Reason;
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
-use super::{Cancelled, Context, ItemResult, Piece, WorkError, json};
+use super::{Context, ItemResult, Piece, Unsent, WorkError, json};
 use count::Counter;
 use frequencies::Frequencies;
 use separate::Separate;
@@ -37,7 +37,7 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
         counts[at] = Some(reader.read(at, file, cancelled, publish)?);
         Ok(())
     })?;
-    let check = reader.finish(publish).map_err(|Cancelled| WorkError::failed("cancelled"))?;
+    let check = reader.finish(publish)?;
     Ok(Answer { counts, failed, check })
 }
 
@@ -59,8 +59,16 @@ pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
     Ok(Answer { counts, failed, check })
 }
 
+/// After the line that reaches over the middle, or before it if it is the last.
+pub(super) fn cut(piece: &[u8]) -> Option<usize> {
+    let is_end = |&byte: &u8| byte == b'\n';
+    let (first, rest) = piece.split_at(piece.len() / 2);
+    let after = rest.iter().position(is_end).map(|at| first.len() + at + 1).filter(|&at| at < piece.len());
+    after.or_else(|| first.iter().rposition(is_end).map(|at| at + 1))
+}
+
 /// Takes a piece of the answer, and gives it to the owner before the answer itself.
-type Publish<'a> = dyn FnMut(Piece) -> Result<(), Cancelled> + 'a;
+type Publish<'a> = dyn FnMut(Piece) -> Result<(), Unsent> + 'a;
 
 /// Counts one file after the other.
 struct Reader {
@@ -107,7 +115,7 @@ impl Reader {
         Ok(counter.counts)
     }
 
-    fn finish(self, publish: &mut Publish<'_>) -> Result<Check, Cancelled> {
+    fn finish(self, publish: &mut Publish<'_>) -> Result<Check, Unsent> {
         self.frequencies.map_or(Ok(Check::default()), |frequencies| frequencies.finish(publish))
     }
 }

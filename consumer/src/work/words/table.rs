@@ -26,6 +26,7 @@ impl Entry {
 pub(super) struct Table {
     entries: HashTable<Entry>,
     words: Vec<u8>,
+    longest: usize,
     hasher: DefaultHashBuilder,
 }
 
@@ -41,6 +42,7 @@ impl Table {
         let start = u32::try_from(self.words.len()).expect("a table is emptied long before");
         let len = u32::try_from(word.len()).expect("a word has a limit far below");
         self.words.extend_from_slice(word);
+        self.longest = self.longest.max(word.len());
         let rehash = |entry: &Entry| self.hasher.hash_one(entry.word(&self.words));
         self.entries.insert_unique(hash, Entry { start, len, count }, rehash);
     }
@@ -54,6 +56,11 @@ impl Table {
 
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Bytes of its longest word.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Bytes that it takes.

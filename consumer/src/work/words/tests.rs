@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use shared::limits::WORD_BYTES_MAX;
+use shared::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES};
 use shared::workload::Workload;
 use shared::workload::files::{Files, Item, Links};
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner, Mode, part};
 
 use super::count::Counter;
+use super::cut;
 use super::separate::{Separate, is_separator};
-use crate::work::{Context, Piece, Site, work};
+use crate::work::{Context, Piece, Site, Unsent, work};
 
 /// The counts of a text that comes in pieces.
 fn counts(mode: Mode, pieces: &[&[u8]]) -> Counts {
@@ -90,6 +91,11 @@ fn long_texts_cross_every_block() {
 
 /// Works on files of these contents: the answer and the pieces that were published.
 fn run(manner: Manner, contents: &[&[u8]]) -> (Answer, Vec<Piece>) {
+    run_within(manner, contents, usize::MAX)
+}
+
+/// The same where no piece may be larger.
+fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, Vec<Piece>) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let item = |(at, content): (usize, &&[u8])| {
         let path = format!("f{at}");
@@ -101,7 +107,10 @@ fn run(manner: Manner, contents: &[&[u8]]) -> (Answer, Vec<Piece>) {
     let mut site = Site::new();
     site.add_root("r", directory.path()).expect("it is there");
     let mut pieces = Vec::new();
-    let mut publish = |piece| {
+    let mut publish = |piece: Piece| {
+        if piece.body.len() > bytes_max {
+            return Err(Unsent::TooLarge("the broker's words".to_owned()));
+        }
         pieces.push(piece);
         Ok(())
     };
@@ -172,6 +181,28 @@ fn a_word_over_the_limit_fails_its_file_alone_and_none_of_it_counts() {
     }
     let (answer, _) = run(Manner { frequencies: false, ..FREQUENT }, &[&vec![b'x'; 3 * WORD_BYTES_MAX]]);
     assert_eq!(answer.total().words, 1, "without frequencies a word may have any length");
+}
+
+#[test]
+fn a_part_that_nobody_takes_fails_its_file_alone_with_the_reason() {
+    let long = [&b"seen before "[..], &vec![b'x'; WORD_SHARED_BYTES + 1], b" after"].concat();
+    let texts = [&b"a b"[..], &long, b"b c"];
+    let (answer, pieces) = run_within(FREQUENT, &texts, WORD_SHARED_BYTES);
+    let failed: Vec<_> = answer.failed.iter().map(|failure| (failure.item, failure.reason.as_str())).collect();
+    assert_eq!(failed, [(1, "the broker's words")]);
+    assert_eq!(sum(&answer, &pieces), count_words([texts[0], texts[2]]));
+    let (answer, pieces) = run_within(FREQUENT, &texts, WORD_SHARED_BYTES * 2);
+    assert_eq!(sum(&answer, &pieces), count_words(texts));
+}
+
+#[test]
+fn a_piece_is_cut_between_its_lines_until_there_is_one() {
+    assert_eq!(cut(b"1\ta\n"), None);
+    assert_eq!(cut(b""), None);
+    assert_eq!(cut(b"1\ta\n1\tb\n"), Some(4));
+    assert_eq!(cut(b"1\ta\n1\tb\n1\tc\n"), Some(8));
+    assert_eq!(cut(b"1\ta\n1\tbbbbbbbbbbbbbbbbbbbbbbb\n"), Some(4));
+    assert_eq!(cut(b"1\tbbbbbbbbbbbbbbbbbbbbbbb\n1\ta\n"), Some(26));
 }
 
 #[test]

@@ -7,15 +7,19 @@ use shared::path::from_base64;
 use shared::workload::steps;
 
 use super::*;
-use crate::report::{Format, Render, chunk};
+use crate::report::{CHUNK_BYTES, Format, Render, chunk};
 
 /// More than one piece looks at.
 const TASKS: u64 = 600;
 
 fn fetched(world: &World, of: ReportOf) -> (Vec<u8>, usize) {
+    fetched_in(world, of, CHUNK_BYTES)
+}
+
+fn fetched_in(world: &World, of: ReportOf, bytes: usize) -> (Vec<u8>, usize) {
     let (mut text, mut pieces, mut from) = (Vec::new(), 0, ReportPlace::default());
     loop {
-        let piece = chunk(&world.path, &job(), of, from).expect("a piece");
+        let piece = chunk(&world.path, &job(), of, from, bytes).expect("a piece");
         text.extend(from_base64(&piece.text_base64).expect("base64"));
         pieces += 1;
         if piece.last {
@@ -44,6 +48,9 @@ fn pieces_make_the_report_of_results_and_that_of_failures() {
     render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");
     let (results, pieces) = fetched(&world, ReportOf::Results);
     assert!(results == whole && pieces > 1, "{pieces} pieces");
+    // As where a broker takes no larger ones.
+    let (small, more) = fetched_in(&world, ReportOf::Results, 97);
+    assert!(small == whole && more > 10 * pieces, "{more} pieces");
     let (failures, pieces) = fetched(&world, ReportOf::Failures);
     assert!(pieces > 1, "{pieces} pieces");
     let reason = "no\nmemory (given up after attempt 1, the last one on h)";

@@ -9,7 +9,7 @@ use super::ground::{Ground, message};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::Message;
 use crate::topology::{Exchange, Overflow, Queue, QueueKind};
-use crate::transport::PublishError;
+use crate::transport::{Oversize, PublishError};
 
 /// A limit that is not exact still holds by then.
 const OVERSHOOT_MAX: usize = 2_000;
@@ -130,7 +130,7 @@ pub(super) async fn too_large_is_refused(ground: Arc<Ground>) {
     let body = Bytes::from(vec![7; MESSAGE_BYTES_MAX + 1]);
     let over = Message { body: body.clone(), ..message(0) };
     let error = ground.publish(&exchange, "key", over).await.expect_err("over the limit");
-    assert_eq!(error, PublishError::TooLarge { bytes: MESSAGE_BYTES_MAX + 1 });
+    assert_eq!(error, PublishError::TooLarge(Oversize { bytes: MESSAGE_BYTES_MAX + 1, words: None }));
     let most = Message { body: body.slice(1..), ..message(1) };
     ground.publish(&exchange, "key", most).await.expect("at the limit");
     let delivery = ground.subscribe(&queue, 10).await.receive().await;

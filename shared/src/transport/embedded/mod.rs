@@ -37,7 +37,7 @@ use async_trait::async_trait;
 
 use self::broker::Broker;
 use self::subscription::EmbeddedSubscription;
-use super::{PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
+use super::{Oversize, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
 use crate::message::Message;
 use crate::topology::Topology;
 
@@ -117,7 +117,7 @@ impl Transport for Embedded {
 
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         if message.body.len() > message.bytes_max() {
-            return Err(PublishError::TooLarge { bytes: message.body.len() });
+            return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
         }
         // Nothing below waits, so a publisher in a loop would starve the consumers of its thread.
         tokio::task::consume_budget().await;

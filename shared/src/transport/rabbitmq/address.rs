@@ -1,8 +1,9 @@
 //! A broker's address as the client library wants it, and what a refused connection means.
 
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 
 use super::fault::{Fault, code};
+use crate::transport::url::Parts;
 use crate::transport::{BrokerUrl, Tls, TransportError};
 
 /// Seconds between heartbeats unless the URL says otherwise. The broker proposes 60, with which a
@@ -17,23 +18,14 @@ pub(super) struct Address {
     pub(super) uri: AMQPUri,
     pub(super) tls: Tls,
     shown: String,
-    user: String,
 }
 
 impl Address {
     pub(super) fn new(url: &BrokerUrl) -> Result<Self, TransportError> {
-        let text = url.secret();
-        let mut uri: AMQPUri = text.parse().map_err(|cause| TransportError::Url { url: url.to_string(), cause })?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        // A slash at the end names a virtual host without a name, which is never meant.
-        if uri.vhost.is_empty() {
-            "/".clone_into(&mut uri.vhost);
-        }
-        // The parser takes only names for hosts and would connect to localhost instead.
-        if let Some(host) = ipv6_literal(text) {
-            host.clone_into(&mut uri.authority.host);
-        }
-        Ok(Self { uri, tls: url.tls().clone(), shown: url.to_string(), user: url.user().to_owned() })
+        let wrong = |cause: &str| TransportError::Url { url: url.to_string(), cause: cause.to_owned() };
+        let parts = url.parts().ok_or_else(|| wrong("it names no host"))?;
+        let uri = uri(parts).map_err(|cause| wrong(&cause))?;
+        Ok(Self { uri, tls: url.tls().clone(), shown: url.to_string() })
     }
 
     /// The URL without its password.
@@ -47,12 +39,15 @@ impl Address {
         let (code, text) = match fault {
             Fault::Refused { code, text } => (code, text),
             Fault::Fatal(error) => return Some(error.clone()),
-            Fault::Lost(_) | Fault::Silent(_) => return None,
+            Fault::Lost(_) | Fault::Silent(_) | Fault::NoChannel => return None,
         };
         match *code {
-            code::ACCESS_REFUSED => Some(TransportError::Credentials { url, user: self.user.clone() }),
+            code::ACCESS_REFUSED => {
+                let user = self.uri.authority.userinfo.username.clone();
+                Some(TransportError::Credentials { url, user, cause: text.clone() })
+            }
             // The same code stands for limits on the number of connections, which pass.
-            code::NOT_ALLOWED if !text.contains("limit") => {
+            code::NOT_ALLOWED if !(text.contains("limit (") && text.ends_with("is reached")) => {
                 Some(TransportError::VirtualHost { url, vhost: self.uri.vhost.clone(), cause: text.clone() })
             }
             _ => None,
@@ -64,11 +59,27 @@ impl Address {
     }
 }
 
-fn ipv6_literal(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    host.strip_prefix('[')?.split(']').next()
+/// For the client library, which has no say in how a URL is read.
+fn uri(parts: &Parts) -> Result<AMQPUri, String> {
+    let query = &parts.query;
+    let auth_mechanism = query.auth_mechanism.as_deref().map(str::parse).transpose()?;
+    Ok(AMQPUri {
+        scheme: if parts.is_tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo { username: parts.user.clone(), password: parts.password.clone() },
+            host: parts.host.clone(),
+            port: parts.port,
+        },
+        vhost: parts.vhost.clone(),
+        query: AMQPQueryString {
+            frame_max: query.frame_max,
+            channel_max: query.channel_max,
+            heartbeat: query.heartbeat.or(Some(HEARTBEAT_SECONDS)),
+            // It does nothing with it: whoever connects has a limit of its own.
+            connection_timeout: None,
+            auth_mechanism,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -86,6 +97,9 @@ mod tests {
         let slash = address("amqp://h/?heartbeat=3");
         assert_eq!((slash.uri.vhost.as_str(), slash.uri.query.heartbeat), ("/", Some(3)));
         assert_eq!(address("amqp://h/%2fa").uri.vhost, "/a");
+        let user = address("amqp://sub%2Dmit:p%2Fw@h").uri.authority.userinfo;
+        assert_eq!((user.username.as_str(), user.password.as_str()), ("sub-mit", "p/w"));
+        assert!(Address::new(&"amqp://h?auth_mechanism=guess".parse().expect("a URL")).is_err());
     }
 
     #[test]
@@ -100,6 +114,15 @@ mod tests {
         let refused = |text: &str| Fault::Refused { code: code::NOT_ALLOWED, text: text.to_owned() };
         let address = address("amqp://u:p@h/v");
         assert!(address.refusal(&refused("NOT_ALLOWED - vhost v not found")).is_some());
+        assert!(address.refusal(&refused("NOT_ALLOWED - vhost limit (1) not found")).is_some());
         assert!(address.refusal(&refused("NOT_ALLOWED - connection limit (1) is reached")).is_none());
+    }
+
+    #[test]
+    fn whom_the_broker_refuses_is_told_as_the_broker_knows_them() {
+        let refused = Fault::Refused { code: code::ACCESS_REFUSED, text: "Login was refused".to_owned() };
+        let error = address("amqp://sub%2Dmit%1b:s3cret@h").refusal(&refused).expect("an error").to_string();
+        assert!(error.contains(r#"of user "sub-mit\u{1b}": Login was refused"#), "{error}");
+        assert!(!error.contains("s3cret") && !error.contains('\u{1b}'), "{error}");
     }
 }

@@ -129,9 +129,9 @@ impl Control {
         action: &str,
     ) -> Result<String, TransportError> {
         match fault {
-            Fault::Lost(cause) => {
+            fault @ (Fault::Lost(_) | Fault::NoChannel) => {
                 self.link.end(epoch).await;
-                Ok(cause)
+                Ok(fault.to_string())
             }
             Fault::Silent(cause) => Ok(cause),
             Fault::Refused { text: cause, .. } => Err(TransportError::Other { action: action.to_owned(), cause }),

@@ -8,7 +8,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{ExchangeKind, Queue as Found};
 
 use super::arguments;
-use super::fault::{Fault, code, rpc};
+use super::fault::{Fault, code, is_inequivalent, rpc};
 use super::link::Epoch;
 use super::properties::short;
 use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};
@@ -71,7 +71,7 @@ impl<'a> Scratch<'a> {
                 let channel = self.channel().await?;
                 let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
                 let exists = rpc(channel.exchange_declare(name, ExchangeKind::Topic, passive, FieldTable::default()));
-                exists.await.map_err(|_| fault)
+                exists.await.map_err(|other| forbidden_or(fault, other))
             }
             done => done,
         }
@@ -87,7 +87,7 @@ impl<'a> Scratch<'a> {
     pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), Fault> {
         match self.declare_of_either_version(queue).await {
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && queue.kind != QueueKind::Exclusive => {
-                self.look(&queue.name).await.map(drop).map_err(|_| fault)
+                self.look(&queue.name).await.map(drop).map_err(|other| forbidden_or(fault, other))
             }
             Err(fault) if fault.is_refusal(code::NOT_FOUND) => {
                 tracing::info!("queue {} is out of reach for now, and taken as declared: {fault}", queue.name);
@@ -103,7 +103,7 @@ impl<'a> Scratch<'a> {
     /// Where neither is what exists, the answer is about what this version wants.
     async fn declare_of_either_version(&mut self, queue: &Queue) -> Result<(), Fault> {
         let Err(fault) = self.declare(queue, arguments::queue(queue)).await else { return Ok(()) };
-        let differs = |fault: &Fault| fault.is_refusal(code::PRECONDITION_FAILED);
+        let differs = |fault: &Fault| matches!(fault, Fault::Refused { code: code::PRECONDITION_FAILED, text } if is_inequivalent(text));
         let Some(before) = arguments::queue_before(queue).filter(|_| differs(&fault)) else { return Err(fault) };
         match self.declare(queue, before).await {
             Err(again) if differs(&again) => Err(fault),
@@ -168,6 +168,12 @@ impl<'a> Scratch<'a> {
         }
         .map_err(|fault| fault.about("binding queue", &binding.queue))
     }
+}
+
+/// What may not be declared was looked for and is not there either; unless it could not be looked for, which may
+/// pass.
+fn forbidden_or(forbidden: Fault, other: Fault) -> Fault {
+    if matches!(other, Fault::Lost(_) | Fault::Silent(_)) { other } else { forbidden }
 }
 
 fn name(name: &str) -> Result<ShortString, Fault> {

@@ -5,6 +5,7 @@ use std::future::Future;
 use lapin::ErrorKind;
 
 use crate::limits::RPC_TIMEOUT;
+use crate::path::printable;
 use crate::transport::TransportError;
 
 /// AMQP reply codes that mean something of their own here.
@@ -33,6 +34,8 @@ pub(super) enum Fault {
     /// No answer came in time. It may be one queue that hangs, so the connection stays: if it is dead,
     /// its heartbeats end it.
     Silent(String),
+    /// The connection has no number left for another channel.
+    NoChannel,
     /// Waiting does not mend it.
     Fatal(TransportError),
 }
@@ -44,14 +47,18 @@ impl Fault {
             Self::Refused { code, text } => (code, text),
             Self::Lost(cause) => return Self::Lost(format!("{action} {name}: {cause}")),
             Self::Silent(cause) => return Self::Silent(format!("{action} {name}: {cause}")),
+            Self::NoChannel => return Self::Lost(format!("{action} {name}: {self}")),
             Self::Fatal(_) => return self,
         };
-        let name = name.to_owned();
+        let (owned, action) = (name.to_owned(), format!("{action} {name}"));
         Self::Fatal(match code {
-            code::PRECONDITION_FAILED => TransportError::Mismatch { name, cause },
-            code::RESOURCE_LOCKED => TransportError::Occupied { name },
-            code::ACCESS_REFUSED => TransportError::Forbidden { name, cause },
-            _ => TransportError::Other { action: format!("{action} {name}"), cause },
+            code::PRECONDITION_FAILED if is_inequivalent(&cause) => TransportError::Mismatch { name: owned, cause },
+            code::RESOURCE_LOCKED => TransportError::Occupied { name: owned },
+            // The same code says that another one consumes from it alone.
+            code::ACCESS_REFUSED if !cause.contains("in exclusive use") => {
+                TransportError::Forbidden { name: owned, cause }
+            }
+            _ => TransportError::Other { action, cause },
         })
     }
 
@@ -69,6 +76,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused { text, .. } | Self::Lost(text) | Self::Silent(text) => f.write_str(text),
+            Self::NoChannel => f.write_str("the connection has no channel left"),
             Self::Fatal(error) => error.fmt(f),
         }
     }
@@ -82,13 +90,22 @@ impl From<lapin::Error> for Fault {
             ErrorKind::ProtocolError(told)
                 if ![code::CONNECTION_FORCED, code::INTERNAL_ERROR].contains(&told.get_id()) =>
             {
-                Self::Refused { code: told.get_id(), text: told.get_message().to_string() }
+                // Its place is within a sentence of ours.
+                let text = printable(told.get_message().as_str().trim_end_matches('.'));
+                Self::Refused { code: told.get_id(), text }
             }
+            ErrorKind::ChannelsLimitReached => Self::NoChannel,
             // The system's own words: people know them better than the library's.
             ErrorKind::IOError(cause) => Self::Lost(cause.to_string()),
-            _ => Self::Lost(error.to_string()),
+            _ => Self::Lost(printable(&error.to_string())),
         }
     }
+}
+
+/// Whether a refused precondition is about the arguments of something that exists. The same code stands for much
+/// else: an argument that the broker does not know, an ack that took too long, a message that is too large.
+pub(super) fn is_inequivalent(text: &str) -> bool {
+    text.contains("inequivalent arg")
 }
 
 /// Awaits an answer of the broker, for a limited time: the client library itself waits for ever.
@@ -115,5 +132,39 @@ mod tests {
         }
         assert!(fault(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)).is_refusal(code::NOT_FOUND));
         assert!(fault(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)).is_refusal(code::NOT_ALLOWED));
+    }
+
+    fn about(code: u16, text: &str) -> TransportError {
+        match (Fault::Refused { code, text: text.to_owned() }).about("declaring queue", "q") {
+            Fault::Fatal(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_other_arguments_are_a_mismatch_and_whatever_else_is_refused_has_the_brokers_words() {
+        let inequivalent = "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': \
+                            received '2' but current is '1'";
+        let error = about(code::PRECONDITION_FAILED, inequivalent);
+        assert!(matches!(&error, TransportError::Mismatch { .. }), "{error:?}");
+        for words in [
+            "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/'",
+            "PRECONDITION_FAILED - queue 'q' in vhost '/' in use",
+            "another 406",
+        ] {
+            let error = about(code::PRECONDITION_FAILED, words).to_string();
+            assert!(error == format!("declaring queue q failed: {words}"), "{error}");
+        }
+        let alone = about(code::ACCESS_REFUSED, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use");
+        assert!(matches!(&alone, TransportError::Other { .. }), "{alone:?}");
+        let forbidden = about(code::ACCESS_REFUSED, "ACCESS_REFUSED - configure access to queue 'q' refused");
+        assert!(matches!(&forbidden, TransportError::Forbidden { .. }), "{forbidden:?}");
+    }
+
+    #[test]
+    fn the_brokers_words_move_no_cursor() {
+        let error = AMQPError::new(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED), "vhost \u{1b}[31m\n".into());
+        let fault = Fault::from(lapin::Error::from(ErrorKind::ProtocolError(error)));
+        assert!(!fault.to_string().contains(char::is_control), "{fault}");
     }
 }

@@ -5,6 +5,7 @@
 //! connection is missed only by those who use it.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::fault::{Fault, rpc};
 use super::session::Session;
 use super::tls;
 use crate::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
+use crate::path::printable;
 use crate::transport::TransportError;
 
 /// How long a close may take, per connection or channel. The broker cleans up by itself when the
@@ -55,6 +57,8 @@ pub(super) struct Epoch {
     pub(super) events: broadcast::Sender<Event>,
     /// A channel that the last declaration has left open for the next one.
     spare: Mutex<Option<Channel>>,
+    /// Whether numbers of channels are left out.
+    has_gaps: AtomicBool,
     over: watch::Sender<bool>,
 }
 
@@ -64,14 +68,29 @@ impl Epoch {
     /// The client library keeps the error of a channel that the broker has closed, and gives it to the
     /// next channel of the same number as well, once the numbers have gone round. So no refusal of a
     /// channel is the broker's. Such a number is left out from then on; when none is left, the
-    /// connection is at its limit, and lost.
+    /// connection is at its limit, and lost. A connection that is at its limit without that would be so again.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
         loop {
             match rpc(self.connection.create_channel()).await {
-                Err(Fault::Refused { .. }) if self.connection.status().connected() => {}
+                Err(Fault::Refused { .. }) if self.connection.status().connected() => {
+                    self.has_gaps.store(true, Ordering::Relaxed);
+                }
+                Err(fault @ Fault::NoChannel) if self.has_gaps.load(Ordering::Relaxed) => {
+                    return Err(Fault::Lost(fault.to_string()));
+                }
+                Err(Fault::NoChannel) => return Err(Fault::Fatal(self.too_few_channels())),
                 done => return done.map_err(Fault::of_the_connection),
             }
         }
+    }
+
+    fn too_few_channels(&self) -> TransportError {
+        let limit = self.connection.configuration().channel_max();
+        let cause = format!(
+            "the broker allows {limit} on a connection, and all are in use. Raise channel_max in rabbitmq.conf, or \
+             leave it out of the URL"
+        );
+        TransportError::Other { action: "opening one more channel".to_owned(), cause }
     }
 
     /// The channel that the last declaration left, or one of its own.
@@ -185,7 +204,13 @@ impl Link {
         self.session.reachable(self.name);
         let events = broadcast::Sender::new(EVENTS);
         tokio::spawn(hear(connection.events_listener(), events.clone(), Arc::clone(&self.session)));
-        Ok(Arc::new(Epoch { connection, events, spare: Mutex::default(), over: watch::Sender::new(false) }))
+        Ok(Arc::new(Epoch {
+            connection,
+            events,
+            spare: Mutex::default(),
+            has_gaps: AtomicBool::new(false),
+            over: watch::Sender::new(false),
+        }))
     }
 
     /// The present epoch, or the next one as soon as the broker can be reached. Whatever the broker
@@ -227,6 +252,8 @@ impl Link {
         };
         match asked.await {
             Ok(()) => true,
+            // Whoever has its channels has asked for them in vain.
+            Err(Fault::Fatal(_)) => false,
             Err(fault) => {
                 tracing::debug!("no sign of the broker on the {} connection: {fault}", self.name);
                 self.end(&epoch).await;
@@ -276,7 +303,7 @@ async fn hear(events: impl Stream<Item = Event>, heard: broadcast::Sender<Event>
             && let ErrorKind::ProtocolError(told) = error.kind()
             && let AMQPErrorKind::Hard(_) = told.kind()
         {
-            session.closed_by_broker(told.get_message().as_str());
+            session.closed_by_broker(&printable(told.get_message().as_str()));
         }
     }
 }

@@ -18,6 +18,7 @@
 //! - `declare`: single declarations
 //! - `arguments`: queues and exchanges in AMQP's form
 //! - `publish`: a message's way into the publishing window
+//! - `ceiling`: how large a message the broker takes, once it has said so
 //! - `outbox`: what waits and what is under way; pure state
 //! - `window`: the task that sends, awaits confirms, and sends again
 //! - `alarm`: publishing blocked by the broker
@@ -30,6 +31,7 @@ mod address;
 mod alarm;
 mod arguments;
 mod backoff;
+mod ceiling;
 mod consume;
 mod control;
 mod declare;
@@ -91,7 +93,8 @@ impl RabbitMq {
         let publish = Arc::new(Link::new("publish", Arc::clone(&session)).with_short_frames());
         let consume = Arc::new(Link::new("consume", Arc::clone(&session)));
         let (publisher, jobs) = Publisher::new(Arc::clone(&session));
-        let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs);
+        let ceiling = Arc::clone(&publisher.ceiling);
+        let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs, ceiling);
         let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
         Ok(Self { session, control, consume, publish, publisher, tasks })
     }

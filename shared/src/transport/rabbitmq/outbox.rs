@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::publish::{Job, Shot};
 use crate::limits::PUBLISH_WINDOW_MESSAGES;
-use crate::transport::{PublishError, TransportError};
+use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message that was sent and is not confirmed.
 struct Flight {
@@ -75,6 +75,24 @@ impl Outbox {
         }
     }
 
+    /// The broker has closed the channel for a message of more than `bytes_max` bytes. The publishers of all that
+    /// are larger hear its words, and the others go again; `false` if none is larger.
+    pub(super) fn too_large(&mut self, bytes_max: usize, words: &str) -> bool {
+        let is_large = |job: &Job| job.shot.body.len() > bytes_max;
+        if !self.under_way.values().any(|flight| is_large(&flight.job)) {
+            return false;
+        }
+        self.take_back();
+        let (large, fitting) = std::mem::take(&mut self.waiting).into_iter().partition(is_large);
+        self.waiting = fitting;
+        for job in VecDeque::into_iter(large) {
+            self.suspects -= usize::from(job.suspect);
+            let oversize = Oversize { bytes: job.shot.body.len(), words: Some(words.to_owned()) };
+            job.answer(Err(PublishError::TooLarge(oversize)));
+        }
+        true
+    }
+
     /// The broker closes the channel for a bad message without saying which. At the first time, all
     /// that were under way become suspects and go once more, one at a time; `false`. The one that
     /// costs the channel again is the culprit, and its publisher hears of it; `true`.
@@ -106,7 +124,7 @@ mod tests {
     fn filled(keys: &[&str]) -> (Outbox, Vec<Answer>) {
         let mut outbox = Outbox::default();
         let answers = keys.iter().map(|key| {
-            let (job, answer) = Job::for_test(key);
+            let (job, answer) = Job::for_test(key, key.len());
             outbox.push(job);
             answer
         });
@@ -133,7 +151,7 @@ mod tests {
         let first = launched(&mut outbox);
         outbox.land(first[1].0, true);
         assert_eq!(answers[1].try_recv(), Ok(Ok(())));
-        let (job, _late) = Job::for_test("d");
+        let (job, _late) = Job::for_test("d", 1);
         outbox.push(job);
         outbox.take_back();
         let second = launched(&mut outbox);
@@ -157,6 +175,20 @@ mod tests {
         assert!(matches!(answers[1].try_recv(), Ok(Err(PublishError::Transport(_)))));
         assert_eq!(keys(&launched(&mut outbox)), ["c"]);
         assert!(outbox.has_room(), "the rest goes at full width");
+    }
+
+    #[test]
+    fn of_messages_that_are_too_large_each_publisher_hears_and_no_other() {
+        let (mut outbox, mut answers) = filled(&["a", "four", "b", "five"]);
+        assert_eq!(launched(&mut outbox).len(), 4);
+        let (job, mut late) = Job::for_test("fives", 5);
+        outbox.push(job);
+        assert!(!outbox.too_large(5, "no"), "none is larger than that");
+        assert!(outbox.too_large(3, "no"));
+        let heard = |bytes| Ok(Err(PublishError::TooLarge(Oversize { bytes, words: Some("no".to_owned()) })));
+        assert_eq!([answers[1].try_recv(), answers[3].try_recv(), late.try_recv()], [4, 4, 5].map(heard));
+        // Nobody is suspected, so neither of the others has to wait for the other.
+        assert_eq!(keys(&launched(&mut outbox)), ["a", "b"]);
     }
 
     #[test]

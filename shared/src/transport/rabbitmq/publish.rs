@@ -7,11 +7,12 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::ceiling::Ceiling;
 use super::properties::{of_message, short};
 use super::session::Session;
 use crate::limits::{PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
 use crate::message::Message;
-use crate::transport::{PublishError, TransportError};
+use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message as it is sent, as often as it takes.
 pub(super) struct Shot {
@@ -37,12 +38,12 @@ impl Job {
         let _ = self.answer.send(answer);
     }
 
-    /// A message without content, and its publisher's end.
+    /// A message, and its publisher's end.
     #[cfg(test)]
-    pub(super) fn for_test(key: &str) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
+    pub(super) fn for_test(key: &str, bytes: usize) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
         let room = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one is free");
         let (exchange, key) = ("e".into(), key.into());
-        let shot = Shot { exchange, key, properties: BasicProperties::default(), body: Bytes::new() };
+        let shot = Shot { exchange, key, properties: BasicProperties::default(), body: vec![0; bytes].into() };
         let (answer, answered) = oneshot::channel();
         (Self { shot: Arc::new(shot), suspect: false, answer, _room: [room(), room()] }, answered)
     }
@@ -62,6 +63,8 @@ pub(super) struct Publisher {
     jobs: mpsc::Sender<Job>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// Shared with the task.
+    pub(super) ceiling: Arc<Ceiling>,
 }
 
 impl Publisher {
@@ -70,14 +73,17 @@ impl Publisher {
         let (jobs, receiver) = mpsc::channel(PUBLISH_WINDOW_MESSAGES);
         let messages = Arc::new(Semaphore::new(PUBLISH_WINDOW_MESSAGES));
         let bytes = Arc::new(Semaphore::new(PUBLISH_WINDOW_BYTES));
-        (Self { session, jobs, messages, bytes }, receiver)
+        (Self { session, jobs, messages, bytes, ceiling: Arc::default() }, receiver)
     }
 
     /// Waits for room, then for the broker's answer.
     pub(super) async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         let bytes = message.body.len();
         if bytes > message.bytes_max() {
-            return Err(PublishError::TooLarge { bytes });
+            return Err(PublishError::TooLarge(Oversize { bytes, words: None }));
+        }
+        if let Some(words) = self.ceiling.over(bytes) {
+            return Err(PublishError::TooLarge(Oversize { bytes, words: Some(words) }));
         }
         let shot = Shot {
             exchange: short("an exchange's name", exchange)?,

@@ -14,6 +14,7 @@ use tokio::time::{Duration, Instant, interval, timeout};
 
 use super::alarm::Alarm;
 use super::backoff::Backoff;
+use super::ceiling::Ceiling;
 use super::control::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{Epoch, Link};
@@ -46,6 +47,8 @@ pub(super) struct Window {
     control: Arc<Control>,
     jobs: mpsc::Receiver<Job>,
     outbox: Outbox,
+    /// Shared with those who publish.
+    ceiling: Arc<Ceiling>,
     /// The epoch of the last channel, to tell a new connection from a new channel.
     last: Weak<Epoch>,
     alarm: Alarm,
@@ -58,6 +61,7 @@ impl Window {
         link: Arc<Link>,
         control: Arc<Control>,
         jobs: mpsc::Receiver<Job>,
+        ceiling: Arc<Ceiling>,
     ) -> Self {
         Self {
             session,
@@ -65,6 +69,7 @@ impl Window {
             control,
             jobs,
             outbox: Outbox::default(),
+            ceiling,
             last: Weak::new(),
             alarm: Alarm::default(),
             backoff: Backoff::new(),
@@ -117,6 +122,7 @@ impl Window {
         if self.last.as_ptr() != Arc::as_ptr(&epoch) {
             // Before the first one nothing was lost that the control connection does not know of.
             let is_first = self.last.ptr_eq(&Weak::new());
+            self.ceiling.forget();
             if is_first {
                 self.control.look_after().await?
             } else {
@@ -183,7 +189,7 @@ impl Window {
         match fault {
             Fault::Refused { code, text } => Ending::Refused { code, text },
             Fault::Lost(cause) | Fault::Silent(cause) => Ending::Lost(cause),
-            Fault::Fatal(error) => Ending::Lost(error.to_string()),
+            fault @ (Fault::Fatal(_) | Fault::NoChannel) => Ending::Lost(fault.to_string()),
         }
     }
 
@@ -191,6 +197,11 @@ impl Window {
     /// is declared again before anyone is blamed.
     async fn find_culprit(&mut self, reply: u16, text: String) -> Result<(), TransportError> {
         tracing::debug!("the broker closed the publishing channel: {text}");
+        if let Some(bytes_max) = self.ceiling.learn(reply, &text)
+            && self.outbox.too_large(bytes_max, &text)
+        {
+            return Ok(());
+        }
         let found = self.outbox.refused(|shot| {
             let (name, cause) = (shot.exchange.to_string(), text.clone());
             match reply {

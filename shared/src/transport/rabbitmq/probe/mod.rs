@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 pub use self::greet::{Reach, Server, reach};
 use super::address::Address;
 use super::arguments;
-use super::fault::{Fault, code, rpc};
+use super::fault::{Fault, code, is_inequivalent, rpc};
 use super::link::{Epoch, Link};
 use super::properties::short;
 use super::session::Session;
@@ -328,7 +328,7 @@ async fn compare(
 fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
     match declared.map_err(Refusal::from) {
         Ok(()) => Ok(Arguments::Same),
-        Err(Refusal::Precondition(text)) => Ok(Arguments::Other(text)),
+        Err(Refusal::Precondition(text)) if is_inequivalent(&text) => Ok(Arguments::Other(text)),
         Err(Refusal::Forbidden(_)) => Ok(Arguments::Unknown),
         Err(refusal) => Err(refusal),
     }
