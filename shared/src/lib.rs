@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
 //! - [`beneath`]: opening beneath a directory and never outside
+//! - [`descriptor`]: standard output and other descriptors, to be written to
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`host`]: this machine's name
 //! - [`notice`]: what a waiting submitter says
@@ -29,6 +30,7 @@ pub mod beneath;
 pub mod clock;
 pub mod control;
 pub mod definitions;
+pub mod descriptor;
 pub mod draft;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -61,6 +61,12 @@ impl Failure {
     pub fn unfinished(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Unfinished, error)
     }
+
+    /// Tells people, and gives the exit code.
+    pub fn tell(self) -> ExitCode {
+        term::complain(&self.text);
+        self.exit.into()
+    }
 }
 
 impl std::fmt::Display for Failure {
@@ -163,9 +169,6 @@ pub fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit,
     ::reducer::scratch::sweep();
     match result {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, text }) => {
-            term::complain(&text);
-            exit.into()
-        }
+        Err(failure) => failure.tell(),
     }
 }

@@ -35,10 +35,9 @@ struct Plain {
 impl Progress {
     /// `wanted` says whether the user wants any. A bar needs a terminal that the report does not
     /// use at the same time.
-    pub fn new(wanted: bool, report_on_stdout: bool) -> Self {
+    pub fn new(wanted: bool, report_on_terminal: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let shared = report_on_stdout && std::io::stdout().is_terminal();
-        let view = match (wanted, terminal, shared) {
+        let view = match (wanted, terminal, report_on_terminal) {
             (false, ..) | (true, true, true) => View::None,
             (true, true, false) => {
                 let bar = ProgressBar::new(0);

@@ -3,6 +3,7 @@
 
 mod follow;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,8 +170,9 @@ async fn drive(
 /// The files that the run itself writes, which may lie in the tree that it walks.
 fn own(config: &RunConfig, handle: &Handle) -> Own {
     let frequencies = config.output.frequencies.as_ref().map(|frequencies| &frequencies.target);
-    let replaced = [Some(&config.output.target), frequencies].into_iter().flatten().filter_map(Target::file);
-    Own::of(store::files(handle.store_path()), replaced.map(resolve))
+    let targets = [Some(&config.output.target), frequencies].into_iter().flatten();
+    let descriptors: Vec<_> = targets.clone().filter_map(Target::descriptor).map(AsFd::as_fd).collect();
+    Own::of(store::files(handle.store_path()), targets.filter_map(Target::file).map(resolve), &descriptors)
 }
 
 async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {

@@ -9,6 +9,7 @@
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 //! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
 //! - `cli`: `packhorse sha1` as its users run it, on one machine
+//! - `outputs`: outputs that take nothing, and those that are open already
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `stopping`: signals: once and twice, and what is left behind
@@ -55,6 +56,7 @@ mod hostile;
 mod leases;
 mod manual;
 mod operator;
+mod outputs;
 mod packages;
 mod pipeline;
 mod poison;

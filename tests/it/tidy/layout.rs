@@ -46,6 +46,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "consumer/src/work/files/",
             "producer/src/plan/files/",
             "shared/src/beneath.rs",
+            "shared/src/descriptor/",
             "src/cli/",
         ],
     ),
