@@ -187,7 +187,8 @@ fn workers(
 ) -> Result<ConsumerConfig, Failure> {
     let mut site = Site::new();
     for (root, directory) in selection.roots.iter().zip(roots) {
-        site.add_root(&root.name, directory).map_err(Failure::usage)?;
+        // One tree is walked and worked on, whatever comes into its place.
+        site.add_fixed_root(&root.name, directory).map_err(Failure::usage)?;
     }
     // These workers take tasks of their own plan alone, and the plan says of each what may be
     // followed: outside its root only what the user named, or all with --follow-outside.

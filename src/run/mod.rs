@@ -181,7 +181,8 @@ async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) 
     }
     let mut tasks = opened.planned;
     let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
-    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)));
+    let identity = |root: &str| config.workers.as_ref().and_then(|workers| workers.site.identity(root));
+    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity));
     while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
         if !handle.planned(job.clone(), task).await {

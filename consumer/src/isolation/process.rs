@@ -14,7 +14,7 @@ use shared::workload::Workload;
 
 use super::Isolation;
 use super::frame::{self, Ask, Tell};
-use crate::work::{Cancelled, Site, WorkError};
+use crate::work::{Cancelled, OpenRoot, WorkError};
 
 /// What a process list shows.
 const NAME: &str = "packhorse-isolated";
@@ -46,10 +46,11 @@ pub(super) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// Starts one and waits until it is ready.
+    /// Starts one that may touch this root, by its name, and waits until it is ready.
     pub(super) fn start(
         isolation: &Isolation,
-        site: &Site,
+        root: Option<&(String, OpenRoot)>,
+        follow_outside: bool,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Result<Self, WorkError> {
         let failed = |why: String, stderr: String| {
@@ -58,8 +59,8 @@ impl<'a> Process<'a> {
         };
         let mut process =
             Self::spawn(isolation, cancelled).map_err(|error| failed(error.to_string(), String::new()))?;
-        let roots = site.places().map(|(name, place)| (name.to_owned(), place)).collect();
-        let ask = Ask::Site { roots, follow_outside: site.follows_outside() };
+        let roots = root.map(|(name, open)| (name.clone(), open.place())).into_iter().collect();
+        let ask = Ask::Site { roots, follow_outside };
         let told = frame::write(&mut process.asks, &ask, b"").and_then(|()| frame::read(&mut process.tells));
         match told {
             Ok((Tell::Ready, _)) => Ok(process),

@@ -45,7 +45,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "consumer/src/isolation/",
             "consumer/src/work/files/",
             "producer/src/plan/files/",
-            "shared/src/beneath.rs",
+            "shared/src/beneath",
             "shared/src/descriptor/",
             "src/cli/",
         ],
