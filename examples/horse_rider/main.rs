@@ -24,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use packhorse::caravan::{Caravan, Say};
 use packhorse::cli::args::{BrokerArgs, ReducerArgs};
 use packhorse::cli::term::{self, Lines};
-use packhorse::cli::{self, Exit, Failure, broker, enter, keys, signals};
+use packhorse::cli::{self, Exit, Failure, Threads, broker, enter, keys, signals};
 use producer::ProducerError;
 use shared::id::{JobId, OwnerId};
 use shared::limits;
@@ -118,12 +118,12 @@ fn main() -> ExitCode {
 fn run(args: HorseRider) -> ExitCode {
     match args.role {
         RoleArgs::Rider { rider, interactive, caravan, broker } => {
-            enter("warn", false, ride(rider, interactive, caravan, broker))
+            enter("warn", false, Threads::ASKING, ride(rider, interactive, caravan, broker))
         }
-        RoleArgs::Horse { horse, broker } => enter("warn", false, pull(horse, broker)),
+        RoleArgs::Horse { horse, broker } => enter("warn", false, Threads::working(Some(1)), pull(horse, broker)),
         RoleArgs::Reducer(args) => cli::reducer(args),
-        RoleArgs::Launch(args) if args.windows => enter("warn", false, windows::launch(args)),
-        RoleArgs::Launch(args) => enter("warn", false, launch::launch(args)),
+        RoleArgs::Launch(args) if args.windows => enter("warn", false, Threads::OWNING, windows::launch(args)),
+        RoleArgs::Launch(args) => enter("warn", false, Threads::working(Some(args.horses)), launch::launch(args)),
     }
 }
 

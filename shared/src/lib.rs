@@ -25,6 +25,7 @@
 //! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
+//! - [`threads`]: starting threads, and what to say when there are no more
 
 pub mod beneath;
 pub mod clock;
@@ -46,6 +47,7 @@ pub mod resolve;
 pub mod seal;
 pub mod shutdown;
 pub mod telemetry;
+pub mod threads;
 pub mod topology;
 pub mod transport;
 pub mod workload;

@@ -23,6 +23,7 @@ use shared::message::{Opened, Seal};
 use shared::notice::{Notify, Unserved};
 use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
+use shared::threads::NoThread;
 use shared::transport::{Transport, TransportError};
 
 use follow::Report;
@@ -69,6 +70,9 @@ pub enum RunError {
     /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
+    /// The plan has no thread.
+    #[error(transparent)]
+    Thread(#[from] NoThread),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,7 +186,7 @@ async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) 
     let mut tasks = opened.planned;
     let plan = Plan::new(&config.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
     let identity = |root: &str| config.workers.as_ref().and_then(|workers| workers.site.identity(root));
-    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity));
+    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity))?;
     while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
         if !handle.planned(job.clone(), task).await {

@@ -12,6 +12,9 @@
 //! - `outputs`: outputs that take nothing, and those that are open already
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
+//! - `roots`: consumers whose roots are replaced, mounted late, or away
+//! - `threads`: too few threads
+//! - `progress`: the bar in a terminal
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `leases`: tasks that outlast the broker's acknowledgement time-out
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
@@ -60,17 +63,20 @@ mod outputs;
 mod packages;
 mod pipeline;
 mod poison;
+mod progress;
 mod protocol;
 mod rabbitmq;
 mod readiness;
 mod readme;
 mod resume;
+mod roots;
 mod rounds;
 mod sealed;
 mod secrets;
 mod simulation;
 mod stopping;
 mod tap;
+mod threads;
 mod tidy;
 mod times;
 mod tls;

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use shared::limits::TASK_STDERR_BYTES;
 use shared::message::Failure;
+use shared::threads::explained;
 use shared::workload::Workload;
 
 use super::Isolation;
@@ -58,7 +59,7 @@ impl<'a> Process<'a> {
             WorkError::Failed(Failure { reason, stderr })
         };
         let mut process =
-            Self::spawn(isolation, cancelled).map_err(|error| failed(error.to_string(), String::new()))?;
+            Self::spawn(isolation, cancelled).map_err(|error| failed(explained(&error), String::new()))?;
         let roots = root.map(|(name, open)| (name.clone(), open.place())).into_iter().collect();
         let ask = Ask::Site { roots, follow_outside };
         let told = frame::write(&mut process.asks, &ask, b"").and_then(|()| frame::read(&mut process.tells));
