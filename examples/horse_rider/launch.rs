@@ -3,31 +3,35 @@
 use std::sync::Arc;
 
 use packhorse::caravan::{Lap, Launch, LaunchError, Role};
-use packhorse::cli::{Exit, Failure, broker, keys, signals, term};
+use packhorse::cli::term::{self, Lines};
+use packhorse::cli::{Exit, Failure, broker, keys, signals};
 use shared::transport::BrokerUrl;
 
-use super::{LaunchArgs, print};
+use super::LaunchArgs;
 
 pub async fn launch(args: LaunchArgs) -> Result<Exit, Failure> {
     let broker = broker::optional(&args.broker)?.unwrap_or_else(BrokerUrl::embedded);
+    let lines = Lines::begin()?;
     let keyboard = args.interactive.then(keys::listen).transpose()?;
     let (_terminal, cues) = keyboard.unzip();
     let shutdown = signals::listen()?;
     if args.interactive {
-        print("press a key to whip, q to end the ride");
+        lines.print("press a key to whip, q to end the ride");
     }
     let warn = |role: Role, text: &str| term::say(&format!("{role}\t{text}\n"));
-    let tell = |role: Role, text: &str| print(&format!("{role}\t{text}"));
+    let told = Arc::clone(&lines);
+    let tell = move |role: Role, text: &str| told.print(&format!("{role}\t{text}"));
     let caravan = args.caravan.caravan(&broker, Arc::new(tell), Arc::new(warn));
     let patience = args.broker.connect_timeout;
     let launch = Launch { riders: args.riders, horses: args.horses, broker, patience, cues };
     let mut laps = Vec::new();
     for _ in 0..args.repeat {
         let lap = caravan.launch(&launch, shutdown.clone()).await.map_err(failure)?;
-        print(&arrival(&lap));
+        lines.print(&arrival(&lap));
         laps.push(lap);
     }
-    print(&spread(&laps));
+    lines.print(&spread(&laps));
+    lines.end()?;
     Ok(Exit::Success)
 }
 

@@ -17,14 +17,14 @@
 mod launch;
 mod windows;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use packhorse::caravan::{Caravan, Say};
 use packhorse::cli::args::{BrokerArgs, ReducerArgs};
-use packhorse::cli::{self, Exit, Failure, broker, enter, keys, signals, term};
+use packhorse::cli::term::{self, Lines};
+use packhorse::cli::{self, Exit, Failure, Threads, broker, enter, keys, signals};
 use producer::ProducerError;
 use shared::id::{JobId, OwnerId};
 use shared::limits;
@@ -112,31 +112,39 @@ impl CaravanArgs {
 }
 
 fn main() -> ExitCode {
-    match HorseRider::parse().role {
+    cli::args::parse().map_or_else(|code| code, run)
+}
+
+fn run(args: HorseRider) -> ExitCode {
+    match args.role {
         RoleArgs::Rider { rider, interactive, caravan, broker } => {
-            enter("warn", false, ride(rider, interactive, caravan, broker))
+            enter("warn", false, Threads::ASKING, ride(rider, interactive, caravan, broker))
         }
-        RoleArgs::Horse { horse, broker } => enter("warn", false, pull(horse, broker)),
+        RoleArgs::Horse { horse, broker } => enter("warn", false, Threads::working(Some(1)), pull(horse, broker)),
         RoleArgs::Reducer(args) => cli::reducer(args),
-        RoleArgs::Launch(args) if args.windows => enter("warn", false, windows::launch(args)),
-        RoleArgs::Launch(args) => enter("warn", false, launch::launch(args)),
+        RoleArgs::Launch(args) if args.windows => enter("warn", false, Threads::OWNING, windows::launch(args)),
+        RoleArgs::Launch(args) => enter("warn", false, Threads::working(Some(args.horses)), launch::launch(args)),
     }
 }
 
 async fn ride(rider: u32, interactive: bool, args: CaravanArgs, broker: BrokerArgs) -> Result<Exit, Failure> {
-    // Before the broker: a pipe will not turn into a terminal.
+    // Before the broker: a pipe will not turn into a terminal, nor a closed output into an open one.
+    let lines = Lines::begin()?;
     let keyboard = interactive.then(keys::listen).transpose()?;
     let (_terminal, cues) = keyboard.unzip();
     let Some((url, transport, shutdown)) = reach(&broker).await? else { return Ok(Exit::Interrupted) };
     if interactive {
-        print("press a key to whip, q to end the ride");
+        lines.print("press a key to whip, q to end the ride");
     }
-    let caravan = args.caravan(&url, Arc::new(|_, text| print(text)), Arc::new(|_, text| term::complain(text)));
+    let caravan = args.caravan(&url, tell(&lines), Arc::new(|_, text| term::complain(text)));
     let result = caravan.ride(rider, cues, Arc::clone(&transport), shutdown).await;
     transport.close().await;
+    let printed = lines.end();
     match result {
-        Ok(ride) if ride.status.counts.tasks_failed > 0 => Ok(Exit::ItemsFailed),
-        Ok(_) => Ok(Exit::Success),
+        Ok(ride) => printed.map(|()| match ride.status.counts.tasks_failed {
+            0 => Exit::Success,
+            _ => Exit::ItemsFailed,
+        }),
         Err(ProducerError::Stopped(_)) => {
             Err(Failure::new(Exit::Interrupted, "stopped on the way; the same command goes on from here"))
         }
@@ -149,12 +157,14 @@ async fn ride(rider: u32, interactive: bool, args: CaravanArgs, broker: BrokerAr
 }
 
 async fn pull(horse: u32, broker: BrokerArgs) -> Result<Exit, Failure> {
+    let lines = Lines::begin()?;
     let Some((url, transport, shutdown)) = reach(&broker).await? else { return Ok(Exit::Success) };
     let args = CaravanArgs { caravan: JobId::from_name(b"any"), whips: 0, owner: OwnerId::from_name(b"any") };
-    let caravan = args.caravan(&url, Arc::new(|_, text| print(text)), Arc::new(|_, text| term::complain(text)));
+    let caravan = args.caravan(&url, tell(&lines), Arc::new(|_, text| term::complain(text)));
     let result = caravan.pull(horse, Arc::clone(&transport), shutdown).await;
     transport.close().await;
     result?;
+    lines.end()?;
     Ok(Exit::Success)
 }
 
@@ -166,7 +176,8 @@ async fn reach(args: &BrokerArgs) -> Result<Option<(BrokerUrl, Arc<dyn Transport
     Ok(reached.map(|transport| (url, transport, shutdown)))
 }
 
-/// Prints a line. A reader that has had enough is no reason to fail.
-fn print(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+/// Takes what one role says, and prints it.
+fn tell(lines: &Arc<Lines>) -> Say {
+    let lines = Arc::clone(lines);
+    Arc::new(move |_, text| lines.print(text))
 }

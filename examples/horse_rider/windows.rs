@@ -19,7 +19,7 @@ use shared::workload::steps;
 use tokio::task::block_in_place;
 
 use super::launch::arrival;
-use super::{LaunchArgs, print, reach};
+use super::{LaunchArgs, reach};
 
 const REDUCER: &str = "reducer";
 
@@ -27,11 +27,12 @@ pub async fn launch(args: LaunchArgs) -> Result<Exit, Failure> {
     broker::for_role(&args.broker)?.ok_or_else(|| {
         Failure::usage("--windows runs each role as a process, and they meet at a broker: give --broker URL")
     })?;
+    term::can_print()?;
     // A broker that is away or refuses is told here, and not in a window.
     let Some((_, transport, shutdown)) = reach(&args.broker).await? else { return Ok(Exit::Interrupted) };
     let result = watch(&args, &transport, &shutdown).await;
     transport.close().await;
-    print(&arrival(&result?));
+    term::print(format!("{}\n", arrival(&result?)).as_bytes())?;
     Ok(Exit::Success)
 }
 

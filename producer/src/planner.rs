@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use shared::message::Planned;
+use shared::threads::{self, NoThread};
 
 use crate::plan::Plan;
 
@@ -33,7 +34,7 @@ pub struct Planner {
 
 impl Planner {
     /// Starts handing out. Dropping it ends its thread.
-    pub fn spawn(mut plan: Plan) -> Self {
+    pub fn spawn(mut plan: Plan) -> Result<Self, NoThread> {
         let (sender, steps) = mpsc::channel(AHEAD);
         let walk = move || {
             while let Some(planned) = plan.next_task() {
@@ -44,8 +45,8 @@ impl Planner {
             // Whoever has gone needs no end.
             let _ = sender.blocking_send(Step::End);
         };
-        std::thread::Builder::new().name("planner".to_owned()).spawn(walk).expect("a thread can be started");
-        Self { steps }
+        threads::start("planner", walk)?;
+        Ok(Self { steps })
     }
 
     /// The next step. Cancelling the wait loses nothing.

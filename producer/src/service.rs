@@ -12,6 +12,7 @@ use shared::limits;
 use shared::message::{JobRequest, Message, Opened, Reply, Request, Seal, with_link};
 use shared::notice::Notify;
 use shared::shutdown::Shutdown;
+use shared::threads::NoThread;
 use shared::topology;
 use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_taken};
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +55,9 @@ pub enum ProducerError {
     /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
+    /// The plan has no thread.
+    #[error(transparent)]
+    Thread(#[from] NoThread),
     /// The owner will not have the job.
     #[error("{0}")]
     Refused(String),
@@ -210,7 +214,7 @@ impl Running {
                 // Confirms of a plan from before it began again would pass for those of this one.
                 self.publishing = JoinSet::new();
                 let plan = Plan::new(&self.request.spec, &self.roots, planned, resume.as_deref())?;
-                self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams())));
+                self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams()))?);
             }
             Action::Publish { planned, after } => {
                 let number = planned.number;

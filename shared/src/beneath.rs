@@ -5,6 +5,8 @@
 //! link: by the kernel (`openat2`), or here where the kernel has no such call or a sandbox forbids it.
 //! So a link that is swapped in for a directory after any check is not followed either.
 
+mod identity;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
+
+pub use identity::DirectoryIdentity;
 
 /// Passing through a directory needs no right to list it, where the system knows such a thing.
 #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`id`]: names of jobs, owners, stores, classes, tasks, and which bytes they may hold
 //! - [`beneath`]: opening beneath a directory and never outside
+//! - [`descriptor`]: standard output and other descriptors, to be written to
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`host`]: this machine's name
 //! - [`environment`]: variables: unset, empty, not text
@@ -25,11 +26,13 @@
 //! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
+//! - [`threads`]: starting threads, and what to say when there are no more
 
 pub mod beneath;
 pub mod clock;
 pub mod control;
 pub mod definitions;
+pub mod descriptor;
 pub mod draft;
 pub mod environment;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -46,6 +49,7 @@ pub mod resolve;
 pub mod seal;
 pub mod shutdown;
 pub mod telemetry;
+pub mod threads;
 pub mod topology;
 pub mod transport;
 pub mod workload;

@@ -32,6 +32,10 @@ pub const SEAL_BYTES_MAX: usize = 130 * 1024;
 /// started without the key must not take tasks as fast as they come from those that have it.
 pub const KEYLESS_DELAY: Duration = Duration::from_secs(5);
 
+/// How long a consumer waits for a root whose directory cannot be reached before it fails a task of it. A
+/// consumer that has lost a mount must not take tasks as fast as they come from those that have it.
+pub const ROOT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Bytes of one part of an outcome: few messages, each far below a message's limit.
 pub const PART_BYTES: usize = 512 * 1024;
 

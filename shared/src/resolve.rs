@@ -8,15 +8,17 @@ const LINKS_MAX: usize = 40;
 
 /// The file that is opened or made by this name. Links are followed, also one that leads to nothing yet.
 pub fn resolve(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        let Ok(target) = fs::read_link(&path) else { break };
-        path = directory_of(&path).join(target);
-    }
+    let path = links(path).last().unwrap_or_default();
     match (fs::canonicalize(directory_of(&path)), path.file_name()) {
         (Ok(directory), Some(name)) => directory.join(name),
         _ => path,
     }
+}
+
+/// The path, and what it leads to link by link. Only its last part is looked at.
+pub(crate) fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let next = |path: &PathBuf| Some(directory_of(path).join(fs::read_link(path).ok()?));
+    std::iter::successors(Some(path.to_owned()), next).take(LINKS_MAX + 1)
 }
 
 /// The directory that a name stands in.

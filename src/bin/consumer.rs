@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use packhorse::cli;
 
 fn main() -> ExitCode {
-    cli::consumer(cli::args::ConsumerArgs::parse(), &[])
+    cli::args::parse().map_or_else(|code| code, |args| cli::consumer(args, &[]))
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use packhorse::cli;
 
 fn main() -> ExitCode {
-    cli::producer(cli::args::ProducerArgs::parse())
+    cli::args::parse().map_or_else(|code| code, cli::producer)
 }

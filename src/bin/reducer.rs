@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use packhorse::cli;
 
 fn main() -> ExitCode {
-    cli::reducer(cli::args::ReducerArgs::parse())
+    cli::args::parse().map_or_else(|code| code, cli::reducer)
 }

@@ -2,6 +2,7 @@
 
 pub mod dead;
 pub mod doctor;
+mod parse;
 pub mod reducer;
 pub mod security;
 mod time;
@@ -22,6 +23,7 @@ use super::exit::EXIT_CODES;
 use super::manual::{CompletionsArgs, ManArgs};
 pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
 use doctor::DoctorArgs;
+pub use parse::parse;
 pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
 use time::{heartbeat, seconds};
@@ -106,7 +108,7 @@ pub struct OutputArgs {
 
 /// `-` is standard output.
 fn target() -> impl TypedValueParser<Value = Target> {
-    OsStringValueParser::new().map(Target::from)
+    OsStringValueParser::new().try_map(Target::named)
 }
 
 /// Which files.

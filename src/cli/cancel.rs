@@ -11,6 +11,8 @@ use super::{Exit, Failure, broker, term};
 
 /// `packhorse cancel ID`
 pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
+    // What is done is not to end in "could not".
+    term::can_print()?;
     let job = &args.job;
     let reply = match &args.from.state {
         Some(state) => Some(at_rest(state, |reply| Event::Cancel { job: job.clone(), reply })?),

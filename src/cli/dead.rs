@@ -14,6 +14,8 @@ use super::{Exit, Failure, broker, term};
 
 /// `packhorse dead`
 pub async fn run(args: DeadArgs) -> Result<Exit, Failure> {
+    // What is done is not to end in "could not".
+    term::can_print()?;
     match args.command {
         DeadCommand::List(args) => list(args).await,
         DeadCommand::Show(args) => show(args).await,

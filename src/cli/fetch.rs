@@ -118,6 +118,7 @@ pub fn recompute(output: &Target) -> String {
     match output {
         Target::File(path) => format!("sha256sum {}", path.display()),
         Target::Stdout => "sha256sum of the lines on standard output".to_owned(),
+        Target::Descriptor(descriptor) => format!("sha256sum of the lines on {}", descriptor.name().display()),
     }
 }
 

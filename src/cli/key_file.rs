@@ -23,6 +23,7 @@ acts on none that its keys do not open. docs/PROTOCOL.md says what is hidden and
 /// Runs the command.
 pub fn run(args: &KeyArgs) -> Result<Exit, Failure> {
     let KeyCommand::New { file } = &args.command;
+    term::can_print()?;
     let key = Key::generate();
     let cannot = |error| Failure::usage(format!("cannot make {}: {error}", file.display()));
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(cannot)?;

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use shared::threads;
 use tokio::sync::broadcast;
 
 use super::{Failure, signals};
@@ -40,7 +41,7 @@ pub fn listen() -> Result<(Terminal, broadcast::Receiver<()>), Failure> {
     let before = terminal.before.clone();
     signals::before_exit(move || restore(&again, &before));
     let (cue, cues) = broadcast::channel(AHEAD);
-    std::thread::spawn(move || read(stdin.lock(), &cue));
+    threads::start("keys", move || read(stdin.lock(), &cue)).map_err(Failure::unfinished)?;
     Ok((terminal, cues))
 }
 

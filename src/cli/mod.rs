@@ -23,6 +23,7 @@ mod owners;
 mod passwords;
 mod progress;
 mod reducer;
+mod runtime;
 mod sha1;
 pub mod signals;
 mod submit;
@@ -39,7 +40,9 @@ use ::reducer::service::ServiceError;
 use ::reducer::store::StoreError;
 use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
 pub use exit::Exit;
+pub use runtime::Threads;
 use shared::transport::TransportError;
+use tokio::runtime::Runtime;
 
 /// A command ends early: how, and what people are told.
 #[derive(Debug)]
@@ -62,6 +65,12 @@ impl Failure {
     /// Could not finish.
     pub fn unfinished(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Unfinished, error)
+    }
+
+    /// Tells people, and gives the exit code.
+    pub fn tell(self) -> ExitCode {
+        term::complain(&self.text);
+        self.exit.into()
     }
 }
 
@@ -107,32 +116,32 @@ impl From<&StoreError> for Failure {
 /// `packhorse`
 pub fn packhorse(args: Packhorse) -> ExitCode {
     match args.command {
-        Command::Sha1(args) => enter("warn", false, sha1::run(args)),
-        Command::Words(args) => enter("warn", false, words::run(args)),
+        Command::Sha1(args) => enter("warn", false, Threads::working(args.job.slots), sha1::run(args)),
+        Command::Words(args) => enter("warn", false, Threads::working(args.job.slots), words::run(args)),
         Command::Producer(args) => producer(args),
         Command::Consumer(args) => consumer(args, &["consumer"]),
         Command::Reducer(args) => reducer(args),
-        Command::Jobs(args) => enter("warn", false, jobs::jobs(args)),
-        Command::Status(args) => enter("warn", false, jobs::status(args)),
-        Command::Cancel(args) => enter("warn", false, cancel::run(args)),
-        Command::Dead(args) => enter("warn", false, dead::run(args)),
-        Command::Explain(args) => enter("warn", false, explain::run(args)),
-        Command::Completions(args) => enter("warn", false, async move { manual::completions(&args) }),
-        Command::Man(args) => enter("warn", false, async move { manual::man(&args) }),
-        Command::Topology(args) => enter("warn", false, topology::run(args)),
-        Command::Key(args) => enter("warn", false, async move { key_file::run(&args) }),
-        Command::Health(args) => enter("warn", false, async move { health::health(&args) }),
+        Command::Jobs(args) => enter("warn", false, Threads::ASKING, jobs::jobs(args)),
+        Command::Status(args) => enter("warn", false, Threads::ASKING, jobs::status(args)),
+        Command::Cancel(args) => enter("warn", false, Threads::ASKING, cancel::run(args)),
+        Command::Dead(args) => enter("warn", false, Threads::ASKING, dead::run(args)),
+        Command::Explain(args) => enter("warn", false, Threads::ASKING, explain::run(args)),
+        Command::Completions(args) => enter_alone(async move { manual::completions(&args) }),
+        Command::Man(args) => enter_alone(async move { manual::man(&args) }),
+        Command::Topology(args) => enter_alone(topology::run(args)),
+        Command::Key(args) => enter_alone(async move { key_file::run(&args) }),
+        Command::Health(args) => enter_alone(async move { health::health(&args) }),
         // What the transport says of its tries is said by the findings.
-        Command::Doctor(args) => enter("error", false, doctor::run(args)),
-        Command::Ready(args) => enter("warn", false, async move { health::ready(&args) }),
+        Command::Doctor(args) => enter("error", false, Threads::ASKING, doctor::run(args)),
+        Command::Ready(args) => enter_alone(async move { health::ready(&args) }),
     }
 }
 
 /// `producer`
 pub fn producer(args: ProducerArgs) -> ExitCode {
     match args.job {
-        ProducerJob::Sha1(args) => enter("warn", false, sha1::submit(args)),
-        ProducerJob::Words(args) => enter("warn", false, words::submit(args)),
+        ProducerJob::Sha1(args) => enter("warn", false, Threads::ASKING, sha1::submit(args)),
+        ProducerJob::Words(args) => enter("warn", false, Threads::ASKING, words::submit(args)),
     }
 }
 
@@ -141,36 +150,48 @@ pub fn consumer(args: ConsumerArgs, words: &[&str]) -> ExitCode {
     if args.isolated {
         return consumer::isolated();
     }
-    enter("info", args.log.json, consumer::run(args, words))
+    enter("info", args.log.json, Threads::working(args.slots), consumer::run(args, words))
 }
 
 /// `reducer`
 pub fn reducer(args: ReducerArgs) -> ExitCode {
-    enter("info", args.log.json, reducer::run(args))
+    enter("info", args.log.json, Threads::OWNING, reducer::run(args))
 }
 
-/// Runs a command to its end. Threads that hang in a read or a write after that are left behind:
-/// the process must not hang with them.
-pub fn enter(level: &str, json: bool, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+/// Runs a command to its end, with so many threads. Threads that hang in a read or a write after that are left
+/// behind: the process must not hang with them.
+pub fn enter(
+    level: &str,
+    json: bool,
+    threads: Threads,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> ExitCode {
     if let Err(error) = shared::telemetry::init(level, json) {
-        term::complain(&error.to_string());
-        return Exit::Usage.into();
+        return Failure::usage(error).tell();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            term::complain(&format!("cannot start: {error}"));
-            return Exit::Unfinished.into();
-        }
-    };
+    match runtime::start(threads) {
+        Ok(runtime) => run_in(runtime, command),
+        Err(error) => Failure::unfinished(error).tell(),
+    }
+}
+
+/// Runs a command that needs no other thread than this one.
+fn enter_alone(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+    if let Err(error) = shared::telemetry::init("warn", false) {
+        return Failure::usage(error).tell();
+    }
+    match runtime::start_alone() {
+        Ok(runtime) => run_in(runtime, command),
+        Err(error) => Failure::unfinished(format!("cannot start: {error}")).tell(),
+    }
+}
+
+fn run_in(runtime: Runtime, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(Duration::from_millis(100));
     ::reducer::scratch::sweep();
     match result {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, text }) => {
-            term::complain(&text);
-            exit.into()
-        }
+        Err(failure) => failure.tell(),
     }
 }

@@ -43,6 +43,9 @@ pub struct Job<'a> {
 pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
     check(&args.output)?;
+    if args.out.json {
+        term::can_print()?;
+    }
     let frequencies = job.frequencies.as_ref().map(|frequencies| &frequencies.target);
     frequencies.map_or(Ok(()), check)?;
     check_apart(&args.output, frequencies, args.state.as_deref())?;
@@ -58,7 +61,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let store = Opening::begin(place, command_owner_id(url.user()));
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
-    let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output == Target::Stdout);
+    let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output.is_terminal());
     let (shown, watch) = (progress.clone(), job.watch.clone());
     let (asked, quiet) = (request.clone(), args.out.quiet);
     let config = RunConfig {
@@ -88,20 +91,33 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     finish(result, args)
 }
 
-/// What is written to one file must not replace what is written to another.
+/// What is written to one place must not replace, nor mix with, what is written to another.
 pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<&Path>) -> Result<(), Failure> {
-    let files =
-        [("--output", output.file()), ("--frequencies", frequencies.and_then(Target::file)), ("--state", state)];
-    let files: Vec<_> = files.into_iter().filter_map(|(flag, file)| file.map(|file| (flag, file))).collect();
+    let targets: Vec<_> = [("--output", Some(output)), ("--frequencies", frequencies)]
+        .into_iter()
+        .filter_map(|(flag, target)| target.map(|target| (flag, target)))
+        .collect();
+    if let [(one, Target::Descriptor(first)), (other, Target::Descriptor(second))] = &targets[..]
+        && first == second
+    {
+        return Err(Failure::usage(format!("{one} and {other} name one descriptor; give each its own")));
+    }
+    let files = targets.iter().filter_map(|(flag, target)| target.file().map(|file| (*flag, file)));
+    let files: Vec<_> = files.chain(state.map(|state| ("--state", state))).collect();
     for (at, (flag, file)) in files.iter().enumerate() {
         if let Some((other, _)) = files[..at].iter().find(|(_, earlier)| is_one_file(earlier, file)) {
             return Err(Failure::usage(format!("{other} and {flag} name one file; give each its own")));
         }
-        // Where the report goes to a file, nothing else is to be had on standard output.
-        let streams =
-            [(*flag != "--output" && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
+        // Where the report alone goes to a file, nothing else is to be had on standard output.
+        let is_free = *flag == "--output" && frequencies != Some(&Target::Stdout);
+        let streams = [(!is_free && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
         if let Some((_, stream)) = streams.iter().find(|(is_it, _)| *is_it) {
             let text = format!("{flag} names the file that standard {stream} goes to; give it its own");
+            return Err(Failure::usage(text));
+        }
+        let goes_there = |(_, target): &&(&str, &Target)| target.descriptor().is_some_and(|open| is_stream(open, file));
+        if let Some((other, _)) = targets.iter().find(goes_there) {
+            let text = format!("{flag} names the file that the descriptor of {other} goes to; give it its own");
             return Err(Failure::usage(text));
         }
     }
@@ -110,8 +126,14 @@ pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<
 
 /// Whether a report can be written: better said before the work than after it.
 pub fn check(output: &Target) -> Result<(), Failure> {
-    let Target::File(path) = output else { return Ok(()) };
-    check_file(path).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    match output {
+        Target::Stdout => term::can_print(),
+        Target::File(path) => {
+            check_file(path).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+        }
+        // Looked at when it was named.
+        Target::Descriptor(_) => Ok(()),
+    }
 }
 
 /// Says what became of a request: an old job is said even to those who want it quiet.
@@ -184,7 +206,8 @@ fn workers(
 ) -> Result<ConsumerConfig, Failure> {
     let mut site = Site::new();
     for (root, directory) in selection.roots.iter().zip(roots) {
-        site.add_root(&root.name, directory).map_err(Failure::usage)?;
+        // One tree is walked and worked on, whatever comes into its place.
+        site.add_fixed_root(&root.name, directory).map_err(Failure::usage)?;
     }
     // These workers take tasks of their own plan alone, and the plan says of each what may be
     // followed: outside its root only what the user named, or all with --follow-outside.

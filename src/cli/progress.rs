@@ -1,10 +1,11 @@
 //! Progress on stderr: a bar in a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use shared::job::{JobState, JobStatus};
 
 use super::term;
@@ -20,8 +21,15 @@ pub struct Progress {
 
 enum View {
     None,
-    Bar(ProgressBar),
+    Bar(Bar),
     Plain(Mutex<Plain>),
+}
+
+/// A bar, and what it does not know by itself.
+struct Bar {
+    bar: ProgressBar,
+    /// Whether the whole of the job is not known yet.
+    is_planning: Arc<AtomicBool>,
 }
 
 /// When to say the next line, and from where rates count: what an earlier run did took none of
@@ -35,18 +43,11 @@ struct Plain {
 impl Progress {
     /// `wanted` says whether the user wants any. A bar needs a terminal that the report does not
     /// use at the same time.
-    pub fn new(wanted: bool, report_on_stdout: bool) -> Self {
+    pub fn new(wanted: bool, report_on_terminal: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let shared = report_on_stdout && std::io::stdout().is_terminal();
-        let view = match (wanted, terminal, shared) {
+        let view = match (wanted, terminal, report_on_terminal) {
             (false, ..) | (true, true, true) => View::None,
-            (true, true, false) => {
-                let bar = ProgressBar::new(0);
-                let style =
-                    ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {bytes_per_sec} {eta} left");
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                View::Bar(bar)
-            }
+            (true, true, false) => View::Bar(Bar::new()),
             (true, false, _) => {
                 let now = Instant::now();
                 View::Plain(Mutex::new(Plain { started: now, next: now + PLAIN_INTERVAL, done_before: None }))
@@ -59,15 +60,7 @@ impl Progress {
     pub fn show(&self, status: &JobStatus) {
         match &*self.view {
             View::None => {}
-            View::Bar(bar) => {
-                let is_first = bar.length() == Some(0);
-                bar.set_length(status.counts.bytes_planned);
-                bar.set_position(status.counts.bytes_done);
-                if is_first {
-                    bar.reset_eta();
-                }
-                bar.set_message(files(status));
-            }
+            View::Bar(bar) => bar.show(status),
             View::Plain(plain) => {
                 let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
                 let now = Instant::now();
@@ -82,9 +75,46 @@ impl Progress {
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        if let View::Bar(bar) = &*self.view {
+        if let View::Bar(Bar { bar, .. }) = &*self.view {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Bar {
+    fn new() -> Self {
+        let (bar, is_planning) = (ProgressBar::new(0), Arc::new(AtomicBool::new(true)));
+        let plans = Arc::clone(&is_planning);
+        let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {bytes_per_sec} {left}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("left", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let text = time_left(plans.load(Ordering::Relaxed), state.per_sec(), state.eta());
+            // There is nobody to tell, and the bar is drawn again soon.
+            let _ = out.write_str(&text);
+        }));
+        Self { bar, is_planning }
+    }
+
+    fn show(&self, status: &JobStatus) {
+        let Self { bar, is_planning } = self;
+        let is_first = bar.length() == Some(0);
+        is_planning.store(status.state == JobState::Planning, Ordering::Relaxed);
+        bar.set_length(status.counts.bytes_planned);
+        bar.set_position(status.counts.bytes_done);
+        if is_first {
+            bar.reset_eta();
+        }
+        bar.set_message(files(status));
+    }
+}
+
+/// How long it still takes: nobody knows as long as the plan grows, or no rate is known, whatever the estimate
+/// says then.
+fn time_left(is_planning: bool, rate: f64, estimate: Duration) -> String {
+    match is_planning {
+        true => "still planning".to_owned(),
+        false if rate > 0.0 => format!("{:#} left", HumanDuration(estimate)),
+        false => "--:-- left".to_owned(),
     }
 }
 
@@ -98,11 +128,8 @@ fn line(status: &JobStatus, done_before: u64, elapsed: Duration) -> String {
     let counts = &status.counts;
     let rate = counts.bytes_done.saturating_sub(done_before) as f64 / elapsed.as_secs_f64().max(0.001);
     let rest = counts.bytes_planned.saturating_sub(counts.bytes_done) as f64;
-    let left = match status.state {
-        JobState::Planning => "still planning".to_owned(),
-        _ if rate > 0.0 => format!("{} left", HumanDuration(Duration::from_secs_f64(rest / rate))),
-        _ => "waiting".to_owned(),
-    };
+    let estimate = Duration::try_from_secs_f64(rest / rate).unwrap_or_default();
+    let left = time_left(status.state == JobState::Planning, rate, estimate);
     format!(
         "{} of {}, {}, {}/s, {left}",
         HumanBytes(counts.bytes_done),
@@ -110,4 +137,20 @@ fn line(status: &JobStatus, done_before: u64, elapsed: Duration) -> String {
         files(status),
         HumanBytes(rate as u64)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_told_before_it_can_be_known() {
+        let told = |is_planning, rate, seconds| time_left(is_planning, rate, Duration::from_secs(seconds));
+        // What an estimate says without a rate.
+        assert_eq!(told(false, 0.0, 0), "--:-- left");
+        assert_eq!(told(false, f64::NAN, 0), "--:-- left");
+        assert_eq!(told(true, 1e6, 0), "still planning");
+        assert_eq!(told(false, 1e6, 75), "75s left");
+        assert_eq!(told(false, 1e6, 0), "0s left");
+    }
 }

@@ -29,7 +29,9 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
             .and_then(|()| check_directory(directory))
             .map_err(|error| Failure::usage(format!("cannot use --output-dir {}: {error}", directory.display())))?;
     }
-    owned::check(&args.output)?;
+    if args.job.is_some() {
+        owned::check(&args.output)?;
+    }
     owned::check_apart(&args.output, None, Some(&state))?;
     let shutdown = signals::listen()?;
     // Before the broker is reached: what an earlier process left is no sign of this one. One that is to

@@ -1,9 +1,10 @@
-//! Saying things on stderr and stdout.
+//! Saying things on stderr, and printing results on stdout.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reducer::report::ReportError;
+use shared::descriptor;
 use shared::notice::Notify;
 
 use super::Failure;
@@ -31,12 +32,52 @@ pub fn written(result: Result<(), ReportError>) -> Result<(), Failure> {
     }
 }
 
-/// Prints results. A closed stdout is not an error: `Ok(false)`.
+/// Whether results can be printed: for a command that prints after it has changed something, or worked long.
+pub fn can_print() -> Result<(), Failure> {
+    descriptor::stdout().map(drop).map_err(|error| cannot_print(&error))
+}
+
+/// Prints results. A reader who has had enough is not an error: `Ok(false)`.
 pub fn print(bytes: &[u8]) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    printed(descriptor::stdout().and_then(|mut out| out.write_all(bytes)))
+}
+
+/// What printing came to.
+pub fn printed(result: io::Result<()>) -> Result<bool, Failure> {
+    match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::unfinished(format!("cannot write to standard output: {error}"))),
+        Err(error) => Err(cannot_print(&error)),
+    }
+}
+
+fn cannot_print(error: &io::Error) -> Failure {
+    Failure::unfinished(format!("cannot write to standard output: {error}"))
+}
+
+/// Prints lines for those who cannot stop when that fails. The first failure is kept for the command's end.
+#[derive(Debug, Default)]
+pub struct Lines {
+    failed: Mutex<Option<Failure>>,
+}
+
+impl Lines {
+    /// One that nothing hinders from printing yet.
+    pub fn begin() -> Result<Arc<Self>, Failure> {
+        can_print()?;
+        Ok(Arc::default())
+    }
+
+    /// Prints a line.
+    pub fn print(&self, line: &str) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.is_none() {
+            *failed = print(format!("{line}\n").as_bytes()).err();
+        }
+    }
+
+    /// What printing came to.
+    pub fn end(&self) -> Result<(), Failure> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }

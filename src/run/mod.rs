@@ -3,6 +3,7 @@
 
 mod follow;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use shared::message::{JobRequest, Opened, Seal};
 use shared::notice::{Notify, Unserved};
 use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
+use shared::threads::NoThread;
 use shared::transport::{Transport, TransportError};
 
 use follow::Report;
@@ -68,6 +70,9 @@ pub enum RunError {
     /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
+    /// The plan has no thread.
+    #[error(transparent)]
+    Thread(#[from] NoThread),
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -161,8 +166,9 @@ async fn drive(
 /// The files that the run itself writes, which may lie in the tree that it walks.
 fn own(config: &RunConfig, handle: &Handle) -> Own {
     let frequencies = config.output.frequencies.as_ref().map(|frequencies| &frequencies.target);
-    let replaced = [Some(&config.output.target), frequencies].into_iter().flatten().filter_map(Target::file);
-    Own::of(store::files(handle.store_path()), replaced.map(resolve))
+    let targets = [Some(&config.output.target), frequencies].into_iter().flatten();
+    let descriptors: Vec<_> = targets.clone().filter_map(Target::descriptor).map(AsFd::as_fd).collect();
+    Own::of(store::files(handle.store_path()), targets.filter_map(Target::file).map(resolve), &descriptors)
 }
 
 async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {
@@ -171,7 +177,8 @@ async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) 
     }
     let mut tasks = opened.planned;
     let plan = Plan::new(&config.request.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
-    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)));
+    let identity = |root: &str| config.workers.as_ref().and_then(|workers| workers.site.identity(root));
+    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity))?;
     while let Step::Task(task) = planner.next().await? {
         tasks = task.number + 1;
         if !handle.planned(job.clone(), task).await {

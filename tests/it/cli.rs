@@ -335,3 +335,30 @@ fn a_link_to_what_is_replaced_is_left_out_with_it() {
         assert!(done.err.contains("1 skipped (own file 1)"), "{}", done.err);
     }
 }
+
+#[test]
+fn a_file_that_is_called_like_standard_input_is_told_from_it() {
+    let world = World::new();
+    for (name, content) in [("-", "a b\n"), ("+", "c"), ("a", "d"), ("--", "e")] {
+        world.file(name, content);
+    }
+    let done = world.packhorse(["sha1", "-q", "--", "a", "-", "--", "+"]).exits(0);
+    assert_same(&done.out, &world.command("sha1sum", ["--", "+", "--", "./-", "a"]).done().out);
+    fs::write(world.path("manifest"), &done.out).expect("written");
+    let checked = world.command("sha1sum", ["--check", "--strict", "manifest"]).done().exits(0);
+    assert!(String::from_utf8_lossy(&checked.out).contains("./-: OK"), "{checked:?}");
+    let done = world.packhorse(["words", "-q", "--", "-", "a"]).exits(0);
+    assert_same(&done.out, &world.command("wc", ["--", "./-", "a"]).done().out);
+    let lines = world.packhorse(["sha1", "-q", "--json", "--", "-"]).exits(0).json();
+    assert_eq!((&lines[0]["type"], &lines[0]["name"]["path"]), (&Value::from("file"), &Value::from("./-")));
+    // Read from its own place, whatever it is called in the report; a failure has the same name.
+    let held = world.sparse("-", 1 << 40);
+    let run = world.command(PACKHORSE, ["sha1", "-q", "--", "-"]).start();
+    run.reads(&held);
+    world.file("-", "cut");
+    assert_eq!(run.wait().exits(1).err, "packhorse: ./-: changed while it was read\n");
+    fs::remove_file(held).expect("removed");
+    world.file("-/a", "in a directory");
+    let wanted = world.command("sha1sum", ["--", "-/a"]).done().out;
+    assert_same(&world.packhorse(["sha1", "-q", "--", "-"]).exits(0).out, &wanted);
+}

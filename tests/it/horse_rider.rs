@@ -9,7 +9,7 @@
 mod by_hand;
 mod launched;
 mod process;
-mod terminal;
+pub mod terminal;
 
 use std::process::Command;
 use std::sync::Arc;

@@ -9,8 +9,12 @@
 //! - `rabbitmq`: the transport over RabbitMQ where it meets faults
 //! - `protocol`: the examples in docs/PROTOCOL.md are what the code sends
 //! - `cli`: `packhorse sha1` as its users run it, on one machine
+//! - `outputs`: outputs that take nothing, and those that are open already
 //! - `hostile`: trees that break other tools, and files that change under the reader
 //! - `resume`: `--state FILE`, killed at any moment and run again
+//! - `roots`: consumers whose roots are replaced, mounted late, or away
+//! - `threads`: too few threads
+//! - `progress`: the bar in a terminal
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `leases`: tasks that outlast the broker's acknowledgement time-out
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
@@ -57,14 +61,17 @@ mod hostile;
 mod leases;
 mod manual;
 mod operator;
+mod outputs;
 mod packages;
 mod pipeline;
 mod poison;
+mod progress;
 mod protocol;
 mod rabbitmq;
 mod readiness;
 mod readme;
 mod resume;
+mod roots;
 mod rounds;
 mod sealed;
 mod secrets;
@@ -72,6 +79,7 @@ mod simulation;
 mod sizes;
 mod stopping;
 mod tap;
+mod threads;
 mod tidy;
 mod times;
 mod tls;

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
+use shared::descriptor;
 use shared::path::PathBytes;
 
 use super::frame::{self, Ask, Tell};
@@ -14,7 +15,7 @@ use crate::work::{Context, Piece, Site, Unsent, WorkError, work};
 pub fn serve() -> io::Result<()> {
     contain()?;
     // The parent's threads have no part in it: this process has one.
-    answer(&mut io::stdin().lock(), &mut io::stdout().lock())
+    answer(&mut io::stdin().lock(), &mut descriptor::stdout()?)
 }
 
 fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use shared::workload::Workload;
 
-use crate::work::{Context, Piece, WorkError, join, split};
+use crate::work::{Context, Piece, Split, WorkError, join, split};
 use process::{Lost, Process};
 
 pub use child::serve;
@@ -48,13 +48,15 @@ pub fn work(
     context: Context<'_>,
 ) -> Result<Vec<u8>, WorkError> {
     let Context { site, cancelled, publish } = context;
-    let bodies = split(workload, body)?;
+    let Split { root, bodies } = split(workload, body)?;
+    // Held for the whole task: all its children read from the directory that is open here.
+    let root = root.map(|name| site.open(&name, cancelled).map(|open| (name, open))).transpose()?;
     let mut results = Vec::with_capacity(bodies.len());
     let mut idle = None;
     for (item, body) in (0u32..).zip(bodies) {
         let mut process = match idle.take() {
             Some(process) => process,
-            None => Process::start(isolation, site, cancelled)?,
+            None => Process::start(isolation, root.as_ref(), site.follows_outside(), cancelled)?,
         };
         // Whatever a task of one item publishes is about that item. It counts only if the item has
         // a result, so nothing counts of an item whose child died after a part of its answer.
@@ -76,5 +78,6 @@ pub fn work(
             Err(Lost::Task(error)) => return Err(error),
         }
     }
+    root.map_or(Ok(()), |(_, root)| root.check())?;
     join(workload, results)
 }

@@ -10,11 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use shared::limits::TASK_STDERR_BYTES;
 use shared::message::Failure;
+use shared::threads::explained;
 use shared::workload::Workload;
 
 use super::Isolation;
 use super::frame::{self, Ask, Tell};
-use crate::work::{Site, Unsent, WorkError};
+use crate::work::{OpenRoot, Unsent, WorkError};
 
 /// What a process list shows.
 const NAME: &str = "packhorse-isolated";
@@ -46,10 +47,11 @@ pub(super) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// Starts one and waits until it is ready.
+    /// Starts one that may touch this root, by its name, and waits until it is ready.
     pub(super) fn start(
         isolation: &Isolation,
-        site: &Site,
+        root: Option<&(String, OpenRoot)>,
+        follow_outside: bool,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Result<Self, WorkError> {
         let failed = |why: String, stderr: String| {
@@ -57,9 +59,9 @@ impl<'a> Process<'a> {
             WorkError::Failed(Failure { reason, stderr })
         };
         let mut process =
-            Self::spawn(isolation, cancelled).map_err(|error| failed(error.to_string(), String::new()))?;
-        let roots = site.places().map(|(name, place)| (name.to_owned(), place)).collect();
-        let ask = Ask::Site { roots, follow_outside: site.follows_outside() };
+            Self::spawn(isolation, cancelled).map_err(|error| failed(explained(&error), String::new()))?;
+        let roots = root.map(|(name, open)| (name.clone(), open.place())).into_iter().collect();
+        let ask = Ask::Site { roots, follow_outside };
         let told = frame::write(&mut process.asks, &ask, b"").and_then(|()| frame::read(&mut process.tells));
         match told {
             Ok((Tell::Ready, _)) => Ok(process),

@@ -17,6 +17,7 @@ use serde::Serialize;
 use shared::message::{Failure, Reason};
 use shared::workload::Workload;
 
+pub(crate) use files::OpenRoot;
 pub use site::{Site, SiteError};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use words::fuzzing::words as words_property;
@@ -100,12 +101,21 @@ pub fn cut(workload: Workload, piece: &[u8]) -> Option<usize> {
     }
 }
 
-/// The same task item by item: a body for each item, in order.
-pub fn split(workload: Workload, body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+/// A task item by item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The root that its files lie in, if it has files.
+    pub root: Option<String>,
+    /// A body for each item, in order.
+    pub bodies: Vec<Vec<u8>>,
+}
+
+/// The same task item by item.
+pub fn split(workload: Workload, body: &[u8]) -> Result<Split, Reason> {
     match workload {
         Workload::Digest => digest::split(body),
         // One whip is one item.
-        Workload::Steps => Ok(vec![body.to_vec()]),
+        Workload::Steps => Ok(Split { root: None, bodies: vec![body.to_vec()] }),
         Workload::Words => words::split(body),
     }
 }

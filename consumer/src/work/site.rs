@@ -5,10 +5,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use shared::beneath::os_text;
+use shared::beneath::{DirectoryIdentity, os_text};
+use shared::message::Reason;
 use shared::path::PathBytes;
 
-use super::files::RootDir;
+use super::WorkError;
+use super::files::{OpenRoot, Root};
 
 /// Why a root cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,7 @@ pub enum SiteError {
 /// The roots that this process serves, and what it may follow. Threads share one.
 #[derive(Debug, Default)]
 pub struct Site {
-    roots: BTreeMap<String, RootDir>,
+    roots: BTreeMap<String, Root>,
     follow_outside: bool,
 }
 
@@ -44,9 +46,26 @@ impl Site {
         Self::default()
     }
 
-    /// Serves the files beneath `dir` as the root `name`. The directory is opened once, here: a
-    /// later rename of it, or of one above it, does not lead anywhere else.
+    /// Serves the files beneath `dir` as the root `name`. Each task opens the directory to which the path leads
+    /// when the task begins: it may be a link that is set anew with each release, or be mounted later.
     pub fn add_root(&mut self, name: &str, dir: &Path) -> Result<(), SiteError> {
+        self.add(name, dir, Root::new)
+    }
+
+    /// The same, but the root stays the directory to which `dir` leads now. When it leads to another, the tasks
+    /// of this root fail: for whoever plans and works in one go, and must not mix two trees.
+    pub fn add_fixed_root(&mut self, name: &str, dir: &Path) -> Result<(), SiteError> {
+        // Each takes a descriptor.
+        let held = self.roots.values().filter(|root| root.is_held()).count();
+        self.add(name, dir, |name, dir| Root::fixed(name, dir, held < Root::HELD_MAX))
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        dir: &Path,
+        open: impl FnOnce(&str, &Path) -> io::Result<Root>,
+    ) -> Result<(), SiteError> {
         if self.roots.contains_key(name) {
             return Err(SiteError::Twice { name: name.to_owned() });
         }
@@ -55,7 +74,7 @@ impl Site {
             dir: PathBytes::from(dir.as_os_str().as_bytes()).display(),
             reason: os_text(&error),
         };
-        self.roots.insert(name.to_owned(), RootDir::open(dir).map_err(unreachable)?);
+        self.roots.insert(name.to_owned(), open(name, dir).map_err(unreachable)?);
         Ok(())
     }
 
@@ -69,14 +88,19 @@ impl Site {
         self.roots.keys().map(String::as_str)
     }
 
-    /// Where another process finds its roots as long as this one lives: the directories that are open
-    /// here, whatever their names mean by now.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, PathBytes)> {
-        self.roots.iter().map(|(name, root)| (name.as_str(), root.place()))
+    /// Which directory a fixed root is.
+    pub fn identity(&self, name: &str) -> Option<DirectoryIdentity> {
+        self.roots.get(name)?.identity()
     }
 
-    pub(super) fn root(&self, name: &str) -> Option<&RootDir> {
-        self.roots.get(name)
+    /// Opens a root for one task, to be [checked](OpenRoot::check) when the task is done. Waits for one that
+    /// cannot be reached now, unless it is fixed.
+    pub(crate) fn open(&self, name: &str, cancelled: &dyn Fn() -> bool) -> Result<OpenRoot, WorkError> {
+        self.root(name)?.open(cancelled)
+    }
+
+    pub(super) fn root(&self, name: &str) -> Result<&Root, Reason> {
+        self.roots.get(name).ok_or_else(|| Reason::NotServed { what: format!("root {name:?}") })
     }
 
     pub(crate) fn follows_outside(&self) -> bool {

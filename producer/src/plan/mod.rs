@@ -12,6 +12,7 @@ mod words;
 use std::path::PathBuf;
 
 use serde_json::value::{RawValue, to_raw_value};
+use shared::beneath::DirectoryIdentity;
 use shared::job::JobSpec;
 use shared::message::Planned;
 
@@ -76,6 +77,17 @@ impl Plan {
         match &mut self {
             Self::Digest(plan) => plan.files.leave_out(own),
             Self::Words(plan) => plan.files.leave_out(own),
+            Self::Steps(_) => {}
+        }
+        self
+    }
+
+    /// The same plan, where each root that has an `identity` by its name has to be that directory: for whoever
+    /// works on what is planned at once, and must not mix two trees.
+    pub fn expecting(mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) -> Self {
+        match &mut self {
+            Self::Digest(plan) => plan.files.expect(identity),
+            Self::Words(plan) => plan.files.expect(identity),
             Self::Steps(_) => {}
         }
         self

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::files::{Files, Item, ItemFailure, Selection};
+use shared::workload::files::{Files, Item, ItemFailure, Selection, printed};
 
 use super::Record;
 
@@ -32,7 +32,7 @@ pub(super) fn each<T>(
     };
     // Once a task: a job may have as many roots as files.
     let prefix = selection.prefix(&files.root);
-    let name = |item: &Item| PathBytes([prefix, item.path.as_bytes()].concat());
+    let name = |item: &Item| printed([prefix, item.path.as_bytes()].concat());
     let (results, failed) = match answer {
         Ok(answer) => parse(answer, u32::try_from(files.items.len()).unwrap_or(u32::MAX))?,
         Err(reason) => {

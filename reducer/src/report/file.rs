@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use shared::descriptor::is_descriptor_of_another;
 use shared::draft;
 use shared::resolve::{directory_of, resolve};
 use tempfile::NamedTempFile;
@@ -41,9 +42,11 @@ pub fn is_one_file(first: &Path, second: &Path) -> bool {
     is_replaced(first) && resolve(first) == resolve(second)
 }
 
-/// Whether what stands there, if anything, is replaced by a report: not a device, nor a pipe.
+/// Whether what stands there, if anything, is replaced by a report: not a device, nor a pipe, nor what another
+/// process has open.
 fn is_replaced(path: &Path) -> bool {
-    !std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    let is_special = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    !std::fs::metadata(path).is_ok_and(is_special) && !is_descriptor_of_another(path)
 }
 
 /// A file that a report is to be written to, through a temporary one beside it and a rename, so that its
@@ -51,7 +54,7 @@ fn is_replaced(path: &Path) -> bool {
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
-    /// None beside a device or a pipe, where nothing is replaced.
+    /// None where nothing is replaced.
     beside: Option<Beside>,
 }
 
@@ -73,13 +76,11 @@ impl Draft {
     /// Writes it. `write` gets the output and gives what the caller wants of it.
     pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         let failed = |cause| ReportError::Output { path: Some(self.path.clone()), cause };
-        let named = |error| match error {
-            ReportError::Output { path: None, cause } => failed(cause),
-            other => other,
-        };
+        let named = |error: ReportError| error.of(Some(&self.path));
         let Some(Beside { file, target, _scratch }) = self.beside else {
             // Only now: a pipe without a reader keeps whoever opens it.
-            let file = File::options().write(true).open(&self.path).map_err(failed)?;
+            let at_end = is_descriptor_of_another(&self.path);
+            let file = File::options().write(true).append(at_end).open(&self.path).map_err(failed)?;
             let mut out = BufWriter::new(file);
             let value = write(&mut out).map_err(named)?;
             out.flush().map_err(failed)?;

@@ -19,4 +19,4 @@ pub use frequencies::write_frequencies;
 pub use manifest::line;
 pub use receipt::{receipt_json, receipt_text};
 pub use render::{Format, Render, ReportError};
-pub use target::{Sink, Target};
+pub use target::{Descriptor, Sink, Target};

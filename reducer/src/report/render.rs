@@ -30,11 +30,11 @@ pub enum ReportError {
     Store(#[from] StoreError),
     /// The output failed.
     #[error(
-        "cannot write the report{}: {cause}",
-        .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default()
+        "cannot write the report {}: {cause}",
+        .path.as_ref().map_or_else(|| "to standard output".into(), |path| path.display().to_string())
     )]
     Output {
-        /// Where to, if it is a file.
+        /// Where to, if not to standard output.
         path: Option<std::path::PathBuf>,
         /// What the system said.
         cause: io::Error,
@@ -53,6 +53,14 @@ pub enum ReportError {
 }
 
 impl ReportError {
+    /// The same of an output that has this name, if it was not known yet which it is.
+    pub(super) fn of(self, name: Option<&Path>) -> Self {
+        match self {
+            Self::Output { path: None, cause } => Self::Output { path: name.map(Path::to_owned), cause },
+            other => other,
+        }
+    }
+
     /// Whether the reader of the output has gone away, which is no error.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe)

@@ -1,37 +1,111 @@
-//! Where a report goes: to standard output or into a file.
+//! Where a report goes: to a descriptor that is open already, or into a file.
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::descriptor;
 
 use super::ReportError;
 use super::file::Draft;
 
 /// Keeps one write for one task; each part of a report is flushed when it is complete.
-const STDOUT_BUFFER: usize = 256 * 1024;
+const STREAM_BUFFER: usize = 256 * 1024;
 
 /// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// To standard output, as it grows.
     Stdout,
+    /// To another descriptor that the command was started with, as it grows.
+    Descriptor(Descriptor),
     /// Into a file, whole or not at all.
     File(PathBuf),
 }
 
+/// A descriptor that the command was started with, held by a duplicate, so that it stays what it is.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    number: u32,
+    file: Arc<File>,
+}
+
+impl PartialEq for Descriptor {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Descriptor {}
+
+impl Descriptor {
+    /// What it is open on.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// A name for messages.
+    pub fn name(&self) -> PathBuf {
+        PathBuf::from(format!("/dev/fd/{}", self.number))
+    }
+}
+
 impl Target {
-    /// The file, if it is one.
+    /// The target that a user means by a name. `-` is standard output, by the convention of POSIX utilities,
+    /// and so is whatever names that descriptor. Other descriptors have to be open for writing; an error says
+    /// what is wrong with one. To be called before this process opens anything.
+    pub fn named(name: OsString) -> Result<Self, String> {
+        if name == "-" {
+            return Ok(Self::Stdout);
+        }
+        match descriptor::number_of(Path::new(&name)) {
+            None => Ok(Self::File(name.into())),
+            Some(descriptor::STDOUT) => Ok(Self::Stdout),
+            Some(number) => {
+                let file = descriptor::duplicate(number);
+                let file = file.map_err(|error| format!("descriptor {number} cannot be written to: {error}"))?;
+                Ok(Self::Descriptor(Descriptor { number, file: Arc::new(file) }))
+            }
+        }
+    }
+
+    /// The file, if it is one by name.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Stdout => None,
+            Self::Stdout | Self::Descriptor(_) => None,
             Self::File(path) => Some(path),
+        }
+    }
+
+    /// The descriptor, if it is one other than standard output.
+    pub fn descriptor(&self) -> Option<&File> {
+        match self {
+            Self::Descriptor(descriptor) => Some(descriptor.file()),
+            Self::Stdout | Self::File(_) => None,
+        }
+    }
+
+    /// Whether what is written shows on a terminal at once.
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Descriptor(descriptor) => descriptor.file().is_terminal(),
+            Self::File(_) => false,
         }
     }
 
     /// Opens it.
     pub fn begin(&self) -> Result<Sink, ReportError> {
         Ok(match self {
-            Self::Stdout => Sink::Stdout,
+            Self::Stdout => {
+                let stdout = descriptor::stdout().map_err(|cause| ReportError::Output { path: None, cause })?;
+                Sink::Stream { file: Arc::new(stdout), name: None }
+            }
+            Self::Descriptor(descriptor) => {
+                Sink::Stream { file: Arc::clone(&descriptor.file), name: Some(descriptor.name()) }
+            }
             Self::File(path) => Sink::File(Draft::begin(path)?),
         })
     }
@@ -42,18 +116,16 @@ impl Target {
     }
 }
 
-impl From<OsString> for Target {
-    /// `-` is standard output, by the convention of POSIX utilities.
-    fn from(name: OsString) -> Self {
-        if name == "-" { Self::Stdout } else { Self::File(name.into()) }
-    }
-}
-
 /// A target that is open.
 #[derive(Debug)]
 pub enum Sink {
-    /// Standard output.
-    Stdout,
+    /// A descriptor; one without a name is standard output.
+    Stream {
+        /// A duplicate of it.
+        file: Arc<File>,
+        /// What messages call it.
+        name: Option<PathBuf>,
+    },
     /// A file.
     File(Draft),
 }
@@ -62,13 +134,62 @@ impl Sink {
     /// Writes there. `write` gets the output and gives what the caller wants of it.
     pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         match self {
-            Self::Stdout => {
-                let mut out = BufWriter::with_capacity(STDOUT_BUFFER, io::stdout().lock());
-                let value = write(&mut out)?;
-                out.flush().map_err(|cause| ReportError::Output { path: None, cause })?;
-                Ok(value)
+            Self::Stream { file, name } => {
+                let mut out = BufWriter::with_capacity(STREAM_BUFFER, &*file);
+                let written = write(&mut out).and_then(|value| {
+                    out.flush().map_err(|cause| ReportError::Output { path: None, cause })?;
+                    Ok(value)
+                });
+                written.map_err(|error| error.of(name.as_deref()))
             }
             Self::File(draft) => draft.write(write),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn named(name: &str) -> Result<Target, String> {
+        Target::named(name.into())
+    }
+
+    #[test]
+    fn standard_output_has_several_names() {
+        for name in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+            assert_eq!(named(name), Ok(Target::Stdout), "{name}");
+        }
+        assert_eq!(named("./-"), Ok(Target::File("./-".into())));
+    }
+
+    #[test]
+    fn a_descriptor_is_written_to_where_it_stands_and_stays_open() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"before ").expect("written");
+        let target = named(&format!("/dev/fd/{}", file.as_raw_fd())).expect("it is open");
+        for _ in 0..2 {
+            let write = |out: &mut dyn Write| {
+                out.write_all(b"report ").map_err(|cause| ReportError::Output { path: None, cause })
+            };
+            target.write(write).expect("written");
+        }
+        file.write_all(b"after").expect("written");
+        file.rewind().expect("rewound");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "before report report after");
+    }
+
+    #[test]
+    fn a_descriptor_that_takes_nothing_is_told_at_once() {
+        let reading = File::open("/dev/null").expect("opened");
+        let error = named(&format!("/dev/fd/{}", reading.as_raw_fd())).expect_err("of no use");
+        assert!(error.contains("open for reading alone"), "{error}");
+        let error = named("/dev/fd/987654").expect_err("of no use");
+        assert_eq!(error, "descriptor 987654 cannot be written to: it is closed");
     }
 }

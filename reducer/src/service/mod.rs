@@ -20,6 +20,7 @@ use shared::clock::Clock;
 use shared::id::{JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::shutdown::Shutdown;
+use shared::threads::NoThread;
 use shared::topology;
 use shared::transport::{Subscribe, Transport, TransportError};
 use shared::{limits, random};
@@ -94,6 +95,9 @@ pub enum ServiceError {
         "the reducer broke; this is a bug, and its message stands above. What was acknowledged is safe in its store"
     )]
     Broken,
+    /// The ledger has no thread.
+    #[error(transparent)]
+    Thread(#[from] NoThread),
     /// Another one has its name.
     #[error("a reducer {0} is running already. Stop it, ask it (packhorse jobs), or give this one another --owner")]
     Running(OwnerId),
@@ -162,7 +166,7 @@ pub async fn start(
     for action in actions {
         let _ = outbox.send(action);
     }
-    turns::spawn(ledger, clock, inputs, outbox, Arc::clone(&wiring));
+    turns::spawn(ledger, clock, inputs, outbox, Arc::clone(&wiring))?;
     outbox::spawn(outputs, Arc::clone(&wiring));
     if is_command {
         // Its plan need not wait for the queues, only its tasks: an outcome must find its queue.

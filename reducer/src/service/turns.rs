@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use shared::clock::Clock;
+use shared::threads::{self, NoThread};
 use tokio::sync::mpsc;
 
 use super::ServiceError;
@@ -22,7 +23,7 @@ pub(super) fn spawn(
     inputs: mpsc::Receiver<Event>,
     outbox: mpsc::UnboundedSender<Action>,
     wiring: Arc<Wiring>,
-) {
+) -> Result<(), NoThread> {
     let run = move || {
         // A panic here must end the owner with an error, not leave it waiting for a dead thread.
         let run = AssertUnwindSafe(|| run(ledger, clock, inputs, &outbox));
@@ -31,7 +32,7 @@ pub(super) fn spawn(
             wiring.note_end(Err(error));
         }
     };
-    std::thread::Builder::new().name("ledger".to_owned()).spawn(run).expect("a thread can be started");
+    threads::start("ledger", run).map(drop)
 }
 
 fn run(

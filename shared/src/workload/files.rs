@@ -78,6 +78,12 @@ impl Selection {
     }
 }
 
+/// What a report calls a file: its root's prefix and its path, together as they are found. A file in the
+/// current directory that is called `-` is told from standard input, as which `sha1sum -c` would read it.
+pub fn printed(name: Vec<u8>) -> PathBytes {
+    if name == b"-" { PathBytes(b"./-".to_vec()) } else { PathBytes(name) }
+}
+
 /// One file to read. In JSON an object of its name, as `path` or `path_base64`, and its size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ItemWire", into = "ItemWire")]

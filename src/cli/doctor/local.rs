@@ -57,17 +57,22 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
     Ok((findings, keys))
 }
 
-/// Opens a root as a consumer does, and lists it as a producer does.
-fn look_into(name: &str, dir: &Path) -> Result<(), String> {
+/// Opens a root as a consumer does, and lists it as a producer does. Whether there is something in it.
+fn look_into(name: &str, dir: &Path) -> Result<bool, String> {
     Site::new().add_root(name, dir).map_err(|error| error.to_string())?;
     let mut entries = std::fs::read_dir(dir).map_err(|error| error.to_string())?;
-    entries.next().transpose().map(drop).map_err(|error| error.to_string())
+    entries.next().transpose().map(|entry| entry.is_some()).map_err(|error| error.to_string())
 }
 
-fn root(name: &str, dir: &Path, seen: Result<(), String>) -> Finding {
+fn root(name: &str, dir: &Path, seen: Result<bool, String>) -> Finding {
     let (subject, dir) = (format!("root {name}"), dir.display());
     match seen {
-        Ok(()) => Finding::ok(subject, format!("{dir} is a directory that can be read")),
+        Ok(true) => Finding::ok(subject, format!("{dir} is a directory that can be read")),
+        Ok(false) => Finding::warn(
+            subject,
+            format!("{dir} is an empty directory"),
+            "if its files are on another disk, mount that",
+        ),
         Err(cause) => {
             let remedy = "mount it, correct --root NAME=DIR, or let this user read it";
             Finding::fail(subject, format!("{dir} cannot be used: {cause}"), remedy)
@@ -147,6 +152,16 @@ mod tests {
         let soft = open_files(Some(10), Some(1_000), 100).line();
         let hard = open_files(Some(10), Some(10), 100).line();
         assert!(soft.contains("ulimit -n 100") && hard.contains("LimitNOFILE=100"), "{soft} {hard}");
+    }
+
+    #[test]
+    fn a_root_without_anything_may_not_be_mounted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let level = || root("r", directory.path(), look_into("r", directory.path())).level;
+        assert_eq!(level(), Level::Warn);
+        std::fs::write(directory.path().join("f"), "x").expect("written");
+        assert_eq!(level(), Level::Ok);
+        assert_eq!(root("r", Path::new("no"), look_into("r", Path::new("no"))).level, Level::Fail);
     }
 
     #[test]

@@ -137,6 +137,19 @@ pub(super) fn hazards(source: &Source) -> Vec<String> {
     bad.map(|(number, _)| source.complain(number, "this of the AMQP client loses confirms or acks")).collect()
 }
 
+/// What the standard library writes to standard output is taken for written where that is closed.
+pub(super) fn swallowed_output(source: &Source) -> Vec<String> {
+    if source.is_test() {
+        return Vec::new();
+    }
+    let is_macro =
+        |line: &str, name: &str| find_word(line, name).is_some_and(|at| line[at + name.len()..].starts_with('!'));
+    let is_bad =
+        |line: &str| ["print", "println"].iter().any(|name| is_macro(line, name)) || line.contains("stdout().lock()");
+    let bad = source.product_lines().filter(|(_, line)| is_bad(line));
+    bad.map(|(number, _)| source.complain(number, "results are printed through shared/src/descriptor/")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +169,10 @@ mod tests {
         assert_eq!(lines(unfinished, "a.rs", "\ntodo!()\nunimplemented!();\n#[ignore]\n// todo!"), [2, 3, 4]);
         assert_eq!(lines(unbiased_select, "a.rs", "tokio::select! {\n    x = y => {}\n}"), [1]);
         assert_eq!(lines(seeded_maps, "a.rs", "use std::collections::HashMap;"), [1]);
+        assert_eq!(
+            lines(swallowed_output, "a.rs", "println!();\nprint!();\nlet mut out = stdout().lock();"),
+            [1, 2, 3]
+        );
         let client = format!("{CLIENT}a.rs");
         assert_eq!(lines(hazards, &client, "x.basic_ack(1);\nlet o = Options { mandatory: true };"), [1, 2]);
     }
@@ -166,6 +183,7 @@ mod tests {
         assert!(lines(unfinished, "a.rs", "let x = \"todo!\"; // unimplemented!").is_empty());
         assert!(lines(unbiased_select, "a.rs", "tokio::select! {\n    // why\n    biased;\n}").is_empty());
         assert!(lines(vague_names, "src/helper_free.rs", "mod tests {").is_empty());
+        assert!(lines(swallowed_output, "a.rs", "eprintln!();\nterm::print(b);\n// println!()").is_empty());
         assert!(lines(hazards, "tests/a.rs", "x.basic_ack(1);").is_empty());
     }
 

@@ -15,7 +15,7 @@ use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch};
 use shared::workload::files::ItemFailure;
 
-use super::{Context, ItemResult, WorkError, files, json};
+use super::{Context, ItemResult, Split, WorkError, files, json};
 use reader::{Digested, Reader};
 
 /// Digests a batch.
@@ -28,9 +28,9 @@ pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkErr
 }
 
 /// A batch of one file for each file of a batch.
-pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
     let Batch { algorithm, files } = Batch::parse(body)?;
-    Ok(files::split(files)?.map(|files| json(&Batch { algorithm, files })).collect())
+    files::split(files, |files| json(&Batch { algorithm, files }))
 }
 
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {

@@ -15,6 +15,10 @@ const BUFFER_BYTES: usize = 512 * 1024;
 /// A file up to this size is digested together with others.
 pub(in crate::work) const SMALL_MAX: usize = BUFFER_BYTES / 16;
 
+/// Bytes that are asked of a small file, whatever its size says: as many as other tools ask for. One more
+/// than the largest has, to see that it has no more.
+const SMALL_ROOM: usize = SMALL_MAX + 1;
+
 /// A file's digest and how many bytes it is of.
 pub(super) type Digested = (Digest, u64);
 
@@ -33,32 +37,52 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, buffer: vec![0; BUFFER_BYTES], filled: 0, small: Vec::new(), digested: Vec::new() }
+        Self {
+            algorithm,
+            buffer: vec![0; BUFFER_BYTES + SMALL_ROOM],
+            filled: 0,
+            small: Vec::new(),
+            digested: Vec::new(),
+        }
     }
 
     /// Reads a file. Its digest comes out of [`Reader::finish`] with its token.
     pub(super) fn read(&mut self, token: usize, file: &File, cancelled: &dyn Fn() -> bool) -> Result<(), ReadError> {
         let before = Stamp::before(file)?;
         if before.len > SMALL_MAX as u64 {
-            self.digest_small();
-            let mut hasher = Hasher::new(self.algorithm);
-            let mut take = |piece: &[u8]| {
-                hasher.update(piece);
-                Ok(())
-            };
-            let bytes = read_through(file, &before, &mut self.buffer[..READ_BYTES], cancelled, &mut take)?;
-            self.digested.push((token, (hasher.finish(), bytes)));
-            return Ok(());
+            return self.read_on(token, file, &before, 0, cancelled);
         }
-        // One byte more than the file has, to see that it has no more.
-        let room = before.len as usize + 1;
-        if room > self.buffer.len() - self.filled {
+        if self.filled + before.len as usize > BUFFER_BYTES {
             self.digest_small();
         }
-        let count = read_small(file, &mut self.buffer[self.filled..][..room])?;
-        before.check(file, count as u64)?;
-        self.small.push((token, self.filled..self.filled + count));
-        self.filled += count;
+        let small = read_small(file, &mut self.buffer[self.filled..][..SMALL_ROOM], before.len)?;
+        if !small.is_whole {
+            return self.read_on(token, file, &before, small.bytes, cancelled);
+        }
+        before.check(file, small.bytes as u64)?;
+        self.small.push((token, self.filled..self.filled + small.bytes));
+        self.filled += small.bytes;
+        Ok(())
+    }
+
+    /// Reads the rest of a file, of which the buffer holds so many bytes behind those that are in use.
+    fn read_on(
+        &mut self,
+        token: usize,
+        file: &File,
+        before: &Stamp,
+        begun: usize,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), ReadError> {
+        let mut hasher = Hasher::new(self.algorithm);
+        hasher.update(&self.buffer[self.filled..][..begun]);
+        self.digest_small();
+        let mut take = |piece: &[u8]| {
+            hasher.update(piece);
+            Ok(())
+        };
+        let bytes = read_through(file, before, begun as u64, &mut self.buffer[..READ_BYTES], cancelled, &mut take)?;
+        self.digested.push((token, (hasher.finish(), bytes)));
         Ok(())
     }
 

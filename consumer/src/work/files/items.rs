@@ -6,16 +6,17 @@ use shared::path::PathBytes;
 use shared::workload::files::{Files, ItemFailure};
 
 use super::check_length;
-use crate::work::{ItemResult, WorkError};
+use crate::work::{ItemResult, Split, WorkError};
 
 /// What an answer says of its files: for each a result or none, and the reason of each that is missing.
 type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
-/// Each file of a task as a task of its own, in order.
-pub(in crate::work) fn split(files: Files) -> Result<impl Iterator<Item = Files>, Reason> {
+/// Each file of a task as a task of its own, in order. `body` makes one of its file.
+pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> Result<Split, Reason> {
     check_length(&files)?;
     let Files { links, root, items } = files;
-    Ok(items.into_iter().map(move |item| Files { links, root: root.clone(), items: vec![item] }))
+    let bodies = items.into_iter().map(|item| body(Files { links, root: root.clone(), items: vec![item] })).collect();
+    Ok(Split { root: Some(root), bodies })
 }
 
 /// What came of each file, in order. `take` reads the answer to a task of one file.

@@ -6,17 +6,17 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
-use shared::beneath::{Beneath, open_directory};
-use shared::path::PathBytes;
+use shared::beneath::open_directory;
 use shared::workload::files::Links;
 
 use super::read::NOT_REGULAR;
+use super::root::OpenRoot;
 
 /// Why a file is not opened.
 #[derive(Debug)]
@@ -27,64 +27,33 @@ pub(super) enum OpenError {
     Refused(&'static str),
 }
 
-/// A root that this process serves.
-#[derive(Debug)]
-pub(in crate::work) struct RootDir {
-    dir: OwnedFd,
-    /// Its path without links, for telling whether a link's target is beneath it. Nothing is opened by it.
-    canonical: PathBuf,
-    beneath: Beneath,
-}
-
 /// `NONBLOCK`: a FIFO put in the file's place must not stop the thread.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-impl RootDir {
-    pub(in crate::work) fn open(dir: &Path) -> io::Result<Self> {
-        // As given: another process's place for it (see `place`) leads to the directory that is open there,
-        // and its name to whatever has that name by now.
-        let (opened, canonical) = (open_directory(dir)?, fs::canonicalize(dir)?);
-        Ok(Self { dir: opened, canonical, beneath: Beneath::default() })
-    }
-
-    /// Where another process finds it as long as this one lives.
-    pub(in crate::work) fn place(&self) -> PathBytes {
-        if cfg!(target_os = "linux") {
-            let place = format!("/proc/{}/fd/{}", std::process::id(), self.dir.as_raw_fd());
-            return PathBytes(place.into_bytes());
+/// Opens a file that links lead to.
+fn open_followed(root: &OpenRoot, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
+    let canonical = root.canonical().ok_or(OpenError::Refused("its root was replaced while links were followed"))?;
+    let target = fs::canonicalize(canonical.join(OsStr::from_bytes(path))).map_err(OpenError::Os)?;
+    let (from, rest) = match (target.strip_prefix(canonical), links) {
+        (Ok(rest), _) => (None, rest),
+        (Err(_), Links::FollowAnywhere) if follow_outside => {
+            let slash = open_directory(Path::new("/")).map_err(|errno| OpenError::Os(errno.into()))?;
+            (Some(slash), target.strip_prefix("/").unwrap_or(&target))
         }
-        PathBytes::from(self.canonical.as_os_str().as_bytes())
-    }
-
-    /// Opens as where `openat2` is missing.
-    #[cfg(test)]
-    pub(in crate::work) fn forgo_openat2(&self) {
-        self.beneath.forgo_openat2();
-    }
-
-    fn open_followed(&self, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
-        let target = fs::canonicalize(self.canonical.join(OsStr::from_bytes(path))).map_err(OpenError::Os)?;
-        let (from, rest) = match (target.strip_prefix(&self.canonical), links) {
-            (Ok(rest), _) => (None, rest),
-            (Err(_), Links::FollowAnywhere) if follow_outside => {
-                let slash = open_directory(Path::new("/")).map_err(|errno| OpenError::Os(errno.into()))?;
-                (Some(slash), target.strip_prefix("/").unwrap_or(&target))
-            }
-            (Err(_), Links::FollowAnywhere) => {
-                return Err(OpenError::Refused("leads outside its root; start the consumer with --follow-outside"));
-            }
-            (Err(_), Links::FollowInside | Links::Skip) => {
-                return Err(OpenError::Refused("leads outside its root"));
-            }
-        };
-        if rest.as_os_str().is_empty() {
-            return Err(OpenError::Refused(NOT_REGULAR));
+        (Err(_), Links::FollowAnywhere) => {
+            return Err(OpenError::Refused("leads outside its root; start the consumer with --follow-outside"));
         }
-        let from = from.as_ref().map_or(self.dir.as_fd(), OwnedFd::as_fd);
-        match self.beneath.open(from, rest.as_os_str().as_bytes(), FILE) {
-            Err(Errno::LOOP) => Err(OpenError::Refused("its links changed while they were followed")),
-            opened => told(opened),
+        (Err(_), Links::FollowInside | Links::Skip) => {
+            return Err(OpenError::Refused("leads outside its root"));
         }
+    };
+    if rest.as_os_str().is_empty() {
+        return Err(OpenError::Refused(NOT_REGULAR));
+    }
+    let from = from.as_ref().map_or(root.as_fd(), OwnedFd::as_fd);
+    match root.beneath.open(from, rest.as_os_str().as_bytes(), FILE) {
+        Err(Errno::LOOP) => Err(OpenError::Refused("its links changed while they were followed")),
+        opened => told(opened),
     }
 }
 
@@ -92,7 +61,7 @@ impl RootDir {
 /// the root once, and then they are one component away.
 #[derive(Debug)]
 pub(super) struct Opener<'a> {
-    root: &'a RootDir,
+    root: &'a OpenRoot,
     links: Links,
     follow_outside: bool,
     /// The last directory, by its path beneath the root.
@@ -100,7 +69,7 @@ pub(super) struct Opener<'a> {
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn new(root: &'a RootDir, links: Links, follow_outside: bool) -> Self {
+    pub(super) fn new(root: &'a OpenRoot, links: Links, follow_outside: bool) -> Self {
         Self { root, links, follow_outside, near: None }
     }
 
@@ -108,24 +77,24 @@ impl<'a> Opener<'a> {
     pub(super) fn open_file(&mut self, path: &[u8]) -> Result<File, OpenError> {
         match (self.open_near(path), self.links) {
             (Err(Errno::LOOP), Links::Skip) => Err(OpenError::Refused("a symbolic link is in its path now")),
-            (Err(Errno::LOOP), links) => self.root.open_followed(path, links, self.follow_outside),
+            (Err(Errno::LOOP), links) => open_followed(self.root, path, links, self.follow_outside),
             (opened, _) => told(opened),
         }
     }
 
     fn open_near(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else {
-            return openat(&self.root.dir, path, FILE | OFlags::NOFOLLOW, Mode::empty());
+            return openat(self.root, path, FILE | OFlags::NOFOLLOW, Mode::empty());
         };
         let (parent, name) = (&path[..slash], &path[slash + 1..]);
         if self.near.as_ref().is_none_or(|(near, _)| near != parent) {
-            match self.root.beneath.pass(self.root.dir.as_fd(), parent) {
+            match self.root.beneath.pass(self.root.as_fd(), parent) {
                 Ok(dir) => self.near = Some((parent.to_vec(), dir)),
                 // The whole path tells what is wrong with it.
-                Err(_) => return self.root.beneath.open(self.root.dir.as_fd(), path, FILE),
+                Err(_) => return self.root.beneath.open(self.root.as_fd(), path, FILE),
             }
         }
-        let dir = self.near.as_ref().map_or(self.root.dir.as_fd(), |(_, dir)| dir.as_fd());
+        let dir = self.near.as_ref().map_or(self.root.as_fd(), |(_, dir)| dir.as_fd());
         // One component that is no link cannot lead out.
         openat(dir, name, FILE | OFlags::NOFOLLOW, Mode::empty())
     }

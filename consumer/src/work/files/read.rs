@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::FileType;
 
+use super::made_up::is_made_up;
 use crate::work::Unsent;
 
 /// Bytes of one read of a large file. More gain nothing.
@@ -36,21 +37,22 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Reads a file from its beginning to its end, piece by piece, and gives its length. What it was
+/// Reads a file to its end, piece by piece, and gives its length. `bytes` of it were read before. What it was
 /// `before` it must still be: else the pieces are of content that the file never had.
 pub(in crate::work) fn read_through(
     file: &File,
     before: &Stamp,
+    mut bytes: u64,
     buffer: &mut [u8],
     cancelled: &dyn Fn() -> bool,
     take: &mut dyn FnMut(&[u8]) -> Result<(), ReadError>,
 ) -> Result<u64, ReadError> {
-    let mut bytes = 0;
     loop {
         let count = read(file, buffer)?;
         take(&buffer[..count])?;
         bytes += count as u64;
-        // A short read at the expected end is the end: the check below notices if there is more.
+        // A short read at the expected end is the end. Anywhere else only a read of nothing is: a size may
+        // lie.
         if count == 0 || (count < buffer.len() && bytes == before.len) {
             break;
         }
@@ -62,18 +64,28 @@ pub(in crate::work) fn read_through(
     Ok(bytes)
 }
 
-/// Reads into a buffer that has room for one byte more than is expected, and stops without asking
-/// again when that is not needed: it saves a small file half of its reads.
-pub(in crate::work) fn read_small(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+/// What [`read_small`] has read.
+pub(in crate::work) struct Small {
+    /// How much.
+    pub(in crate::work) bytes: usize,
+    /// Whether the file ends there. If not, the buffer is full.
+    pub(in crate::work) is_whole: bool,
+}
+
+/// Reads a file of `len` bytes into a buffer with more room, and does not ask for its end where a short read
+/// has shown it: that saves a small file half of its reads. A size may lie: then the end is read.
+///
+/// The room counts: of some files that the kernel makes up only the first read gives anything.
+pub(in crate::work) fn read_small(file: &File, buffer: &mut [u8], len: u64) -> io::Result<Small> {
     let mut filled = 0;
-    while filled < buffer.len() {
+    loop {
         let count = read(file, &mut buffer[filled..])?;
         filled += count;
-        if count == 0 || filled + 1 == buffer.len() {
-            break;
+        let is_whole = count == 0 || (filled as u64 == len && filled < buffer.len());
+        if is_whole || filled == buffer.len() {
+            return Ok(Small { bytes: filled, is_whole });
         }
     }
-    Ok(filled)
 }
 
 /// Said of what was a regular file when it was listed.
@@ -135,6 +147,10 @@ impl Stamp {
         let mut stamp = Self::of(file)?;
         for _ in 0..TICKS_MAX {
             let Some(left) = tick_left(stamp.changed) else { break };
+            // Its time is that of the first look at it, and says nothing of its content.
+            if is_made_up(file) {
+                break;
+            }
             std::thread::sleep(left);
             stamp = Self::of(file)?;
             if left > TICK {
@@ -162,10 +178,20 @@ impl Stamp {
 
     /// Whether the file is still what it was, and `bytes` is all of it.
     pub(in crate::work) fn check(&self, file: &File, bytes: u64) -> Result<(), ReadError> {
-        if bytes == self.len && *self == Self::of(file)? {
-            return Ok(());
+        self.judge(&Self::of(file)?, bytes, || is_made_up(file)).map_err(ReadError::Refused)
+    }
+
+    /// Its end was read, so it may have more bytes than its size says: that is 0 where nobody knows it before,
+    /// as in proc and many a FUSE file system. Fewer bytes may be the mistake of whoever serves the file, and
+    /// are taken from the kernel alone.
+    fn judge(&self, after: &Self, bytes: u64, is_made_up: impl FnOnce() -> bool) -> Result<(), &'static str> {
+        if self != after {
+            return Err("changed while it was read");
         }
-        Err(ReadError::Refused("changed while it was read"))
+        if bytes < self.len && !is_made_up() {
+            return Err("ended before its size says, so a part of it may be missing");
+        }
+        Ok(())
     }
 }
 
@@ -189,6 +215,36 @@ mod tests {
             (&file).write_all(b"new").expect("written");
             assert!(before.check(&file, 3).is_err(), "round {round}");
         }
+    }
+
+    #[test]
+    fn a_size_may_say_too_little_but_not_too_much() {
+        let stamp = |len| Stamp { len, modified: (1, 0), changed: (1, 0) };
+        let judge = |before, after, bytes, made_up| stamp(before).judge(&stamp(after), bytes, || made_up).err();
+        assert_eq!(judge(5, 5, 5, false), None);
+        assert_eq!(judge(0, 0, 5, false), None);
+        assert_eq!(judge(4096, 4096, 5, true), None);
+        assert!(judge(5, 5, 4, false).is_some_and(|why| why.contains("a part of it may be missing")));
+        // Whatever was read, and whoever serves it.
+        for (before, after) in [(5, 6), (6, 5), (0, 5)] {
+            assert!(judge(before, after, 5, true).is_some_and(|why| why.starts_with("changed")));
+        }
+        let touched = Stamp { modified: (2, 0), ..stamp(5) };
+        assert!(stamp(5).judge(&touched, 5, || true).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_small_file_is_read_unless_a_short_read_has_shown_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("f");
+        fs::write(&path, "12345").expect("written");
+        let read = |len: u64, room: usize| {
+            let file = File::open(&path).expect("opened");
+            let small = read_small(&file, &mut vec![0; room], len).expect("read");
+            (small.bytes, small.is_whole)
+        };
+        assert_eq!([read(5, 6), read(0, 6), read(9, 10)], [(5, true); 3]);
+        assert_eq!([read(0, 5), read(0, 4), read(5, 5)], [(5, false), (4, false), (5, false)]);
     }
 
     #[test]

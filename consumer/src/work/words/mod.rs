@@ -22,7 +22,7 @@ use shared::message::Reason;
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
-use super::{Context, ItemResult, Piece, Unsent, WorkError, json};
+use super::{Context, ItemResult, Piece, Split, Unsent, WorkError, json};
 use count::Counter;
 use frequencies::Frequencies;
 use separate::Separate;
@@ -42,9 +42,9 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
 }
 
 /// A batch of one file for each file of a batch.
-pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
     let Batch { manner, files } = Batch::parse(body)?;
-    Ok(files::split(files)?.map(|files| json(&Batch { manner, files })).collect())
+    files::split(files, |files| json(&Batch { manner, files }))
 }
 
 /// The words themselves were published, each part under its item: the checks of the items that have a
@@ -105,7 +105,7 @@ impl Reader {
                 None => Ok(()),
             }
         };
-        read_through(file, &before, &mut self.buffer, cancelled, &mut take)?;
+        read_through(file, &before, 0, &mut self.buffer, cancelled, &mut take)?;
         let text = separate.last();
         counter.words(text);
         if let Some(frequencies) = &mut self.frequencies {

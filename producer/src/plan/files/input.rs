@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use shared::beneath::os_text;
 use shared::path::PathBytes;
-use shared::workload::files::{Links, Selection, Start};
+use shared::workload::files::{Links, Selection, Start, printed};
 
 use super::naming::{Naming, directory};
 
@@ -93,9 +93,9 @@ impl Given {
     }
 
     /// What its first line in the report begins with.
-    fn printed(&self) -> Vec<u8> {
+    fn printed(&self) -> PathBytes {
         let file = self.file.as_ref().map_or(&b""[..], PathBytes::as_bytes);
-        [self.prefix.as_bytes(), file].concat()
+        printed([self.prefix.as_bytes(), file].concat())
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `naming`: what roots are called
 //! - `walk`: the job's starts, one after the other, as a stream of findings
 //! - `tree`: depth first through one root
+//! - `root`: the one directory that a walk is of
 //! - `listing`: one directory, sorted
 //! - `own`: what a command writes itself and leaves out
 //! - `pack`: findings become a task
@@ -21,6 +22,7 @@ mod listing;
 mod naming;
 mod own;
 mod pack;
+mod root;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use shared::beneath::DirectoryIdentity;
 use shared::message::Planned;
 use shared::path::PathBytes;
 use shared::workload::files::{Files, Selection};
@@ -90,6 +93,11 @@ impl FilesPlan {
     /// Leaves these files out.
     pub(super) fn leave_out(&mut self, own: Own) {
         self.walk.leave_out(own);
+    }
+
+    /// Takes for a failure what is not the directory that a root of this name has to be.
+    pub(super) fn expect(&mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) {
+        self.walk.expect(identity);
     }
 
     /// The next task, whose body the workload makes of its files.

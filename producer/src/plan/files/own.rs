@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{stderr, stdout};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +36,13 @@ struct Known {
 
 impl Own {
     /// What is `open` all the time, as far as it is there, and the places where files will be `replaced` that
-    /// are written beside them; and what standard output and standard error go to.
-    pub fn of<P: AsRef<Path>>(open: impl IntoIterator<Item = P>, replaced: impl IntoIterator<Item = P>) -> Self {
-        let streams = [fstat(stdout()), fstat(stderr())];
+    /// are written beside them; and what standard output, standard error and `descriptors` go to.
+    pub fn of<P: AsRef<Path>>(
+        open: impl IntoIterator<Item = P>,
+        replaced: impl IntoIterator<Item = P>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Self {
+        let streams = [fstat(stdout()), fstat(stderr())].into_iter().chain(descriptors.iter().map(fstat));
         let files = open.into_iter().map(|path| stat(path.as_ref())).chain(streams).flatten();
         let is_file = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let known = Known {
@@ -49,7 +54,7 @@ impl Own {
 
     /// What standard output and standard error go to.
     pub fn streams() -> Self {
-        Self::of(std::iter::empty::<&Path>(), std::iter::empty())
+        Self::of(std::iter::empty::<&Path>(), std::iter::empty(), &[])
     }
 
     /// Whether a walk has to know its directories.

@@ -12,22 +12,22 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
-use shared::beneath::{Beneath, os_text};
+use shared::beneath::{Beneath, DirectoryIdentity, os_text};
 use shared::path::PathBytes;
 use shared::workload::files::Links;
 
 use super::listing::{Entry, Kind, Listing, beneath};
 use super::own::{self, Identity, Own};
+use super::root::Root;
 use super::walk::What;
 
 const LOOP: &str = "a loop of links";
-const OUTSIDE: &str = "leads outside its root; use --follow-outside to allow it";
 
 /// The system's number for too many links in a path; std has no stable name for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
 /// How a directory is opened that is to be listed.
-const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(super) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// How a file is opened of which only the size is asked, where the system knows such a thing.
 #[cfg(target_os = "linux")]
@@ -37,6 +37,9 @@ const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXE
 
 /// The walk of one root.
 ///
+/// It is of the one directory that the root's path led to at its beginning. When the path leads elsewhere at its
+/// end, that is a failure of the root: what was planned is not there.
+///
 /// A directory is listed only once it is open, and it is opened beneath the root, so that a link that
 /// is put in its place leads nowhere: not even names are told of what lies outside.
 #[derive(Debug)]
@@ -44,10 +47,8 @@ pub(super) struct Tree {
     links: Links,
     own: Own,
     /// The root, unless it cannot be opened.
-    root: Option<OwnedFd>,
+    root: Option<Root>,
     beneath: Beneath,
-    /// The root without links, where links have to stay beneath it.
-    canonical_root: Option<PathBuf>,
     /// The directory being visited, as the operating system would find it.
     local: PathBuf,
     /// The same, open, unless the walk has come back to it and looked at no file since.
@@ -75,27 +76,29 @@ struct Level {
 }
 
 impl Tree {
-    /// Through all of `root`, from behind `after` if that is not empty.
-    pub(super) fn new(root: &Path, links: Links, own: Own, after: &[u8]) -> Self {
-        Self::with(Beneath::default(), root, links, own, after)
+    /// Through all of `root`, which has to be the directory that is `expected`, if any is, from behind `after`
+    /// if that is not empty.
+    pub(super) fn new(root: &Path, expected: Option<DirectoryIdentity>, links: Links, own: Own, after: &[u8]) -> Self {
+        Self::with(Beneath::default(), root, expected, links, own, after)
     }
 
-    pub(super) fn with(beneath: Beneath, root: &Path, links: Links, own: Own, after: &[u8]) -> Self {
-        let opened = open(root, LIST, Mode::empty());
-        let canonical_root = (links == Links::FollowInside).then(|| fs::canonicalize(root).ok()).flatten();
+    pub(super) fn with(
+        beneath: Beneath,
+        root: &Path,
+        expected: Option<DirectoryIdentity>,
+        links: Links,
+        own: Own,
+        after: &[u8],
+    ) -> Self {
+        let opened = Root::open(root, expected, links);
         let (local, relative, chain) = (root.to_owned(), Vec::new(), Vec::new());
         let (root, error) = match opened {
             Ok(root) => (Some(root), None),
-            Err(errno) => (None, Some(errno)),
+            Err(reason) => (None, Some(reason)),
         };
         let dir = None;
-        let mut tree =
-            Self { links, own, root, beneath, canonical_root, local, dir, relative, chain, after: Vec::new() };
-        let entered = match error {
-            None => tree.enter(0, after),
-            Some(errno) => Err(os_text(&errno.into())),
-        };
-        if let Err(reason) = entered {
+        let mut tree = Self { links, own, root, beneath, local, dir, relative, chain, after: Vec::new() };
+        if let Err(reason) = error.map_or(Ok(()), Err).and_then(|()| tree.enter(0, after)) {
             tree.give_up(0, reason);
         }
         tree
@@ -197,7 +200,7 @@ impl Tree {
         match (self.beneath.open(root.as_fd(), path, LIST), self.links) {
             (Err(Errno::LOOP), Links::Skip) => Err("a symbolic link is in its path now".to_owned()),
             (Err(Errno::LOOP), Links::FollowInside) => {
-                let opened = match &*self.inside(local)? {
+                let opened = match &*root.inside(local)? {
                     b"" => openat(root, ".", LIST, Mode::empty()),
                     inside => self.beneath.open(root.as_fd(), inside, LIST),
                 };
@@ -211,7 +214,9 @@ impl Tree {
     fn leave(&mut self) -> Option<(PathBytes, What)> {
         self.dir = None;
         let level = self.chain.pop()?;
-        let finding = level.error.map(|error| (PathBytes(self.relative.clone()), What::Failed(error)));
+        let replaced = || self.root.as_ref().filter(|_| self.chain.is_empty())?.replacement();
+        let finding =
+            level.error.or_else(replaced).map(|error| (PathBytes(self.relative.clone()), What::Failed(error)));
         if !self.chain.is_empty() {
             self.local.pop();
             self.relative.truncate(level.above);
@@ -234,17 +239,9 @@ impl Tree {
     fn stat_inside(&self) -> Result<Stat, String> {
         let told = |errno: Errno| os_text(&errno.into());
         let root = self.root.as_ref().ok_or_else(|| told(Errno::NOENT))?;
-        let target = self.inside(&self.local)?;
+        let target = root.inside(&self.local)?;
         let file = self.beneath.open(root.as_fd(), &target, LOOK).map_err(told)?;
         fstat(&file).map_err(told)
-    }
-
-    /// Where a path leads, links and all, relative to the root that it has to stay beneath. It may
-    /// lead elsewhere by now, so what is found is opened without following links.
-    fn inside(&self, local: &Path) -> Result<Vec<u8>, String> {
-        let target = fs::canonicalize(local).map_err(|error| os_text(&error))?;
-        let inside = self.canonical_root.as_ref().and_then(|root| target.strip_prefix(root).ok());
-        Ok(inside.ok_or_else(|| OUTSIDE.to_owned())?.as_os_str().as_bytes().to_vec())
     }
 
     /// What is known of the file that `local` names now, asked of its open directory: the way there

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use shared::beneath::os_text;
+use shared::beneath::{DirectoryIdentity, os_text};
 use shared::path::PathBytes;
-use shared::workload::files::{Links, Selection};
+use shared::workload::files::{Links, Selection, printed};
 
 use super::Resume;
 use super::own::Own;
@@ -56,7 +56,7 @@ impl Finding {
         while name.len() > 1 && name.ends_with(b"/") {
             name.pop();
         }
-        PathBytes(name)
+        printed(name)
     }
 }
 
@@ -65,6 +65,8 @@ impl Finding {
 pub(super) struct Walk {
     selection: Selection,
     dirs: Vec<PathBuf>,
+    /// Which directory each root has to be, where that is known.
+    expected: Vec<Option<DirectoryIdentity>>,
     own: Own,
     start: usize,
     tree: Option<Tree>,
@@ -75,7 +77,13 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
         let (start, after) = resume.map_or((0, None), |resume| (resume.start, Some(resume.after)));
-        Self { selection, dirs, own: Own::default(), start, tree: None, after }
+        let expected = vec![None; dirs.len()];
+        Self { selection, dirs, expected, own: Own::default(), start, tree: None, after }
+    }
+
+    /// Takes for a failure what is not the directory that a root of this name has to be.
+    pub(super) fn expect(&mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) {
+        self.expected = self.selection.roots.iter().map(|root| identity(&root.name)).collect();
     }
 
     /// Leaves these files out.
@@ -113,7 +121,8 @@ impl Iterator for Walk {
                 (None, Some(after)) if after.as_bytes().is_empty() => self.start += 1,
                 (None, after) => {
                     let after = after.unwrap_or_default();
-                    self.tree = Some(Tree::new(dir, self.selection.links, self.own.clone(), after.as_bytes()));
+                    let (expected, links) = (self.expected[root], self.selection.links);
+                    self.tree = Some(Tree::new(dir, expected, links, self.own.clone(), after.as_bytes()));
                 }
             }
         }

@@ -55,6 +55,27 @@ fn differential_sizes() {
     assert_eq!(answer.bytes, sizes.iter().sum::<usize>() as u64 + 64);
 }
 
+/// Their sizes are 0, or a page.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_kernel_makes_up_is_digested_as_it_reads() {
+    for (place, paths) in [
+        // The last is longer than what is read of small files at a time.
+        ("/proc", &[&b"version"[..], b"sys/kernel/ostype", b"sys/kernel/pid_max", b"kallsyms"][..]),
+        ("/sys/devices/system/cpu", &[b"online"]),
+    ] {
+        let mut root = Root::new();
+        root.site = Site::new();
+        root.site.add_root("r", Path::new(place)).expect("it is there");
+        let answer = root.work(Links::Skip, paths);
+        assert_eq!(answer.failed, []);
+        let whole = paths.iter().map(|path| Path::new(place).join(OsStr::from_bytes(path)).into_os_string());
+        let whole: Vec<_> = whole.collect();
+        let wanted = sha1sum(&root, &whole.iter().map(|path| path.as_bytes()).collect::<Vec<_>>());
+        assert_eq!(answer.digests, wanted);
+    }
+}
+
 /// Calls `change` once, after the first chunk of the one file.
 fn while_read(root: &Root, change: impl Fn()) -> Answer {
     let calls = Cell::new(0);

@@ -122,21 +122,6 @@ fn a_link_swapped_in_for_a_directory_is_never_followed() {
 }
 
 #[test]
-fn a_root_is_the_directory_that_was_opened() {
-    let outer = tempfile::tempdir().expect("a temporary directory");
-    let dir = outer.path().join("root");
-    fs::create_dir(&dir).and_then(|()| fs::write(dir.join("f"), b"inside")).expect("a root");
-    let mut site = Site::new();
-    site.add_root("r", &dir).expect("it is there");
-    fs::rename(&dir, outer.path().join("moved")).expect("renamed");
-    fs::create_dir(&dir).and_then(|()| fs::write(dir.join("f"), SECRET)).expect("another directory");
-    let root = Root { dir: outer, site };
-    let other = Root::new();
-    other.write(b"f", b"inside");
-    assert_eq!(root.digest(Links::Skip, "f"), other.digest(Links::Skip, "f"));
-}
-
-#[test]
 fn roots_that_cannot_be_served_are_told() {
     let root = Root::new();
     let mut site = Site::new();

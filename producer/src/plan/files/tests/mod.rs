@@ -5,12 +5,14 @@
 //! - `resume`: every cut of a plan, against the uninterrupted one
 //! - `limits`: how findings are packed
 //! - `input`: command lines
+//! - `roots`: another directory in the place of a root
 
 mod input;
 mod limits;
 mod links;
 mod order;
 mod resume;
+mod roots;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -1,0 +1,212 @@
+//! A root: the directory that files lie in, opened for each task anew.
+//!
+//! # Invariants
+//! - A task reads from one directory, the one that the root's path led to when the task began.
+//! - A task gives no answer from a directory that the path has ceased to lead to meanwhile.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Dir, Mode, OFlags, openat};
+use shared::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
+use shared::limits::ROOT_PATIENCE;
+use shared::path::PathBytes;
+
+use super::open::is_exhaustion;
+use crate::work::WorkError;
+
+/// Between two looks for a root that cannot be reached.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A root that this process serves.
+#[derive(Debug)]
+pub(in crate::work) struct Root {
+    name: String,
+    path: PathBuf,
+    beneath: Arc<Beneath>,
+    fixed: Option<Fixed>,
+    /// Whether it could not be reached at the last try, so that this is logged once.
+    is_missing: AtomicBool,
+}
+
+/// A root that has to stay one directory.
+#[derive(Debug)]
+struct Fixed {
+    identity: DirectoryIdentity,
+    /// Open, so that no other gets its numbers.
+    _held: Option<OwnedFd>,
+}
+
+impl Root {
+    /// Fixed roots that are held open, at most: a user may name more files, each in a directory of its own, than
+    /// a process may open.
+    pub(in crate::work) const HELD_MAX: usize = 256;
+
+    /// One that each task looks for at `path`, where a directory has to be now as well.
+    pub(in crate::work) fn new(name: &str, path: &Path) -> io::Result<Self> {
+        open_directory(path)?;
+        Ok(Self::with(name, path, None))
+    }
+
+    /// One that stays the directory to which `path` leads now.
+    pub(in crate::work) fn fixed(name: &str, path: &Path, is_held: bool) -> io::Result<Self> {
+        let dir = open_directory(path)?;
+        let identity = DirectoryIdentity::of(&dir)?;
+        Ok(Self::with(name, path, Some(Fixed { identity, _held: is_held.then_some(dir) })))
+    }
+
+    fn with(name: &str, path: &Path, fixed: Option<Fixed>) -> Self {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        Self { name, path, beneath: Arc::default(), fixed, is_missing: AtomicBool::new(false) }
+    }
+
+    /// Whether it takes a descriptor all the time.
+    pub(in crate::work) fn is_held(&self) -> bool {
+        self.fixed.as_ref().is_some_and(|fixed| fixed._held.is_some())
+    }
+
+    /// Which directory it has to stay.
+    pub(in crate::work) fn identity(&self) -> Option<DirectoryIdentity> {
+        self.fixed.as_ref().map(|fixed| fixed.identity)
+    }
+
+    /// Opens as where `openat2` is missing.
+    #[cfg(test)]
+    pub(in crate::work) fn forgo_openat2(&self) {
+        self.beneath.forgo_openat2();
+    }
+
+    /// Opens it for one task.
+    pub(in crate::work) fn open(&self, cancelled: &dyn Fn() -> bool) -> Result<OpenRoot, WorkError> {
+        let began = Instant::now();
+        let patience = if self.fixed.is_some() { Duration::ZERO } else { ROOT_PATIENCE };
+        loop {
+            let error = match self.try_open() {
+                Ok(root) => {
+                    self.note(None);
+                    return root.as_planned(self.identity());
+                }
+                Err(error) => error,
+            };
+            if is_exhaustion(&error) {
+                return Err(WorkError::failed(format!("out of resources: {}", os_text(&error))));
+            }
+            self.note(Some(&error));
+            if cancelled() {
+                return Err(WorkError::failed("cancelled"));
+            }
+            if began.elapsed() >= patience {
+                let (name, dir) = (&self.name, shown(&self.path));
+                return Err(WorkError::failed(format!(
+                    "root {name:?} cannot be reached at {dir}: {}; is it mounted?",
+                    os_text(&error)
+                )));
+            }
+            sleep(LOOK_INTERVAL);
+        }
+    }
+
+    fn try_open(&self) -> io::Result<OpenRoot> {
+        let dir = open_directory(&self.path)?;
+        let identity = DirectoryIdentity::of(&dir)?;
+        let (name, path, beneath) = (self.name.clone(), self.path.clone(), Arc::clone(&self.beneath));
+        Ok(OpenRoot { name, path, dir, identity, canonical: OnceLock::new(), beneath })
+    }
+
+    /// Logs that it has gone, or is back.
+    fn note(&self, error: Option<&io::Error>) {
+        let was_missing = self.is_missing.swap(error.is_some(), Ordering::Relaxed);
+        let (root, dir) = (&self.name, shown(&self.path));
+        match error {
+            Some(error) if !was_missing => {
+                let reason = os_text(error);
+                tracing::warn!(root, dir, reason, "A root cannot be reached: its tasks wait, and then fail.");
+            }
+            None if was_missing => tracing::info!(root, dir, "The root is back."),
+            _ => {}
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    PathBytes::from(path.as_os_str().as_bytes()).display()
+}
+
+/// A root that is open for one task.
+#[derive(Debug)]
+pub(crate) struct OpenRoot {
+    name: String,
+    path: PathBuf,
+    dir: OwnedFd,
+    identity: DirectoryIdentity,
+    /// Its path without links, for telling whether a link's target is beneath it. Nothing is opened by it.
+    canonical: OnceLock<Option<PathBuf>>,
+    pub(super) beneath: Arc<Beneath>,
+}
+
+impl AsFd for OpenRoot {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+impl OpenRoot {
+    fn as_planned(self, planned: Option<DirectoryIdentity>) -> Result<Self, WorkError> {
+        if planned.is_none_or(|planned| planned == self.identity) {
+            return Ok(self);
+        }
+        let dir = shown(&self.path);
+        Err(WorkError::failed(format!("{dir} is another directory than when the command began")))
+    }
+
+    /// Fails when its path leads elsewhere by now: what was read is of a tree that was moved away, and another
+    /// try finds the one that took its place.
+    pub(crate) fn check(&self) -> Result<(), WorkError> {
+        let (name, dir) = (&self.name, shown(&self.path));
+        let why = match DirectoryIdentity::at(&self.path) {
+            Ok(now) if now == self.identity => return Ok(()),
+            Ok(_) => format!("{dir} leads to another directory now"),
+            Err(error) => format!("{dir}: {}", os_text(&error)),
+        };
+        Err(WorkError::failed(format!("root {name:?} went away while its files were read: {why}")))
+    }
+
+    /// Where another process finds it as long as this value lives: the directory that is open, whatever its
+    /// name means by now.
+    pub(crate) fn place(&self) -> PathBytes {
+        if cfg!(target_os = "linux") {
+            let place = format!("/proc/{}/fd/{}", std::process::id(), self.dir.as_raw_fd());
+            return PathBytes(place.into_bytes());
+        }
+        let canonical = self.canonical().unwrap_or(&self.path);
+        PathBytes::from(canonical.as_os_str().as_bytes())
+    }
+
+    /// Its path without links, unless that leads to another directory by now.
+    pub(super) fn canonical(&self) -> Option<&Path> {
+        let look = || {
+            let path = fs::canonicalize(&self.path).ok()?;
+            DirectoryIdentity::at(&path).is_ok_and(|found| found == self.identity).then_some(path)
+        };
+        self.canonical.get_or_init(look).as_deref()
+    }
+
+    /// Why no file of it is there, if that is because nothing is: so it looks where a file system is not mounted.
+    pub(super) fn emptiness(&self) -> Option<WorkError> {
+        let list = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let entries = openat(&self.dir, ".", list, Mode::empty()).and_then(Dir::new).ok()?;
+        let is_entry = |entry: rustix::io::Result<rustix::fs::DirEntry>| {
+            entry.map_or(true, |entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))
+        };
+        let is_empty = !entries.into_iter().any(is_entry);
+        let (name, dir) = (&self.name, shown(&self.path));
+        is_empty.then(|| WorkError::failed(format!("root {name:?} is an empty directory at {dir}; is it mounted?")))
+    }
+}

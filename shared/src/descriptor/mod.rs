@@ -1,0 +1,89 @@
+//! Descriptors that this process was started with, as outputs: standard output, and those that a user
+//! names by `/dev/stdout`, `/dev/fd/N` and the like.
+//!
+//! They are written to through duplicates, and not through the standard library's `Stdout`, which takes
+//! "bad file descriptor" for success.
+//!
+//! # Layout
+//! - `name`: which paths name a descriptor rather than a file
+//! - `start`: which of the standard ones were closed when the process began
+
+mod name;
+mod start;
+
+use std::fs::File;
+use std::io::{self, Error, ErrorKind};
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
+
+pub use name::{is_descriptor_of_another, number_of};
+
+/// Standard output's number.
+pub const STDOUT: u32 = 1;
+
+/// Standard output, to be written to. An error says that nothing written there would arrive: "it is ...".
+pub fn stdout() -> io::Result<File> {
+    duplicate(STDOUT)
+}
+
+/// Descriptor `number`, to be written to where it stands: its offset and its modes are those of the
+/// original. An error says what is wrong with it: "it is ...".
+///
+/// Meant for the start of a process: later the number may be one that this process has opened for itself.
+pub fn duplicate(number: u32) -> io::Result<File> {
+    let closed = || Error::new(ErrorKind::NotFound, "it is closed");
+    let number = RawFd::try_from(number).map_err(|_| closed())?;
+    if start::was_closed(number) {
+        return Err(closed());
+    }
+    // SAFETY: the value does not outlive this function, and nothing but the kernel looks at the number,
+    // which answers EBADF where nothing is open.
+    let original = unsafe { BorrowedFd::borrow_raw(number) };
+    let modes = match fcntl_getfl(original) {
+        Err(Errno::BADF) => return Err(closed()),
+        modes => modes?,
+    };
+    if modes.contains(OFlags::PATH) || modes.intersection(OFlags::RWMODE) == OFlags::RDONLY {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is open for reading alone"));
+    }
+    original.try_clone_to_owned().map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn number(file: &File) -> u32 {
+        file.as_raw_fd().try_into().expect("it is open")
+    }
+
+    #[test]
+    fn a_duplicate_goes_on_where_the_original_stands() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"one ").expect("written");
+        duplicate(number(&file)).and_then(|mut again| again.write_all(b"two ")).expect("written");
+        file.write_all(b"three").expect("written");
+        file.rewind().expect("rewound");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "one two three");
+    }
+
+    #[test]
+    fn what_cannot_take_anything_is_told_before_it_is_written_to() {
+        let told = |number: u32| duplicate(number).expect_err("of no use").to_string();
+        let reading = File::open("/dev/null").expect("opened");
+        assert_eq!(told(number(&reading)), "it is open for reading alone");
+        let looking = rustix::fs::open("/dev/null", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty());
+        assert_eq!(told(number(&File::from(looking.expect("opened")))), "it is open for reading alone");
+        assert_eq!(told(u32::MAX), "it is closed");
+        assert_eq!(told(1_000_000), "it is closed");
+        assert!(fs::File::create("/dev/null").is_ok_and(|writing| duplicate(number(&writing)).is_ok()));
+    }
+}

@@ -1,0 +1,134 @@
+//! The threads of a command. All of them are started before its work begins, and stay: nothing waits later for
+//! a thread that the system does not give.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{available_parallelism, sleep};
+use std::time::Duration;
+
+use shared::threads::{Gate, NoThread, can_start};
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads that one process works with at the same time, at most, however many tasks it may do.
+const WORKING_MAX: usize = 512;
+
+/// Threads that the client library starts for the connections to a broker.
+const CONNECTIONS: usize = 3;
+
+/// How long a thread that does nothing stays: for ever, as far as a process is concerned.
+const KEEP_ALIVE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How long threads that were started may take to run.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is tried: the system counts a thread for a moment after its end.
+const TRIES: usize = 4;
+
+/// How many threads a command needs beside those that its tasks share, one for each core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threads {
+    /// For what blocks: work, files, the report.
+    blocking: usize,
+    /// That it starts later: the planner, the ledger, connections, the keyboard.
+    later: usize,
+}
+
+impl Threads {
+    /// Of a command that looks or asks, or submits.
+    pub const ASKING: Self = Self { blocking: 2, later: 2 + CONNECTIONS };
+
+    /// Of a reducer, whose reports are written and looked into beside each other.
+    pub const OWNING: Self = Self { blocking: 6, later: 1 + CONNECTIONS };
+
+    /// Of a command or a role that works on so many tasks at a time. None is a thread for each core.
+    pub fn working(slots: Option<u32>) -> Self {
+        let cores = || available_parallelism().map_or(1, usize::from);
+        let slots = slots.map_or_else(cores, |slots| usize::try_from(slots).unwrap_or(WORKING_MAX));
+        Self { blocking: slots.clamp(1, WORKING_MAX) + 2, later: 2 + CONNECTIONS }
+    }
+}
+
+/// A runtime with all these threads.
+pub(super) fn start(threads: Threads) -> Result<Runtime, NoThread> {
+    let mut result = try_start(threads);
+    for _ in 1..TRIES {
+        if result.is_ok() {
+            break;
+        }
+        sleep(Duration::from_millis(10));
+        result = try_start(threads);
+    }
+    result
+}
+
+/// A runtime on this thread alone, for what never waits for anybody.
+pub(super) fn start_alone() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn try_start(threads: Threads) -> Result<Runtime, NoThread> {
+    let workers = available_parallelism().map_or(1, usize::from);
+    can_start(workers + threads.blocking + threads.later)?;
+    let too_few = || NoThread::because("fewer were started than this command needs");
+    let (running, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
+    let runs = Arc::clone(&running);
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().worker_threads(workers).max_blocking_threads(threads.blocking).thread_keep_alive(KEEP_ALIVE);
+    builder.on_thread_start(move || _ = runs.fetch_add(1, Ordering::SeqCst));
+    let runtime = quietly(|| builder.build()).ok_or_else(too_few)?.map_err(NoThread::because)?;
+    for _ in 0..threads.blocking {
+        let gate = gate.clone();
+        runtime.spawn_blocking(move || gate.pass());
+    }
+    let all_wait = gate.gathers(threads.blocking, PATIENCE);
+    gate.open();
+    let all_run = all_wait && running.load(Ordering::SeqCst) >= workers + threads.blocking;
+    if all_run {
+        return Ok(runtime);
+    }
+    runtime.shutdown_background();
+    Err(too_few())
+}
+
+/// What this gives, unless it panics, as the runtime does where it gets no thread at all. Nobody else runs yet
+/// who could panic meanwhile.
+fn quietly<T>(make: impl FnOnce() -> T) -> Option<T> {
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let made = catch_unwind(AssertUnwindSafe(make));
+    set_hook(hook);
+    made.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // One test: the hook for panics is one for all threads of a process.
+    #[test]
+    fn all_threads_run_before_the_work_begins_and_a_panic_of_the_runtime_is_said_nowhere() {
+        let threads = Threads { blocking: 3, later: 0 };
+        let runtime = start(threads).expect("it starts");
+        assert_eq!(runtime.metrics().num_workers(), available_parallelism().map_or(1, usize::from));
+        // As many as block at the same time have a thread each, and others wait for one of them.
+        let gate = Gate::default();
+        for _ in 0..4 {
+            let gate = gate.clone();
+            runtime.spawn_blocking(move || gate.pass());
+        }
+        assert!(gate.gathers(3, PATIENCE) && !gate.gathers(4, Duration::from_millis(50)));
+        gate.open();
+        assert!(gate.gathers(4, PATIENCE));
+        assert_eq!(quietly(|| 1), Some(1));
+        assert_eq!(quietly(|| -> u8 { panic!("OS can't spawn worker thread") }), None);
+    }
+
+    #[test]
+    fn who_works_on_many_tasks_has_a_thread_for_each_up_to_a_limit() {
+        assert_eq!(Threads::working(Some(7)).blocking, 9);
+        assert_eq!(Threads::working(Some(0)).blocking, 3);
+        assert_eq!(Threads::working(Some(u32::MAX)).blocking, WORKING_MAX + 2);
+        assert!(Threads::working(None).blocking > 2);
+    }
+}
