@@ -208,3 +208,24 @@ fn what_changes_between_the_walk_and_the_reading_fails_alone_and_leads_nowhere()
     let again = world.sha1sum(&["t/g"]);
     assert!(text.as_bytes().starts_with(&again), "it is read as it is now");
 }
+
+/// Files whose size is 0, or a page, whatever they hold.
+#[test]
+fn what_the_kernel_makes_up_has_the_results_of_other_tools() {
+    let world = World::new();
+    for paths in [&["/proc/version"][..], &["/sys/devices/system/cpu/online", "/proc/sys/kernel/osrelease"]] {
+        let by_name = |tool: &str| {
+            let mut paths = paths.to_vec();
+            paths.sort_unstable();
+            world.command(tool, paths).done().exits(0).out
+        };
+        assert_same(&world.packhorse([&["sha1", "-q"], paths].concat()).exits(0).out, &by_name("sha1sum"));
+        let columns =
+            |out: &[u8]| String::from_utf8_lossy(out).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let counted = world.packhorse([&["words", "-q"], paths].concat()).exits(0).out;
+        // The columns are as wide as the sizes say.
+        assert_eq!(columns(&counted), columns(&by_name("wc")));
+    }
+    let done = world.packhorse(["sha1", "-q", "/proc/sys/kernel/random"]);
+    assert!(!done.err.contains("changed while it was read"), "{}", done.err);
+}

@@ -336,3 +336,21 @@ async fn roots_have_names_that_each_machine_maps_for_itself() {
         assert!(done.err.contains(text), "{args:?}: {}", done.err);
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_called_like_standard_input_is_told_from_it_in_every_report() {
+    let cluster = Cluster::new().await;
+    for (name, content) in [("-", "a"), ("+", "b")] {
+        cluster.world.file(name, content);
+    }
+    let wanted = cluster.world.command("sha1sum", ["+", "./-"]).done().out;
+    let reducer = cluster.reducer(&["--output-dir", "reports"]);
+    let consumer = cluster.ready(CONSUMER, &["--root", "here=.", "--heartbeat", "1"]);
+    cluster.producer(&["here=-", "here=+", "--job", "j"]).wait().exits(0);
+    assert_same(&cluster.report("j"), &wanted);
+    assert_same(&fs::read(cluster.world.path("reports/j.txt")).expect("a report"), &wanted);
+    let done = cluster.run(PACKHORSE, ["words", "-q", "here=-"]).exits(0);
+    assert_same(&done.out, &cluster.world.command("wc", ["./-"]).done().out);
+    consumer.stop().exits(0);
+    reducer.stop().exits(0);
+}

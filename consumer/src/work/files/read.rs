@@ -100,6 +100,11 @@ fn read(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+const CHANGED: &str = "changed while it was read";
+
+/// Said where not even the size is what the system tells, so that its times may be made up as well.
+const CHANGED_OR_UNTOLD: &str = "changed while it was read, or its file system tells another time at each look";
+
 /// How often the clock of files moves, at the least: 100 times a second, on Linux `CONFIG_HZ`.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -186,7 +191,8 @@ impl Stamp {
     /// are taken from the kernel alone.
     fn judge(&self, after: &Self, bytes: u64, is_made_up: impl FnOnce() -> bool) -> Result<(), &'static str> {
         if self != after {
-            return Err("changed while it was read");
+            let is_told = self.len != after.len || bytes == self.len;
+            return Err(if is_told { CHANGED } else { CHANGED_OR_UNTOLD });
         }
         if bytes < self.len && !is_made_up() {
             return Err("ended before its size says, so a part of it may be missing");
@@ -229,8 +235,10 @@ mod tests {
         for (before, after) in [(5, 6), (6, 5), (0, 5)] {
             assert!(judge(before, after, 5, true).is_some_and(|why| why.starts_with("changed")));
         }
-        let touched = Stamp { modified: (2, 0), ..stamp(5) };
-        assert!(stamp(5).judge(&touched, 5, || true).is_err());
+        let touched = |len| Stamp { modified: (2, 0), ..stamp(len) };
+        assert_eq!(stamp(5).judge(&touched(5), 5, || true), Err("changed while it was read"));
+        let made_up = stamp(0).judge(&touched(0), 5, || true).expect_err("nothing shows that it held still");
+        assert!(made_up.contains("tells another time at each look"), "{made_up}");
     }
 
     #[test]
