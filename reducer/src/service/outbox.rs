@@ -7,7 +7,7 @@ use shared::clock::Clock;
 use shared::id::{Class, JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, Message, Reply, Task, kind};
+use shared::message::{Cancel, DeadLetter, Death, Message, Reply, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -200,6 +200,7 @@ impl Wiring {
                 let letter = DeadLetter {
                     task: address.task.clone(),
                     store: Some(address.store.clone()),
+                    death: Death::Refused,
                     reason: oversize.to_string(),
                     host: Some(shared::host::name()),
                     attempt: Some(address.attempt),

@@ -3,6 +3,7 @@
 //! - `cancelling`: jobs that end as they stand
 //! - `counting`: what an outcome, a plan and a seal add to a job's account
 //! - `dead`: tasks that failed for the last time, replayed and forgotten
+//! - `expired`: messages that a policy of the broker takes out of their queues
 //! - `explaining`: why a job or a task is as it is
 //! - `leases`: tasks that outlast their deliveries
 //! - `parts`: outcomes whose answers come in parts
@@ -14,6 +15,7 @@
 mod cancelling;
 mod counting;
 mod dead;
+mod expired;
 mod explaining;
 mod leases;
 mod parts;
@@ -30,7 +32,7 @@ use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Failure, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
+    Address, DeadLetter, Death, Failure, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
@@ -158,7 +160,12 @@ impl World {
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
+        self.died(number, attempt, Death::Refused)
+    }
+
+    fn died(&mut self, number: u64, attempt: u32, death: Death) -> Vec<Action> {
         let letter = DeadLetter {
+            death,
             task: id(number),
             store: Some(self.store()),
             reason: "unknown kind \"x\"".to_owned(),
