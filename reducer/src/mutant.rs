@@ -26,6 +26,8 @@ pub enum Mutant {
     FoldLast,
     /// All that is planned is sent at once.
     NoWindow,
+    /// A message that a policy of the broker took out of its queue counts as an attempt.
+    ChargeExpired,
 }
 
 #[cfg(feature = "mutants")]

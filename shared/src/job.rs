@@ -119,6 +119,9 @@ pub struct Counts {
     pub resends: u64,
     /// Messages of this job that came back dead.
     pub dead_letters: u64,
+    /// Messages of this job that a policy of the broker took out of their queues, and that were sent again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub expired: u64,
     /// Failed tasks that someone has put back to work.
     #[serde(default, skip_serializing_if = "is_none")]
     pub replays: u64,

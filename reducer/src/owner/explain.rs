@@ -61,7 +61,16 @@ impl Owner {
         let (open, planned) = (job.counts.tasks_open, job.counts.tasks_planned);
         let missing = job.sealed.map_or(0, |tasks| job.planned.missing_below(tasks));
         let unserved = self.unserved(job);
-        let failing = job.flights.values().filter(|flight| flight.retry_at.is_some()).count();
+        let waiting = |flight: &&Flight| flight.retry_at.is_some();
+        let expired = job.flights.values().filter(waiting).filter(|flight| flight.expired > 0).count();
+        let failing = job.flights.values().filter(waiting).count() - expired;
+        let policy = match job.counts.expired {
+            0 => String::new(),
+            messages => format!(
+                "; a policy of the broker has taken {messages} messages of the job out of their queues (rabbitmqctl \
+                 list_policies), and they are sent again"
+            ),
+        };
         if missing > 0 {
             let first = job.planned.prefix();
             return format!(
@@ -70,20 +79,23 @@ impl Owner {
         }
         if !unserved.is_empty() {
             return format!(
-                "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open",
+                "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open{policy}",
                 unserved.join(", "),
                 job.spec.workload()
             );
         }
         let leased = job.flights.values().filter(|flight| flight.lease.is_some()).count();
-        let mut parts = vec![format!("{} are out", job.flights.len() - failing)];
+        let mut parts = vec![format!("{} are out", job.flights.len() - failing - expired)];
         if leased > 0 {
             parts.push(format!("{leased} of these leased to consumers"));
         }
         if failing > 0 {
             parts.push(format!("{failing} wait for another attempt after a failure"));
         }
-        format!("is running: {open} of {planned} tasks are open, {}", parts.join(", "))
+        if expired > 0 {
+            parts.push(format!("{expired} wait to be sent again"));
+        }
+        format!("is running: {open} of {planned} tasks are open, {}{policy}", parts.join(", "))
     }
 
     fn unserved(&self, job: &Job) -> Vec<String> {
@@ -140,6 +152,13 @@ impl Owner {
         };
         if let Some(due) = flight.retry_at {
             let wait = due.saturating_sub(now).as_secs_f64();
+            if flight.expired > 0 {
+                return format!(
+                    "was taken out of its queue by a policy of the broker (rabbitmqctl list_policies), {} times in a \
+                     row, and is sent again in {wait:.1} s{before}",
+                    flight.expired
+                );
+            }
             let reason = flight.failed.as_deref().unwrap_or("no reason given");
             return format!(
                 "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",

@@ -24,6 +24,8 @@ pub(crate) struct Flight {
     pub failures: u32,
     /// What went wrong last, and where.
     pub failed: Option<String>,
+    /// How often in a row a policy of the broker took it out of its queue.
+    pub expired: u32,
     /// When it was sent, or named by a consumer that holds it.
     pub seen_at: Moment,
     /// When its queue last held something, which may have been this task.
@@ -275,6 +277,7 @@ impl Flight {
             attempt: 1,
             failures: 0,
             failed: None,
+            expired: 0,
             seen_at: now,
             queued_at: now,
             retry_at: None,

@@ -11,6 +11,7 @@ mod cancel;
 mod contiguous;
 mod dead;
 mod event;
+mod expired;
 mod explain;
 mod job;
 mod lease;

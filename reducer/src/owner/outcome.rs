@@ -137,7 +137,7 @@ impl Owner {
 
     /// Whether a later attempt is out and will speak for itself: one failure that is delivered again and
     /// again must not use up the task's attempts.
-    fn is_superseded(&self, task: &TaskId, attempt: Option<u32>) -> bool {
+    pub(super) fn is_superseded(&self, task: &TaskId, attempt: Option<u32>) -> bool {
         let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
         flight.is_some_and(|flight| attempt.is_some_and(|attempt| attempt < flight.attempt))
     }
@@ -151,6 +151,7 @@ impl Owner {
             return true;
         }
         flight.failures += 1;
+        flight.expired = 0;
         flight.failed = Some(reason.chars().take(limits::DEAD_REASON_CHARS).collect());
         if flight.failures >= attempts_max {
             return false;
@@ -173,6 +174,9 @@ impl Owner {
         let task = letter.task.clone();
         let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
         let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
+        if !letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
+            return self.expired(&letter, now);
+        }
         job.counts.dead_letters += 1;
         self.changed.push(task.job.clone());
         // Only what this owner sent, with its store's id, says anything about its task.

@@ -69,6 +69,9 @@ impl Owner {
         }
         let (holds, serves) = (presence.holds.clone(), presence.serves.clone());
         let is_first = self.consumers.hear(presence, now);
+        if is_first {
+            self.hurry_expired(&serves, now);
+        }
         self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
         // More slots may mean a wider window.
         for id in self.unfinished() {

@@ -40,6 +40,13 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     if counts.dead_letters > 0 {
         let _ = writeln!(text, "  dead    {} messages of this job were refused", counts.dead_letters);
     }
+    if counts.expired > 0 {
+        let _ = writeln!(
+            text,
+            "  expired {} messages of this job in their queues, by a policy of the broker; they were sent again",
+            counts.expired
+        );
+    }
     if counts.conflicts > 0 {
         let _ = writeln!(
             text,

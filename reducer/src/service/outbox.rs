@@ -7,7 +7,7 @@ use shared::clock::Clock;
 use shared::id::{Class, JobId, OwnerId, StoreId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, JobRequest, Message, Reply, Task, kind};
+use shared::message::{Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -203,6 +203,7 @@ impl Wiring {
                 let letter = DeadLetter {
                     task: address.task.clone(),
                     store: Some(address.store.clone()),
+                    death: Death::Refused,
                     reason: oversize.to_string(),
                     host: Some(shared::host::name()),
                     attempt: Some(address.attempt),

@@ -22,7 +22,7 @@ pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
 pub use plan::{FIRST_LINK, PlanFailure, Planned, Seal, link, link_of, with_link};
-pub use reject::{DeadLetter, Reason};
+pub use reject::{DeadLetter, Death, FIRST_DEATH_REASON, Reason};
 pub use task::{Address, Task};
 
 /// The version of every message. A reader refuses others by name, so that a newer sender is told

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::message::{HeaderValue, Message, kind};
+use shared::message::{FIRST_DEATH_REASON, HeaderValue, Message, kind};
 use shared::seal;
 use shared::topology::{self, Binding, Overflow, Queue, QueueKind};
 
@@ -234,28 +234,40 @@ impl Broker {
         let limit = queue.spec.delivery_limit.filter(|_| queue.spec.kind == QueueKind::Quorum);
         if limit.is_some_and(|limit| entry.returns > limit.min(self.policy.delivery_limit)) {
             let exchange = queue.spec.dead_letter.clone();
-            return self.give_up(entry, exchange, name);
+            return self.give_up(entry, exchange, name, "delivery_limit");
         }
         let at = queue.ready.partition_point(|ready| ready.place < entry.place);
         queue.ready.insert(at, entry);
     }
 
-    /// At most once: a letter that its queue refuses is lost.
-    fn give_up(&mut self, entry: Entry, exchange: Option<String>, name: &str) {
+    /// What waits in a queue has waited longer than an operator's policy allows.
+    pub fn expire(&mut self, name: &str) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        let exchange = queue.spec.dead_letter.clone();
+        for entry in std::mem::take(&mut queue.ready) {
+            self.give_up(entry, exchange.clone(), name, "expired");
+        }
+    }
+
+    /// At most once: a letter that its queue refuses is lost. So is one that would go round in circles.
+    fn give_up(&mut self, entry: Entry, exchange: Option<String>, name: &str, reason: &str) {
         let Some(exchange) = exchange else { return };
         let mut message = Message::clone(&entry.message);
-        for (header, value) in [("x-first-death-reason", "delivery_limit"), ("x-first-death-queue", name)] {
+        for (header, value) in [(FIRST_DEATH_REASON, reason), ("x-first-death-queue", name)] {
             message.headers.entry(header.to_owned()).or_insert_with(|| HeaderValue::Text(value.to_owned()));
         }
         let message = Rc::new(message);
         let messages_max = self.policy.messages_max;
-        for name in self.route(&exchange, &entry.key) {
+        // Nobody who trusts the letter has tried what expired.
+        let is_an_attempt = reason != "expired" && message.distrust.is_none();
+        let others = self.route(&exchange, &entry.key).into_iter().filter(|other| other != name);
+        for name in others.collect::<Vec<_>>() {
             let Some(queue) = self.queues.get_mut(&name).filter(|queue| queue.spec.overflow == Overflow::Reject) else {
                 continue;
             };
             if !queue.is_full(messages_max) {
                 // Whoever trusts it has learned of it.
-                *self.given_up.entry(entry.message.id.clone()).or_default() += u32::from(message.distrust.is_none());
+                *self.given_up.entry(entry.message.id.clone()).or_default() += u32::from(is_an_attempt);
                 self.push(&name, &entry.key, &message, 0);
             }
         }

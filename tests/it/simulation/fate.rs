@@ -54,6 +54,12 @@ impl World {
                     self.delete(&name);
                 }
             }
+            Fault::Expire { queue } => {
+                if let Some(name) = self.pick_queue(queue) {
+                    self.broker.expire(&name);
+                    self.give();
+                }
+            }
             Fault::Tear { process, place } => {
                 let process = self.pick_owner(process);
                 self.processes[process].tear = Some(place);

@@ -33,6 +33,8 @@ pub(super) enum Fault {
     Wipe,
     /// A queue is deleted.
     Delete { queue: usize },
+    /// What waits in a queue expires.
+    Expire { queue: usize },
     /// An owner dies in its next commit, and the log ends at some byte of it.
     Tear { process: usize, place: u64 },
     /// An owner dies, and its store is lost.
@@ -137,6 +139,7 @@ fn fault(random: &mut SmallRng, kind: u32) -> Fault {
         6 => Fault::Reorder { deliveries: few },
         7 => Fault::Delay { millis },
         8 => Fault::DropAck { millis },
+        9 if random.random_bool(0.5) => Fault::Expire { queue: process },
         9 => Fault::Refuse { queue: process, publishes: few },
         10 => Fault::Wipe,
         11 => Fault::Delete { queue: process },

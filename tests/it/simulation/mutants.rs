@@ -51,7 +51,7 @@ pub(super) enum Mutant {
 }
 
 /// All of them. The first eighteen break what a driver promises to its engine, at that seam.
-const ALL: [Mutant; 29] = [
+const ALL: [Mutant; 30] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -81,6 +81,7 @@ const ALL: [Mutant; 29] = [
     Mutant::Engine(Engine::CountLate),
     Mutant::Engine(Engine::FoldLast),
     Mutant::Engine(Engine::NoWindow),
+    Mutant::Engine(Engine::ChargeExpired),
 ];
 
 /// Seeds within which each is to be noticed.

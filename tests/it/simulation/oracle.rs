@@ -24,13 +24,16 @@ pub(super) enum Seen {
     Part { store: StoreId, task: TaskId, run: String, number: u32 },
     Done { store: StoreId, task: TaskId, answer: Bytes, parts: Option<Parts> },
     Failed { store: StoreId, task: TaskId },
+    Died { task: TaskId, is_an_attempt: bool },
     Cancel { job: JobId },
 }
 
 impl Seen {
     fn job(&self) -> &JobId {
         match self {
-            Self::Part { task, .. } | Self::Done { task, .. } | Self::Failed { task, .. } => &task.job,
+            Self::Part { task, .. } | Self::Done { task, .. } | Self::Failed { task, .. } | Self::Died { task, .. } => {
+                &task.job
+            }
             Self::Cancel { job } => job,
         }
     }
@@ -51,6 +54,9 @@ impl Seen {
                     }
                     Verdict::Failed(_) => Self::Failed { store, task },
                 })
+            }
+            Event::DeadLetter { letter, .. } => {
+                Some(Self::Died { task: letter.task.clone(), is_an_attempt: letter.death.is_an_attempt() })
             }
             Event::Cancel { job, .. } => Some(Self::Cancel { job: job.clone() }),
             _ => None,
@@ -89,6 +95,8 @@ pub(super) struct Oracle {
     pub finished: BTreeSet<JobId>,
     /// Jobs whose cancellation is durable, with their account as it was then.
     cancelled: BTreeMap<JobId, Counts>,
+    /// Dead letters: of messages that somebody refused or the broker gave up, and of those that a policy took.
+    deaths: BTreeMap<JobId, [u64; 2]>,
     /// Failed tasks that were put back to work.
     replays: BTreeMap<JobId, u64>,
     /// Deliveries of turns that were committed.
@@ -127,6 +135,9 @@ impl Oracle {
                     // All may have been done but its report: then it ends as any other.
                     let counts = cancelled.get(&job).cloned();
                     self.cancelled.extend(counts.map(|counts| (job, counts)));
+                }
+                Seen::Died { task, is_an_attempt } => {
+                    self.deaths.entry(task.job).or_default()[usize::from(!is_an_attempt)] += 1;
                 }
                 Seen::Part { store: of, task, run, number } if of == *store => {
                     self.records.entry(task).or_default().parts.insert((run, number));

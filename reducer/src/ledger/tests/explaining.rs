@@ -45,6 +45,18 @@ fn a_job_says_what_it_waits_for() {
     says(&mut world, None, "job job is running: 3 of 3 tasks are open, 2 are out.");
     world.answer(0, 1, failed("no memory"));
     says(&mut world, None, "1 are out, 1 wait for another attempt after a failure");
+    world.died(1, 1, Death::Expired);
+    says(
+        &mut world,
+        None,
+        "0 are out, 1 wait for another attempt after a failure, 1 wait to be sent again; a policy of",
+    );
+    says(&mut world, None, "has taken 1 messages of the job out of their queues (rabbitmqctl list_policies)");
+    says(
+        &mut world,
+        Some(1),
+        "was taken out of its queue by a policy of the broker (rabbitmqctl list_policies), 1 times",
+    );
     world.pass(Duration::from_secs(1));
     world.answer(0, 2, failed("no memory"));
     world.done(1);

@@ -3,6 +3,7 @@
 //! - `cancelling`: jobs that end as they stand
 //! - `counting`: what an outcome, a plan and a seal add to a job's account
 //! - `dead`: tasks that failed for the last time, replayed and forgotten
+//! - `expired`: messages that a policy of the broker takes out of their queues
 //! - `explaining`: why a job or a task is as it is
 //! - `leases`: tasks that outlast their deliveries
 //! - `opening`: which job a request gets
@@ -15,6 +16,7 @@
 mod cancelling;
 mod counting;
 mod dead;
+mod expired;
 mod explaining;
 mod leases;
 mod opening;
@@ -32,7 +34,8 @@ use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Failure, JobRequest, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal, Verdict,
+    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal,
+    Verdict,
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
@@ -160,7 +163,12 @@ impl World {
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
+        self.died(number, attempt, Death::Refused)
+    }
+
+    fn died(&mut self, number: u64, attempt: u32, death: Death) -> Vec<Action> {
         let letter = DeadLetter {
+            death,
             task: id(number),
             store: Some(self.store()),
             reason: "unknown kind \"x\"".to_owned(),

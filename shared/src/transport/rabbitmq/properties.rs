@@ -6,14 +6,11 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::limits::HEADERS_BYTES_MAX;
-use crate::message::{HeaderValue, Message};
+use crate::message::{FIRST_DEATH_REASON, HeaderValue, Message};
 use crate::transport::TransportError;
 
 /// Survives a restart of the broker. Without it a confirmed message may be lost.
 const PERSISTENT: u8 = 2;
-
-/// The reason of a message's first death, as the broker gives it, or as it stands in `x-death`.
-const FIRST_DEATH: &str = "x-first-death-reason";
 
 /// Quorum queues count in it how often they had a message back. Before RabbitMQ 4.3 every return
 /// counts; from then on those after a consumer's crash, a lost connection or a rejection.
@@ -74,10 +71,10 @@ pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message
     let mut headers = BTreeMap::new();
     if let Some(table) = properties.headers() {
         headers.extend(table.into_iter().filter_map(|(name, value)| Some((name.to_string(), header(value)?))));
-        if !headers.contains_key(FIRST_DEATH)
+        if !headers.contains_key(FIRST_DEATH_REASON)
             && let Some(reason) = first_death(table)
         {
-            headers.insert(FIRST_DEATH.to_owned(), reason);
+            headers.insert(FIRST_DEATH_REASON.to_owned(), reason);
         }
     }
     Message {
@@ -193,7 +190,7 @@ mod tests {
         table.insert("x-death".into(), AMQPValue::FieldArray(deaths));
         let message = to_message(&BasicProperties::default().with_headers(table), Vec::new());
         assert_eq!(message.integer("n"), Some(3));
-        assert_eq!(message.text(FIRST_DEATH), Some("rejected"));
+        assert_eq!(message.text(FIRST_DEATH_REASON), Some("rejected"));
         assert_eq!(message.headers.len(), 2);
     }
 }

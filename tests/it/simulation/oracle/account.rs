@@ -64,6 +64,11 @@ impl Oracle {
         for (what, is, wanted) in wanted {
             ensure(is == wanted, || format!("{what}: {is}, and it should be {wanted}"))?;
         }
+        // Letters of tasks that were not out, or of ended jobs, count for nothing.
+        let [refused, expired] = self.deaths.get(&status.job).copied().unwrap_or_default();
+        ensure(counts.dead_letters <= refused && counts.expired <= expired, || {
+            format!("{} refused and {} expired, of {refused} and {expired}", counts.dead_letters, counts.expired)
+        })?;
         let duplicates = sum(&|task| record(task).map_or(0, |record| record.duplicates));
         // Of a task that was given up, only the owner knows which failure was its last.
         let is_exact = tasks_failed == 0 && counts.replays == 0;

@@ -1,0 +1,60 @@
+//! Messages that a policy of the broker took out of their queues: nobody tried them, so their tasks are sent again
+//! and no attempt is charged. Each counts as a send all the same: a task that kills consumers may expire between
+//! two of them, and is to be isolated in the end.
+
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::Class;
+use shared::limits;
+use shared::message::DeadLetter;
+use shared::workload::Workload;
+
+use super::{Flight, Owner};
+
+impl Owner {
+    /// One that is not this owner's, or of an earlier send, says nothing about a task.
+    pub(super) fn expired(&mut self, letter: &DeadLetter, now: Moment) {
+        let (task, wait_max) = (&letter.task, self.expired_wait_max());
+        let is_spoken_for = self.is_answered(task) || self.is_superseded(task, letter.attempt);
+        let is_ours = letter.store.as_ref() == Some(&self.config.store);
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|_| is_ours) else { return };
+        if job.counts.expired == 0 {
+            tracing::warn!(
+                job = %task.job,
+                reason = letter.reason,
+                "A policy of the broker takes messages out of their queues. They are sent again; look with \
+                 rabbitmqctl list_policies."
+            );
+        }
+        job.counts.expired += 1;
+        self.changed.push(task.job.clone());
+        if is_spoken_for {
+            return;
+        }
+        let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
+        if flight.retry_at.is_some() || flight.lease.is_some() {
+            return;
+        }
+        flight.expired = flight.expired.saturating_add(1);
+        flight.retry_at = Some(now + self.jitter.back_off(limits::RETRY_DELAY, wait_max, flight.expired));
+    }
+
+    /// Consumers have come: what waits to be sent again after that need not wait any longer.
+    pub(super) fn hurry_expired(&mut self, serves: &[(Workload, Class)], now: Moment) {
+        for job in self.jobs.values_mut().filter(|job| job.is_open()) {
+            let workload = job.spec.workload();
+            let is_served = |class: &Class| serves.iter().any(|(served, of)| *served == workload && of == class);
+            for flight in job.flights.values_mut().filter(|flight| flight.expired > 0 && flight.retry_at.is_some()) {
+                if flight.class.as_ref().is_some_and(is_served) {
+                    flight.retry_at = Some(now);
+                }
+            }
+        }
+    }
+
+    /// The longest wait: consumers that come are heard of within a heartbeat.
+    fn expired_wait_max(&self) -> Duration {
+        limits::RETRY_DELAY_MAX.min(self.config.heartbeat).max(limits::RETRY_DELAY)
+    }
+}
