@@ -167,7 +167,7 @@ pub fn enter(
     shared::telemetry::init(level, json);
     match runtime::start(threads) {
         Ok(runtime) => run_in(runtime, command),
-        Err(error) => Failure::unfinished(error).tell(),
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -176,7 +176,7 @@ fn enter_alone(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode
     shared::telemetry::init("warn", false);
     match runtime::start_alone() {
         Ok(runtime) => run_in(runtime, command),
-        Err(error) => Failure::unfinished(format!("cannot start: {error}")).tell(),
+        Err(failure) => failure.tell(),
     }
 }
 
