@@ -171,7 +171,7 @@ pub fn enter(
     }
     match runtime::start(threads) {
         Ok(runtime) => run_in(runtime, command),
-        Err(error) => Failure::unfinished(error).tell(),
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -182,7 +182,7 @@ fn enter_alone(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode
     }
     match runtime::start_alone() {
         Ok(runtime) => run_in(runtime, command),
-        Err(error) => Failure::unfinished(format!("cannot start: {error}")).tell(),
+        Err(failure) => failure.tell(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! The threads of a command. All of them are started before its work begins, and stay: nothing waits later for
 //! a thread that the system does not give.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{set_hook, take_hook};
+use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{available_parallelism, sleep};
-use std::time::Duration;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use shared::threads::{Gate, NoThread, can_start};
 use tokio::runtime::{Builder, Runtime};
+
+use super::{Exit, Failure, term};
 
 /// Threads that one process works with at the same time, at most, however many tasks it may do.
 const WORKING_MAX: usize = 512;
@@ -22,8 +25,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How long threads that were started may take to run.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it is tried: the system counts a thread for a moment after its end.
-const TRIES: usize = 4;
+/// Between two looks whether they do.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How many threads a command needs beside those that its tasks share, one for each core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,65 +52,59 @@ impl Threads {
     }
 }
 
-/// A runtime with all these threads.
-pub(super) fn start(threads: Threads) -> Result<Runtime, NoThread> {
-    let mut result = try_start(threads);
-    for _ in 1..TRIES {
-        if result.is_ok() {
-            break;
-        }
-        sleep(Duration::from_millis(10));
-        result = try_start(threads);
-    }
-    result
-}
-
-/// A runtime on this thread alone, for what never waits for anybody.
-pub(super) fn start_alone() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
-}
-
-fn try_start(threads: Threads) -> Result<Runtime, NoThread> {
+/// A runtime with all these threads, once the system has shown that it gives those that are started later, too.
+///
+/// A runtime with fewer threads than it counts on cannot even be ended: it waits for those that never run. So
+/// where it gets fewer, the process ends beside it.
+pub(super) fn start(threads: Threads) -> Result<Runtime, Failure> {
     let workers = available_parallelism().map_or(1, usize::from);
-    can_start(workers + threads.blocking + threads.later)?;
-    let too_few = || NoThread::because("fewer were started than this command needs");
     let (running, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
     let runs = Arc::clone(&running);
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().worker_threads(workers).max_blocking_threads(threads.blocking).thread_keep_alive(KEEP_ALIVE);
     builder.on_thread_start(move || _ = runs.fetch_add(1, Ordering::SeqCst));
-    let runtime = quietly(|| builder.build()).ok_or_else(too_few)?.map_err(NoThread::because)?;
+    let hook = take_hook();
+    // It panics where it gets no thread, and would wait in unwinding. Nobody else runs yet who could panic.
+    set_hook(Box::new(|_| exit_without_threads()));
+    let cannot = |error| Failure::unfinished(format!("cannot start: {error}"));
+    let runtime = builder.build().map_err(cannot)?;
     for _ in 0..threads.blocking {
         let gate = gate.clone();
         runtime.spawn_blocking(move || gate.pass());
     }
-    let all_wait = gate.gathers(threads.blocking, PATIENCE);
-    gate.open();
-    let all_run = all_wait && running.load(Ordering::SeqCst) >= workers + threads.blocking;
-    if all_run {
-        return Ok(runtime);
+    set_hook(hook);
+    let began = Instant::now();
+    // Those who wait at the same time have a thread each.
+    while !gate.gathers(threads.blocking, LOOK) || running.load(Ordering::SeqCst) < workers + threads.blocking {
+        // One more shows whether the others are slow, or not to be had.
+        if can_start(1).is_err() || began.elapsed() > PATIENCE {
+            exit_without_threads();
+        }
     }
-    runtime.shutdown_background();
-    Err(too_few())
+    gate.open();
+    can_start(threads.later).map_err(Failure::unfinished)?;
+    Ok(runtime)
 }
 
-/// What this gives, unless it panics, as the runtime does where it gets no thread at all. Nobody else runs yet
-/// who could panic meanwhile.
-fn quietly<T>(make: impl FnOnce() -> T) -> Option<T> {
-    let hook = take_hook();
-    set_hook(Box::new(|_| {}));
-    let made = catch_unwind(AssertUnwindSafe(make));
-    set_hook(hook);
-    made.ok()
+fn exit_without_threads() -> ! {
+    let untold = || NoThread::because("fewer were started than this command needs");
+    // The system's words, if it still has them.
+    term::complain(&can_start(1).err().unwrap_or_else(untold).to_string());
+    exit(i32::from(Exit::Unfinished.code()))
+}
+
+/// A runtime on this thread alone, for what never waits for anybody.
+pub(super) fn start_alone() -> Result<Runtime, Failure> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::unfinished(format!("cannot start: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    // One test: the hook for panics is one for all threads of a process.
     #[test]
-    fn all_threads_run_before_the_work_begins_and_a_panic_of_the_runtime_is_said_nowhere() {
+    fn all_threads_run_before_the_work_begins() {
         let threads = Threads { blocking: 3, later: 0 };
         let runtime = start(threads).expect("it starts");
         assert_eq!(runtime.metrics().num_workers(), available_parallelism().map_or(1, usize::from));
@@ -120,8 +117,6 @@ mod tests {
         assert!(gate.gathers(3, PATIENCE) && !gate.gathers(4, Duration::from_millis(50)));
         gate.open();
         assert!(gate.gathers(4, PATIENCE));
-        assert_eq!(quietly(|| 1), Some(1));
-        assert_eq!(quietly(|| -> u8 { panic!("OS can't spawn worker thread") }), None);
     }
 
     #[test]
