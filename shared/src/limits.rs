@@ -170,6 +170,10 @@ pub const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 /// [`REFUSED_DELAY_MAX`].
 pub const REFUSED_DELAY: Duration = Duration::from_millis(5);
 
+/// After this long of refusals a publisher says so: its queue's readers are slow or gone, or a policy of the broker
+/// lets the queue hold less than one message.
+pub const FULL_NOTICE: Duration = Duration::from_secs(30);
+
 /// The longest wait after a refused publish.
 pub const REFUSED_DELAY_MAX: Duration = Duration::from_secs(1);
 

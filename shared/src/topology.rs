@@ -253,6 +253,30 @@ pub fn is_reply_key(key: &str) -> bool {
 /// What every key of a reply begins with.
 const REPLY: &str = "reply.";
 
+/// Queues of each form of name, of an owner, a class and so on that nobody has: to see what the broker does to such
+/// names. What is not exclusive has always the same name, because a broker never forgets one.
+pub fn lookalikes() -> Vec<Queue> {
+    let (class, owner) = (Class::from_name(LOOKALIKE.as_bytes()), OwnerId::from_name(LOOKALIKE.as_bytes()));
+    let command = OwnerId::from_name(format!("{LOOKALIKE}-0000000000000000").as_bytes());
+    let mut queues: Vec<Queue> = Workload::ALL.map(|workload| tasks(workload, &class).0).into();
+    queues.extend([
+        service_owner(&owner).0,
+        command_owner(&command).0,
+        owner_control(&owner).0,
+        consumer_control(&ConsumerId::from_name(LOOKALIKE.as_bytes())).0,
+        replies(&JobId::from_name(LOOKALIKE.as_bytes())).0,
+    ]);
+    queues
+}
+
+/// An exchange for one look at what the broker does to queues.
+pub fn probe(asker: &JobId) -> String {
+    format!("packhorse.v1.doctor.{asker}")
+}
+
+/// A name that nobody gives a reducer or a root.
+const LOOKALIKE: &str = "doctor0000000000";
+
 fn exclusive(name: String) -> Queue {
     Queue { kind: QueueKind::Exclusive, dead_letter: None, delivery_limit: None, ..durable(name) }
 }

@@ -38,8 +38,8 @@ pub async fn run(
         resume: given.is_none(),
         report: args.report.clone(),
     };
-    // An id that was given is known before anybody is reached.
-    given.map_or(Ok(()), |job| print_id(&job, args.out))?;
+    // An id that was given is known before anybody is reached; any other is printed when the job is open.
+    given.map_or_else(term::can_print, |job| print_id(&job, args.out))?;
     let shutdown = signals::listen()?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };

@@ -11,6 +11,7 @@
 //! - `container`: in a container
 //! - `node`: in a temporary directory, as a process of this machine
 //! - `nodes`: three of them, behind `balancer`
+//! - `policy`: policies
 //! - `docker`: images, and containers that go with this process
 
 mod balancer;
@@ -18,6 +19,7 @@ pub mod container;
 pub mod docker;
 pub mod node;
 pub mod nodes;
+mod policy;
 
 use std::net::TcpStream;
 use std::process::{Output, Stdio};
@@ -300,17 +302,6 @@ impl Broker {
     /// Makes the node short of disk, or not any more: it looks at once when the limit changes.
     pub async fn set_disk_alarm(&self, on: bool) {
         self.ctl(&["set_disk_free_limit", if on { "9000000GB" } else { "1MB" }]).await;
-    }
-
-    /// Makes queues whose names match full with one message.
-    pub async fn fill_queues(&self, pattern: &str) {
-        let limit = r#"{"max-length":1}"#;
-        self.ctl(&["set_policy", "--vhost", &self.vhost, "--apply-to", "queues", "full", pattern, limit]).await;
-    }
-
-    /// Takes the limit of [`Broker::fill_queues`] away.
-    pub async fn free_queues(&self) {
-        self.ctl(&["clear_policy", "--vhost", &self.vhost, "full"]).await;
     }
 
     /// Deletes a queue, whoever uses it.

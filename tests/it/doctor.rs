@@ -188,6 +188,22 @@ async fn each_fault_of_a_broker_is_one_finding() {
     cluster.broker.set_disk_alarm(false).await;
     assert_eq!(look(&cluster, &root), NOTHING, "all is well once more");
 
+    // What policies do, to all queues and to those of one form of name; the reducer and the consumer have theirs.
+    for (pattern, definition) in [
+        (".*", r#"{"message-ttl":1000}"#),
+        (r"^packhorse\.v1\.tasks\.", r#"{"message-ttl":0}"#),
+        (r"^packhorse\.v1\.replies\.", r#"{"expires":1000}"#),
+        (r"^packhorse\.v1\.control\.", r#"{"max-length":20}"#),
+        (r"^packhorse\.v1\.control\.", r#"{"max-length-bytes":50000}"#),
+        (r"^packhorse\.v1\.tasks\.", r#"{"dead-letter-routing-key":"elsewhere"}"#),
+        (r"^packhorse\.v1\.owner\.", r#"{"delivery-limit":2}"#),
+    ] {
+        cluster.broker.set_policy("doctor", pattern, definition).await;
+        assert_eq!(look(&cluster, &root), ["policies"], "{definition}");
+    }
+    cluster.broker.clear_policy("doctor").await;
+    assert_eq!(look(&cluster, &root), NOTHING, "no policy is left");
+
     // What nobody takes.
     transport.publish(DEAD, "a.b.c", presence(ours, now)).await.expect("published");
     assert_eq!(look(&cluster, &root), ["dead letters"]);
@@ -221,6 +237,10 @@ async fn too_few_channels_are_found_and_no_role_waits_for_more() {
         (PACKHORSE, &["producer", "sha1", "t"]),
     ] {
         let done = cluster.run(program, args).exits(3);
-        assert!(done.err.contains("Raise channel_max in rabbitmq.conf"), "{args:?}: {}", done.err);
+        assert!(
+            done.err.contains("allows 1 channels on it, and a role needs at least 4. Raise channel_max"),
+            "{args:?}: {}",
+            done.err
+        );
     }
 }

@@ -27,6 +27,7 @@
 //! - `containers`: the roles as containers, killed, cut off, restarted
 //! - `compose`: docker-compose up, again, scaled, down
 //! - `bad_input`: what users, brokers and strangers get wrong
+//! - `policies`: what an operator's policies take out of queues
 //! - `sizes`: a broker that takes smaller messages than roles send
 //! - `variables`: URLs of brokers, and variables that are empty or no text
 //! - `tls`: `amqps://` to a real broker, and every way in which it fails
@@ -65,6 +66,7 @@ mod outputs;
 mod packages;
 mod pipeline;
 mod poison;
+mod policies;
 mod progress;
 mod protocol;
 mod rabbitmq;

@@ -70,8 +70,11 @@ fn an_output_that_takes_nothing_is_an_error() {
     for (program, commands) in by_program {
         commands.iter().for_each(|args| loses_nothing_without_a_word(&world, program, args));
     }
-    let producer = [&["sha1", "t"], &NOBODY[..]].concat();
+    let producer = [&["sha1", "t", "--job", "j"], &NOBODY[..]].concat();
     loses_nothing_without_a_word(&world, PRODUCER, &producer);
+    // Its id is printed when its job is open: before that nothing is written, but a stream that is closed is told.
+    let done = redirected(&world, PRODUCER, &[&["sha1", "t"], &NOBODY[..]].concat(), ">&-");
+    assert!(done.code == 3 && done.err.contains("standard output: it is closed"), "{done:?}");
 }
 
 #[test]

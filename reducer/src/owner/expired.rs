@@ -1,6 +1,7 @@
-//! Messages that a policy of the broker took out of their queues: nobody tried them, so their tasks are sent again
-//! and no attempt is charged. Each counts as a send all the same: a task that kills consumers may expire between
-//! two of them, and is to be isolated in the end.
+//! Messages that a policy of the broker took out of their queues: their tasks are sent again, and no attempt is
+//! charged. Where consumers are there, one of them may have died of such a task before it expired; so it gets the
+//! number of another try, and is isolated in the end. So it does after many times even where nobody is seen: what
+//! kills a consumer at once kills it before its first sign of life.
 
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ impl Owner {
         let (task, wait_max) = (&letter.task, self.expired_wait_max());
         let is_spoken_for = self.is_answered(task) || self.is_superseded(task, letter.attempt);
         let is_ours = letter.store.as_ref() == Some(&self.config.store);
+        let Some(job) = self.jobs.get(&task.job) else { return };
+        let (workload, flight) = (job.spec.workload(), job.flights.get(&task.number));
+        let class = flight.and_then(|flight| flight.class.as_ref());
+        let is_served = class.is_none_or(|class| self.consumers.serving(workload, class).0 > 0);
         let Some(job) = self.jobs.get_mut(&task.job).filter(|_| is_ours) else { return };
         if job.counts.expired == 0 {
             tracing::warn!(
@@ -37,6 +42,7 @@ impl Owner {
             return;
         }
         flight.expired = flight.expired.saturating_add(1);
+        flight.untried = !is_served && flight.expired <= limits::DELIVERY_LIMIT;
         flight.retry_at = Some(now + self.jitter.back_off(limits::RETRY_DELAY, wait_max, flight.expired));
     }
 

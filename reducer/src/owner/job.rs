@@ -18,7 +18,7 @@ use crate::mutant::{self, Mutant};
 /// A task that is out: sent and not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flight {
-    /// The number of sends.
+    /// The number of sends, but for those of which it is known that nobody tried them.
     pub attempt: u32,
     /// How often it failed as a whole, or came back dead.
     pub failures: u32,
@@ -26,6 +26,8 @@ pub(crate) struct Flight {
     pub failed: Option<String>,
     /// How often in a row a policy of the broker took it out of its queue.
     pub expired: u32,
+    /// Whether nobody can have tried it, so that it goes again under the same number.
+    pub untried: bool,
     /// When it was sent, or named by a consumer that holds it.
     pub seen_at: Moment,
     /// When its queue last held something, which may have been this task.
@@ -278,6 +280,7 @@ impl Flight {
             failures: 0,
             failed: None,
             expired: 0,
+            untried: false,
             seen_at: now,
             queued_at: now,
             retry_at: None,

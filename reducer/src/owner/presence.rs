@@ -151,7 +151,7 @@ impl Owner {
     pub(super) fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
         let Some(job) = self.jobs.get_mut(id).filter(|job| job.tended) else { return };
         for (&number, flight) in job.flights.iter_mut().filter(|(_, flight)| which(flight)) {
-            flight.attempt += 1;
+            flight.attempt += u32::from(!std::mem::take(&mut flight.untried));
             flight.retry_at = None;
             flight.seen_at = now;
             job.counts.resends += 1;

@@ -43,7 +43,7 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     if counts.expired > 0 {
         let _ = writeln!(
             text,
-            "  expired {} messages of this job in their queues, by a policy of the broker; they were sent again",
+            "  expired {} messages of this job, by a policy of the broker; they were sent again",
             counts.expired
         );
     }

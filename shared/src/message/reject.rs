@@ -126,7 +126,7 @@ impl Death {
     }
 
     /// In the broker's words, as they stand in the header that it adds.
-    fn of(reason: Option<&str>) -> Self {
+    pub(crate) fn of(reason: Option<&str>) -> Self {
         match reason {
             Some("expired") => Self::Expired,
             Some("maxlen") => Self::Dropped,

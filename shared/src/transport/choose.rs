@@ -85,6 +85,11 @@ impl BrokerUrl {
         self.parts.as_ref()
     }
 
+    /// The virtual host's name, decoded.
+    pub fn vhost(&self) -> &str {
+        self.parts.as_ref().map_or("/", |parts| &parts.vhost)
+    }
+
     /// The user's name, decoded.
     pub fn user(&self) -> &str {
         self.parts.as_ref().map_or(GUEST, |parts| &parts.user)

@@ -1,5 +1,7 @@
 //! Publishing what must arrive: again, until a queue takes it.
 
+use tokio::time::Instant;
+
 use super::{Oversize, PublishError, Transport, TransportError};
 use crate::limits;
 use crate::message::Message;
@@ -24,12 +26,21 @@ pub async fn until_taken(
     message: impl Fn() -> Message,
 ) -> Result<(), Unpublished> {
     let mut jitter = Jitter::new(random::seed());
-    let mut failures = 0;
+    let (mut failures, since) = (0, Instant::now());
+    let mut said = false;
     loop {
         match transport.publish(exchange, key, message()).await {
             Ok(()) => return Ok(()),
             Err(PublishError::Refused { .. }) => {
                 failures += 1;
+                if since.elapsed() > limits::FULL_NOTICE && !std::mem::replace(&mut said, true) {
+                    let seconds = limits::FULL_NOTICE.as_secs();
+                    tracing::warn!(
+                        exchange,
+                        key,
+                        "A queue has refused a message for {seconds} s: it is full. Waiting."
+                    );
+                }
                 let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
                 tokio::time::sleep(wait).await;
             }

@@ -7,7 +7,7 @@ use shared::id::{ConsumerId, JobId, OwnerId};
 use shared::random;
 use shared::seal::Keyring;
 use shared::topology::{self, Queue};
-use shared::transport::rabbitmq::probe::{self, Probe, Reach, Refusal};
+use shared::transport::rabbitmq::probe::{self, Probe, Reach, Refusal, Treatment};
 use shared::transport::{BrokerUrl, TransportError, connect};
 use tokio::time::timeout;
 
@@ -15,10 +15,13 @@ use super::finding::{Finding, Level};
 use super::layout::{self, Part, Standing};
 use super::peers::{self, Heard};
 use super::rights::{self, Need};
-use super::{Scope, server};
+use super::{Scope, policies, server};
 
 /// How long it may take to ask everyone and to hear them: longer than they have to answer.
 const HEAR: Duration = Duration::from_secs(15);
+
+/// How long it may take to look what policies do.
+const TREAT: Duration = Duration::from_secs(20);
 
 /// An exchange of every virtual host.
 const BUILT_IN: &str = "amq.topic";
@@ -48,30 +51,63 @@ pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring
     let agreed = server::agreed(scope, first.limits());
     let is_short = agreed.level == Level::Fail;
     findings.push(agreed);
-    let is_blocked = publish(scope, url, first, &mut findings).await;
-    let heard = match keys {
-        Some(keys) if !is_blocked => {
-            let mut told = Vec::new();
-            let heard = hear(scope, url.clone().with_keys(keys), &mut told).await;
-            // What comes of too few channels is said above.
-            findings.extend(told.into_iter().filter(|finding| !(is_short && finding.level == Level::Fail)));
-            heard
-        }
-        _ => Heard::default(),
+    let publishing = publish(scope, url, first, &mut findings).await;
+    // Those take their time, each for itself, where there is room for both.
+    let seen = async {
+        let has_room = publishing == Publishing::Taken && !is_short;
+        if has_room { Some(treatments(scope, url).await) } else { None }
     };
-    match Probe::connect(url, scope.patience).await {
-        Ok(probe) => {
-            ask(scope, &probe, is_blocked, &heard, &mut findings).await;
-            probe.close().await;
+    let asked = async {
+        let is_blocked = publishing == Publishing::Blocked;
+        let heard = match keys {
+            Some(keys) if !is_blocked => {
+                let mut told = Vec::new();
+                let heard = hear(scope, url.clone().with_keys(keys), &mut told).await;
+                // What comes of too few channels is said above.
+                findings.extend(told.into_iter().filter(|finding| !(is_short && finding.level == Level::Fail)));
+                heard
+            }
+            _ => Heard::default(),
+        };
+        match Probe::connect(url, scope.patience).await {
+            Ok(probe) => {
+                ask(scope, &probe, is_blocked, &heard, &mut findings).await;
+                probe.close().await;
+            }
+            Err(error) => findings.push(server::refused(&error)),
         }
-        Err(error) => findings.push(server::refused(&error)),
-    }
+    };
+    let (seen, ()) = tokio::join!(seen, asked);
+    findings.extend(seen.map(|seen| policies::judge(url.vhost(), &seen)));
     findings
+}
+
+/// What comes of messages on as many connections as a role has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Publishing {
+    Taken,
+    /// There may be no more connections.
+    Full,
+    /// The broker takes no messages now.
+    Blocked,
+}
+
+/// What policies do to queues of names like ours.
+async fn treatments(scope: &Scope, url: &BrokerUrl) -> Result<Vec<(Queue, Treatment)>, Refusal> {
+    let other = |error: TransportError| Refusal::Other(error.to_string());
+    let probe = Probe::connect(url, scope.patience).await.map_err(other)?;
+    let queues = topology::lookalikes();
+    let token = JobId::from_name(random::token().as_bytes());
+    let (exchange, ears) = (topology::probe(&token), topology::replies(&token).0.name);
+    let looked = timeout(TREAT, probe.treatments(&exchange, &ears, &queues));
+    let seen = looked.await.unwrap_or_else(|_| Err(Refusal::Other(format!("no answer within {} s", TREAT.as_secs()))));
+    probe.close().await;
+    Ok(queues.into_iter().zip(seen?).collect())
 }
 
 /// As many connections as a role has, and messages over the last of them: whether there is an alarm,
 /// which is the answer, and how large they may be.
-async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Vec<Finding>) -> bool {
+async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Vec<Finding>) -> Publishing {
     let mut more = Vec::new();
     let mut tried = Vec::new();
     while more.len() + 1 < server::CONNECTIONS && tried.iter().all(Result::is_ok) {
@@ -94,7 +130,11 @@ async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Ve
     for probe in more.into_iter().chain([first]) {
         probe.close().await;
     }
-    is_blocked
+    match (is_blocked, tried.iter().all(Result::is_ok)) {
+        (true, _) => Publishing::Blocked,
+        (false, true) => Publishing::Taken,
+        (false, false) => Publishing::Full,
+    }
 }
 
 type Address = (String, String);
@@ -166,7 +206,13 @@ async fn ask(scope: &Scope, probe: &Probe, is_blocked: bool, heard: &Heard, find
         let standing = look(probe, &part).await;
         standings.push((part, standing));
     }
-    findings.extend(layout::judge(scope, &standings));
+    let holds = |(part, standing): &(Part, Standing)| match (part, standing) {
+        (Part::Queue(queue), Standing::Found(found)) => queue.name == topology::DEAD_QUEUE && found.ready > 0,
+        _ => false,
+    };
+    // Whoever may not read them has an operator who may.
+    let deaths = if standings.iter().any(holds) { probe.deaths(topology::DEAD_QUEUE).await.ok() } else { None };
+    findings.extend(layout::judge(scope, &standings, &deaths.unwrap_or_default()));
 }
 
 async fn look(probe: &Probe, part: &Part) -> Standing {

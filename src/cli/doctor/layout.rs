@@ -1,6 +1,6 @@
 //! Exchanges and queues: which there are to be, and how they stand. No I/O.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::definitions::Role;
 use shared::id::Class;
@@ -36,6 +36,9 @@ pub(super) enum Standing {
     Unclear(Refusal),
 }
 
+/// How many of the oldest dead letters died of what, in the broker's words.
+pub(super) type Deaths = BTreeMap<String, usize>;
+
 /// All that there is to be for these roles, their roots, and what live consumers serve.
 pub(super) fn parts(scope: &Scope, served: &BTreeSet<(Workload, Class)>) -> Vec<Part> {
     let shared = topology::shared();
@@ -50,7 +53,7 @@ pub(super) fn parts(scope: &Scope, served: &BTreeSet<(Workload, Class)>) -> Vec<
 }
 
 /// What is wrong with them, and how many are as they should be.
-pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)]) -> Vec<Finding> {
+pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)], deaths: &Deaths) -> Vec<Finding> {
     let (mut same, mut unknown, mut missing) = (0, 0, 0);
     let mut findings = Vec::new();
     for (part, standing) in standings {
@@ -74,7 +77,7 @@ pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)]) -> Vec<Findin
     );
     findings.insert(0, Finding::ok("exchanges and queues", counted));
     findings.extend([("dead letters", DEAD_QUEUE), ("unrouted messages", UNROUTED_QUEUE)].into_iter().filter_map(
-        |(subject, name)| standings.iter().find_map(|(part, standing)| trace(subject, name, part, standing)),
+        |(subject, name)| standings.iter().find_map(|(part, standing)| trace(subject, name, part, standing, deaths)),
     ));
     findings
 }
@@ -119,7 +122,7 @@ fn is_needed(scope: &Scope, part: &Part) -> bool {
 }
 
 /// What lies where nothing should.
-fn trace(subject: &str, name: &str, part: &Part, standing: &Standing) -> Option<Finding> {
+fn trace(subject: &str, name: &str, part: &Part, standing: &Standing, deaths: &Deaths) -> Option<Finding> {
     let (Part::Queue(queue), Standing::Found(found)) = (part, standing) else { return None };
     if queue.name != name {
         return None;
@@ -127,8 +130,12 @@ fn trace(subject: &str, name: &str, part: &Part, standing: &Standing) -> Option<
     if found.ready == 0 {
         return Some(Finding::ok(subject, "there are none"));
     }
-    let what = format!("{} lie in {name}", found.ready);
-    let remedy = if name == DEAD_QUEUE {
+    let mut what = format!("{} lie in {name}", found.ready);
+    let taken: usize = ["expired", "maxlen"].iter().filter_map(|reason| deaths.get(*reason)).sum();
+    let remedy = if name == DEAD_QUEUE && taken > 0 {
+        what.push_str(&format!(", and {taken} of the oldest were taken out of their queues by a policy of the broker"));
+        "rabbitmqctl list_policies shows whether it is still there, and rabbitmqctl purge_queue empties the trace"
+    } else if name == DEAD_QUEUE {
         "packhorse dead list has those of a reducer's jobs, with reasons; rabbitmqctl purge_queue empties the trace"
     } else {
         "nobody had declared their queues when they were sent; rabbitmqctl purge_queue empties the trace"
@@ -150,7 +157,7 @@ mod tests {
         let scope = Scope::of(roles, &["t"]);
         let standings: Vec<_> =
             parts(&scope, &BTreeSet::new()).into_iter().map(|part| (part, standing.clone())).collect();
-        judge(&scope, &standings).split_off(1)
+        judge(&scope, &standings, &Deaths::new()).split_off(1)
     }
 
     fn level(findings: &[Finding]) -> Vec<Level> {
@@ -187,5 +194,9 @@ mod tests {
         let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
         assert_eq!(subjects, ["dead letters", "unrouted messages"]);
         assert!(findings[0].line().contains("3 lie in"), "{}", findings[0].line());
+        let (part, standing) = (Part::Queue(topology::shared().queues[0].clone()), found(Arguments::Same, 3));
+        let deaths = Deaths::from([("expired".to_owned(), 2), ("rejected".to_owned(), 1)]);
+        let line = trace("dead letters", DEAD_QUEUE, &part, &standing, &deaths).expect("a finding").line();
+        assert!(line.contains("2 of the oldest were taken out") && line.contains("list_policies"), "{line}");
     }
 }

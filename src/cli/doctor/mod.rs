@@ -10,6 +10,7 @@
 //! - `server`: the way to the broker, what it is, its limits and alarms
 //! - `rights`: what each role has to be allowed
 //! - `layout`: exchanges and queues
+//! - `policies`: what an operator's policies do to what is ours
 //! - `peers`: who is alive, in which version, with which clock
 
 mod broker;
@@ -17,6 +18,7 @@ mod finding;
 mod layout;
 mod local;
 mod peers;
+mod policies;
 mod rights;
 mod server;
 

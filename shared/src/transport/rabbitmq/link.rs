@@ -49,6 +49,10 @@ const FIRST_TRY: Duration = Duration::from_secs(1);
 /// message with it.
 pub(super) const FRAME_BYTES: u32 = 32 * 1024;
 
+/// Channels that each connection of a role needs: two subscriptions, one for declarations, and one more when a
+/// declaration is refused and costs its own. Subscriptions to queues of tasks come on top.
+const CHANNELS_MIN: u16 = 4;
+
 /// The life of one connection.
 pub(super) struct Epoch {
     pub(super) connection: Connection,
@@ -78,19 +82,13 @@ impl Epoch {
                 Err(fault @ Fault::NoChannel) if self.has_gaps.load(Ordering::Relaxed) => {
                     return Err(Fault::Lost(fault.to_string()));
                 }
-                Err(Fault::NoChannel) => return Err(Fault::Fatal(self.too_few_channels())),
+                Err(Fault::NoChannel) => {
+                    let limit = self.connection.configuration().channel_max();
+                    return Err(Fault::Fatal(too_few_channels(limit, "all are in use")));
+                }
                 done => return done.map_err(Fault::of_the_connection),
             }
         }
-    }
-
-    fn too_few_channels(&self) -> TransportError {
-        let limit = self.connection.configuration().channel_max();
-        let cause = format!(
-            "the broker allows {limit} on a connection, and all are in use. Raise channel_max in rabbitmq.conf, or \
-             leave it out of the URL"
-        );
-        TransportError::Other { action: "opening one more channel".to_owned(), cause }
     }
 
     /// The channel that the last declaration left, or one of its own.
@@ -142,6 +140,8 @@ pub(super) struct Link {
     name: &'static str,
     session: Arc<Session>,
     frame_bytes: Option<u32>,
+    /// Fewer are no connection.
+    channels_min: u16,
     current: tokio::sync::Mutex<Option<Arc<Epoch>>>,
     /// When the last epoch was ended.
     lost: Mutex<Option<Instant>>,
@@ -151,7 +151,13 @@ impl Link {
     /// One that connects when it is needed.
     pub(super) fn new(name: &'static str, session: Arc<Session>) -> Self {
         let (current, lost) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { name, session, frame_bytes: None, current, lost }
+        Self { name, session, frame_bytes: None, channels_min: 1, current, lost }
+    }
+
+    /// One that is a role's, and so needs some channels; see [`CHANNELS_MIN`].
+    pub(super) fn of_a_role(mut self) -> Self {
+        self.channels_min = CHANNELS_MIN;
+        self
     }
 
     /// One whose frames are short; see [`FRAME_BYTES`].
@@ -201,6 +207,10 @@ impl Link {
             .with_connection_name(name.into());
         tracing::debug!("making the {} connection to {}", self.name, self.session.address().shown());
         let connection = tls::connect(self.session.address(), self.frame_bytes, properties).await?;
+        let limit = connection.configuration().channel_max();
+        if (1..self.channels_min).contains(&limit) {
+            return Err(Fault::Fatal(too_few_channels(limit, &format!("a role needs at least {}", self.channels_min))));
+        }
         self.session.reachable(self.name);
         let events = broadcast::Sender::new(EVENTS);
         tokio::spawn(hear(connection.events_listener(), events.clone(), Arc::clone(&self.session)));
@@ -290,6 +300,14 @@ impl Link {
             epoch.close().await;
         }
     }
+}
+
+fn too_few_channels(limit: u16, need: &str) -> TransportError {
+    let cause = format!(
+        "the broker allows {limit} channels on it, and {need}. Raise channel_max in rabbitmq.conf, or leave it out of \
+         the URL"
+    );
+    TransportError::Other { action: "using a connection".to_owned(), cause }
 }
 
 /// Passes events on, and says why the broker has closed the connection: requests only fail with it. Ends with

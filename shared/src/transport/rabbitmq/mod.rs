@@ -88,10 +88,10 @@ impl RabbitMq {
         let deadline = patience.map(|patience| Instant::now() + patience);
         // A short job should not wait for handshakes: what the broker thinks of us is known from the
         // first connection, the second is made behind it, and the third when somebody consumes.
-        let control = Link::new("control", Arc::clone(&session)).with_short_frames();
+        let control = Link::new("control", Arc::clone(&session)).of_a_role().with_short_frames();
         let control = Arc::new(Control::new(control.open(deadline).await?));
-        let publish = Arc::new(Link::new("publish", Arc::clone(&session)).with_short_frames());
-        let consume = Arc::new(Link::new("consume", Arc::clone(&session)));
+        let publish = Arc::new(Link::new("publish", Arc::clone(&session)).of_a_role().with_short_frames());
+        let consume = Arc::new(Link::new("consume", Arc::clone(&session)).of_a_role());
         let (publisher, jobs) = Publisher::new(Arc::clone(&session));
         let ceiling = Arc::clone(&publisher.ceiling);
         let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs, ceiling);

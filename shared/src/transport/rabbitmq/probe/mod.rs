@@ -5,13 +5,18 @@
 //! - *May this user publish that?* A publish in a transaction that is rolled back. The broker looks at
 //!   rights, at the exchange and at the size when the message comes in, and throws it away.
 //! - *May they declare that?* A declaration with an argument that no broker takes. Rights come first.
+//! - *What does a policy do?* Queues of names like ours are made for a few seconds, with an exchange of their own.
 //! - *May they consume from it?* One message is asked for, and goes back. Rights come first, so callers
 //!   ask about a queue that does not exist wherever that tells the same.
 //!
 //! # Layout
 //! - `greet`: the way there, step by step, and what the broker says of itself
+//! - `policy`: what becomes of messages in queues of names like ours
+//! - `trace`: what dead letters died of
 
 mod greet;
+mod policy;
+mod trace;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,6 +32,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 
 pub use self::greet::{Reach, Server, reach};
+pub use self::policy::{POLICY_LOOK, Treatment};
 use super::address::Address;
 use super::arguments;
 use super::fault::{Fault, code, is_inequivalent, rpc};

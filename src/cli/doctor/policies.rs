@@ -1,0 +1,129 @@
+//! Policies that expire, drop or move what is ours. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::topology::Queue;
+use shared::transport::rabbitmq::probe::{POLICY_LOOK, Refusal, Treatment};
+
+use super::finding::Finding;
+
+const SUBJECT: &str = "policies";
+
+/// What was seen of queues of names like ours.
+pub(super) fn judge(vhost: &str, seen: &Result<Vec<(Queue, Treatment)>, Refusal>) -> Finding {
+    let list = format!("rabbitmqctl list_policies --vhost {vhost:?} (and list_operator_policies)");
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(Refusal::Forbidden(_)) => {
+            let what =
+                format!("not looked for: this user may not make the queues for it; an operator sees them with {list}");
+            return Finding::ok(SUBJECT, what);
+        }
+        Err(refusal) => {
+            return Finding::ok(SUBJECT, format!("not looked for: {refusal}; an operator sees them with {list}"));
+        }
+    };
+    let mut troubles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (queue, treatment) in seen {
+        for trouble in told(treatment) {
+            troubles.entry(trouble).or_default().insert(form(&queue.name));
+        }
+    }
+    if troubles.is_empty() {
+        let seconds = POLICY_LOOK.as_secs();
+        return Finding::ok(
+            SUBJECT,
+            format!(
+                "none was seen within {seconds} s to expire, drop or move what is in queues named like ours; what takes \
+                 longer is not seen from here, but with {list}"
+            ),
+        );
+    }
+    let what = format!("a policy of the broker treats what is ours: {}", join(&troubles));
+    Finding::warn(SUBJECT, what, format!("find it with {list}, and keep it off names that begin with packhorse."))
+}
+
+/// Queues that differ in their last words are named together.
+fn form(name: &str) -> String {
+    let words: Vec<&str> = name.split('.').take(3).collect();
+    format!("{}.*", words.join("."))
+}
+
+fn told(treatment: &Treatment) -> Vec<String> {
+    let Treatment { is_deleted, expired_after, takes, moved_to, given_up_after } = treatment;
+    let mut told = Vec::new();
+    if *is_deleted {
+        told.push("queues that nobody uses are deleted with what they hold (expires)".to_owned());
+    }
+    if let Some(after) = expired_after {
+        // Half seconds: the same policy shows in all queues as the same.
+        let seconds = (after.as_secs_f64() * 2.0).round() / 2.0;
+        told.push(format!("messages expire after about {seconds} s (message-ttl)"));
+    }
+    if let Some(messages) = takes {
+        told.push(match messages {
+            0 => "no message of a usual size is taken (max-length, max-length-bytes)".to_owned(),
+            _ => format!("no more than {messages} messages are taken (max-length, max-length-bytes)"),
+        });
+    }
+    if let Some(key) = moved_to {
+        told.push(format!(
+            "dead letters get the routing key {key:?}, so owners do not get them (dead-letter-routing-key)"
+        ));
+    }
+    if let Some(returns) = given_up_after {
+        told.push(format!("messages are given up when they come back {returns} times (delivery-limit)"));
+    }
+    told
+}
+
+fn join(troubles: &BTreeMap<String, BTreeSet<String>>) -> String {
+    let one = |(trouble, forms): (&String, &BTreeSet<String>)| {
+        format!("{trouble} in {}", forms.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    };
+    troubles.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::topology;
+
+    use super::super::finding::Level;
+    use super::*;
+
+    fn judged(treat: impl Fn(&Queue) -> Treatment) -> Finding {
+        let seen = topology::lookalikes().into_iter().map(|queue| (queue.clone(), treat(&queue))).collect();
+        judge("/", &Ok(seen))
+    }
+
+    #[test]
+    fn what_is_seen_is_one_finding_and_what_is_not_seen_has_a_command() {
+        let none = judged(|_| Treatment::default());
+        assert_eq!(none.level, Level::Ok);
+        assert!(none.line().contains(r#"rabbitmqctl list_policies --vhost "/""#), "{}", none.line());
+        let forbidden = judge("v", &Err(Refusal::Forbidden("no".to_owned())));
+        assert_eq!(forbidden.level, Level::Ok);
+        assert!(forbidden.line().contains(r#"list_policies --vhost "v""#), "{}", forbidden.line());
+        let all = judged(|queue| Treatment {
+            is_deleted: queue.name.contains(".replies."),
+            expired_after: Some(Duration::from_millis(2_013)),
+            takes: Some(7),
+            moved_to: Some("else\nwhere".to_owned()),
+            given_up_after: Some(3),
+        });
+        assert_eq!(all.level, Level::Warn);
+        let line = all.line();
+        for said in [
+            "deleted with what they hold (expires) in packhorse.v1.replies.*",
+            "expire after about 2 s (message-ttl) in packhorse.v1.consumer.*, packhorse.v1.control.*, packhorse.v1.owner.*",
+            "no more than 7 messages are taken (max-length, max-length-bytes) in packhorse.v1.consumer.*",
+            r#"the routing key "else\nwhere""#,
+            "when they come back 3 times (delivery-limit) in packhorse.v1.consumer.*",
+        ] {
+            assert!(line.contains(said), "{said}: {line}");
+        }
+        assert_eq!((line.matches("(message-ttl)").count(), line.matches(".tasks.*").count()), (1, 4), "{line}");
+    }
+}
