@@ -254,18 +254,36 @@ fn a_process_that_cannot_start_blames_no_item_and_says_why() {
 }
 
 #[test]
-fn a_root_that_was_renamed_is_the_same_root() {
+fn a_root_is_the_directory_that_has_its_name_when_the_task_begins_and_ends() {
     let world = World::new();
     let names = names(&world, 3);
     let mut site = Site::new();
     site.add_root("t", &world.path("t")).expect("it is there");
-    let mut publish = |_| Ok(());
-    let context = Context { site: &site, cancelled: &|| false, publish: &mut publish };
-    fs::rename(world.path("t"), world.path("u")).expect("renamed");
-    world.file("t/000", "another file by this name");
-    let found = isolation::work(&ours(), Workload::Digest, digest(&names).to_string().as_bytes(), context);
-    fs::remove_dir_all(world.path("t")).expect("removed");
-    fs::rename(world.path("u"), world.path("t")).expect("renamed");
-    let found: Value = serde_json::from_slice(&found.expect("an answer")).expect("JSON");
-    assert_eq!(found, here(&world, Workload::Digest, &digest(&names)).0.expect("an answer"));
+    let body = digest(&names).to_string();
+    let isolated = |cancelled: &dyn Fn() -> bool| {
+        let context = Context { site: &site, cancelled, publish: &mut |_| Ok(()) };
+        isolation::work(&ours(), Workload::Digest, body.as_bytes(), context)
+    };
+    let replace = |aside: &str| {
+        fs::rename(world.path("t"), world.path(aside)).expect("renamed");
+        world.file("t/000", format!("another file in the place of {aside}"));
+    };
+    replace("before");
+    let wanted = here(&world, Workload::Digest, &digest(&names)).0.expect("an answer");
+    let found: Value = serde_json::from_slice(&isolated(&|| false).expect("an answer")).expect("JSON");
+    assert_eq!(found, wanted);
+    // The first question comes when the child is started, and the root is open.
+    let replaced = AtomicBool::new(false);
+    let meanwhile = || {
+        if !replaced.swap(true, Ordering::Relaxed) {
+            replace("meanwhile");
+        }
+        false
+    };
+    match isolated(&meanwhile) {
+        Err(WorkError::Failed(failure)) => {
+            assert!(failure.reason.ends_with("leads to another directory now"), "{}", failure.reason);
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -91,7 +91,7 @@ impl Root {
             let error = match self.try_open() {
                 Ok(root) => {
                     self.note(None);
-                    return root.expected_to_be(self.identity());
+                    return root.if_planned(self.identity());
                 }
                 Err(error) => error,
             };
@@ -158,7 +158,7 @@ impl AsFd for OpenRoot {
 }
 
 impl OpenRoot {
-    fn expected_to_be(self, planned: Option<DirectoryIdentity>) -> Result<Self, WorkError> {
+    fn if_planned(self, planned: Option<DirectoryIdentity>) -> Result<Self, WorkError> {
         if planned.is_none_or(|planned| planned == self.identity) {
             return Ok(self);
         }
