@@ -118,6 +118,17 @@ id!(
     ReportName
 );
 id!(
+    /// Where a request comes from: one machine, and the very directories that it names there.
+    Origin
+);
+impl Origin {
+    /// Of a text that tells one place from another.
+    pub fn of(place: &[u8]) -> Self {
+        Self(format!("{:016x}", fnv1a(place)))
+    }
+}
+
+id!(
     /// The process whose store holds a job.
     OwnerId
 );

@@ -41,9 +41,13 @@ pub fn begun(request: &JobRequest, opened: &Opened) -> Option<String> {
         Some(ended) if ended.job == *job => None,
         _ if has_begun => {
             let planned = if opened.sealed.is_some() { "planned" } else { "planned so far" };
-            Some(format!("going on with job {job}, which has not ended: {} tasks are {planned}", opened.planned))
+            Some(format!(
+                "going on with job {job}, which has not ended: {} tasks are {planned}, and what changes after it \
+                 is planned may be missed",
+                opened.planned
+            ))
         }
-        Some(Ended { job: before, state, at }) if request.resume => {
+        Some(Ended { job: before, state, at }) if request.resume.is_some() => {
             let (state, at) = (state.as_str(), time(*at));
             Some(format!("beginning anew as job {job}: the one before it, {before}, was {state} at {at}"))
         }
@@ -104,11 +108,13 @@ impl Unserved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Origin;
     use crate::job::JobState;
     use crate::workload::steps;
 
     fn told(resume: bool, change: impl Fn(&mut Opened)) -> Option<String> {
         let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
+        let resume = resume.then(|| Origin::of(b"here"));
         let request = JobRequest { resume, ..JobRequest::new("asked".parse().expect("an id"), spec) };
         let (owner, store) = (OwnerId::main(), "s".parse().expect("an id"));
         let (planned, resume, sealed, after, ended) = (0, None, None, None, None);

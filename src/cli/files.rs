@@ -1,8 +1,12 @@
 //! From a command line's files to what a job selects.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use producer::plan::files::{Naming, selection};
+use shared::id::Origin;
 use shared::workload::files::{Links, Selection};
 
 use super::Failure;
@@ -16,4 +20,38 @@ pub fn select(files: &FilesArgs, naming: Naming) -> Result<(Selection, Vec<PathB
         (false, false) => Links::Skip,
     };
     selection(&files.paths, naming, links).map_err(Failure::usage)
+}
+
+/// Tells these directories of this machine from any others, also from those that were at the same place before. A
+/// container has no id of its own, and is known by its directories alone.
+pub fn origin(roots: &[PathBuf]) -> Origin {
+    let mut place = fs::read("/etc/machine-id").unwrap_or_default();
+    for root in roots {
+        let path = fs::canonicalize(root).unwrap_or_else(|_| root.clone());
+        place.extend_from_slice(path.as_os_str().as_bytes());
+        let identity = fs::metadata(&path).map(|found| (found.dev(), found.ino())).unwrap_or_default();
+        place.extend_from_slice(format!("\0{identity:?}\0").as_bytes());
+    }
+    Origin::of(&place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_directory_at_the_same_place_is_another_origin() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [a, b, link] = ["a", "b", "link"].map(|name| directory.path().join(name));
+        fs::create_dir(&a).expect("made");
+        std::os::unix::fs::symlink(&a, &link).expect("a link");
+        let of = |root: &PathBuf| origin(std::slice::from_ref(root));
+        let first = of(&a);
+        assert_eq!((of(&a), of(&link)), (first.clone(), first.clone()));
+        fs::rename(&a, &b).expect("renamed");
+        fs::create_dir(&a).expect("made");
+        assert_ne!(of(&a), first);
+        assert_ne!(of(&b), first, "it has moved");
+        assert_ne!(origin(&[a.clone(), b.clone()]), origin(&[b, a]));
+    }
 }

@@ -53,7 +53,8 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
     let workers = if url.is_none() { Some(workers(spec.workload(), &selection, &roots, args.slots)?) } else { None };
-    let (resume, job_id) = (args.job.is_none(), args.job.clone().unwrap_or_else(fresh_job_id));
+    let resume = args.job.is_none().then(|| files::origin(&roots));
+    let job_id = args.job.clone().unwrap_or_else(fresh_job_id);
     let request = JobRequest { resume, ..JobRequest::new(job_id, spec) };
     let shutdown = signals::listen()?;
     let url = url.unwrap_or_else(BrokerUrl::embedded);

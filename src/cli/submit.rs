@@ -35,7 +35,7 @@ pub async fn run(
     let request = JobRequest {
         job: given.clone().unwrap_or_else(fresh_job_id),
         spec: spec(selection),
-        resume: given.is_none(),
+        resume: given.is_none().then(|| files::origin(&roots)),
         report: args.report.clone(),
     };
     // An id that was given is known before anybody is reached; any other is printed when the job is open.
@@ -107,7 +107,7 @@ async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, out: Outp
     // A job that was never opened has ended the command for another reason.
     let Ok(opened) = opened.await else { return Ok(()) };
     owned::tell_opened(request, &opened, out.quiet);
-    if request.resume { print_id(&opened.job, out) } else { Ok(()) }
+    if request.resume.is_some() { print_id(&opened.job, out) } else { Ok(()) }
 }
 
 fn print_id(job: &JobId, out: OutputArgs) -> Result<(), Failure> {

@@ -131,7 +131,11 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
 }
 
 async fn open(config: &RunConfig, handle: &Handle) -> Result<Opened, RunError> {
-    let opened = handle.open(config.request.clone()).await?;
+    let opened = match handle.open(config.request.clone()).await {
+        // Why it has stopped says more than that it has.
+        Err(OpenError::Stopped) => handle.ended().await.map_err(RunError::from).and(Err(OpenError::Stopped.into()))?,
+        opened => opened?,
+    };
     (config.opened)(&opened);
     Ok(opened)
 }

@@ -192,6 +192,12 @@ async fn a_producer_goes_on_with_its_job_or_begins_it_anew_and_its_report_has_on
     assert!(anew.err.contains(&format!("the one before it, {id}, was finished at 20")), "{}", anew.err);
     report(&cluster.world.sha1sum(&["t"]));
     assert_eq!(cluster.world.names("out"), ["nightly.txt"]);
+    // Spelt alike, and another directory: another job.
+    fs::rename(cluster.world.path("t"), cluster.world.path("moved")).expect("renamed");
+    cluster.world.tree("t", 3);
+    let other = submit(&[]);
+    assert!(!other.err.contains("going on") && other.err.contains("3 done"), "{}", other.err);
+    report(&cluster.world.sha1sum(&["t"]));
     // Asked for by its id, the old one is the old one.
     let old = submit(&["--job", &id]);
     assert!(old.err.contains(&format!("job {id} has ended before, at 20")), "{}", old.err);

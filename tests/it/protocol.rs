@@ -214,11 +214,12 @@ fn bodies<T: serde::Serialize>(values: &[T]) -> Vec<String> {
 fn what_is_seldom_in_an_opening_is_on_the_page() {
     let page = include_str!("../../docs/PROTOCOL.md");
     let report = Some("NAME".parse().expect("a name"));
-    let request = JobRequest { resume: true, report, ..JobRequest::new(job(), spec()) };
+    let resume = Some("0123456789abcdef".parse().expect("an id"));
+    let request = JobRequest { resume, report, ..JobRequest::new(job(), spec()) };
     let text = serde_json::to_string(&Request::Open(Box::new(request))).expect("JSON");
     let ended = Ended { job: "photos-2025".parse().expect("an id"), state: JobState::Finished, at: 1_767_225_600.0 };
     let ended = format!("\"ended\":{}", serde_json::to_string(&ended).expect("JSON"));
-    for (field, of) in [("\"resume\":true", &text), ("\"report\":\"NAME\"", &text), (&ended, &ended)] {
+    for (field, of) in [("\"resume\":\"0123456789abcdef\"", &text), ("\"report\":\"NAME\"", &text), (&ended, &ended)] {
         assert!(page.contains(field) && of.contains(field), "{field}");
     }
 }

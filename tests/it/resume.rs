@@ -119,6 +119,37 @@ fn the_job_of_an_id_that_has_ended_gives_its_report_of_then_and_says_so() {
     assert_eq!(seconds(&world), took, "it ended when it ended");
 }
 
+/// What took the directory's place is another directory, whatever its name.
+#[test]
+fn a_job_that_has_not_ended_does_not_go_on_over_another_directory() {
+    let world = World::new();
+    world.tree("t", 300);
+    world.sparse("t/z", 1 << 40);
+    let run = world.command(PACKHORSE, ["sha1", "-q", "t", "--state", "store"]).start();
+    eventually("some is done", || (status(&world)?["counts"]["items_done"].as_u64()? > 0).then_some(()));
+    run.kill();
+    fs::rename(world.path("t"), world.path("moved")).expect("renamed");
+    world.tree("t", 30);
+    let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    assert_same(&done.out, &world.sha1sum(&["t"]));
+    assert!(!done.err.contains("going on"), "{}", done.err);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_the_reason_that_is_told() {
+    let world = World::new();
+    world.tree("t", 3);
+    world.packhorse(["sha1", "t", "--state", "store"]).exits(0);
+    let sha1 = ["--reuid=65534", "--regid=65534", "--clear-groups", PACKHORSE, "sha1", "t", "--state", "store"];
+    // The directory is anyone's: only the store itself is not.
+    fs::set_permissions(world.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
+    let done = world.command("setpriv", sha1).done();
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(done.code, 3, "{}", done.err);
+        assert!(done.err.contains("readonly database") && !done.err.contains("has stopped"), "{}", done.err);
+    }
+}
+
 #[test]
 fn a_job_without_files_says_so() {
     let world = World::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, JobId, OwnerId, ReportName};
+use shared::id::{Class, JobId, Origin, OwnerId, ReportName};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{Ended, FIRST_LINK, JobRequest, Planned};
 
@@ -47,6 +47,8 @@ pub(crate) struct Job {
     pub spec: JobSpec,
     /// What its report is called, if not as the job.
     pub report: Option<ReportName>,
+    /// Where it comes from, if it was opened without an id of its own.
+    pub origin: Option<Origin>,
     pub opened_at: Moment,
     /// When its report was written.
     pub finished_at: Option<Moment>,
@@ -75,11 +77,12 @@ pub(crate) struct Job {
 
 impl Job {
     pub fn new(request: JobRequest, now: Moment) -> Self {
-        let JobRequest { job: id, spec, report, resume: _ } = request;
+        let JobRequest { job: id, spec, report, resume: origin } = request;
         let mut job = Self {
             id,
             spec,
             report,
+            origin,
             opened_at: now,
             finished_at: None,
             cancelled_at: None,

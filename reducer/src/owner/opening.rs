@@ -1,7 +1,7 @@
 //! Opening a job: a new one, or one that goes on.
 
 use shared::clock::Moment;
-use shared::id::JobId;
+use shared::id::{JobId, ReportName};
 use shared::limits;
 use shared::message::{Ended, JobRequest, Opened, Reply};
 
@@ -37,15 +37,29 @@ impl Owner {
     /// The job that a request without an id of its own goes on with. Only the latest counts: one before it
     /// was left behind by whoever began the latest.
     fn unended(&self, request: &JobRequest) -> Option<JobId> {
-        if !request.resume || self.jobs.contains_key(&request.job) {
-            return None;
-        }
+        let origin = request.resume.as_ref().filter(|_| !self.jobs.contains_key(&request.job))?;
         let same = self.jobs.values().filter(|job| job.is_same(&request.spec, request.report.as_ref()));
-        same.max_by_key(|job| job.opened_at).filter(|job| job.is_open()).map(|job| job.id.clone())
+        same.filter(|job| job.origin.as_ref() == Some(origin))
+            .max_by_key(|job| job.opened_at)
+            .filter(|job| job.is_open())
+            .map(|job| job.id.clone())
+    }
+
+    /// Whether a new job's report would have the name of another job's.
+    fn report_is_taken(&self, JobRequest { job: id, report, .. }: &JobRequest) -> Option<String> {
+        let name = report.as_ref().map_or(id.as_str(), ReportName::as_str);
+        let is_other = |other: &&Job| other.report.is_some() != report.is_some() && other.report_name() == name;
+        let other = self.jobs.values().filter(|other| other.id != *id).find(is_other)?;
+        Some(format!(
+            "job {} has a report of the name {name} already; give this one another {}",
+            other.id,
+            if report.is_some() { "--report" } else { "--job" }
+        ))
     }
 
     /// Why this job is not opened, if it is not.
-    fn refusal(&self, JobRequest { job: id, spec, report, .. }: &JobRequest) -> Option<String> {
+    fn refusal(&self, request: &JobRequest) -> Option<String> {
+        let JobRequest { job: id, spec, report, .. } = request;
         match self.jobs.get(id) {
             Some(known) if known.spec != *spec => {
                 Some(format!("job {id} exists and asks for something else; give this one another --job ID"))
@@ -60,6 +74,7 @@ impl Owner {
             None if fold::derived_tasks(spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
                 Some(format!("job {id} asks for more than {} tasks; make several jobs of it", limits::WHIPS_MAX))
             }
+            None => self.report_is_taken(request),
             _ => None,
         }
     }

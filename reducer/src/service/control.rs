@@ -161,6 +161,10 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let reason = format!("{} is the owner of one command, which takes no other jobs", wiring.owner());
             wiring.reply(reply, Reply::Refused { reason });
         }
+        Request::Open(request) if request.report.is_some() && !wiring.writes_reports() => {
+            let reason = format!("reducer {} writes no reports: start it with --output-dir DIR", wiring.owner());
+            wiring.reply(reply, Reply::Refused { reason });
+        }
         Request::Open(request) => wiring.open(request, reply),
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
         Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,

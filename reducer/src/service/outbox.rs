@@ -106,6 +106,11 @@ impl Wiring {
         &self.owner
     }
 
+    /// Whether each finished job's report goes into a directory.
+    pub fn writes_reports(&self) -> bool {
+        matches!(self.kind, Kind::Service { output_dir: Some(_) })
+    }
+
     /// Tells the ledger; a stopped one needs to know nothing.
     pub async fn tell(&self, event: Event) {
         let _ = self.inbox.send(event).await;
@@ -306,15 +311,28 @@ impl Wiring {
 fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<String, ReportError> {
     let mut render = Render::new(store, job, Format::Text)?;
     let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
-    let name = Reader::open(store)?.report_name(job)?;
-    let Some((directory, name)) = output_dir.zip(name) else {
+    let Some(directory) = output_dir else {
         whole(&mut std::io::sink())?;
         return Ok(render.sha256());
     };
+    let given = Reader::open(store)?.report_name(job)?;
+    let name = given.as_deref().unwrap_or(job.as_str());
     report::write_file(&directory.join(format!("{name}.txt")), whole)?;
+    let frequencies = directory.join(format!("{name}.frequencies"));
     if fold::has_frequencies(render.spec()) {
-        let frequencies = directory.join(format!("{name}.frequencies"));
         report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
+    } else if given.is_some() {
+        // Of an earlier job of this name they would pass for this one's.
+        remove_if_there(&frequencies)?;
     }
     Ok(render.sha256())
+}
+
+fn remove_if_there(path: &Path) -> Result<(), ReportError> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(ReportError::Output { path: Some(path.to_owned()), cause })
+        }
+        _ => Ok(()),
+    }
 }

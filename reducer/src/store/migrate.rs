@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(shape(), before);
         connection.execute_batch("DROP TABLE leases").expect("dropped");
         let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
-        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (4, before.1 + 3)));
+        assert_eq!((store.recover(Duration::ZERO).expect("its jobs").len(), shape()), (4, (4, before.1 + 4)));
     }
 
     #[test]
@@ -103,12 +103,13 @@ mod tests {
         store
             .connection
             .execute_batch(
-                "ALTER TABLE jobs DROP COLUMN report; ALTER TABLE jobs DROP COLUMN link; PRAGMA user_version = 3",
+                "ALTER TABLE jobs DROP COLUMN report; ALTER TABLE jobs DROP COLUMN link;
+                 ALTER TABLE jobs DROP COLUMN origin; PRAGMA user_version = 3",
             )
             .expect("it is one of version 3");
         drop(store);
         let store = Store::open(&place, || unreachable!("it has an owner")).expect("it is brought up");
-        store.connection.execute_batch("SELECT report, link FROM jobs").expect("it has the columns");
+        store.connection.execute_batch("SELECT report, link, origin FROM jobs").expect("it has the columns");
         drop(store);
         Store::open(&place, || unreachable!("it has an owner")).expect("and stays so");
     }

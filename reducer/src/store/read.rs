@@ -213,19 +213,17 @@ impl Reader {
         Ok(row.optional()?)
     }
 
-    /// What a job's report is called in a directory of reports: the job's id, unless it was given a name that no
-    /// later job has. The report of a cancelled job takes nobody's place.
+    /// The name that a job's report was given, unless the report goes under the job's id: it was given none, a
+    /// later job of that name is done, or the job was cancelled and takes nobody's place.
     pub fn report_name(&self, job: &JobId) -> Result<Option<String>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT CASE WHEN report IS NULL OR cancelled_at IS NOT NULL THEN job ELSE report END,
-                    report IS NOT NULL AND cancelled_at IS NULL AND EXISTS (
-                        SELECT 1 FROM jobs AS later
-                        WHERE later.report = jobs.report AND later.id > jobs.id
-                          AND later.answered >= later.sealed AND later.cancelled_at IS NULL)
-             FROM jobs WHERE job = ?",
+            "SELECT report FROM jobs
+             WHERE job = ? AND cancelled_at IS NULL AND NOT EXISTS (
+                 SELECT 1 FROM jobs AS later
+                 WHERE later.report = jobs.report AND later.id > jobs.id
+                   AND later.answered >= later.sealed AND later.cancelled_at IS NULL)",
         )?;
-        let row = statement.query_row([job.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        Ok(row.and_then(|(name, is_superseded): (String, bool)| (!is_superseded).then_some(name)))
+        Ok(statement.query_row([job.as_str()], |row| row.get(0)).optional()?.flatten())
     }
 
     /// The section of task `number`, which must have its outcome; `None` if the plan has no such task.

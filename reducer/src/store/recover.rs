@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Row, params};
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, ReportName};
+use shared::id::{Class, ConsumerId, JobId, Origin, ReportName};
 use shared::job::JobSpec;
 use shared::message::JobRequest;
 
@@ -38,6 +38,7 @@ struct JobRow {
     cancelled_at: Option<f64>,
     report: Option<String>,
     link: Option<String>,
+    origin: Option<String>,
 }
 
 impl JobRow {
@@ -56,6 +57,7 @@ impl JobRow {
             cancelled_at: row.get(10)?,
             report: row.get(11)?,
             link: row.get(12)?,
+            origin: row.get(13)?,
         })
     }
 }
@@ -72,7 +74,7 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
-                    cancelled_at, report, link
+                    cancelled_at, report, link, origin
              FROM jobs ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -84,7 +86,8 @@ impl Store {
         let counts = account(&row.job, &row.counts)?;
         let id = JobId::try_from(row.job).map_err(content)?;
         let report = row.report.map(ReportName::try_from).transpose().map_err(content)?;
-        let mut job = Job::new(JobRequest { report, ..JobRequest::new(id, spec) }, moment(row.opened_at)?);
+        let resume = row.origin.map(Origin::try_from).transpose().map_err(content)?;
+        let mut job = Job::new(JobRequest { report, resume, ..JobRequest::new(id, spec) }, moment(row.opened_at)?);
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;

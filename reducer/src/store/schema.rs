@@ -24,7 +24,8 @@ CREATE TABLE jobs (
     report_sha256 TEXT,
     cancelled_at  REAL,               -- if someone has ended it as it stood
     report        TEXT,               -- what its report is called, if not as the job
-    link          TEXT                -- stands for the plan as far as it has come without a gap
+    link          TEXT,               -- stands for the plan as far as it has come without a gap
+    origin        TEXT                -- where it was asked for, if without an id of its own
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -119,6 +120,7 @@ ALTER TABLE dead_letters ADD COLUMN attempt INTEGER;
 pub(super) const FROM_3: &str = r#"
 ALTER TABLE jobs ADD COLUMN report TEXT;
 ALTER TABLE jobs ADD COLUMN link TEXT;
+ALTER TABLE jobs ADD COLUMN origin TEXT;
 "#;
 
 /// After [`FROM_2`] and [`TABLES_3`]: when these tasks failed was not written down.

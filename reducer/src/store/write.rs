@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use shared::clock::Moment;
-use shared::id::{JobId, ReportName, TaskId};
+use shared::id::{JobId, Origin, ReportName, TaskId};
 use shared::message::{JobRequest, Planned, Verdict};
 
 use super::{Store, StoreError};
@@ -86,17 +86,18 @@ impl Store {
 }
 
 fn write_job(db: &Connection, request: &JobRequest, now: Moment) -> Result<(), StoreError> {
-    let JobRequest { job, spec, report, .. } = request;
+    let JobRequest { job, spec, report, resume: origin } = request;
     db.prepare_cached(
-        "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts, report)
-         VALUES (?, ?, ?, ?, 0, 0, '{}', ?)",
+        "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts, report, origin)
+         VALUES (?, ?, ?, ?, 0, 0, '{}', ?, ?)",
     )?
     .execute(params![
         job.as_str(),
         spec.workload().as_str(),
         json(spec)?,
         now.as_secs_f64(),
-        report.as_ref().map(ReportName::as_str)
+        report.as_ref().map(ReportName::as_str),
+        origin.as_ref().map(Origin::as_str)
     ])?;
     Ok(())
 }

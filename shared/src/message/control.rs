@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{DeadDetail, DeadTask};
-use crate::id::{Class, ConsumerId, JobId, OwnerId, ReportName, StoreId, TaskId};
+use crate::id::{Class, ConsumerId, JobId, Origin, OwnerId, ReportName, StoreId, TaskId};
 use crate::job::{JobSpec, JobState, JobStatus};
 use crate::workload::Workload;
 
@@ -76,10 +76,10 @@ pub struct JobRequest {
     pub job: JobId,
     /// What is to be done.
     pub spec: JobSpec,
-    /// Whether another id will do: if the latest job with the same spec and report has not ended, the owner
-    /// goes on with that one.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub resume: bool,
+    /// Where it comes from, if another id will do: if the latest job from there with the same spec and report
+    /// has not ended, the owner goes on with that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Origin>,
     /// What its report is called where its owner writes one; the job's id if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportName>,
@@ -88,12 +88,8 @@ pub struct JobRequest {
 impl JobRequest {
     /// The job of this id and no other, with a report of the same name.
     pub fn new(job: JobId, spec: JobSpec) -> Self {
-        Self { job, spec, resume: false, report: None }
+        Self { job, spec, resume: None, report: None }
     }
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// What an owner answers.

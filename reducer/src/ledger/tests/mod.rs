@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, OwnerId, StoreId, TaskId};
+use shared::id::{Class, ConsumerId, JobId, Origin, OwnerId, StoreId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
     Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal,

@@ -5,6 +5,7 @@ use crate::store::Reader;
 
 fn request(id: &str, resume: bool, report: Option<&str>) -> JobRequest {
     let report = report.map(|name| name.parse().expect("a name"));
+    let resume = resume.then(|| Origin::of(b"here"));
     JobRequest { resume, report, ..JobRequest::new(JobId::from_name(id.as_bytes()), spec()) }
 }
 
@@ -51,7 +52,9 @@ fn without_an_id_of_its_own_a_request_goes_on_with_what_has_not_ended_and_begins
 fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     let mut world = World::new();
     world.ask(request("left", true, None));
-    world.ask(request("later", false, None));
+    // As when the answer to a first try is lost: this one has an id of its own and is asked for again.
+    world.end(&JobId::from_name(b"left"));
+    world.ask(request("later", true, None));
     world.event(Event::Cancel { job: JobId::from_name(b"later"), reply: ReplyTo::Local(0) });
     let anew = world.ask(request("new", true, None));
     assert_eq!(
@@ -61,6 +64,40 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     let other = JobRequest { spec: JobSpec::Steps(spec_of_rider()), ..request("other", true, None) };
     assert_eq!(told(&world.ask(other)), ("other", None), "it asks for something else");
     assert_eq!(told(&world.ask(request("named", true, Some("n")))), ("named", None), "its report goes elsewhere");
+}
+
+/// Directories that are spelt alike on two machines, or one after the other at the same place.
+#[test]
+fn what_comes_from_elsewhere_is_another_job_however_it_is_spelt() {
+    let mut world = World::new();
+    world.ask(request("here", true, None));
+    let elsewhere = |id| JobRequest { resume: Some(Origin::of(b"elsewhere")), ..request(id, true, None) };
+    assert_eq!(world.ask(elsewhere("there")).job.as_str(), "there");
+    world.restart(true);
+    assert_eq!(world.ask(elsewhere("there-2")).job.as_str(), "there", "it goes on with its own");
+    assert_eq!(world.ask(request("here-2", true, None)).job.as_str(), "here");
+    world.ask(request("by-its-id", false, None));
+    assert_eq!(world.ask(request("here-3", true, None)).job.as_str(), "here", "a job with an id of its own is apart");
+}
+
+#[test]
+fn no_report_takes_the_name_of_another_jobs() {
+    let mut world = World::new();
+    let is_refused = |world: &mut World, request: JobRequest| {
+        let actions = world.event(Event::Open { request: Box::new(request), reply: ReplyTo::Local(0) });
+        let refused = |action: &Action| match action {
+            Action::Other(Effect::Reply { reply, .. }) => {
+                matches!(&**reply, Reply::Refused { reason } if reason.contains("has a report of the name"))
+            }
+            _ => false,
+        };
+        actions.iter().any(refused)
+    };
+    world.ask(request("plain", false, None));
+    world.ask(request("named", false, Some("nightly")));
+    assert!(is_refused(&mut world, request("other", false, Some("plain"))));
+    assert!(is_refused(&mut world, request("nightly", false, None)));
+    assert!(!is_refused(&mut world, request("next", false, Some("nightly"))), "the latest of a series replaces it");
 }
 
 fn spec_of_rider() -> shared::workload::steps::Spec {
@@ -92,10 +129,10 @@ fn of_one_name_the_report_of_the_latest_job_that_is_done_stays() {
     }
     world.ask(request("plain", false, None));
     let names = |world: &World| ["first", "second", "third", "plain"].map(|job| world.report_name(job));
-    let (nightly, plain) = (Some("nightly".to_owned()), Some("plain".to_owned()));
-    assert_eq!(names(&world), [nightly.clone(), nightly.clone(), nightly.clone(), plain.clone()]);
+    let nightly = Some("nightly".to_owned());
+    assert_eq!(names(&world), [nightly.clone(), nightly.clone(), nightly.clone(), None]);
     world.end(&JobId::from_name(b"second"));
-    assert_eq!(names(&world), [None, nightly.clone(), nightly.clone(), plain.clone()], "the first came too late");
+    assert_eq!(names(&world), [None, nightly.clone(), nightly.clone(), None], "the first came too late");
     world.event(Event::Cancel { job: JobId::from_name(b"third"), reply: ReplyTo::Local(0) });
-    assert_eq!(names(&world), [None, nightly, Some("third".to_owned()), plain], "what was cancelled replaces nothing");
+    assert_eq!(names(&world), [None, nightly, None, None], "what was cancelled replaces nothing");
 }
