@@ -1,7 +1,7 @@
 //! `doctor`: what is wrong with a set-up, and what to do, one line for each finding.
 //!
 //! What is found follows from what was seen: the modules look in one function and judge in others,
-//! which do no I/O. Nothing is changed at the broker, and nothing is left there.
+//! which do no I/O. Nothing of others is changed at the broker, and nothing is left there.
 //!
 //! # Layout
 //! - `finding`: one line
@@ -37,7 +37,8 @@ use super::{Exit, Failure, consumer, term};
 /// For `--help`.
 pub const HELP: &str = "\
 One line for each finding: ok, warn or fail, what it is about, what was found, and what to do. Nothing
-is changed at the broker and nothing is left there; it may run beside everything else.
+of others is changed at the broker and nothing is left there; it may run beside everything else. What
+policies do to queues like ours is seen for some seconds, where this user may make such queues.
 
 Exit codes:
   0    no finding is a fail

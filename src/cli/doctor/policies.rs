@@ -34,8 +34,8 @@ pub(super) fn judge(vhost: &str, seen: &Result<Vec<(Queue, Treatment)>, Refusal>
         return Finding::ok(
             SUBJECT,
             format!(
-                "none was seen within {seconds} s to expire, drop or move what is in queues named like ours; what takes \
-                 longer is not seen from here, but with {list}"
+                "none was seen within {seconds} s to expire, drop or move what is in queues named like ours; what \
+                 takes longer is not seen from here, but with {list}"
             ),
         );
     }
@@ -88,7 +88,7 @@ fn join(troubles: &BTreeMap<String, BTreeSet<String>>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use shared::topology;
+    use shared::topology::{self, CONSUMER_QUEUES, CONTROL_QUEUES, OWNER_QUEUES, REPLY_QUEUES, TASKS};
 
     use super::super::finding::Level;
     use super::*;
@@ -116,14 +116,15 @@ mod tests {
         assert_eq!(all.level, Level::Warn);
         let line = all.line();
         for said in [
-            "deleted with what they hold (expires) in packhorse.v1.replies.*",
-            "expire after about 2 s (message-ttl) in packhorse.v1.consumer.*, packhorse.v1.control.*, packhorse.v1.owner.*",
-            "no more than 7 messages are taken (max-length, max-length-bytes) in packhorse.v1.consumer.*",
-            r#"the routing key "else\nwhere""#,
-            "when they come back 3 times (delivery-limit) in packhorse.v1.consumer.*",
+            format!("deleted with what they hold (expires) in {REPLY_QUEUES}*;"),
+            format!("expire after about 2 s (message-ttl) in {CONSUMER_QUEUES}*, {CONTROL_QUEUES}*, {OWNER_QUEUES}*, "),
+            format!("no more than 7 messages are taken (max-length, max-length-bytes) in {CONSUMER_QUEUES}*, "),
+            r#"the routing key "else\nwhere""#.to_owned(),
+            format!("when they come back 3 times (delivery-limit) in {CONSUMER_QUEUES}*, "),
         ] {
-            assert!(line.contains(said), "{said}: {line}");
+            assert!(line.contains(&said), "{said}: {line}");
         }
-        assert_eq!((line.matches("(message-ttl)").count(), line.matches(".tasks.*").count()), (1, 4), "{line}");
+        let tasks = format!("{TASKS}.*");
+        assert_eq!((line.matches("(message-ttl)").count(), line.matches(&tasks).count()), (1, 4), "{line}");
     }
 }

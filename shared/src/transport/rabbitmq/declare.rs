@@ -103,7 +103,10 @@ impl<'a> Scratch<'a> {
     /// Where neither is what exists, the answer is about what this version wants.
     async fn declare_of_either_version(&mut self, queue: &Queue) -> Result<(), Fault> {
         let Err(fault) = self.declare(queue, arguments::queue(queue)).await else { return Ok(()) };
-        let differs = |fault: &Fault| matches!(fault, Fault::Refused { code: code::PRECONDITION_FAILED, text } if is_inequivalent(text));
+        let differs = |fault: &Fault| match fault {
+            Fault::Refused { code: code::PRECONDITION_FAILED, text } => is_inequivalent(text),
+            _ => false,
+        };
         let Some(before) = arguments::queue_before(queue).filter(|_| differs(&fault)) else { return Err(fault) };
         match self.declare(queue, before).await {
             Err(again) if differs(&again) => Err(fault),
