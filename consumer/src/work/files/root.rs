@@ -66,14 +66,10 @@ impl Root {
     }
 
     fn with(name: &str, path: &Path, fixed: Option<Fixed>) -> Self {
-        let dir = shown(path);
-        let title = match &fixed {
-            // Its name is not for users.
-            Some(_) => dir,
-            // The parent's descriptor is not either.
-            None if is_descriptor_of_another(path) => format!("root {name:?}"),
-            None => format!("root {name:?} at {dir}"),
-        };
+        // Users know neither the name of a fixed root nor the number of a parent's descriptor.
+        let opened = is_descriptor_of_another(path).then(|| fs::read_link(path).ok()).flatten();
+        let dir = shown(opened.as_deref().unwrap_or(path));
+        let title = if fixed.is_some() { dir } else { format!("root {name:?} at {dir}") };
         let (name, path) = (name.to_owned(), path.to_owned());
         Self { name, path, title, beneath: Arc::default(), fixed, is_missing: AtomicBool::new(false) }
     }
