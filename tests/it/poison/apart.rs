@@ -286,4 +286,8 @@ fn a_root_is_the_directory_that_has_its_name_when_the_task_begins_and_ends() {
         }
         other => panic!("{other:?}"),
     }
+    fs::remove_file(world.path("t/000")).expect("removed");
+    let empty = isolated(&|| false);
+    let told = format!("root \"t\" at {} is an empty directory; is it mounted?", world.path("t").display());
+    assert!(matches!(&empty, Err(WorkError::Failed(failure)) if failure.reason == told), "{empty:?}");
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
 use shared::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
+use shared::descriptor::is_descriptor_of_another;
 use shared::limits::ROOT_PATIENCE;
 use shared::path::PathBytes;
 
@@ -30,6 +31,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 pub(in crate::work) struct Root {
     name: String,
     path: PathBuf,
+    /// What messages call it.
+    title: String,
     beneath: Arc<Beneath>,
     fixed: Option<Fixed>,
     /// Whether it could not be reached at the last try, so that this is logged once.
@@ -63,8 +66,12 @@ impl Root {
     }
 
     fn with(name: &str, path: &Path, fixed: Option<Fixed>) -> Self {
+        // Users know neither the name of a fixed root nor the number of a parent's descriptor.
+        let opened = is_descriptor_of_another(path).then(|| fs::read_link(path).ok()).flatten();
+        let dir = shown(opened.as_deref().unwrap_or(path));
+        let title = if fixed.is_some() { dir } else { format!("root {name:?} at {dir}") };
         let (name, path) = (name.to_owned(), path.to_owned());
-        Self { name, path, beneath: Arc::default(), fixed, is_missing: AtomicBool::new(false) }
+        Self { name, path, title, beneath: Arc::default(), fixed, is_missing: AtomicBool::new(false) }
     }
 
     /// Whether it takes a descriptor all the time.
@@ -103,11 +110,8 @@ impl Root {
                 return Err(WorkError::failed("cancelled"));
             }
             if began.elapsed() >= patience {
-                let (name, dir) = (&self.name, shown(&self.path));
-                return Err(WorkError::failed(format!(
-                    "root {name:?} cannot be reached at {dir}: {}; is it mounted?",
-                    os_text(&error)
-                )));
+                let (title, why) = (&self.title, os_text(&error));
+                return Err(WorkError::failed(format!("{title} cannot be reached: {why}; is it mounted?")));
             }
             sleep(LOOK_INTERVAL);
         }
@@ -116,8 +120,9 @@ impl Root {
     fn try_open(&self) -> io::Result<OpenRoot> {
         let dir = open_directory(&self.path)?;
         let identity = DirectoryIdentity::of(&dir)?;
-        let (name, path, beneath) = (self.name.clone(), self.path.clone(), Arc::clone(&self.beneath));
-        Ok(OpenRoot { name, path, dir, identity, canonical: OnceLock::new(), beneath })
+        let (title, path, beneath) = (self.title.clone(), self.path.clone(), Arc::clone(&self.beneath));
+        let is_fixed = self.fixed.is_some();
+        Ok(OpenRoot { title, path, dir, identity, is_fixed, canonical: OnceLock::new(), beneath })
     }
 
     /// Logs that it has gone, or is back.
@@ -142,10 +147,11 @@ fn shown(path: &Path) -> String {
 /// A root that is open for one task.
 #[derive(Debug)]
 pub(crate) struct OpenRoot {
-    name: String,
+    title: String,
     path: PathBuf,
     dir: OwnedFd,
     identity: DirectoryIdentity,
+    is_fixed: bool,
     /// Its path without links, for telling whether a link's target is beneath it. Nothing is opened by it.
     canonical: OnceLock<Option<PathBuf>>,
     pub(super) beneath: Arc<Beneath>,
@@ -162,20 +168,18 @@ impl OpenRoot {
         if planned.is_none_or(|planned| planned == self.identity) {
             return Ok(self);
         }
-        let dir = shown(&self.path);
-        Err(WorkError::failed(format!("{dir} is another directory than when the command began")))
+        Err(WorkError::failed(format!("{} is another directory than when the command began", self.title)))
     }
 
     /// Fails when its path leads elsewhere by now: what was read is of a tree that was moved away, and another
     /// try finds the one that took its place.
     pub(crate) fn check(&self) -> Result<(), WorkError> {
-        let (name, dir) = (&self.name, shown(&self.path));
         let why = match DirectoryIdentity::at(&self.path) {
             Ok(now) if now == self.identity => return Ok(()),
-            Ok(_) => format!("{dir} leads to another directory now"),
-            Err(error) => format!("{dir}: {}", os_text(&error)),
+            Ok(_) => "its path leads to another directory now".to_owned(),
+            Err(error) => os_text(&error),
         };
-        Err(WorkError::failed(format!("root {name:?} went away while its files were read: {why}")))
+        Err(WorkError::failed(format!("{} went away while its files were read: {why}", self.title)))
     }
 
     /// Where another process finds it as long as this value lives: the directory that is open, whatever its
@@ -199,14 +203,17 @@ impl OpenRoot {
     }
 
     /// Why no file of it is there, if that is because nothing is: so it looks where a file system is not mounted.
+    /// A fixed root was mounted when it was planned, and would be another without that.
     pub(super) fn emptiness(&self) -> Option<WorkError> {
+        if self.is_fixed {
+            return None;
+        }
         let list = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let entries = openat(&self.dir, ".", list, Mode::empty()).and_then(Dir::new).ok()?;
         let is_entry = |entry: rustix::io::Result<rustix::fs::DirEntry>| {
             entry.map_or(true, |entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))
         };
         let is_empty = !entries.into_iter().any(is_entry);
-        let (name, dir) = (&self.name, shown(&self.path));
-        is_empty.then(|| WorkError::failed(format!("root {name:?} is an empty directory at {dir}; is it mounted?")))
+        is_empty.then(|| WorkError::failed(format!("{} is an empty directory; is it mounted?", self.title)))
     }
 }

@@ -147,7 +147,7 @@ fn a_root_that_is_away_is_waited_for_and_then_fails_the_task_with_the_reason() {
     let began = Instant::now();
     let away = reason(try_read(&site, Workload::Digest, Links::Skip, &|| false));
     let dir = releases.path("two").display().to_string();
-    assert_eq!(away, format!("root \"r\" cannot be reached at {dir}: No such file or directory; is it mounted?"));
+    assert_eq!(away, format!("root \"r\" at {dir} cannot be reached: No such file or directory; is it mounted?"));
     assert!(began.elapsed() >= shared::limits::ROOT_PATIENCE);
 }
 
@@ -161,7 +161,9 @@ fn a_root_without_anything_is_told_from_a_file_that_has_vanished() {
     releases.rename("two", "two.gone");
     fs::create_dir(releases.path("two")).expect("made");
     let empty = reason(try_read(&site, Workload::Digest, Links::Skip, &|| false));
-    assert!(empty.contains("is an empty directory at ") && empty.ends_with("is it mounted?"), "{empty}");
+    assert!(empty.ends_with(" is an empty directory; is it mounted?"), "{empty}");
+    // That of a command was mounted when it planned.
+    assert_eq!(read(&releases.fixed("two"), Workload::Digest, Links::Skip), None);
 }
 
 #[test]
