@@ -57,7 +57,7 @@ fn told(treatment: &Treatment) -> Vec<String> {
     }
     if let Some(after) = expired_after {
         // Half seconds: the same policy shows in all queues as the same.
-        let seconds = (after.as_secs_f64() * 2.0).round() / 2.0;
+        let seconds = (after.as_secs_f64() * 2.0).floor() / 2.0;
         told.push(format!("messages expire after about {seconds} s (message-ttl)"));
     }
     if let Some(messages) = takes {
