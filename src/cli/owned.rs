@@ -165,7 +165,7 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs) -> Result<Exit, F
             };
             Err(Failure::new(Exit::Interrupted, format!("stopped before the job was done{hint}")))
         }
-        Err(RunError::Service(error)) => Err(error.into()),
+        Err(RunError::Service(error) | RunError::Open(OpenError::Failed(error))) => Err(error.into()),
         Err(RunError::Transport(error)) => Err(error.into()),
         Err(error @ RunError::Open(OpenError::Refused(_))) => Err(Failure::usage(error)),
         Err(error) => Err(Failure::unfinished(error)),

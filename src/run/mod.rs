@@ -131,11 +131,7 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
 }
 
 async fn open(config: &RunConfig, handle: &Handle) -> Result<Opened, RunError> {
-    let opened = match handle.open(config.request.clone()).await {
-        // Why it has stopped says more than that it has.
-        Err(OpenError::Stopped) => handle.ended().await.map_err(RunError::from).and(Err(OpenError::Stopped.into()))?,
-        opened => opened?,
-    };
+    let opened = handle.open(config.request.clone()).await?;
     (config.opened)(&opened);
     Ok(opened)
 }

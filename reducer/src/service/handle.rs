@@ -39,6 +39,9 @@ pub enum OpenError {
     /// The owner has stopped.
     #[error("the reducer has stopped")]
     Stopped,
+    /// The owner could not go on.
+    #[error(transparent)]
+    Failed(ServiceError),
 }
 
 /// A running owner. Clones are the same one.
@@ -104,7 +107,8 @@ impl Handle {
         match self.ask(|reply| Event::Open { request: Box::new(request), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
-            _ => Err(OpenError::Stopped),
+            // Whatever ends it without an answer is known by then.
+            _ => Err(self.ended().await.map_or_else(OpenError::Failed, |()| OpenError::Stopped)),
         }
     }
 

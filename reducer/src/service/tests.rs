@@ -4,16 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use serde_json::value::RawValue;
 use shared::control::Asker;
 use shared::id::Class;
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{JobRequest, Planned, Reply, Request};
+use shared::message::{JobRequest, Message, Planned, Reply, Request};
 use shared::shutdown;
-use shared::topology;
-use shared::transport::Transport;
+use shared::topology::{self, Topology};
 use shared::transport::embedded::Embedded;
+use shared::transport::{PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
 use shared::workload::Workload;
 use shared::workload::digest::{Algorithm, Spec};
 use shared::workload::files::{Links, Root, Selection, Start};
@@ -81,6 +82,51 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
         stopper.stop();
         handle.ended().await.expect("it stops");
     }
+}
+
+/// A broker that lets nobody consume.
+struct Forbidding(Embedded);
+
+#[async_trait]
+impl Transport for Forbidding {
+    async fn subscribe(&self, wanted: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
+        Err(TransportError::Forbidden { name: wanted.queue.name, cause: "the broker's words".to_owned() })
+    }
+
+    async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
+        self.0.declare(topology).await
+    }
+
+    async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+        self.0.publish(exchange, key, message).await
+    }
+
+    async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError> {
+        self.0.queue(name).await
+    }
+
+    fn is_ephemeral(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_a_job_hears_why_its_owner_could_not_go_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let transport: Arc<dyn Transport> = Arc::new(Forbidding(Embedded::new()));
+    let (handle, _stopper) = serve(&directory.path().join("store"), &transport).await;
+    let give_up = Instant::now() + limits::HEARTBEAT;
+    // It may take a job before it has heard that nobody can answer.
+    let error = loop {
+        match handle.open(JobRequest::new("j".parse().expect("an id"), spec())).await {
+            Err(error) => break error.to_string(),
+            Ok(_) => assert!(Instant::now() < give_up, "it goes on"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert!(error.contains("the broker's words"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
