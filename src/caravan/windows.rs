@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use shared::environment;
+
 /// Between two looks at the windows.
 pub const LOOKS: Duration = Duration::from_millis(100);
 
@@ -103,7 +105,8 @@ impl Session {
     /// Shows the session on this terminal, if there is one that does not show another session.
     pub fn attach(&self, window: &str) -> Result<Option<Child>, WindowsError> {
         self.tmux(["select-window", "-t", &target(window)])?;
-        let is_free = io::stdin().is_terminal() && io::stdout().is_terminal() && std::env::var_os("TMUX").is_none();
+        let is_within_tmux = environment::path("TMUX").is_some();
+        let is_free = io::stdin().is_terminal() && io::stdout().is_terminal() && !is_within_tmux;
         if !is_free {
             return Ok(None);
         }

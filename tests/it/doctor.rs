@@ -163,10 +163,11 @@ async fn each_fault_of_a_broker_is_one_finding() {
     let past = now - Duration::from_secs(60);
     assert_eq!(while_hearing(&cluster, &transport, presence(ours, past)).await, ["clock"]);
 
-    let (mut queue, _) = topology::tasks(Workload::Digest, &Class::from_name(b"other"));
+    let (mut queue, binding) = topology::tasks(Workload::Digest, &Class::from_name(b"other"));
     queue.messages_max = Some(7);
     let name = queue.name.clone();
-    transport.declare(&Topology { queues: vec![queue], ..Topology::default() }).await.expect("declared");
+    let bindings = vec![binding];
+    transport.declare(&Topology { queues: vec![queue], bindings, ..Topology::default() }).await.expect("declared");
     assert_eq!(look(&cluster, &["--role", "consumer", "--root", "other=t"]), [format!("queue {name}")]);
 
     let plain = |url: &shared::transport::BrokerUrl| url.to_string().replace(":***@", ":secret@");
@@ -209,6 +210,13 @@ async fn each_fault_of_a_broker_is_one_finding() {
     assert_eq!(look(&cluster, &root), ["dead letters"]);
     transport.publish(TASKS, "digest.nobody.nobody", presence(ours, now)).await.expect("published");
     assert_eq!(look(&cluster, &root), ["dead letters", "unrouted messages"]);
+    // What a policy has taken, although it is gone: nobody consumes from that queue.
+    cluster.broker.set_policy("doctor", r"^packhorse\.v1\.tasks\.", r#"{"message-ttl":0}"#).await;
+    transport.publish(TASKS, "digest.other.nobody", presence(ours, now)).await.expect("published");
+    cluster.broker.clear_policy("doctor").await;
+    let text = cluster.world.packhorse(["doctor", "--broker", cluster.url(), "--root", "t=t"]).exits(0).out;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(text.contains("1 of the oldest were taken out of their queues by a policy"), "{text}");
     transport.close().await;
 }
 

@@ -22,7 +22,7 @@ type FileRule = fn(&Source) -> Vec<String>;
 /// A rule that looks at the whole tree.
 type TreeRule = fn(&Tree) -> Vec<String>;
 
-const FILE_RULES: [FileRule; 14] = [
+const FILE_RULES: [FileRule; 15] = [
     text::opens_with_a_doc,
     text::file_length,
     text::line_length,
@@ -34,6 +34,7 @@ const FILE_RULES: [FileRule; 14] = [
     text::hazards,
     text::swallowed_output,
     layout::names_of_queues,
+    layout::variables,
     layout::engines_without_io,
     layout::workloads_without_transport,
     layout::rooms,

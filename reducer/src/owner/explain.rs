@@ -146,7 +146,7 @@ impl Owner {
 
     fn explain_flight(&self, job: &Job, number: u64, flight: &Flight, now: Moment) -> String {
         let ago = |moment: Moment| format!("{:.0} s ago", now.saturating_sub(moment).as_secs_f64());
-        let before = match &flight.failed {
+        let mut before = match &flight.failed {
             Some(reason) => format!("; it failed {} times before, the last time: {reason}", flight.failures),
             None => String::new(),
         };
@@ -164,6 +164,12 @@ impl Owner {
                 "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",
                 flight.failures, self.config.attempts_max
             );
+        }
+        if flight.expired > 0 {
+            before.push_str(&format!(
+                "; a policy of the broker took it out of its queue {} times before (rabbitmqctl list_policies)",
+                flight.expired
+            ));
         }
         if let Some(holder) = &flight.lease {
             return format!(

@@ -170,6 +170,15 @@ pub(super) fn names_of_queues(source: &Source) -> Vec<String> {
     named.map(|(number, _)| source.complain(number, "only shared/src/topology.rs spells names of queues")).collect()
 }
 
+/// One place reads variables: there an empty one is as unset, and one that is no text an error.
+pub(super) fn variables(source: &Source) -> Vec<String> {
+    if source.is_test() || source.path == "shared/src/environment.rs" {
+        return Vec::new();
+    }
+    let read = source.product_lines().filter(|(_, line)| line.contains("env::var") || line.contains("temp_dir()"));
+    read.map(|(number, _)| source.complain(number, "only shared/src/environment.rs reads variables")).collect()
+}
+
 pub(super) fn engines_without_io(source: &Source) -> Vec<String> {
     const OUTSIDE: [&str; 8] =
         ["tokio", "Instant", "SystemTime::now", "std::fs", "std::net", "std::thread", "std::process", "rand"];
@@ -255,6 +264,14 @@ mod tests {
     fn names_of_queues_have_one_place() {
         assert_eq!(count(names_of_queues, "src/run/mod.rs", "let q = \"packhorse.v1.tasks\";"), 1);
         assert_eq!(count(names_of_queues, "tests/it/rabbitmq.rs", "let q = \"packhorse.v1.tasks\";"), 0);
+    }
+
+    #[test]
+    fn variables_are_read_in_one_place() {
+        let text = "std::env::var(x);\nenv::var_os(x);\nstd::env::temp_dir();\nstd::env::current_exe();";
+        assert_eq!(count(variables, "src/cli/health.rs", text), 3);
+        assert_eq!(count(variables, "shared/src/environment.rs", text), 0);
+        assert_eq!(count(variables, "tests/it/world.rs", text), 0);
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn a_job_says_what_it_waits_for() {
         "was taken out of its queue by a policy of the broker (rabbitmqctl list_policies), 1 times",
     );
     world.pass(Duration::from_secs(1));
+    says(&mut world, Some(1), "a policy of the broker took it out of its queue 1 times before");
     world.answer(0, 2, failed("no memory"));
     world.done(1);
     world.done(2);
