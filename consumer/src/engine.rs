@@ -5,7 +5,7 @@ mod held;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::id::{Class, ConsumerId, JobId, StoreId};
+use shared::id::{Class, ConsumerId, HeldTask, OpeningId};
 use shared::message::{Failure, Lease, Outcome, Parts, Presence, Reason, Task, Verdict};
 use shared::workload::Workload;
 
@@ -88,13 +88,8 @@ pub enum Event {
         /// The delivery.
         tag: Tag,
     },
-    /// An owner wants no more of these jobs.
-    Cancelled {
-        /// Its store.
-        store: StoreId,
-        /// The jobs.
-        jobs: Vec<JobId>,
-    },
+    /// An owner wants no more of these openings.
+    Cancelled(Vec<OpeningId>),
     /// A sign of life is due, or was asked for.
     SignDue,
     /// Take no more.
@@ -205,8 +200,8 @@ impl Consumer {
             Event::LeaseDue { tag } => actions.extend(self.lease(tag)),
             Event::Leased { tag } => self.leased(tag, &mut actions),
             Event::Interrupted { lane } => actions.extend(self.forget_waiting(|held| held.lane == lane)),
-            Event::Cancelled { store, jobs } => {
-                self.recalled.add(&store, jobs);
+            Event::Cancelled(openings) => {
+                self.recalled.add(openings);
                 self.recall(&mut actions);
             }
             Event::SignDue => actions.push(self.announce()),
@@ -249,11 +244,11 @@ impl Consumer {
                 (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)
             }
             Err(WorkError::Rejected(reason)) => {
-                self.publishing.insert(tag, Publishing::Letter(Some(held.task.address.task)));
+                self.publishing.insert(tag, Publishing::Letter(Some(held.task.address.held())));
                 return Some(Action::Bury { tag, reason });
             }
         };
-        self.publishing.insert(tag, Publishing::Outcome(held.task.address.task.clone(), held.claim));
+        self.publishing.insert(tag, Publishing::Outcome(held.task.address.held(), held.claim));
         let host = self.config.host.clone();
         let (address, redelivered) = (held.task.address, held.returns > 0);
         let outcome = Outcome { address, host, micros, redelivered, verdict, parts };
@@ -269,16 +264,17 @@ impl Consumer {
     fn announce(&self) -> Action {
         let held = self.waiting.iter().map(|(_, held)| held).chain(self.running.values());
         let held = held.filter(|held| held.claim != Claim::Cancelled);
-        let holds = held
-            .map(|held| held.task.address.task.clone())
-            .chain(self.publishing.values().filter_map(Publishing::task).cloned());
+        let holds: Vec<HeldTask> = held
+            .map(|held| held.task.address.held())
+            .chain(self.publishing.values().filter_map(Publishing::task).cloned())
+            .collect();
         Action::Announce(Box::new(Presence {
             consumer: self.config.consumer.clone(),
             host: self.config.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             slots: self.config.slots,
             serves: self.config.serves.clone(),
-            holds: holds.collect(),
+            holds,
             heartbeat_millis: self.config.heartbeat_millis,
             leaving: self.stopping,
         }))
@@ -289,7 +285,7 @@ impl Consumer {
 pub(super) mod tests {
     use super::*;
     use bytes::Bytes;
-    use shared::id::TaskId;
+    use shared::id::{PlanHash, TaskId};
     use shared::message::Address;
 
     pub(in crate::engine) fn consumer(slots: u32) -> Consumer {
@@ -304,8 +300,9 @@ pub(super) mod tests {
 
     pub(in crate::engine) fn task(number: u64) -> Box<Task> {
         let task = TaskId { job: "j".parse().expect("id"), number };
-        let (owner, store) = ("o".parse().expect("id"), "s".parse().expect("id"));
-        let address = Address { task, attempt: 1, owner, store, workload: Workload::Steps };
+        let (owner, opening) = ("o".parse().expect("id"), "j1".parse().expect("id"));
+        let plan = PlanHash::start();
+        let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Steps };
         Box::new(Task { address, class: Class::from_name(b"any"), body: Bytes::from_static(b"{}") })
     }
 

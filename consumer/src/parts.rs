@@ -101,7 +101,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use async_trait::async_trait;
-    use shared::id::TaskId;
+    use shared::id::{PlanHash, TaskId};
     use shared::message::Message;
     use shared::topology::Topology;
     use shared::transport::{PublishError, QueueState, Subscribe, Subscription, TransportError};
@@ -154,8 +154,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let broker = Arc::new(broker);
         let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
-        let (owner, store) = ("o".parse().expect("an id"), "s".parse().expect("an id"));
-        let address = Address { task, attempt: 1, owner, store, workload: Workload::Words };
+        let (owner, opening) = ("o".parse().expect("an id"), "j1".parse().expect("an id"));
+        let plan = PlanHash::start();
+        let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Words };
         let transport = Arc::clone(&broker) as Arc<dyn Transport>;
         let mut publisher =
             Publisher::new(transport, runtime.handle().clone(), Clock::start(), Arc::default(), address);

@@ -1,36 +1,58 @@
-//! Jobs that this consumer was told to do nothing more for.
+//! Openings of jobs that this consumer was told to do nothing more for.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use shared::id::{JobId, StoreId};
+use shared::id::OpeningId;
 use shared::limits;
 use shared::message::Task;
 
+/// Tasks of one opening that are remembered as dropped: as many as an owner ever has out.
+const DROPPED_MAX: usize = limits::WINDOW_MAX;
+
 /// The latest of them: an owner says it again when one that is forgotten here is named.
+///
+/// An owner that has recalled an opening sends nothing more of it, unless its store was replaced by an older copy,
+/// for which the job goes on. So a task that was dropped here and is sent again is wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Recalled {
-    jobs: BTreeSet<(StoreId, JobId)>,
-    order: VecDeque<(StoreId, JobId)>,
+    /// The tasks of each that were dropped, with the attempt that it was.
+    openings: BTreeMap<OpeningId, BTreeMap<u64, u32>>,
+    order: VecDeque<OpeningId>,
 }
 
 impl Recalled {
-    pub(crate) fn add(&mut self, store: &StoreId, jobs: Vec<JobId>) {
-        for job in jobs {
-            let job = (store.clone(), job);
-            if self.jobs.insert(job.clone()) {
-                self.order.push_back(job);
+    pub(crate) fn add(&mut self, openings: Vec<OpeningId>) {
+        for opening in openings {
+            if self.openings.insert(opening.clone(), BTreeMap::new()).is_none() {
+                self.order.push_back(opening);
             }
             if self.order.len() > limits::CANCELLED_KEPT
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.jobs.remove(&oldest);
+                self.openings.remove(&oldest);
             }
         }
     }
 
+    /// Whether the task is one of them.
     pub(crate) fn has(&self, task: &Task) -> bool {
-        // Few consumers ever hear of one.
-        !self.jobs.is_empty() && self.jobs.contains(&(task.address.store.clone(), task.address.task.job.clone()))
+        self.openings.contains_key(&task.address.opening)
+    }
+
+    /// Whether a task that comes is to be dropped.
+    pub(crate) fn drops(&mut self, task: &Task) -> bool {
+        let (opening, number, attempt) = (&task.address.opening, task.address.task.number, task.address.attempt);
+        let Some(dropped) = self.openings.get_mut(opening) else { return false };
+        if dropped.get(&number).is_some_and(|before| attempt > *before) {
+            self.openings.remove(opening);
+            self.order.retain(|recalled| recalled != opening);
+            return false;
+        }
+        if dropped.len() < DROPPED_MAX {
+            let before = dropped.entry(number).or_default();
+            *before = attempt.max(*before);
+        }
+        true
     }
 }
 
@@ -38,27 +60,39 @@ impl Recalled {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use shared::id::{Class, TaskId};
+    use shared::id::{Class, PlanHash, TaskId};
     use shared::message::Address;
     use shared::workload::Workload;
 
-    fn task(store: &str, job: &str) -> Task {
-        let task = TaskId { job: job.parse().expect("an id"), number: 0 };
-        let (owner, store) = ("o".parse().expect("an id"), store.parse().expect("an id"));
-        let address = Address { task, attempt: 1, owner, store, workload: Workload::Steps };
+    fn task(opening: &str, attempt: u32) -> Task {
+        let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
+        let (owner, opening) = ("o".parse().expect("an id"), opening.parse().expect("an id"));
+        let address = Address { task, opening, plan: PlanHash::start(), attempt, owner, workload: Workload::Steps };
         Task { address, class: Class::from_name(b"any"), body: Bytes::new() }
     }
 
     #[test]
-    fn jobs_of_one_name_in_two_stores_are_two_and_the_oldest_go() {
+    fn two_openings_of_one_job_are_two_and_the_oldest_go() {
         let mut recalled = Recalled::default();
-        let store: StoreId = "s".parse().expect("an id");
-        recalled.add(&store, vec!["j".parse().expect("an id"); 2]);
-        assert!(recalled.has(&task("s", "j")) && !recalled.has(&task("t", "j")) && !recalled.has(&task("s", "k")));
+        recalled.add(vec!["first".parse().expect("an id"); 2]);
+        assert!(recalled.has(&task("first", 1)) && !recalled.has(&task("second", 1)));
         for number in 0..limits::CANCELLED_KEPT {
-            recalled.add(&store, vec![format!("other-{number}").parse().expect("an id")]);
+            recalled.add(vec![format!("other-{number}").parse().expect("an id")]);
         }
-        assert!(!recalled.has(&task("s", "j")) && recalled.has(&task("s", "other-0")));
-        assert_eq!(recalled.jobs.len(), limits::CANCELLED_KEPT);
+        assert!(!recalled.has(&task("first", 1)) && recalled.has(&task("other-0", 1)));
+        assert_eq!(recalled.openings.len(), limits::CANCELLED_KEPT);
+    }
+
+    /// As by an owner whose store is from before the cancellation.
+    #[test]
+    fn what_was_dropped_and_is_sent_again_is_wanted() {
+        let mut recalled = Recalled::default();
+        recalled.add(vec!["first".parse().expect("an id")]);
+        assert!(
+            recalled.drops(&task("first", 2)) && recalled.drops(&task("first", 2)) && recalled.drops(&task("first", 1))
+        );
+        assert!(!recalled.drops(&task("first", 3)) && !recalled.has(&task("first", 1)));
+        recalled.add(vec!["first".parse().expect("an id")]);
+        assert!(recalled.drops(&task("first", 3)), "it was recalled again");
     }
 }

@@ -3,12 +3,14 @@
 //! # Layout
 //! - [`plan`]: what each workload's tasks are
 //! - [`planner`]: a plan on a thread of its own
+//! - [`retrace`]: a plan that its owner has in part, made once more from the start
 //! - [`submission`]: the engine that opens a job, publishes its plan and waits; no I/O
 //! - [`service`]: that engine wired to a transport
 //! - [`rider`]: the producer of `steps`, which sends its tasks itself
 
 pub mod plan;
 pub mod planner;
+pub mod retrace;
 pub mod rider;
 pub mod service;
 pub mod submission;

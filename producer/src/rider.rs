@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use shared::clock::{Clock, Moment};
 use shared::control::Asker;
-use shared::id::{OwnerId, TaskId};
+use shared::id::{OpeningId, OwnerId, PlanHash, TaskId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Address, JobRequest, Message, Opened, Reply, Request, Seal, Task};
+use shared::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
 use shared::notice::{self, Notify, Unserved};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -106,7 +106,7 @@ impl Rider {
             Ok((sent, started.elapsed().as_secs_f64()))
         };
         let looks = if is_cued { LAST_LOOKS } else { limits::STATUS_INTERVAL };
-        let watching = Watch::new(&self, &mut asker, whip, sealed).until_the_end(looks);
+        let watching = Watch::new(&self, &mut asker, opened.opening.clone(), whip, sealed).until_the_end(looks);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -150,9 +150,10 @@ impl Rider {
             }
             let address = Address {
                 task: TaskId { job: job.clone(), number },
+                opening: opened.opening.clone(),
+                plan: PlanHash::start(),
                 attempt: 1,
                 owner: opened.owner.clone(),
-                store: opened.store.clone(),
                 workload: Workload::Steps,
             };
             let body = serde_json::to_vec(&Whip { intensity: number }).expect("a whip is one number");
@@ -160,13 +161,14 @@ impl Rider {
             self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
         let seal = Seal { job, tasks: whips };
-        self.seal(&seal).await?;
+        self.seal(&seal, &opened.opening).await?;
         Ok((whips.saturating_sub(opened.planned), Some(seal)))
     }
 
-    async fn seal(&self, seal: &Seal) -> Result<(), ProducerError> {
+    async fn seal(&self, seal: &Seal, opening: &OpeningId) -> Result<(), ProducerError> {
         let owner = self.config.owner.as_str();
-        self.send(topology::OUTCOMES, owner, &seal.to_message(self.clock.system())).await
+        let place = Place { opening: opening.clone(), after: PlanHash::start() };
+        self.send(topology::OUTCOMES, owner, &seal.to_message(&place, self.clock.system())).await
     }
 
     fn unsendable(&self, message: &Message, oversize: Oversize) -> ProducerError {
@@ -206,6 +208,7 @@ async fn is_given(cues: &mut Cues) -> bool {
 struct Watch<'a> {
     rider: &'a Rider,
     asker: &'a mut Asker,
+    opening: OpeningId,
     whip: String,
     spec: JobSpec,
     unserved: Unserved,
@@ -218,11 +221,17 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(rider: &'a Rider, asker: &'a mut Asker, whip: String, sealed: watch::Receiver<Option<Seal>>) -> Self {
+    fn new(
+        rider: &'a Rider,
+        asker: &'a mut Asker,
+        opening: OpeningId,
+        whip: String,
+        sealed: watch::Receiver<Option<Seal>>,
+    ) -> Self {
         let spec = JobSpec::Steps(rider.config.spec.clone());
         let unserved = Unserved::default();
         let (silent_since, said_silent, unsealed_since) = (None, false, None);
-        Self { rider, asker, whip, spec, unserved, silent_since, said_silent, sealed, unsealed_since }
+        Self { rider, asker, opening, whip, spec, unserved, silent_since, said_silent, sealed, unsealed_since }
     }
 
     async fn until_the_end(mut self, mut pause: Duration) -> Result<JobStatus, ProducerError> {
@@ -249,7 +258,7 @@ impl<'a> Watch<'a> {
             (self.silent_since, self.said_silent) = (None, false);
         }
         match reply {
-            Some(Reply::Status(status)) => {
+            Some(Reply::Status(status)) if status.opening == self.opening => {
                 (config.progress)(&status);
                 // Sending ends with this, however many whips are left.
                 if status.state == JobState::Cancelled {
@@ -261,7 +270,8 @@ impl<'a> Watch<'a> {
                 self.look_for_seal(&status).await?;
                 self.look_for_horses(*status).await?;
             }
-            Some(Reply::UnknownJob) => {
+            // Or it has another of that name.
+            Some(Reply::UnknownJob | Reply::Status(_)) => {
                 let job = config.spec.job();
                 return Err(ProducerError::Refused(format!(
                     "reducer {} does not know job {job} any more; ride again",
@@ -285,7 +295,7 @@ impl<'a> Watch<'a> {
         let now = self.rider.clock.now();
         if now.saturating_sub(*self.unsealed_since.get_or_insert(now)) >= limits::PLAN_SILENCE {
             self.unsealed_since = None;
-            self.rider.seal(&seal).await?;
+            self.rider.seal(&seal, &self.opening).await?;
         }
         Ok(())
     }

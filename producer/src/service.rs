@@ -9,7 +9,7 @@ use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
 use shared::limits;
-use shared::message::{JobRequest, Message, Opened, Reply, Request, Seal, with_link};
+use shared::message::{JobRequest, Message, Opened, Reply, Request, Seal};
 use shared::notice::Notify;
 use shared::shutdown::Shutdown;
 use shared::threads::NoThread;
@@ -33,6 +33,8 @@ pub struct ProducerConfig {
     pub roots: Vec<PathBuf>,
     /// Whether to stay until it ends.
     pub wait: bool,
+    /// Whether a plan that its owner has is made again: see [`Config::recheck`].
+    pub recheck: bool,
     /// The broker, as notices show it.
     pub broker: String,
     /// Told once, when the owner has committed the job: under which id.
@@ -73,8 +75,8 @@ pub enum ProducerError {
     },
     /// Its plan is another producer's.
     #[error(
-        "job {0} was planned by another producer at the same time, whose walk found something else: its report is of \
-         those files. Run this once more when it has ended, or with another --job"
+        "job {0} has the plan of another producer, whose walk found something else: its report is of those files. Run \
+         this once more when it has ended, or with another --job"
     )]
     Overtaken(JobId),
     /// Someone has cancelled the job.
@@ -115,6 +117,7 @@ pub async fn run(
         owner: config.owner.clone(),
         spec: config.request.spec.clone(),
         wait: config.wait,
+        recheck: config.recheck,
         broker: config.broker,
     });
     let clock = Clock::start();
@@ -202,27 +205,27 @@ impl Running {
     async fn perform(&mut self, action: Action) -> Result<(), ProducerError> {
         let job = self.request.job.clone();
         match action {
-            Action::AskOpen => {
-                let request = Request::Open(Box::new(self.request.clone()));
+            Action::AskOpen { instead_of } => {
+                let request = Request::Open(Box::new(JobRequest { instead_of, ..self.request.clone() }));
                 // The asking task ends only with this one.
                 let _ = self.questions.send(request).await;
             }
             Action::AskStatus => {
                 let _ = self.questions.send(Request::Status { job }).await;
             }
-            Action::StartPlan { planned, resume } => {
+            Action::StartPlan => {
                 // Confirms of a plan from before it began again would pass for those of this one.
                 self.publishing = JoinSet::new();
-                let plan = Plan::new(&self.request.spec, &self.roots, planned, resume.as_deref())?;
+                let plan = Plan::new(&self.request.spec, &self.roots)?;
                 self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams()))?);
             }
-            Action::Publish { planned, after } => {
+            Action::Publish { planned, place } => {
                 let number = planned.number;
-                let message = with_link(planned.to_message(&job, self.clock.system()), after.as_deref());
+                let message = planned.to_message(&job, &place, self.clock.system());
                 self.publish(message, number, Event::Confirmed(number));
             }
-            Action::Seal { tasks, after } => {
-                let message = with_link(Seal { job, tasks }.to_message(self.clock.system()), after.as_deref());
+            Action::Seal { tasks, place } => {
+                let message = Seal { job, tasks }.to_message(&place, self.clock.system());
                 self.publish(message, tasks, Event::Sealed);
             }
             Action::Say(text) => (self.notify)(text),

@@ -8,13 +8,14 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
 use shared::clock::Moment;
-use shared::id::OwnerId;
+use shared::id::{OpeningId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Opened, Planned, Reply, link};
+use shared::message::{Opened, Place, Planned, Reply};
 use shared::notice::{self, Unserved};
+
+use crate::retrace::{End, Next, Retrace};
 
 /// What a submission is told once.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub spec: JobSpec,
     /// Whether to stay until the job ends, and not only until its owner has the whole plan.
     pub wait: bool,
+    /// Whether a plan that its owner has is made again, to see whether what it is over has changed since.
+    pub recheck: bool,
     /// The broker, as notices show it.
     pub broker: String,
 }
@@ -50,29 +53,27 @@ pub enum Event {
 #[derive(Debug)]
 pub enum Action {
     /// Ask the owner to open the job, then tell [`Event::Replied`].
-    AskOpen,
+    AskOpen {
+        /// The opening that is to be replaced, if one is.
+        instead_of: Option<OpeningId>,
+    },
     /// Ask the owner how the job stands, then tell [`Event::Replied`].
     AskStatus,
-    /// Plan from here on.
-    StartPlan {
-        /// Tasks that are planned already.
-        planned: u64,
-        /// Where the last of them said the plan goes on.
-        resume: Option<Box<RawValue>>,
-    },
+    /// Make the plan, from its first task.
+    StartPlan,
     /// Publish a planned task.
     Publish {
         /// The task.
         planned: Box<Planned>,
-        /// Its link to the one before it, if the owner knows of links.
-        after: Option<String>,
+        /// Where in the plan it stands.
+        place: Place,
     },
     /// Publish the seal.
     Seal {
         /// How many tasks the plan has.
         tasks: u64,
-        /// Its link to the last of them.
-        after: Option<String>,
+        /// Where it ends.
+        place: Place,
     },
     /// Tell people.
     Say(String),
@@ -103,11 +104,15 @@ pub struct Submission {
     said_no_owner: bool,
     unserved: Unserved,
     next: u64,
+    /// How the plan compares with what the owner has; none before the job is open.
+    retrace: Option<Retrace>,
+    /// The opening that the job has.
+    opening: Option<OpeningId>,
+    /// The opening whose plan is not that of today.
+    instead_of: Option<OpeningId>,
     /// Whether this producer has planned to the end.
     plan_ended: bool,
     unconfirmed: BTreeSet<u64>,
-    /// The link of the next task.
-    after: Option<String>,
     /// Of a plan that is sent and that the owner has not got in full: how many tasks it had when it
     /// was asked, and since when.
     incomplete: Option<(u64, Moment)>,
@@ -124,9 +129,11 @@ impl Submission {
             said_no_owner: false,
             unserved: Unserved::default(),
             next: 0,
+            retrace: None,
+            opening: None,
+            instead_of: None,
             plan_ended: false,
             unconfirmed: BTreeSet::new(),
-            after: None,
             incomplete: None,
         }
     }
@@ -145,16 +152,8 @@ impl Submission {
                 self.asking = false;
                 self.replied(reply, now)
             }
-            Event::Planned(planned) => {
-                self.next = planned.number + 1;
-                self.unconfirmed.insert(planned.number);
-                let next = self.after.as_ref().map(|before| link(before, &planned));
-                vec![Action::Publish { planned, after: std::mem::replace(&mut self.after, next) }]
-            }
-            Event::PlanEnded => {
-                self.plan_ended = true;
-                self.seal_if_confirmed()
-            }
+            Event::Planned(planned) => self.planned(planned),
+            Event::PlanEnded => self.plan_ended(),
             Event::Confirmed(number) => {
                 self.unconfirmed.remove(&number);
                 self.seal_if_confirmed()
@@ -176,7 +175,7 @@ impl Submission {
         }
         let due = self.asked_at + limits::STATUS_INTERVAL;
         match self.phase {
-            Phase::Opening => vec![self.ask(Action::AskOpen, now)],
+            Phase::Opening => vec![self.ask(Action::AskOpen { instead_of: self.instead_of.clone() }, now)],
             // A plan may be long, and someone may cancel the job meanwhile.
             _ if now >= due => vec![self.ask(Action::AskStatus, now)],
             _ => Vec::new(),
@@ -206,10 +205,12 @@ impl Submission {
     fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
-            Reply::Status(status) if self.is_overtaken(&status) => {
-                self.phase = Phase::Over;
-                vec![Action::Overtaken]
+            // By another producer, or the owner's store is an older one now.
+            Reply::Status(status) if self.is_begun_anew(&status) => {
+                *self = Self::new(self.config.clone());
+                vec![Action::Say("the job was opened anew meanwhile; comparing its plan".to_owned())]
             }
+            Reply::Status(status) if self.is_other(&status) => self.plan_anew(),
             // By another producer: whether with the same plan is known when this one's is at its end.
             Reply::Status(status) if status.state == JobState::Finished && self.is_planning() => Vec::new(),
             Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
@@ -252,11 +253,16 @@ impl Submission {
         matches!(self.phase, Phase::Planning | Phase::Sealing)
     }
 
-    /// Whether the job's plan is another one than what was planned here: two producers were at it at once, and
-    /// between their walks the tree has changed, or is another one.
-    fn is_overtaken(&self, status: &JobStatus) -> bool {
-        let is_other = |ours: &String| status.plan.as_ref().is_some_and(|plan| plan != ours);
-        self.phase == Phase::Waiting && self.plan_ended && self.after.as_ref().is_some_and(is_other)
+    /// Whether the job has another opening than the one that was planned for.
+    fn is_begun_anew(&self, status: &JobStatus) -> bool {
+        self.opening.as_ref().is_some_and(|opening| *opening != status.opening)
+    }
+
+    /// Whether the job's plan is another one than what was planned here: what a producer before this one had sent came
+    /// first, and between their walks the tree has changed, or two producers are at it at once.
+    fn is_other(&self, status: &JobStatus) -> bool {
+        let is_other = |ours: &Retrace| status.plan.as_ref().is_some_and(|plan| plan != ours.hash());
+        self.phase == Phase::Waiting && self.plan_ended && self.retrace.as_ref().is_some_and(is_other)
     }
 
     /// Whether the owner will not get the rest of the plan: all of it is confirmed, and for a long time
@@ -278,22 +284,69 @@ impl Submission {
     }
 
     fn opened(&mut self, opened: Opened) -> Vec<Action> {
-        self.next = opened.planned;
-        self.after = opened.after;
-        if opened.sealed.is_some_and(|sealed| sealed <= opened.planned) {
-            self.phase = Phase::Waiting;
-            return if self.config.wait { Vec::new() } else { self.done(None) };
+        let mut actions = Vec::new();
+        match self.instead_of.take() {
+            // The owner keeps its plan: it came from elsewhere.
+            Some(before) if before == opened.opening => {
+                self.phase = Phase::Over;
+                return vec![Action::Overtaken];
+            }
+            Some(_) => actions.push(Action::Say(notice::changed(&opened.job))),
+            None => {}
         }
+        self.opening = Some(opened.opening.clone());
+        if opened.has_ended() || (opened.has_whole_plan() && !self.config.recheck) {
+            self.phase = Phase::Waiting;
+            actions.extend(if self.config.wait { Vec::new() } else { self.done(None) });
+            return actions;
+        }
+        self.next = 0;
+        self.retrace = Some(Retrace::new(&opened));
         self.phase = Phase::Planning;
-        vec![Action::StartPlan { planned: opened.planned, resume: opened.resume }]
+        actions.push(Action::StartPlan);
+        actions
+    }
+
+    fn planned(&mut self, planned: Box<Planned>) -> Vec<Action> {
+        let Some(retrace) = self.retrace.as_mut().filter(|_| self.phase == Phase::Planning) else { return Vec::new() };
+        self.next = planned.number + 1;
+        match retrace.take(&planned) {
+            Next::Known => Vec::new(),
+            Next::New(place) => {
+                self.unconfirmed.insert(planned.number);
+                vec![Action::Publish { planned, place }]
+            }
+            Next::Differs => self.plan_anew(),
+        }
+    }
+
+    fn plan_ended(&mut self) -> Vec<Action> {
+        let Some(retrace) = self.retrace.as_ref().filter(|_| self.phase == Phase::Planning) else { return Vec::new() };
+        self.plan_ended = true;
+        match retrace.end() {
+            End::Known => {
+                self.phase = Phase::Waiting;
+                if self.config.wait { Vec::new() } else { self.done(None) }
+            }
+            End::New(..) => self.seal_if_confirmed(),
+            End::Differs => self.plan_anew(),
+        }
+    }
+
+    /// What is planned over is not as it was when the owner got the plan.
+    fn plan_anew(&mut self) -> Vec<Action> {
+        let instead_of = self.opening.take();
+        *self = Self { instead_of, ..Self::new(self.config.clone()) };
+        Vec::new()
     }
 
     fn seal_if_confirmed(&mut self) -> Vec<Action> {
         if self.phase != Phase::Planning || !self.plan_ended || !self.unconfirmed.is_empty() {
             return Vec::new();
         }
+        let Some(End::New(tasks, place)) = self.retrace.as_ref().map(Retrace::end) else { return Vec::new() };
         self.phase = Phase::Sealing;
-        vec![Action::Seal { tasks: self.next, after: self.after.clone() }]
+        vec![Action::Seal { tasks, place }]
     }
 
     /// What was asked for is done; who was not to wait for the job's end gets no account of it.

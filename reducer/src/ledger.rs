@@ -7,15 +7,14 @@
 mod tests;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use shared::clock::Moment;
-use shared::id::TaskId;
+use shared::id::{PlanHash, TaskId};
 use shared::limits;
-use shared::message::{Address, Outcome, Reason, Reply, Task, Verdict};
+use shared::message::{Address, Outcome, Reason, Task, Verdict};
 
 use crate::fold;
 use crate::mutant::{self, Mutant};
-use crate::owner::{Check, Config, Effect, Event, Owner};
+use crate::owner::{Check, Config, Effect, Event, Known, Owner};
 use crate::store::{Store, StoreError};
 
 /// An owner with its store.
@@ -48,7 +47,7 @@ impl Ledger {
     /// Opens a store whose owner does not run: to change something of it, and send nothing.
     pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
         let mut owner = Owner::new(config);
-        owner.restore(store.recover(now)?, store.sums()?);
+        owner.restore(store.recover(now)?, store.sums()?, now);
         Ok(Self { owner, store })
     }
 
@@ -94,33 +93,36 @@ impl Ledger {
     /// Finds out from the store what the engine does not keep in memory.
     fn look_up(&self, event: &mut Event) -> Result<(), StoreError> {
         match event {
-            Event::Outcome { outcome, check, items, .. } => {
-                let task = &outcome.address.task;
-                *items = self.items(task)?;
-                *check = self.check(outcome, *items)?;
+            Event::Outcome { outcome, check, known, .. } => {
+                *known = self.known(&outcome.address.task)?;
+                *check = self.check(outcome, known.as_ref())?;
             }
+            Event::Part { part, known, .. } => *known = self.known(&part.address.task)?,
+            Event::Lease { lease, known, .. } => *known = self.known(&lease.address.task)?,
             Event::Explain { job, number: Some(number), counted, .. } if *number < limits::JOB_TASKS_MAX => {
                 *counted = self.store.counted(job, *number)?;
             }
             Event::Replay { filter, dead, .. } | Event::Forget { filter, dead, .. } => {
                 *dead = self.store.dead(filter.as_deref())?;
             }
-            Event::DeadLetter { letter, items, .. } => *items = self.items(&letter.task)?,
+            Event::DeadLetter { letter, known, .. } => *known = self.known(&letter.task)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn items(&self, task: &TaskId) -> Result<u32, StoreError> {
+    fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
         match self.owner.spec(&task.job) {
-            Some(spec) if fold::is_derived(spec) => Ok(1),
-            _ => Ok(self.store.items(&task.job, task.number)?.unwrap_or(0)),
+            Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start() })),
+            Some(_) => self.store.known(&task.job, task.number),
+            None => Ok(None),
         }
     }
 
-    fn check(&self, outcome: &Outcome, items: u32) -> Result<Check, StoreError> {
+    fn check(&self, outcome: &Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
         let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
         let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else { return Ok(Check::None) };
+        let items = known.map_or(0, |known| known.items);
         if self.owner.is_answered(task) && !mutant::is(Mutant::NoDedupe) {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
@@ -146,31 +148,22 @@ impl Ledger {
     fn complete(&mut self, effect: Effect) -> Result<Option<Action>, StoreError> {
         match effect {
             Effect::Send { task, attempt } => Ok(self.load(task, attempt)?.map(|task| Action::Publish(Box::new(task)))),
-            Effect::Reply { to, mut reply } => {
-                if let Reply::Opened(opened) = &mut *reply
-                    && let Some(last) = opened.planned.checked_sub(1)
-                {
-                    opened.resume =
-                        self.store.resume(&opened.job, last)?.and_then(|text| RawValue::from_string(text).ok());
-                }
-                Ok(Some(Action::Other(Effect::Reply { to, reply })))
-            }
             other => Ok(Some(Action::Other(other))),
         }
     }
 
     fn load(&mut self, id: TaskId, attempt: u32) -> Result<Option<Task>, StoreError> {
-        let Some(spec) = self.owner.spec(&id.job) else { return Ok(None) };
-        let workload = spec.workload();
-        let (class, body): (_, Bytes) = match fold::derive(spec, id.number) {
-            Some(derived) => (derived.class, derived.body),
+        let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
+        let (workload, opening) = (job.spec.workload(), job.opening.clone());
+        let (class, plan, body): (_, _, Bytes) = match fold::derive(&job.spec, id.number) {
+            Some(derived) => (derived.class, PlanHash::start(), derived.body),
             None => match self.store.task(&id.job, id.number)? {
-                Some(stored) => (stored.class, stored.body),
+                Some(stored) => (stored.class, stored.plan, stored.body),
                 None => return Err(StoreError::Content(format!("task {id} was planned and is not there"))),
             },
         };
         self.owner.note_class(&id, &class);
-        let (owner, store) = (self.store.owner().clone(), self.store.id().clone());
-        Ok(Some(Task { address: Address { task: id, attempt, owner, store, workload }, class, body }))
+        let owner = self.store.owner().clone();
+        Ok(Some(Task { address: Address { task: id, opening, plan, attempt, owner, workload }, class, body }))
     }
 }

@@ -16,6 +16,10 @@ pub enum Mutant {
     SplitCommit,
     /// What another walk over the tree planned is taken as well.
     NoLinks,
+    /// What is of another opening of a job passes for this one's.
+    AnyOpening,
+    /// What is of another task of the same number passes for this one's.
+    AnyPlan,
     /// A lease never lapses.
     LeaseForEver,
     /// A cancellation is answered that is in no store.

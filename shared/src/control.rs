@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::id::{JobId, OwnerId};
+use crate::limits;
 use crate::message::{Message, Reply, Request, kind};
 use crate::random;
 use crate::topology;
@@ -53,24 +54,24 @@ impl Asker {
         Ok(replies)
     }
 
-    /// Asks every owner until one gives the reply that is looked for; gives the last one.
+    /// Asks every owner and gathers the replies for `GATHER`: longer, up to `patience`, as long as none of them is what
+    /// is looked for.
     pub async fn find(
         &mut self,
         request: &Request,
         patience: Duration,
         is_it: impl Fn(&Reply) -> bool,
-    ) -> Result<Option<Reply>, TransportError> {
+    ) -> Result<Vec<Reply>, TransportError> {
         let id = self.publish(topology::ALL_OWNERS, request).await?;
-        let deadline = Instant::now() + patience;
-        let mut last = None;
-        while let Some(reply) = self.next_reply(&id, deadline).await? {
-            let found = is_it(&reply);
-            last = Some(reply);
-            if found {
-                break;
+        let begun = Instant::now();
+        let mut replies = Vec::new();
+        loop {
+            let deadline = begun + if replies.iter().any(&is_it) { limits::GATHER } else { patience };
+            match self.next_reply(&id, deadline).await? {
+                Some(reply) => replies.push(reply),
+                None => return Ok(replies),
             }
         }
-        Ok(last)
     }
 
     async fn publish(&mut self, key: &str, request: &Request) -> Result<String, TransportError> {

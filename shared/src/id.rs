@@ -140,10 +140,36 @@ impl OwnerId {
 }
 
 id!(
-    /// One store file. An owner that lost its store and began a new one keeps its [`OwnerId`] but
-    /// not its `StoreId`, so outcomes of the lost one are told apart.
+    /// One store file. A copy of it has the same, until one of the two is opened by an owner.
     StoreId
 );
+id!(
+    /// One opening of one job in one store: made at random and committed before anything is published, and
+    /// carried by every message about the job. A job of the same name in another store has another, and so has one
+    /// that was begun anew.
+    OpeningId
+);
+id!(
+    /// Stands for a plan up to and including one of its tasks: each task's hash is over the one before it and all
+    /// that the task holds.
+    PlanHash
+);
+impl PlanHash {
+    /// Of a plan without tasks, and of every task that follows from its job's spec alone.
+    pub fn start() -> Self {
+        Self("start".to_owned())
+    }
+
+    /// Of the plan that goes on with a task whose content is `parts`.
+    pub(crate) fn then(&self, parts: &[&str]) -> Self {
+        let mut text = self.0.clone();
+        parts.iter().for_each(|part| {
+            text.push('\n');
+            text.push_str(part);
+        });
+        Self(format!("{:016x}", fnv1a(text.as_bytes())))
+    }
+}
 id!(
     /// Who can do a task: a root's name, `any`, later a kind of device.
     Class
@@ -157,6 +183,15 @@ id!(
     RunId
 );
 
+/// One task of one opening of a job: what a consumer says that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeldTask {
+    /// The opening.
+    pub opening: OpeningId,
+    /// Its place in the plan.
+    pub number: u64,
+}
+
 /// One task of a job: tasks are numbered from 0 without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
@@ -166,34 +201,47 @@ pub struct TaskId {
     pub number: u64,
 }
 
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.job, self.number)
-    }
+/// `NAME.NUMBER`, as people and messages spell a task.
+fn numbered(text: &str) -> Result<(&str, u64), InvalidId> {
+    let invalid = || InvalidId { text: text.chars().take(80).collect() };
+    let (name, number) = text.rsplit_once('.').ok_or_else(invalid)?;
+    // A store's integers have a sign: an owner could not even look for a number beyond.
+    let number: i64 = number.parse().map_err(|_| invalid())?;
+    Ok((name, number.try_into().map_err(|_| invalid())?))
 }
 
-impl FromStr for TaskId {
-    type Err = InvalidId;
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = || InvalidId { text: text.chars().take(80).collect() };
-        let (job, number) = text.rsplit_once('.').ok_or_else(invalid)?;
-        // A store's integers have a sign: an owner could not even look for a number beyond.
-        let number: i64 = number.parse().map_err(|_| invalid())?;
-        Ok(Self { job: job.parse()?, number: number.try_into().map_err(|_| invalid())? })
-    }
+macro_rules! numbered {
+    ($name:ident, $of:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}.{}", self.$of, self.number)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let (name, number) = numbered(text)?;
+                Ok(Self { $of: name.parse()?, number })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl Serialize for TaskId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TaskId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+numbered!(TaskId, job);
+numbered!(HeldTask, opening);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{JobId, OwnerId};
+use crate::id::{JobId, OpeningId, OwnerId, PlanHash};
 use crate::workload::{Workload, digest, steps, words};
 
 /// What one user asked for. Two requests with the same id and the same spec are one job.
@@ -122,6 +122,16 @@ pub struct Counts {
     /// Messages of this job that a policy of the broker took out of their queues, and that were sent again.
     #[serde(default, skip_serializing_if = "is_none")]
     pub expired: u64,
+    /// Messages that named this job and were not acted on, by why: they are of another opening of it, or of a plan
+    /// that its store does not have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
+    /// How often tasks were sent.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub sends: u64,
+    /// Answers and returns of what was sent: what is missing at the end may still be worked on.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub returns: u64,
     /// Failed tasks that someone has put back to work.
     #[serde(default, skip_serializing_if = "is_none")]
     pub replays: u64,
@@ -149,6 +159,8 @@ pub struct JobStatus {
     pub schema: u32,
     /// Its id.
     pub job: JobId,
+    /// Which opening of it.
+    pub opening: OpeningId,
     /// Who owns it.
     pub owner: OwnerId,
     /// Its workload.
@@ -163,9 +175,9 @@ pub struct JobStatus {
     pub unserved: Vec<String>,
     /// Seconds from its opening to now, or to its end.
     pub seconds: f64,
-    /// What stands for the whole plan, once it is complete: the link of its end, see [`crate::message::link`].
+    /// The hash of the whole plan, once it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
+    pub plan: Option<PlanHash>,
     /// SHA-256 of the report's bytes, once finished.
     pub report_sha256: Option<String>,
     /// For workloads with a sum: what it is over (`caravan NAME`) and its value.

@@ -121,7 +121,7 @@ pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// A request over the control exchange is repeated after this long without an answer.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long `jobs` and `dead list` gather answers of owners: one that is writing answers when it has written.
+/// How long commands that ask all owners gather their answers: one that is writing answers when it has written.
 pub const GATHER: Duration = Duration::from_secs(1);
 
 /// After this long without a consumer for its queue, a submitter says so.

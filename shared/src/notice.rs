@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::clock::Moment;
-use crate::id::OwnerId;
+use crate::id::{JobId, OwnerId};
 use crate::job::{JobSpec, JobStatus};
 use crate::limits::NO_CONSUMER_NOTICE;
 use crate::message::{Ended, JobRequest, Opened};
@@ -24,7 +24,7 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
 
 /// A request got a job that ended before: what is printed now may be old.
 pub fn ended_before(opened: &Opened) -> Option<String> {
-    let ended = opened.ended.as_ref().filter(|ended| ended.job == opened.job)?;
+    let ended = opened.ended.as_ref().filter(|_| opened.has_ended())?;
     Some(format!(
         "job {} has ended before, at {}: this is its report of then. To do the work again, give another --job, \
          or none",
@@ -42,17 +42,25 @@ pub fn begun(request: &JobRequest, opened: &Opened) -> Option<String> {
         _ if has_begun => {
             let planned = if opened.sealed.is_some() { "planned" } else { "planned so far" };
             Some(format!(
-                "going on with job {job}, which has not ended: {} tasks are {planned}, and what changes after it \
-                 is planned may be missed",
+                "going on with job {job}, which has not ended: {} tasks are {planned}; looking whether anything has \
+                 changed since",
                 opened.planned
             ))
         }
-        Some(Ended { job: before, state, at }) if request.resume.is_some() => {
+        Some(Ended { job: before, state, at }) if request.resume => {
             let (state, at) = (state.as_str(), time(*at));
             Some(format!("beginning anew as job {job}: the one before it, {before}, was {state} at {at}"))
         }
         _ => None,
     }
+}
+
+/// A job that goes on is planned anew.
+pub fn changed(job: &JobId) -> String {
+    format!(
+        "what job {job} is about has changed since it was planned: it is planned anew, and takes over the results of \
+         what is as it was"
+    )
 }
 
 /// A time in seconds since 1970 for people, in UTC. An absurd one is shown as it is.
@@ -108,17 +116,16 @@ impl Unserved {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Origin;
+    use crate::id::PlanHash;
     use crate::job::JobState;
     use crate::workload::steps;
 
     fn told(resume: bool, change: impl Fn(&mut Opened)) -> Option<String> {
         let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
-        let resume = resume.then(|| Origin::of(b"here"));
         let request = JobRequest { resume, ..JobRequest::new("asked".parse().expect("an id"), spec) };
-        let (owner, store) = (OwnerId::main(), "s".parse().expect("an id"));
-        let (planned, resume, sealed, after, ended) = (0, None, None, None, None);
-        let mut answer = Opened { job: request.job.clone(), owner, store, planned, resume, sealed, after, ended };
+        let (owner, opening) = (OwnerId::main(), "o".parse().expect("an id"));
+        let (planned, after, sealed, ended) = (0, PlanHash::start(), None, None);
+        let mut answer = Opened { job: request.job.clone(), opening, owner, planned, after, sealed, ended };
         change(&mut answer);
         ended_before(&answer).or_else(|| begun(&request, &answer))
     }

@@ -2,6 +2,7 @@
 
 pub mod dead;
 pub mod doctor;
+pub mod jobs;
 mod parse;
 pub mod reducer;
 pub mod security;
@@ -23,6 +24,7 @@ use super::exit::EXIT_CODES;
 use super::manual::{CompletionsArgs, ManArgs};
 pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
 use doctor::DoctorArgs;
+pub use jobs::{JobsArgs, StatusArgs};
 pub use parse::parse;
 pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
@@ -141,6 +143,15 @@ pub struct Sha1Args {
     pub job: JobArgs,
 }
 
+/// How a job goes on that was begun before.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RecheckArgs {
+    /// Go on with a job whose plan is complete without looking whether files have changed since: its report may be
+    /// of files as they were, the receipt says so, and the exit code is 1
+    #[arg(long)]
+    pub no_recheck: bool,
+}
+
 /// How a job is run that this command owns.
 #[derive(Debug, Clone, Args)]
 pub struct JobArgs {
@@ -155,6 +166,10 @@ pub struct JobArgs {
     /// The job's id [default: that of the same job in --state if it has not ended, or a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
+
+    #[command(flatten)]
+    /// How it goes on.
+    pub recheck: RecheckArgs,
 
     /// Tasks done at a time in this process [default: the number of cores]
     #[arg(short = 'j', long, value_name = "N", conflicts_with = "broker")]
@@ -219,6 +234,10 @@ pub struct SubmitArgs {
     /// The reducer that is to own the job
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub owner: OwnerId,
+
+    #[command(flatten)]
+    /// How it goes on.
+    pub recheck: RecheckArgs,
 
     /// Leave once all tasks are handed over, and do not wait for the job's end
     #[arg(long)]
@@ -285,34 +304,6 @@ pub struct LogArgs {
     /// Log JSON Lines
     #[arg(long)]
     pub json: bool,
-}
-
-/// `packhorse jobs`
-#[derive(Debug, Clone, Args)]
-pub struct JobsArgs {
-    /// Read this store instead of asking over a broker
-    #[arg(long, value_name = "FILE", conflicts_with = "broker")]
-    pub state: Option<PathBuf>,
-
-    #[command(flatten)]
-    /// Where the broker is.
-    pub broker: BrokerArgs,
-
-    /// Print JSON Lines
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `packhorse status`
-#[derive(Debug, Clone, Args)]
-pub struct StatusArgs {
-    /// The job's id
-    #[arg(value_name = "ID")]
-    pub job: JobId,
-
-    #[command(flatten)]
-    /// Where to look.
-    pub from: JobsArgs,
 }
 
 /// `packhorse cancel`

@@ -2,11 +2,11 @@
 
 use reducer::owner::Event;
 use reducer::report::{receipt_json, receipt_text};
-use shared::job::JobState;
+use shared::job::{JobState, JobStatus};
 use shared::message::{Reply, Request};
 
 use super::args::CancelArgs;
-use super::owners::{at_rest, find, unanswered, unknown};
+use super::owners::{at_rest, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse cancel ID`
@@ -14,22 +14,23 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     // What is done is not to end in "could not".
     term::can_print()?;
     let job = &args.job;
-    let reply = match &args.from.state {
-        Some(state) => Some(at_rest(state, |reply| Event::Cancel { job: job.clone(), reply })?),
+    let status = match &args.from.state {
+        Some(state) => {
+            at_rest(state, |reply| Event::Cancel { job: job.clone(), opening: None, reply }).map(|reply| {
+                let missing = || {
+                    let state = state.display();
+                    Failure::usage(format!("no job {job} here; packhorse jobs --state {state} lists those that it has"))
+                };
+                if let Reply::Status(status) = reply { Ok(status) } else { Err(missing()) }
+            })??
+        }
         None => ask(&args).await?,
     };
-    let Some(Reply::Status(status)) = &reply else {
-        return Err(match &args.from.state {
-            Some(state) => Failure::usage(format!(
-                "no job {job} here; packhorse jobs --state {} lists those that it has",
-                state.display()
-            )),
-            None if reply.is_none() => unanswered(),
-            None => unknown(job),
-        });
+    let text = if args.from.json {
+        receipt_json(&status, false) + "\n"
+    } else {
+        receipt_text(&status, "sha256sum of the report")
     };
-    let text =
-        if args.from.json { receipt_json(status) + "\n" } else { receipt_text(status, "sha256sum of the report") };
     term::print(text.as_bytes())?;
     if status.state != JobState::Cancelled {
         term::complain(&format!("job {job} has ended already; there is nothing to cancel"));
@@ -37,7 +38,8 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-async fn ask(args: &CancelArgs) -> Result<Option<Reply>, Failure> {
+/// Cancels the job as it was found, and no other of its name that may have been begun since.
+async fn ask(args: &CancelArgs) -> Result<Box<JobStatus>, Failure> {
     let url = broker::for_role(&args.from.broker)?.ok_or_else(|| {
         Failure::usage(format!(
             "{}. A command that runs without one ends with Ctrl-C; a job that it has left in a store is \
@@ -45,6 +47,9 @@ async fn ask(args: &CancelArgs) -> Result<Option<Reply>, Failure> {
             broker::missing()
         ))
     })?;
-    let request = Request::Cancel { job: args.job.clone() };
-    find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::Status(_))).await
+    let request = |found: &JobStatus| Request::Cancel { job: found.job.clone(), opening: found.opening.clone() };
+    match of_its_owner(&url, args.from.whom(), &args.job, request).await? {
+        Reply::Status(status) => Ok(status),
+        other => Err(Failure::unfinished(format!("the reducer gave an answer of another kind: {other:?}"))),
+    }
 }

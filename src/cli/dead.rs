@@ -1,15 +1,19 @@
 //! `dead`: tasks that failed for the last time, asked of their owners or read from a store.
 
+use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reducer::owner::Event;
+use reducer::store::StoreError;
 use serde_json::{Value, json};
+use shared::id::{OwnerId, TaskId};
+use shared::job::JobStatus;
 use shared::message::{DeadDetail, DeadTask, Reply, Request};
 use shared::path::printable;
 
 use super::args::dead::DeadShow;
 use super::args::{DeadArgs, DeadCommand, DeadFilter};
-use super::owners::{at_rest, change, find, gather, reader, silence};
+use super::owners::{at_rest, change, check_one, gather, of_its_owner, reader};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse dead`
@@ -27,20 +31,29 @@ pub async fn run(args: DeadArgs) -> Result<Exit, Failure> {
 async fn list(args: DeadFilter) -> Result<Exit, Failure> {
     let replies = match &args.from.state {
         Some(state) => {
-            let found = reader(state)?.dead(args.filter.as_deref()).map_err(|error| Failure::from(&error))?;
-            vec![Reply::Dead { tasks: found.0, more: found.1 }]
+            let reader = reader(state)?;
+            let look = || {
+                let (tasks, more) = reader.dead(args.filter.as_deref())?;
+                Ok(Reply::Dead { owner: reader.owner()?, tasks, more })
+            };
+            vec![look().map_err(|error: StoreError| Failure::from(&error))?]
         }
-        None => gather(&args.from.broker, &Request::Dead { filter: args.filter.clone() }).await?,
+        None => gather(args.from.whom(), &Request::Dead { filter: args.filter.clone() }).await?,
     };
     let (mut found, mut untold) = (Vec::new(), 0);
     for reply in replies {
-        if let Reply::Dead { tasks, more } = reply {
-            found.extend(tasks);
+        if let Reply::Dead { owner, tasks, more } = reply {
+            found.extend(tasks.into_iter().map(|dead| (owner.clone(), dead)));
             untold += more;
         }
     }
-    found.sort_by(|a, b| (a.at, &a.task).partial_cmp(&(b.at, &b.task)).unwrap_or(std::cmp::Ordering::Equal));
-    let line = |dead: &DeadTask| json_line("dead", json!(dead));
+    let key = |(owner, dead): &Found| (dead.at, dead.task.clone(), owner.clone());
+    found.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(Ordering::Equal));
+    let line = |(owner, dead): &Found| {
+        let mut value = json!(dead);
+        value["owner"] = json!(owner);
+        json_line("dead", value)
+    };
     let text = if args.from.json { found.iter().map(line).collect() } else { table(&found) };
     term::print(text.as_bytes())?;
     if untold > 0 {
@@ -49,19 +62,25 @@ async fn list(args: DeadFilter) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// A dead task, and whose it is.
+type Found = (OwnerId, DeadTask);
+
 fn json_line(kind: &str, mut value: Value) -> String {
     value["type"] = kind.into();
     value["schema"] = 1.into();
     format!("{value}\n")
 }
 
-fn table(found: &[DeadTask]) -> String {
-    let mut text =
-        format!("{:<28} {:<8} {:>6} {:>8} {:<16} {:>9} REASON\n", "TASK", "STATE", "ITEMS", "ATTEMPTS", "HOST", "AGE");
-    for dead in found {
+fn table(found: &[Found]) -> String {
+    let mut text = format!(
+        "{:<28} {:<12} {:<8} {:>6} {:>8} {:<16} {:>9} REASON\n",
+        "TASK", "OWNER", "STATE", "ITEMS", "ATTEMPTS", "HOST", "AGE"
+    );
+    for (owner, dead) in found {
         text.push_str(&format!(
-            "{:<28} {:<8} {:>6} {:>8} {:<16} {:>9} {}\n",
+            "{:<28} {:<12} {:<8} {:>6} {:>8} {:<16} {:>9} {}\n",
             dead.task.to_string(),
+            owner,
             dead.state.as_str(),
             dead.items,
             dead.attempts,
@@ -86,9 +105,8 @@ async fn show(args: DeadShow) -> Result<Exit, Failure> {
         }
         None => {
             let url = broker::required(&args.from.broker)?;
-            let request = Request::DeadTask { task: args.task.clone() };
-            let reply = find(&url, &args.from.broker, &request, |reply| matches!(reply, Reply::DeadTask(_))).await?;
-            Some(reply.ok_or_else(silence)?)
+            let request = |_: &JobStatus| Request::DeadTask { task: args.task.clone() };
+            Some(of_its_owner(&url, args.from.whom(), &args.task.job, request).await?)
         }
     };
     let Some(Reply::DeadTask(detail)) = reply else {
@@ -127,11 +145,21 @@ fn describe(detail: &DeadDetail) -> String {
     text
 }
 
+/// What is meant by the name of a job must be one job.
+async fn change_all(args: &DeadFilter, request: &Request) -> Result<Vec<Reply>, Failure> {
+    let filter = args.filter.as_deref().unwrap_or_default();
+    let job = filter.parse::<TaskId>().map(|task| task.job).or_else(|_| filter.parse());
+    if let Ok(job) = job {
+        check_one(args.from.whom(), &job).await?;
+    }
+    change(args.from.whom(), request).await
+}
+
 async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
         Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, dead: Vec::new(), reply })?],
-        None => change(&args.from.broker, &Request::Replay { filter }).await?,
+        None => change_all(&args, &Request::Replay { filter }).await?,
     };
     let (mut back, mut left) = (0, 0);
     for reply in replies {
@@ -160,7 +188,7 @@ async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
         Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, dead: Vec::new(), reply })?],
-        None => change(&args.from.broker, &Request::Forget { filter }).await?,
+        None => change_all(&args, &Request::Forget { filter }).await?,
     };
     let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };
     let tasks: u64 = replies.iter().map(dropped).sum();

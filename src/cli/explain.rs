@@ -3,11 +3,12 @@
 use reducer::owner::Event;
 use serde_json::json;
 use shared::id::{JobId, TaskId};
+use shared::job::JobStatus;
 use shared::message::{Reply, Request};
 use shared::path::printable;
 
 use super::args::ExplainArgs;
-use super::owners::{at_rest, find, silence, unknown};
+use super::owners::{at_rest, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
 /// `packhorse explain ID`
@@ -19,14 +20,13 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
             (at_rest(state, event)?, "nobody works on this store now; ")
         }
         None => {
-            let request = Request::Explain { job: job.clone(), number };
             let url = broker::required(&args.from.broker)?;
-            let is_it = |reply: &Reply| matches!(reply, Reply::Explained { .. });
-            (find(&url, &args.from.broker, &request, is_it).await?.ok_or_else(silence)?, "")
+            let request = |_: &JobStatus| Request::Explain { job: job.clone(), number };
+            (of_its_owner(&url, args.from.whom(), &job, request).await?, "")
         }
     };
     let Reply::Explained { text } = reply else {
-        return Err(unknown(&job));
+        return Err(Failure::usage(format!("no job {job} here; packhorse jobs lists those that it has")));
     };
     let text = printable(&format!("{before}{text}"));
     let line =

@@ -108,7 +108,7 @@ pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> 
             failures.take(source.chunk(ReportOf::Failures, from).await?, &complain)?;
         }
         term::say(&receipt_text(&status, &recompute(output)));
-        Ok(owned::verdict(&status))
+        Ok(owned::verdict(&status, false))
     };
     shutdown.unless_asked(fetch).await.unwrap_or(Ok(Exit::Interrupted))
 }

@@ -8,7 +8,7 @@ use shared::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
 use super::broker::required;
-use super::owners::{find, gather, reader, silence, unknown};
+use super::owners::{self, reader};
 use super::{Exit, Failure, term};
 
 /// `packhorse jobs`
@@ -17,20 +17,27 @@ pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
         Some(state) => stored(state)?,
         None => told(&args).await?,
     };
-    let text = if args.json { jobs.iter().map(|status| receipt_json(status) + "\n").collect() } else { table(&jobs) };
+    let text =
+        if args.json { jobs.iter().map(|status| receipt_json(status, false) + "\n").collect() } else { table(&jobs) };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
 }
 
 /// `packhorse status ID`
 pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
+    let job = &args.job;
     let status = match &args.from.state {
-        Some(state) => stored(state)?.into_iter().find(|status| status.job == args.job),
-        None => told_of(&args).await?,
+        Some(state) => {
+            let missing = || Failure::usage(format!("no job {job} here; packhorse jobs lists those that it has"));
+            stored(state)?.into_iter().find(|status| status.job == *job).ok_or_else(missing)?
+        }
+        None => owners::status(&required(&args.from.broker)?, args.from.whom(), job).await?,
     };
-    let status = status.ok_or_else(|| unknown(&args.job))?;
-    let text =
-        if args.from.json { receipt_json(&status) + "\n" } else { receipt_text(&status, "sha256sum of the report") };
+    let text = if args.from.json {
+        receipt_json(&status, false) + "\n"
+    } else {
+        receipt_text(&status, "sha256sum of the report")
+    };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
 }
@@ -40,30 +47,24 @@ fn stored(state: &Path) -> Result<Vec<JobStatus>, Failure> {
 }
 
 async fn told(args: &JobsArgs) -> Result<Vec<JobStatus>, Failure> {
-    let replies = gather(&args.broker, &Request::Jobs).await?;
+    let replies = owners::gather(args.whom(), &Request::Jobs).await?;
     let of = |reply| if let Reply::Jobs { jobs } = reply { jobs } else { Vec::new() };
     let mut jobs: Vec<JobStatus> = replies.into_iter().flat_map(of).collect();
     jobs.sort_by(|a, b| (&a.owner, &a.job).cmp(&(&b.owner, &b.job)));
     Ok(jobs)
 }
 
-async fn told_of(args: &StatusArgs) -> Result<Option<JobStatus>, Failure> {
-    let broker = &args.from.broker;
-    let request = Request::Status { job: args.job.clone() };
-    let reply = find(&required(broker)?, broker, &request, |reply| matches!(reply, Reply::Status(_))).await?;
-    Ok(if let Reply::Status(status) = reply.ok_or_else(silence)? { Some(*status) } else { None })
-}
-
 fn table(jobs: &[JobStatus]) -> String {
     let mut text = format!(
-        "{:<24} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9}\n",
-        "JOB", "WORKLOAD", "STATE", "TASKS", "ITEMS", "FAILED", "BYTES", "SECONDS"
+        "{:<24} {:<12} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9}\n",
+        "JOB", "OWNER", "WORKLOAD", "STATE", "TASKS", "ITEMS", "FAILED", "BYTES", "SECONDS"
     );
     for status in jobs {
         let counts = &status.counts;
         text.push_str(&format!(
-            "{:<24} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9.1}\n",
+            "{:<24} {:<12} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9.1}\n",
             status.job,
+            status.owner,
             status.workload,
             status.state.as_str(),
             format!("{}/{}", counts.tasks_done + counts.tasks_failed, counts.tasks_planned),

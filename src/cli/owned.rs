@@ -4,6 +4,7 @@ use std::io::{stderr, stdout};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use consumer::ConsumerConfig;
@@ -21,7 +22,7 @@ use shared::transport::BrokerUrl;
 use shared::workload::Workload;
 use shared::workload::files::Selection;
 
-use super::args::{FilesArgs, JobArgs};
+use super::args::{FilesArgs, JobArgs, OutputArgs};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Exit, Failure, broker, fetch, files, signals, term};
@@ -53,9 +54,9 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
     let workers = if url.is_none() { Some(workers(spec.workload(), &selection, &roots, args.slots)?) } else { None };
-    let resume = args.job.is_none().then(|| files::origin(&roots));
+    let (origin, resume) = (Some(files::origin(&roots)), args.job.is_none());
     let job_id = args.job.clone().unwrap_or_else(fresh_job_id);
-    let request = JobRequest { resume, ..JobRequest::new(job_id, spec) };
+    let request = JobRequest { origin, resume, ..JobRequest::new(job_id, spec) };
     let shutdown = signals::listen()?;
     let url = url.unwrap_or_else(BrokerUrl::embedded);
     let place = args.state.clone().map_or(Place::Temporary, Place::File);
@@ -65,11 +66,14 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let progress = Progress::new(!args.out.quiet && job.watch.is_none(), args.output.is_terminal());
     let (shown, watch) = (progress.clone(), job.watch.clone());
     let (asked, quiet) = (request.clone(), args.out.quiet);
+    let unseen = Arc::new(AtomicBool::new(false));
+    let (recheck, is_unseen) = (!args.recheck.no_recheck, Arc::clone(&unseen));
     let config = RunConfig {
         request,
         roots,
         workers,
         window: args.window.map(NonZero::get),
+        recheck,
         output: Output {
             target: args.output.clone(),
             format: if args.out.json { Format::Json } else { Format::Text },
@@ -77,7 +81,10 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
             frequencies: job.frequencies,
         },
         broker: url.to_string(),
-        opened: Arc::new(move |opened| tell_opened(&asked, opened, quiet)),
+        opened: Arc::new(move |opened| {
+            is_unseen.store(!recheck && opened.has_whole_plan(), Ordering::Relaxed);
+            tell_opened(&asked, opened, quiet);
+        }),
         notify: term::notify(),
         progress: Arc::new(move |status| {
             shown.show(status);
@@ -89,7 +96,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     if let (Ok(status), Some(watch)) = (&result, &job.watch) {
         watch.finish(status);
     }
-    finish(result, args)
+    finish(result, args, unseen.load(Ordering::Relaxed))
 }
 
 /// What is written to one place must not replace, nor mix with, what is written to another.
@@ -150,11 +157,11 @@ pub fn complain_of(record: &Record) {
     }
 }
 
-fn finish(result: Result<JobStatus, RunError>, args: &JobArgs) -> Result<Exit, Failure> {
+fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) -> Result<Exit, Failure> {
     match result {
         Ok(status) => {
-            receipt(&status, &args.output, args.out.json, args.out.quiet)?;
-            Ok(verdict(&status))
+            receipt(&status, &fetch::recompute(&args.output), args.out, is_unseen)?;
+            Ok(verdict(&status, is_unseen))
         }
         // The reader of the manifest has had enough: as for any filter, that is no error.
         Err(RunError::Report(error)) if error.is_broken_pipe() => Ok(Exit::Success),
@@ -172,31 +179,40 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs) -> Result<Exit, F
     }
 }
 
-/// The receipt: on stderr for people, as the last line of JSON for programs.
-fn receipt(status: &JobStatus, output: &Target, json: bool, quiet: bool) -> Result<(), Failure> {
-    if json {
-        term::print(format!("{}\n", receipt_json(status)).as_bytes())?;
-    } else if !quiet {
-        term::say(&receipt_text(status, &fetch::recompute(output)));
+/// The receipt: on stderr for people, as the last line of JSON for programs. `is_unseen` says that nobody has looked
+/// whether files have changed since they were planned.
+pub fn receipt(status: &JobStatus, recompute: &str, out: OutputArgs, is_unseen: bool) -> Result<(), Failure> {
+    if out.json {
+        term::print(format!("{}\n", receipt_json(status, is_unseen)).as_bytes())?;
+    } else if !out.quiet {
+        term::say(&receipt_text(status, recompute));
     }
-    tell_if_empty(status, quiet);
+    if is_unseen {
+        let job = &status.job;
+        term::complain(&format!(
+            "job {job} went on without a look at what has changed since it was planned (--no-recheck): its report may \
+             be of files as they were"
+        ));
+    }
+    tell_if_empty(status, out.quiet);
     Ok(())
 }
 
 /// Says of a job without files that it had none: its report is as empty as that of a directory that is not mounted.
-pub fn tell_if_empty(status: &JobStatus, quiet: bool) {
+fn tell_if_empty(status: &JobStatus, quiet: bool) {
     if status.state == JobState::Finished && status.counts.items_planned == 0 && !quiet {
         term::complain(&format!("job {} found no files: its report is empty", status.job));
     }
 }
 
 /// How a finished job ends its command.
-pub fn verdict(status: &JobStatus) -> Exit {
+pub fn verdict(status: &JobStatus, is_unseen: bool) -> Exit {
     if status.state == JobState::Cancelled {
         term::complain(&format!("job {} was cancelled before it was done", status.job));
         return Exit::Unfinished;
     }
-    if status.counts.items_failed > 0 || status.counts.conflicts > 0 { Exit::ItemsFailed } else { Exit::Success }
+    let is_clean = status.counts.items_failed == 0 && status.counts.conflicts == 0 && !is_unseen;
+    if is_clean { Exit::Success } else { Exit::ItemsFailed }
 }
 
 fn workers(

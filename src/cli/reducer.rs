@@ -187,7 +187,7 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     term::say(&receipt_text(&status, &fetch::recompute(&args.output)));
     // Producers that wait look again within this time, hear that it is over, and fetch what failed.
     tokio::time::sleep(limits::STATUS_INTERVAL * 8).await;
-    Ok(owned::verdict(&status))
+    Ok(owned::verdict(&status, false))
 }
 
 async fn write_report(handle: &Handle, job: &JobId, output: Target) -> Result<(), Failure> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use producer::plan::files::Naming;
 use producer::{ProducerConfig, ProducerError};
-use reducer::report::{receipt_json, receipt_text};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::control::Asker;
@@ -35,8 +34,10 @@ pub async fn run(
     let request = JobRequest {
         job: given.clone().unwrap_or_else(fresh_job_id),
         spec: spec(selection),
-        resume: given.is_none().then(|| files::origin(&roots)),
+        origin: Some(files::origin(&roots)),
+        resume: given.is_none(),
         report: args.report.clone(),
+        instead_of: None,
     };
     // An id that was given is known before anybody is reached; any other is printed when the job is open.
     given.map_or_else(term::can_print, |job| print_id(&job, args.out))?;
@@ -51,6 +52,7 @@ pub async fn run(
         owner: args.owner.clone(),
         roots,
         wait: !args.no_wait,
+        recheck: !args.recheck.no_recheck,
         broker: url.to_string(),
         opened,
         notify: term::notify(),
@@ -60,7 +62,7 @@ pub async fn run(
         }),
     };
     let running = producer::run(config, Arc::clone(&transport), shutdown.clone());
-    let (result, named) = tokio::join!(running, name(&request, told_opened, args.out));
+    let (result, named) = tokio::join!(running, name(&request, told_opened, args));
     progress.clear();
     let told = match &result {
         Ok(Some(status)) => {
@@ -71,18 +73,13 @@ pub async fn run(
     };
     transport.close().await;
     told?;
-    named?;
+    let is_unseen = named?;
     match result {
         Ok(Some(status)) => {
             watch.iter().for_each(|watch| watch.finish(&status));
-            if args.out.json {
-                term::print(format!("{}\n", receipt_json(&status)).as_bytes())?;
-            } else if !args.out.quiet {
-                let recompute = format!("packhorse reducer --job {} | sha256sum", status.job);
-                term::say(&receipt_text(&status, &recompute));
-            }
-            owned::tell_if_empty(&status, args.out.quiet);
-            Ok(owned::verdict(&status))
+            let recompute = format!("packhorse reducer --job {} | sha256sum", status.job);
+            owned::receipt(&status, &recompute, args.out, is_unseen)?;
+            Ok(owned::verdict(&status, is_unseen))
         }
         Ok(None) => Ok(Exit::Success),
         Err(ProducerError::Transport(error)) => Err(error.into()),
@@ -102,12 +99,16 @@ fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
     id.map(|id| id.parse().map_err(|error| Failure::usage(format!("{NAME}: {error}")))).transpose()
 }
 
-/// Says what became of the request once its job is open, and prints an id that the user did not give.
-async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, out: OutputArgs) -> Result<(), Failure> {
+/// Says what became of the request once its job is open, and prints an id that the user did not give. Whether the job
+/// goes on without a look at what has changed.
+async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, args: &SubmitArgs) -> Result<bool, Failure> {
     // A job that was never opened has ended the command for another reason.
-    let Ok(opened) = opened.await else { return Ok(()) };
-    owned::tell_opened(request, &opened, out.quiet);
-    if request.resume.is_some() { print_id(&opened.job, out) } else { Ok(()) }
+    let Ok(opened) = opened.await else { return Ok(false) };
+    owned::tell_opened(request, &opened, args.out.quiet);
+    if request.resume {
+        print_id(&opened.job, args.out)?;
+    }
+    Ok(args.recheck.no_recheck && opened.has_whole_plan())
 }
 
 fn print_id(job: &JobId, out: OutputArgs) -> Result<(), Failure> {

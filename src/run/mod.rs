@@ -2,26 +2,23 @@
 //! workers of its own it is the whole system in one process.
 
 mod follow;
+mod plan;
 
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use consumer::ConsumerConfig;
-use producer::plan::files::Own;
-use producer::plan::{Plan, PlanError};
-use producer::planner::{BrokenOff, Planner, Step};
-use reducer::report::{ReportError, Target};
+use producer::plan::PlanError;
+use producer::planner::BrokenOff;
+use reducer::report::ReportError;
 use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError};
-use reducer::store;
 use shared::clock::Clock;
-use shared::id::JobId;
+use shared::id::{JobId, OpeningId};
 use shared::job::JobStatus;
 use shared::limits;
-use shared::message::{JobRequest, Opened, Seal};
+use shared::message::{JobRequest, Opened};
 use shared::notice::{Notify, Unserved};
-use shared::resolve::resolve;
 use shared::shutdown::{self, Shutdown};
 use shared::threads::NoThread;
 use shared::transport::{Transport, TransportError};
@@ -40,6 +37,8 @@ pub struct RunConfig {
     pub workers: Option<ConsumerConfig>,
     /// Unanswered tasks at a time; see [`limits::WINDOW_MIN`].
     pub window: Option<usize>,
+    /// Whether a plan that is complete from a run before is made again, to see whether what it is over has changed.
+    pub recheck: bool,
     /// Where the report goes.
     pub output: Output,
     /// The broker, as notices show it.
@@ -76,6 +75,12 @@ pub enum RunError {
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The job that was to go on is about another place.
+    #[error(
+        "job {0} was begun in another place, or before its directories were replaced, and is about other files. Give \
+         this one another --job ID, or none"
+    )]
+    FromElsewhere(JobId),
     /// Asked to stop before the end.
     #[error("stopped before the job was done")]
     Stopped,
@@ -142,18 +147,25 @@ async fn drive(
     opened: Opened,
     shutdown: &Shutdown,
 ) -> Result<JobStatus, RunError> {
-    let job = opened.job.clone();
     // Before the walk, which counts what it leaves out: no run is to count otherwise than the one before.
     let sink = config.output.target.begin()?;
+    let retraced = async {
+        tokio::select! {
+            biased;
+            rest = plan::retrace(config, handle, opened) => rest,
+            ended = ended(handle) => ended,
+        }
+    };
+    let plan::Rest { opened, to_plan } = unless(shutdown, retraced).await?;
+    let (job, opening) = (opened.job, opened.opening);
     let mut report = follow::spawn(handle, &job, config.output.clone(), sink);
-    let plan = plan(config, handle, &job, opened);
+    let plan = plan::plan(handle, &job, to_plan);
     let watch = watch(config, handle, &job);
-    let ended = async { handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped)) };
     let whole = async {
         tokio::select! {
             biased;
-            result = finish(handle, &job, &mut report) => result,
-            result = ended => result,
+            result = finish(handle, &job, &opening, &mut report) => result,
+            result = ended(handle) => result,
             // A plan that ends well leaves the rest to the others.
             Err(error) = async { tokio::try_join!(biased; plan, async { watch.await; Ok(()) }) } => Err(error),
         }
@@ -163,30 +175,9 @@ async fn drive(
     result
 }
 
-/// The files that the run itself writes, which may lie in the tree that it walks.
-fn own(config: &RunConfig, handle: &Handle) -> Own {
-    let frequencies = config.output.frequencies.as_ref().map(|frequencies| &frequencies.target);
-    let targets = [Some(&config.output.target), frequencies].into_iter().flatten();
-    let descriptors: Vec<_> = targets.clone().filter_map(Target::descriptor).map(AsFd::as_fd).collect();
-    Own::of(store::files(handle.store_path()), targets.filter_map(Target::file).map(resolve), &descriptors)
-}
-
-async fn plan(config: &RunConfig, handle: &Handle, job: &JobId, opened: Opened) -> Result<(), RunError> {
-    if opened.sealed.is_some() {
-        return Ok(());
-    }
-    let mut tasks = opened.planned;
-    let plan = Plan::new(&config.request.spec, &config.roots, opened.planned, opened.resume.as_deref())?;
-    let identity = |root: &str| config.workers.as_ref().and_then(|workers| workers.site.identity(root));
-    let mut planner = Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity))?;
-    while let Step::Task(task) = planner.next().await? {
-        tasks = task.number + 1;
-        if !handle.planned(job.clone(), task).await {
-            return Ok(());
-        }
-    }
-    handle.seal(Seal { job: job.clone(), tasks }).await;
-    Ok(())
+/// The owner has ended before the job.
+async fn ended<T>(handle: &Handle) -> Result<T, RunError> {
+    handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped))
 }
 
 /// Shows progress, and says when nobody does the work.
@@ -205,9 +196,9 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
     }
 }
 
-async fn finish(handle: &Handle, job: &JobId, report: &mut Report) -> Result<JobStatus, RunError> {
+async fn finish(handle: &Handle, job: &JobId, opening: &OpeningId, report: &mut Report) -> Result<JobStatus, RunError> {
     let sha256 = report.written().await?;
-    handle.reported(job.clone(), sha256).await;
+    handle.reported(job.clone(), opening.clone(), sha256).await;
     handle.finished(job).await?;
     handle.status(job).await.ok_or(RunError::Stopped)
 }

@@ -86,6 +86,5 @@ mod tidy;
 mod times;
 mod tls;
 mod variables;
-mod versions;
 mod words;
 mod world;

@@ -5,11 +5,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::id::{Class, JobId, OwnerId, RunId, TaskId};
+use shared::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, FIRST_LINK, Failure, HeaderValue, JobRequest,
-    Lease, Message, Opened, Outcome, Part, Parts, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
+    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
+    Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
     ReportPlace, Request, Returned, Seal, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
@@ -17,7 +17,7 @@ use shared::seal::Keyring;
 use shared::topology;
 use shared::workload::Workload;
 use shared::workload::digest::{Algorithm, Batch, Spec};
-use shared::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start};
+use shared::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start, Times};
 use shared::workload::steps::{Answer, Whip};
 use shared::workload::words::{self, Manner, Mode};
 
@@ -68,7 +68,17 @@ fn owner() -> OwnerId {
 
 fn address(workload: Workload, job: &str, number: u64) -> Address {
     let task = TaskId { job: job.parse().expect("an id"), number };
-    Address { task, attempt: 1, owner: owner(), store: "7c0s5v2b9k1m3q4t".parse().expect("an id"), workload }
+    let plan =
+        if workload == Workload::Steps { PlanHash::start() } else { "1f0a9c7b5e3d2846".parse().expect("a hash") };
+    Address { task, opening: opening(), plan, attempt: 1, owner: owner(), workload }
+}
+
+fn opening() -> OpeningId {
+    "7c0s5v2b9k1m3q4t".parse().expect("an id")
+}
+
+fn place(after: PlanHash) -> Place {
+    Place { opening: opening(), after }
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
@@ -89,7 +99,11 @@ fn path(bytes: &[u8]) -> PathBytes {
 }
 
 fn batch() -> Batch {
-    let items = vec![Item { path: path(b"a/1.jpg"), size: 3 }, Item { path: path(b"a/\xff.jpg"), size: 7 }];
+    let times = |changed| Some(Times { modified: 1_735_689_600_123_456_789, changed });
+    let items = vec![
+        Item { path: path(b"a/1.jpg"), size: 3, times: times(1_735_689_600_123_456_789) },
+        Item { path: path(b"a/\xff.jpg"), size: 7, times: times(1_767_225_000_000_000_000) },
+    ];
     Batch { algorithm: Algorithm::Sha1, files: Files { links: Links::Skip, root: "photos".to_owned(), items } }
 }
 
@@ -156,7 +170,8 @@ fn tasks() -> Vec<String> {
 fn word_messages() -> Vec<String> {
     let address = address(Workload::Words, "texts", 0);
     let manner = Manner { mode: Mode::Ascii, characters: false, frequencies: true };
-    let items = vec![Item { path: path(b"a.txt"), size: 10 }, Item { path: path(b"b.txt"), size: 3 }];
+    let items =
+        vec![Item { path: path(b"a.txt"), size: 10, times: None }, Item { path: path(b"b.txt"), size: 3, times: None }];
     let files = Files { links: Links::Skip, root: "texts".to_owned(), items };
     let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
     let class = Class::from_name(b"texts");
@@ -170,7 +185,7 @@ fn word_messages() -> Vec<String> {
     }
     let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: lines.into() };
     let counts = words::Counts { lines: 1, words: 3, characters: 16, bytes: 16 };
-    let failed = vec![ItemFailure { item: 1, reason: "Permission denied".to_owned() }];
+    let failed = vec![ItemFailure::new(1, "Permission denied")];
     let answer = words::Answer { counts: vec![Some(counts), None], failed, check };
     let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
     let parts = Some(Parts { run, count: 1 });
@@ -191,12 +206,12 @@ fn plans() -> Vec<String> {
         bytes: 10,
         failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
         skipped: [("symlink".to_owned(), 2)].into(),
-        resume: RawValue::from_string(r#"{"start":0,"after":{"path":"a/z"}}"#.to_owned()).expect("JSON"),
     };
-    let seal = Seal { job: job(), tasks: 1 };
+    let (start, seal) = (PlanHash::start(), Seal { job: job(), tasks: 1 });
+    let end = place(planned.hash(&start));
     vec![
-        show(topology::OUTCOMES, "main", &planned.to_message(&job(), now())),
-        show(topology::OUTCOMES, "main", &seal.to_message(now())),
+        show(topology::OUTCOMES, "main", &planned.to_message(&job(), &place(start), now())),
+        show(topology::OUTCOMES, "main", &seal.to_message(&end, now())),
     ]
 }
 
@@ -214,12 +229,19 @@ fn bodies<T: serde::Serialize>(values: &[T]) -> Vec<String> {
 fn what_is_seldom_in_an_opening_is_on_the_page() {
     let page = include_str!("../../docs/PROTOCOL.md");
     let report = Some("NAME".parse().expect("a name"));
-    let resume = Some("0123456789abcdef".parse().expect("an id"));
-    let request = JobRequest { resume, report, ..JobRequest::new(job(), spec()) };
+    let origin = Some("0123456789abcdef".parse().expect("an id"));
+    let instead_of = Some(opening());
+    let request = JobRequest { origin, resume: true, report, instead_of, ..JobRequest::new(job(), spec()) };
     let text = serde_json::to_string(&Request::Open(Box::new(request))).expect("JSON");
     let ended = Ended { job: "photos-2025".parse().expect("an id"), state: JobState::Finished, at: 1_767_225_600.0 };
     let ended = format!("\"ended\":{}", serde_json::to_string(&ended).expect("JSON"));
-    for (field, of) in [("\"resume\":\"0123456789abcdef\"", &text), ("\"report\":\"NAME\"", &text), (&ended, &ended)] {
+    let fields = [
+        "\"origin\":\"0123456789abcdef\"",
+        "\"resume\":true",
+        "\"report\":\"NAME\"",
+        "\"instead_of\":\"7c0s5v2b9k1m3q4t\"",
+    ];
+    for (field, of) in fields.map(|field| (field, &text)).into_iter().chain([(&*ended, &ended)]) {
         assert!(page.contains(field) && of.contains(field), "{field}");
     }
 }
@@ -235,7 +257,7 @@ fn requests() -> Vec<String> {
         report(ReportOf::Results),
         report(ReportOf::Failures),
         Request::Ping,
-        Request::Cancel { job: job() },
+        Request::Cancel { job: job(), opening: opening() },
     ]));
     let filter = Some(job().to_string());
     examples.extend(bodies(&[
@@ -267,7 +289,7 @@ fn dead() -> Vec<String> {
     };
     bodies(&[
         Reply::Explained { text: "task photos-2026.0 is done: attempt 1, on node-07.".to_owned() },
-        Reply::Dead { tasks: vec![dead], more: 0 },
+        Reply::Dead { owner: owner(), tasks: vec![dead], more: 0 },
         Reply::DeadTask(Box::new(detail)),
         Reply::Replayed { tasks: 1, kept: 0 },
         Reply::Forgotten { tasks: 1 },
@@ -275,15 +297,13 @@ fn dead() -> Vec<String> {
 }
 
 fn replies() -> Vec<String> {
-    let store = "7c0s5v2b9k1m3q4t".parse().expect("an id");
     let opened = Opened {
         job: job(),
+        opening: opening(),
         owner: owner(),
-        store,
         planned: 0,
-        resume: None,
+        after: PlanHash::start(),
         sealed: None,
-        after: Some(FIRST_LINK.to_owned()),
         ended: None,
     };
     let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());
@@ -293,6 +313,7 @@ fn replies() -> Vec<String> {
     let status = JobStatus {
         schema: 1,
         job: job(),
+        opening: opening(),
         owner: owner(),
         workload: Workload::Digest,
         state: JobState::Running,
@@ -322,14 +343,13 @@ fn signs() -> Vec<String> {
         version: "0.1.0".to_owned(),
         slots: 4,
         serves: vec![(Workload::Digest, Class::from_name(b"photos"))],
-        holds: vec![TaskId { job: job(), number: 0 }],
+        holds: vec![HeldTask { opening: opening(), number: 0 }],
         heartbeat_millis: 10_000,
         leaving: false,
     };
     let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());
-    let store = "7c0s5v2b9k1m3q4t".parse().expect("an id");
-    let cancel = Cancel { store, jobs: vec![job()] }.to_message("8d2e".to_owned(), now());
+    let cancel = Cancel { openings: vec![opening()] }.to_message("8d2e".to_owned(), now());
     let to_all = |message| show(topology::CONTROL, topology::ALL_CONSUMERS, message);
     vec![show(topology::CONTROL, topology::PRESENCE, &message), to_all(&call), to_all(&cancel)]
 }

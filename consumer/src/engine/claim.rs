@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use shared::id::TaskId;
-use shared::message::{Address, Lease, Task};
+use shared::id::HeldTask;
+use shared::message::{Lease, Task};
 
 use super::{Action, Consumer, Held, Tag};
 
@@ -25,17 +25,17 @@ pub(super) enum Claim {
 #[derive(Debug)]
 pub(super) enum Publishing {
     /// A message that is no task, or not for this process.
-    Letter(Option<TaskId>),
+    Letter(Option<HeldTask>),
     /// An outcome, and whether a lease has taken the place of its delivery.
-    Outcome(TaskId, Claim),
+    Outcome(HeldTask, Claim),
     /// A task that has waited too long for a slot.
-    Returned(TaskId),
+    Returned(HeldTask),
     /// A later try of a task that is worked on here under a lease.
-    Joined(TaskId),
+    Joined(HeldTask),
 }
 
 impl Publishing {
-    pub(super) fn task(&self) -> Option<&TaskId> {
+    pub(super) fn task(&self) -> Option<&HeldTask> {
         match self {
             Self::Letter(task) => task.as_ref(),
             Self::Outcome(task, _) | Self::Returned(task) | Self::Joined(task) => Some(task),
@@ -47,7 +47,7 @@ impl Consumer {
     /// Takes a delivery, unless it is nobody's or another's already.
     pub(super) fn delivered(&mut self, tag: Tag, held: Held) -> Option<Action> {
         // Its owner has counted it.
-        if self.recalled.has(&held.task) {
+        if self.recalled.drops(&held.task) {
             return Some(Action::Ack { tag });
         }
         self.join_lease(tag, &held.task).or_else(|| {
@@ -63,12 +63,12 @@ impl Consumer {
     /// would take a failure of the try before for an old story. Who sent it again may have taken the lease for
     /// lapsed, so it is leased once more.
     fn join_lease(&mut self, tag: Tag, task: &Task) -> Option<Action> {
-        let Address { task: id, store, attempt, .. } = &task.address;
-        let is_it = |held: &&mut Held| held.task.address.task == *id && held.task.address.store == *store;
+        let (id, attempt) = (task.address.held(), task.address.attempt);
+        let is_it = |held: &&mut Held| held.task.address.held() == id && held.task.address.plan == task.address.plan;
         let held = self.running.values_mut().filter(|held| held.claim == Claim::Leased).find(is_it)?;
-        held.task.address.attempt = held.task.address.attempt.max(*attempt);
+        held.task.address.attempt = held.task.address.attempt.max(attempt);
         let task = Task::clone(&held.task);
-        self.publishing.insert(tag, Publishing::Joined(id.clone()));
+        self.publishing.insert(tag, Publishing::Joined(id));
         Some(self.lease_of(tag, task, true))
     }
 
@@ -78,7 +78,7 @@ impl Consumer {
         let waiting = self.waiting.iter().position(|(waiting, _)| *waiting == tag);
         let (task, is_started) = match waiting.and_then(|at| self.waiting.remove(at)) {
             Some((_, held)) => {
-                self.publishing.insert(tag, Publishing::Returned(held.task.address.task.clone()));
+                self.publishing.insert(tag, Publishing::Returned(held.task.address.held()));
                 (held.task, false)
             }
             None => {
@@ -110,9 +110,9 @@ impl Consumer {
 
     /// Lets go of what is cancelled. A slot is free again when its work has noticed.
     pub(super) fn recall(&mut self, actions: &mut Vec<Action>) {
-        let recalled = &self.recalled;
+        let recalled = &mut self.recalled;
         self.waiting.retain(|(tag, held)| {
-            let is_wanted = !recalled.has(&held.task);
+            let is_wanted = !recalled.drops(&held.task);
             if !is_wanted {
                 actions.push(Action::Ack { tag: *tag });
             }
@@ -120,6 +120,7 @@ impl Consumer {
         });
         for (&tag, held) in &mut self.running {
             if held.claim != Claim::Cancelled && recalled.has(&held.task) {
+                recalled.drops(&held.task);
                 actions.push(Action::Cancel { tag });
                 if held.claim != Claim::Leased {
                     actions.push(Action::Ack { tag });

@@ -49,7 +49,7 @@ pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mps
         let input = match control.next().await {
             Ok(Incoming::Delivery(delivery)) => {
                 let event = match Cancel::from_message(&delivery.message) {
-                    Ok(Cancel { store, jobs }) => Event::Cancelled { store, jobs },
+                    Ok(Cancel { openings }) => Event::Cancelled(openings),
                     Err(_) => Event::SignDue,
                 };
                 delivery.acker.ack().await;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
-use shared::id::TaskId;
+use shared::id::{PlanHash, TaskId};
 use shared::message::Address;
 use shared::shutdown;
 use shared::topology::Topology;
@@ -152,8 +152,9 @@ fn class() -> Class {
 
 fn task() -> Task {
     let body = r#"{"algorithm":"sha1","files":{"links":"skip","root":"r","items":[{"path":"a","size":1}]}}"#;
-    let (owner, store) = ("o".parse().expect("an id"), "s".parse().expect("an id"));
+    let (owner, opening) = ("o".parse().expect("an id"), "j1".parse().expect("an id"));
     let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
-    let address = Address { task, attempt: 1, owner, store, workload: Workload::Digest };
+    let plan = PlanHash::start();
+    let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Digest };
     Task { address, class: class(), body: body.into() }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::value::RawValue;
 use shared::message::Planned;
 use shared::workload::digest::{Algorithm, Batch, Spec};
 
@@ -17,13 +16,8 @@ pub struct DigestPlan {
 }
 
 impl DigestPlan {
-    pub(super) fn new(
-        spec: &Spec,
-        dirs: &[PathBuf],
-        planned: u64,
-        resume: Option<&RawValue>,
-    ) -> Result<Self, PlanError> {
-        let files = FilesPlan::new(spec.files.clone(), dirs, planned, resume)?;
+    pub(super) fn new(spec: &Spec, dirs: &[PathBuf]) -> Result<Self, PlanError> {
+        let files = FilesPlan::new(spec.files.clone(), dirs)?;
         Ok(Self { algorithm: spec.algorithm, files })
     }
 

@@ -1,8 +1,7 @@
 //! Plans: a job's spec becomes numbered tasks, handed out one at a time when asked.
 //!
-//! A plan can stop after any task and go on later, in another process, from the number of tasks
-//! planned so far and the last one's `resume`: it then yields exactly the tasks that it would have
-//! yielded, as long as what it plans over has not changed.
+//! The same plan made again, in another process, yields the same tasks, as long as what it plans over has not
+//! changed: so who goes on with a job plans it from the start, and compares.
 
 mod digest;
 pub mod files;
@@ -37,14 +36,6 @@ pub enum PlanError {
         /// The root that it names.
         root: usize,
     },
-    /// The place to go on from is missing or cannot be read.
-    #[error("the job cannot go on after {planned} tasks: {detail}; cancel it and begin a new one")]
-    Resume {
-        /// Tasks planned before.
-        planned: u64,
-        /// What is wrong.
-        detail: String,
-    },
 }
 
 /// The plan of one job.
@@ -59,16 +50,15 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// The plan of `spec`, going on after its first `planned` tasks, the last of which had
-    /// `resume`.
+    /// The plan of `spec`.
     ///
     /// For workloads over files `roots[i]` is the local directory of the spec's root i; others
     /// ignore it.
-    pub fn new(spec: &JobSpec, roots: &[PathBuf], planned: u64, resume: Option<&RawValue>) -> Result<Self, PlanError> {
+    pub fn new(spec: &JobSpec, roots: &[PathBuf]) -> Result<Self, PlanError> {
         Ok(match spec {
-            JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots, planned, resume)?)),
-            JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots, planned, resume)?)),
-            JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec, planned)),
+            JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots)?)),
+            JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots)?)),
+            JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec)),
         })
     }
 
@@ -93,8 +83,7 @@ impl Plan {
         self
     }
 
-    /// The next task, or `None` when the plan is complete: it then has as many tasks as were
-    /// planned so far, earlier runs included.
+    /// The next task, or `None` when the plan is complete.
     pub fn next_task(&mut self) -> Option<Planned> {
         match self {
             Self::Digest(plan) => plan.next_task(),

@@ -15,8 +15,8 @@ pub struct StepsPlan {
 }
 
 impl StepsPlan {
-    pub(super) fn new(spec: &Spec, planned: u64) -> Self {
-        Self { next: planned, whips: spec.whips }
+    pub(super) fn new(spec: &Spec) -> Self {
+        Self { next: 0, whips: spec.whips }
     }
 
     pub(super) fn next_task(&mut self) -> Option<Planned> {
@@ -33,7 +33,6 @@ impl StepsPlan {
             bytes: 0,
             failed: Vec::new(),
             skipped: BTreeMap::new(),
-            resume: raw(&number),
         })
     }
 }
@@ -42,18 +41,14 @@ impl StepsPlan {
 mod tests {
     use super::*;
 
-    fn bodies(mut plan: StepsPlan) -> Vec<String> {
-        std::iter::from_fn(|| plan.next_task())
-            .map(|task| format!("{} {}", task.number, task.body.expect("a whip").get()))
-            .collect()
-    }
-
     #[test]
-    fn whips_are_numbered_from_zero_and_go_on_where_they_stopped() {
-        let spec = Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3 };
-        let all = [r#"0 {"intensity":0}"#, r#"1 {"intensity":1}"#, r#"2 {"intensity":2}"#];
-        for planned in 0..=3 {
-            assert_eq!(bodies(StepsPlan::new(&spec, planned)), all[planned as usize..]);
-        }
+    fn whips_are_numbered_from_zero() {
+        let mut plan = StepsPlan::new(&Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3 });
+        let tasks = std::iter::from_fn(|| plan.next_task());
+        let bodies = tasks.map(|task| format!("{} {}", task.number, task.body.expect("a whip").get()));
+        assert_eq!(
+            bodies.collect::<Vec<_>>(),
+            [r#"0 {"intensity":0}"#, r#"1 {"intensity":1}"#, r#"2 {"intensity":2}"#]
+        );
     }
 }

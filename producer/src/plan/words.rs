@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::value::RawValue;
 use shared::message::Planned;
 use shared::workload::words::{Batch, Manner, Spec};
 
@@ -17,13 +16,8 @@ pub struct WordsPlan {
 }
 
 impl WordsPlan {
-    pub(super) fn new(
-        spec: &Spec,
-        dirs: &[PathBuf],
-        planned: u64,
-        resume: Option<&RawValue>,
-    ) -> Result<Self, PlanError> {
-        let files = FilesPlan::new(spec.files.clone(), dirs, planned, resume)?;
+    pub(super) fn new(spec: &Spec, dirs: &[PathBuf]) -> Result<Self, PlanError> {
+        let files = FilesPlan::new(spec.files.clone(), dirs)?;
         Ok(Self { manner: spec.manner, files })
     }
 

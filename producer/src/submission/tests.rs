@@ -1,9 +1,10 @@
 //! A submission in virtual time: questions that are lost, owners that forget, seals that wait.
 
+mod anew;
+
 use std::time::Duration;
 
-use serde_json::value::{RawValue, to_raw_value};
-use shared::id::{Class, JobId, StoreId};
+use shared::id::{Class, JobId, PlanHash};
 use shared::job::Counts;
 use shared::workload::steps;
 
@@ -17,7 +18,7 @@ struct Bench {
 impl Bench {
     fn new(wait: bool) -> Self {
         let (owner, broker) = (OwnerId::from_name(b"main"), "amqp://b".to_owned());
-        let submission = Submission::new(Config { owner, spec: spec(), wait, broker });
+        let submission = Submission::new(Config { owner, spec: spec(), wait, recheck: true, broker });
         Self { submission, now: Duration::from_secs(1_000) }
     }
 
@@ -34,12 +35,19 @@ impl Bench {
         self.step(Event::Tick)
     }
 
-    /// One whose job is open and whose plan begins at task `planned`.
-    fn planning(wait: bool, planned: u64) -> Self {
+    /// One whose job is open, and that has planned again the tasks that its owner has.
+    fn planning(wait: bool, known: u64) -> Self {
         let mut bench = Self::new(wait);
         assert_eq!(bench.step(Event::Tick), ["ask open"]);
-        assert_eq!(bench.reply(opened(planned, None)), [format!("plan from {planned}")]);
+        bench.open(known, None);
         bench
+    }
+
+    fn open(&mut self, known: u64, sealed: Option<u64>) {
+        assert_eq!(self.reply(opened(known, sealed)), ["plan"]);
+        for number in 0..known {
+            assert!(self.step(Event::Planned(Box::new(planned(number)))).is_empty(), "its owner has {number}");
+        }
     }
 
     fn plan(&mut self, number: u64) {
@@ -49,9 +57,10 @@ impl Bench {
 
 fn name(action: &Action) -> String {
     match action {
-        Action::AskOpen => "ask open".to_owned(),
+        Action::AskOpen { instead_of: None } => "ask open".to_owned(),
+        Action::AskOpen { instead_of: Some(opening) } => format!("ask open instead of {opening}"),
         Action::AskStatus => "ask status".to_owned(),
-        Action::StartPlan { planned, .. } => format!("plan from {planned}"),
+        Action::StartPlan => "plan".to_owned(),
         Action::Publish { planned, .. } => format!("publish {}", planned.number),
         Action::Seal { tasks, .. } => format!("seal {tasks}"),
         Action::Say(text) => format!("say {text}"),
@@ -69,24 +78,30 @@ fn spec() -> JobSpec {
     JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 })
 }
 
-fn raw() -> Box<RawValue> {
-    to_raw_value(&1).expect("it is JSON")
-}
-
 fn planned(number: u64) -> Planned {
     let (failed, skipped) = (Vec::new(), Default::default());
-    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped, resume: raw() }
+    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped }
+}
+
+/// What stands for the first tasks of the plan.
+fn hash(tasks: u64) -> PlanHash {
+    (0..tasks).fold(PlanHash::start(), |hash, number| planned(number).hash(&hash))
+}
+
+fn opening() -> OpeningId {
+    OpeningId::from_name(b"first")
 }
 
 fn opened(planned: u64, sealed: Option<u64>) -> Reply {
-    let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-    Reply::Opened(Opened { job: job(), owner, store, planned, resume: Some(raw()), sealed, after: None, ended: None })
+    let owner = OwnerId::from_name(b"main");
+    Reply::Opened(Opened { job: job(), opening: opening(), owner, planned, after: hash(planned), sealed, ended: None })
 }
 
 fn status(state: JobState, unserved: &[&str]) -> Reply {
     Reply::Status(Box::new(JobStatus {
         schema: 1,
         job: job(),
+        opening: opening(),
         owner: OwnerId::from_name(b"main"),
         workload: spec().workload(),
         state,
@@ -156,7 +171,7 @@ fn a_lost_question_is_asked_again_and_the_absent_owner_named_once() {
         assert!(bench.step(Event::Replied(None)).is_empty());
     }
     assert_eq!(bench.pass(Duration::from_secs(1)), ["ask open"]);
-    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+    bench.open(0, None);
 }
 
 #[test]
@@ -179,7 +194,7 @@ fn an_owner_that_does_not_know_the_job_any_more_gets_it_again() {
     let said = bench.reply(Reply::UnknownJob);
     assert!(said.len() == 1 && said[0].contains("submitting it again"), "{said:?}");
     assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
-    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+    bench.open(0, None);
     bench.plan(0);
     bench.step(Event::Confirmed(0));
     assert_eq!(bench.step(Event::PlanEnded), ["seal 1"]);
@@ -196,16 +211,34 @@ fn what_was_confirmed_before_it_began_again_confirms_nothing_now() {
     assert!(bench.step(Event::Confirmed(0)).is_empty());
     assert!(bench.step(Event::Sealed).is_empty());
     assert_eq!(bench.pass(Duration::ZERO), ["ask open"], "it was not sealed: nothing was opened");
-    assert_eq!(bench.reply(opened(0, None)), ["plan from 0"]);
+    bench.open(0, None);
 }
 
 #[test]
-fn a_job_that_is_sealed_already_is_only_waited_for() {
+fn a_plan_that_its_owner_has_is_made_again_and_then_waited_for() {
+    for (wait, expected) in [(false, ["done false"].as_slice()), (true, &[])] {
+        let mut bench = Bench::new(wait);
+        bench.step(Event::Tick);
+        bench.open(3, Some(3));
+        assert_eq!(bench.step(Event::PlanEnded), expected);
+    }
     let mut bench = Bench::new(true);
     bench.step(Event::Tick);
-    assert!(bench.reply(opened(3, Some(3))).is_empty());
+    bench.open(3, Some(3));
+    bench.step(Event::PlanEnded);
     assert!(!bench.submission.wants_more());
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+}
+
+#[test]
+fn a_plan_that_is_not_to_be_made_again_is_only_waited_for() {
+    for (wait, expected) in [(false, ["done false"].as_slice()), (true, &[])] {
+        let mut bench = Bench::new(wait);
+        bench.submission.config.recheck = false;
+        bench.step(Event::Tick);
+        assert_eq!(bench.reply(opened(2, Some(2))), expected);
+        assert!(!bench.submission.wants_more());
+    }
 }
 
 #[test]
@@ -237,15 +270,6 @@ fn who_does_not_wait_sends_again_what_its_owner_never_got() {
     let said = bench.reply(status(JobState::Planning, &[]));
     assert!(said.len() == 1 && said[0].contains("planning it again"), "{said:?}");
     assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
-}
-
-#[test]
-fn a_job_whose_plan_its_owner_has_needs_no_second_one() {
-    for (wait, expected) in [(false, ["done false"].as_slice()), (true, &[])] {
-        let mut bench = Bench::new(wait);
-        bench.step(Event::Tick);
-        assert_eq!(bench.reply(opened(2, Some(2))), expected);
-    }
 }
 
 #[test]
@@ -311,62 +335,21 @@ fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands(
     let said = bench.reply(status(JobState::Planning, &[]));
     assert!(said[0].starts_with("say a part of the plan was lost"), "{said:?}");
     assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
-    assert_eq!(bench.reply(opened(1, None)), ["plan from 1"]);
+    bench.open(1, None);
     bench.plan(1);
     bench.step(Event::Confirmed(1));
     assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
 }
 
 #[test]
-fn tasks_are_linked_to_those_before_them() {
-    let mut bench = Bench::new(true);
-    bench.step(Event::Tick);
-    let mut linked = opened(0, None);
-    if let Reply::Opened(opened) = &mut linked {
-        opened.after = Some("start".to_owned());
-    }
-    bench.reply(linked);
-    let mut links = Vec::new();
-    for number in 0..2 {
+fn each_task_says_which_plan_it_goes_on_with() {
+    let mut bench = Bench::planning(true, 1);
+    let mut places = Vec::new();
+    for number in 1..3 {
         for action in bench.submission.step(Event::Planned(Box::new(planned(number))), bench.now) {
-            let Action::Publish { after, .. } = action else { panic!("{action:?}") };
-            links.push(after);
+            let Action::Publish { place, .. } = action else { panic!("{action:?}") };
+            places.push(place);
         }
     }
-    assert_eq!(links, [Some("start".to_owned()), Some(link("start", &planned(0)))]);
-}
-
-/// A status of the job with a plan that has this link at its end.
-fn with_plan(state: JobState, plan: &str) -> Reply {
-    let Reply::Status(mut status) = status(state, &[]) else { unreachable!() };
-    status.plan = Some(plan.to_owned());
-    status.counts.tasks_planned = 1;
-    Reply::Status(status)
-}
-
-#[test]
-fn whose_plan_is_not_the_jobs_is_told_when_it_is_at_its_end() {
-    let own = link("start", &planned(0));
-    for (wait, plan, expected) in [
-        (true, own.as_str(), "done"),
-        (false, &own, "done"),
-        (true, "other", "overtaken"),
-        (false, "other", "overtaken"),
-    ] {
-        let mut bench = Bench::new(wait);
-        bench.step(Event::Tick);
-        let mut linked = opened(0, None);
-        if let Reply::Opened(opened) = &mut linked {
-            opened.after = Some("start".to_owned());
-        }
-        bench.reply(linked);
-        bench.step(Event::Planned(Box::new(planned(0))));
-        // Another producer was faster: whether it planned the same is not known yet.
-        assert_eq!(bench.reply(with_plan(JobState::Finished, plan)), [""; 0]);
-        bench.step(Event::PlanEnded);
-        bench.step(Event::Confirmed(0));
-        bench.step(Event::Sealed);
-        let told = bench.reply(with_plan(JobState::Finished, plan));
-        assert!(told[0].starts_with(expected), "{plan}, {wait}: {told:?}");
-    }
+    assert_eq!(places, [1, 2].map(|tasks| Place { opening: opening(), after: hash(tasks) }));
 }

@@ -1,10 +1,12 @@
 //! Digests: one record a file.
 
+use bytes::Bytes;
 use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch, Spec};
 
-use super::files::each;
-use super::{Record, Settled, Tally};
+use super::files::{Results, each, items};
+use super::kept::{Before, filled, holes, open_files, unchanged};
+use super::{Record, Settled, Tally, json, kept};
 
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
@@ -18,6 +20,38 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
         (Ok(first), Ok(second)) => first.digests == second.digests,
         _ => first == second,
     }
+}
+
+/// The digests of files that are as they were.
+pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32)> {
+    let files = Batch::parse(body).ok()?.files;
+    let before = before.iter().filter_map(|before| {
+        let known = Batch::parse(&before.body).ok()?.files;
+        let answer = Answer::parse(&before.answer, items(&known)).ok()?;
+        Some((known, (answer.digests, answer.failed)))
+    });
+    let (digests, failed) = unchanged(&files, &before.collect::<Vec<_>>())?;
+    let kept = digests.iter().flatten().count() as u32;
+    let bytes = kept::bytes(&files, &digests);
+    Some((json(&Answer { digests, failed, bytes }), kept))
+}
+
+pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
+    Ok(holes(&Answer::parse(answer, items)?.failed))
+}
+
+pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
+    let Batch { algorithm, files } = Batch::parse(body)?;
+    Ok(json(&Batch { algorithm, files: open_files(files, holes) }))
+}
+
+pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
+    let first = Answer::parse(first, items)?;
+    let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
+    let bytes = first.bytes.saturating_add(rest.bytes);
+    let results = |answer: Answer| -> Results<String> { (answer.digests, answer.failed) };
+    let (digests, failed) = filled(results(first), results(rest))?;
+    Ok(json(&Answer { digests, failed, bytes }))
 }
 
 pub(super) fn records(spec: &Spec, task: &Settled) -> Result<Vec<Record>, Reason> {

@@ -11,6 +11,22 @@ use super::Record;
 /// missing, in the order of the items (see [`shared::workload::files::check_answer`]).
 pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
+/// How many files a task has.
+pub(super) fn items(files: &Files) -> u32 {
+    u32::try_from(files.items.len()).unwrap_or(u32::MAX)
+}
+
+/// What orders the tasks of one root: each holds its files in the byte order of their paths.
+pub(super) fn key(root: &str, path: &PathBytes) -> Vec<u8> {
+    [root.as_bytes(), b"\0", path.as_bytes()].concat()
+}
+
+/// The keys of a task's first and last file.
+pub(super) fn range(files: &Files) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (first, last) = files.items.first().zip(files.items.last())?;
+    Some((key(&files.root, &first.path), key(&files.root, &last.path)))
+}
+
 /// A record for each file of a task, in its order: from its result, or from the reason why there
 /// is none. An answer that is `Err` is the reason for all of them; where nobody can read which files those
 /// are, it is the task's.

@@ -5,6 +5,7 @@
 
 mod digest;
 mod files;
+mod kept;
 mod steps;
 mod words;
 
@@ -13,7 +14,9 @@ use shared::id::Class;
 use shared::job::{Counts, JobSpec};
 use shared::message::Reason;
 use shared::path::PathBytes;
-use shared::workload::{Workload, words as contract};
+use shared::workload::{Workload, digest as digests, words as contract};
+
+pub use kept::{Before, Kept};
 
 /// What one answer adds to its job's account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +57,59 @@ pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> b
         Workload::Steps => steps::is_same(first, second),
         Workload::Words => words::is_same(items, first, second),
     }
+}
+
+/// The keys of a task's first and last item, by which tasks that hold the same items are found; nothing where no items
+/// are ever taken over.
+pub fn range(workload: Workload, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    match workload {
+        Workload::Digest => files::range(&digests::Batch::parse(body).ok()?.files),
+        Workload::Steps => None,
+        Workload::Words => files::range(&contract::Batch::parse(body).ok()?.files),
+    }
+}
+
+/// What the answers to tasks of the opening before say about a task: nothing, if none of its items is as it was.
+pub fn keep(workload: Workload, body: &[u8], before: &[Before]) -> Option<Kept> {
+    let (answer, items, run) = match workload {
+        Workload::Digest => digest::keep(body, before).map(|(answer, items)| (answer, items, None)),
+        Workload::Steps => None,
+        Workload::Words => words::keep(body, before),
+    }?;
+    let run = run.and_then(|at| before[at].run.clone());
+    let host = before.last().map(|before| before.host.clone()).unwrap_or_default();
+    Some(Kept { answer, items, run, host })
+}
+
+/// The items of an answer that another consumer is to be asked for.
+pub fn open_items(workload: Workload, items: u32, answer: &[u8]) -> Result<Vec<u32>, Reason> {
+    match workload {
+        Workload::Digest => digest::open_items(answer, items),
+        Workload::Steps => Ok(Vec::new()),
+        Workload::Words => words::open_items(answer, items),
+    }
+}
+
+/// The body of a task of these items alone.
+pub fn rest(workload: Workload, body: &[u8], items: &[u32]) -> Result<Bytes, Reason> {
+    match workload {
+        Workload::Digest => digest::rest(body, items),
+        Workload::Steps => Ok(Bytes::copy_from_slice(body)),
+        Workload::Words => words::rest(body, items),
+    }
+}
+
+/// One answer of two: of the whole task, and then of the items that were open in it.
+pub fn merge(workload: Workload, items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
+    match workload {
+        Workload::Digest => digest::merge(items, first, rest),
+        Workload::Steps => Ok(Bytes::copy_from_slice(rest)),
+        Workload::Words => words::merge(items, first, rest),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("answers and bodies have string keys and serialize without I/O").into()
 }
 
 /// The sum that a job's amounts go to, named for people.

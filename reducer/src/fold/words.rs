@@ -1,12 +1,15 @@
 //! Words: one record a file, and one for their total.
 
+use bytes::Bytes;
 use shared::job;
 use shared::message::Reason;
 use shared::path::PathBytes;
+use shared::workload::files::Files;
 use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
-use super::files::each;
-use super::{Record, Settled, Tally};
+use super::files::{Results, each, items};
+use super::kept::{Before, filled, hole, holes, open_files, unchanged};
+use super::{Record, Settled, Tally, json};
 
 /// The names of a job's totals.
 const LINES: &str = "lines";
@@ -38,6 +41,48 @@ pub(super) fn check_part(body: &[u8]) -> Result<(), Reason> {
         }
         Ok(())
     })
+}
+
+/// The counts of files that are as they were. How often words occur is known of the files of a task together: those
+/// hold where all of them are as they were; then the number of the task before is given, too.
+pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32, Option<usize>)> {
+    let batch = Batch::parse(body).ok()?;
+    let known = before.iter().map(|before| {
+        let known = Batch::parse(&before.body).ok()?.files;
+        let answer = Answer::parse(&before.answer, items(&known)).ok()?;
+        Some((known, answer))
+    });
+    if batch.manner.frequencies {
+        let is_same = |files: &Files| *files == batch.files && files.items.iter().all(|item| item.times.is_some());
+        let (at, (_, mut answer)) =
+            known.enumerate().find_map(|(at, known)| Some((at, known.filter(|k| is_same(&k.0))?)))?;
+        answer.failed.iter_mut().for_each(|failure| *failure = hole(failure.item));
+        let kept = answer.counts.iter().flatten().count() as u32;
+        return (kept > 0).then(|| (json(&answer), kept, Some(at)));
+    }
+    let known: Vec<_> = known.flatten().map(|(files, answer)| (files, (answer.counts, answer.failed))).collect();
+    let (counts, failed) = unchanged(&batch.files, &known)?;
+    let kept = counts.iter().flatten().count() as u32;
+    Some((json(&Answer { counts, failed, check: Check::default() }), kept, None))
+}
+
+pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
+    Ok(holes(&Answer::parse(answer, items)?.failed))
+}
+
+pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
+    let Batch { manner, files } = Batch::parse(body)?;
+    Ok(json(&Batch { manner, files: open_files(files, holes) }))
+}
+
+pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
+    let first = Answer::parse(first, items)?;
+    let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
+    let mut check = first.check;
+    check += rest.check;
+    let results = |answer: Answer| -> Results<Counts> { (answer.counts, answer.failed) };
+    let (counts, failed) = filled(results(first), results(rest))?;
+    Ok(json(&Answer { counts, failed, check }))
 }
 
 /// The counts, which files have none, and the check over the words; the wording of a failure may

@@ -54,12 +54,6 @@ impl Contiguous {
         self.run(0).map_or(0, |(_, end)| end)
     }
 
-    /// How many of the numbers below `end` are missing.
-    pub fn missing_below(&self, end: u64) -> u64 {
-        let there: u64 = self.runs.range(..end).map(|(&start, &past)| past.min(end) - start).sum();
-        end - there
-    }
-
     /// One more than the largest.
     pub fn end(&self) -> u64 {
         self.runs.last_key_value().map_or(0, |(_, &end)| end)
@@ -78,22 +72,15 @@ mod tests {
         {
             assert_eq!((set.insert(number), set.prefix()), (new, prefix), "{number}");
         }
-        assert_eq!((set.missing_below(6), set.end()), (2, 4));
+        assert_eq!(set.end(), 4);
         assert_eq!(set.runs, [(0, 4)].into());
-    }
-
-    #[test]
-    fn missing_numbers_are_counted() {
-        let mut set = Contiguous::up_to(3);
-        set.insert(5);
-        assert_eq!((set.missing_below(2), set.missing_below(5), set.missing_below(7)), (0, 2, 3));
     }
 
     #[test]
     fn a_number_that_is_taken_out_is_missing_until_it_comes_back() {
         let mut set = Contiguous::up_to(5);
         assert!(set.remove(2) && !set.remove(2) && !set.contains(2));
-        assert_eq!((set.prefix(), set.end(), set.missing_below(7)), (2, 5, 3));
+        assert_eq!((set.prefix(), set.end()), (2, 5));
         assert!(set.remove(0) && set.remove(4));
         assert_eq!((set.prefix(), set.end(), set.runs.len()), (0, 4, 2));
         for number in [4, 0, 2] {

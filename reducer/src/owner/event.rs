@@ -1,7 +1,7 @@
 //! What an owner is told, and what it answers: the engine's whole vocabulary.
 
-use shared::id::{Class, JobId, TaskId};
-use shared::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Planned, Presence, Reason, Reply, Seal};
+use shared::id::{Class, JobId, OpeningId, PlanHash, TaskId};
+use shared::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence, Reason, Reply, Seal};
 use shared::workload::Workload;
 
 use super::lease::Holder;
@@ -22,6 +22,15 @@ pub enum ReplyTo {
         /// The request's id.
         correlation: String,
     },
+}
+
+/// A task of a job's plan, as the ledger finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its items.
+    pub items: u32,
+    /// The plan up to it. A message that names another is about another task of this number.
+    pub plan: PlanHash,
 }
 
 /// What the ledger found out about an outcome before the engine sees it.
@@ -71,6 +80,8 @@ pub enum Event {
     Open {
         /// The job.
         request: Box<JobRequest>,
+        /// The opening that it gets if it is a new one: of nobody else.
+        opening: OpeningId,
         /// Who waits for [`shared::message::Opened`].
         reply: ReplyTo,
     },
@@ -90,6 +101,8 @@ pub enum Event {
     Cancel {
         /// The job.
         job: JobId,
+        /// Which opening of it; whichever it has, if `None`.
+        opening: Option<OpeningId>,
         /// Who waits for how it stands then.
         reply: ReplyTo,
     },
@@ -126,10 +139,10 @@ pub enum Event {
     Planned {
         /// The job.
         job: JobId,
+        /// Where in the plan.
+        place: Place,
         /// The task.
         planned: Box<Planned>,
-        /// Its link to the task before it, see [`shared::message::link`].
-        after: Option<String>,
         /// The delivery that brought it, if it came over a transport.
         tag: Option<Tag>,
     },
@@ -137,8 +150,8 @@ pub enum Event {
     Seal {
         /// The seal.
         seal: Seal,
-        /// Its link to the last task.
-        after: Option<String>,
+        /// Where the plan ends.
+        place: Place,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -146,6 +159,8 @@ pub enum Event {
     Part {
         /// The part.
         part: Box<Part>,
+        /// Its task, as planned.
+        known: Option<Known>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -155,8 +170,8 @@ pub enum Event {
         outcome: Box<Outcome>,
         /// What the ledger says of it.
         check: Check,
-        /// Items of the task, as planned.
-        items: u32,
+        /// Its task, as planned.
+        known: Option<Known>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -164,6 +179,8 @@ pub enum Event {
     Lease {
         /// The lease.
         lease: Box<Lease>,
+        /// Its task, as planned.
+        known: Option<Known>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -171,8 +188,8 @@ pub enum Event {
     DeadLetter {
         /// What is known of it.
         letter: DeadLetter,
-        /// Items of the task, as planned.
-        items: u32,
+        /// Its task, as planned.
+        known: Option<Known>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -193,6 +210,8 @@ pub enum Event {
     Reported {
         /// The job.
         job: JobId,
+        /// Which opening of it.
+        opening: OpeningId,
         /// SHA-256 of its bytes, lower-case hexadecimal.
         sha256: String,
     },
@@ -209,6 +228,13 @@ pub enum Write {
     Open {
         /// The job.
         request: Box<JobRequest>,
+        /// Its opening.
+        opening: OpeningId,
+    },
+    /// The job of this id has no opening: another one is about to take its place.
+    Replaced {
+        /// The job.
+        job: JobId,
     },
     /// A task of a plan.
     Task {
@@ -216,6 +242,8 @@ pub enum Write {
         job: JobId,
         /// The task.
         planned: Box<Planned>,
+        /// The plan up to it.
+        plan: PlanHash,
     },
     /// A part of an answer.
     Part {
@@ -317,15 +345,17 @@ pub enum Effect {
         /// How far.
         answered: u64,
     },
-    /// Tell consumers that tasks of these jobs are not wanted any more.
+    /// Tell consumers that tasks of these openings are not wanted any more.
     Recall {
-        /// The jobs.
-        jobs: Vec<JobId>,
+        /// The openings.
+        openings: Vec<OpeningId>,
     },
     /// Every task has its outcome, or none will come any more: write the report.
     Report {
         /// The job.
         job: JobId,
+        /// Which opening of it.
+        opening: OpeningId,
     },
     /// The job is over and its receipt committed.
     Finished {

@@ -15,10 +15,9 @@ use super::{Flight, Owner};
 
 impl Owner {
     /// One that is not this owner's, or of an earlier send, says nothing about a task.
-    pub(super) fn expired(&mut self, letter: &DeadLetter, now: Moment) {
+    pub(super) fn expired(&mut self, letter: &DeadLetter, is_ours: bool, now: Moment) {
         let (task, wait_max) = (&letter.task, self.expired_wait_max());
         let is_spoken_for = self.is_answered(task) || self.is_superseded(task, letter.attempt);
-        let is_ours = letter.store.as_ref() == Some(&self.config.store);
         let Some(job) = self.jobs.get(&task.job) else { return };
         let (workload, flight) = (job.spec.workload(), job.flights.get(&task.number));
         let class = flight.and_then(|flight| flight.class.as_ref());

@@ -46,6 +46,11 @@ impl Owner {
             }
             JobState::Running => self.explain_open(job),
             JobState::Planning if counts.tasks_open > 0 && !self.unserved(job).is_empty() => self.explain_open(job),
+            JobState::Planning if job.early.has_tasks() => format!(
+                "is being planned: later tasks of its plan have come, and wait for task {}, which has not come from \
+                 its producer",
+                job.planned.prefix()
+            ),
             JobState::Planning => format!(
                 "is being planned: {} tasks have come, {} of them are open, and its producer has not said that these \
                  are all; if that is gone, its command with --job {id} goes on, and packhorse cancel {id} ends it",
@@ -59,7 +64,6 @@ impl Owner {
     /// Some of its tasks have no outcome.
     fn explain_open(&self, job: &Job) -> String {
         let (open, planned) = (job.counts.tasks_open, job.counts.tasks_planned);
-        let missing = job.sealed.map_or(0, |tasks| job.planned.missing_below(tasks));
         let unserved = self.unserved(job);
         let waiting = |flight: &&Flight| flight.retry_at.is_some();
         let expired = job.flights.values().filter(waiting).filter(|flight| flight.expired > 0).count();
@@ -71,12 +75,6 @@ impl Owner {
                  list_policies), and they are sent again"
             ),
         };
-        if missing > 0 {
-            let first = job.planned.prefix();
-            return format!(
-                "waits for {missing} tasks of its plan, the first of them {first}, that have not come from its producer"
-            );
-        }
         if !unserved.is_empty() {
             return format!(
                 "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open{policy}",
@@ -121,7 +119,7 @@ impl Owner {
         if !job.planned.contains(number) {
             return match job.sealed {
                 Some(tasks) if number >= tasks => format!("does not exist: the job has {tasks} tasks"),
-                _ if number < job.planned.end() => {
+                _ if number == job.planned.prefix() && job.early.has_tasks() => {
                     "is missing: its producer has not sent it, and has sent later ones".to_owned()
                 }
                 _ => "is not planned yet, as far as its producer has said".to_owned(),
@@ -179,8 +177,7 @@ impl Owner {
                 ago(flight.seen_at)
             );
         }
-        let task = TaskId { job: job.id.clone(), number };
-        if let Some((presence, heard)) = self.consumers.holder(&task) {
+        if let Some((presence, heard)) = self.consumers.holder(&job.held(number)) {
             return format!(
                 "is held by consumer {} on {}, last heard of {}: attempt {}{before}",
                 presence.consumer,

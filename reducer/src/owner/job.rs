@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, JobId, Origin, OwnerId, ReportName};
+use shared::id::{Class, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::{Ended, FIRST_LINK, JobRequest, Planned};
+use shared::message::{Ended, JobRequest, Place, Planned};
 
-use super::cancel::Recall;
 use super::contiguous::Contiguous;
 use super::lease::Holder;
 use super::plan::Early;
@@ -44,22 +43,23 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub id: JobId,
+    pub opening: OpeningId,
     pub spec: JobSpec,
     /// What its report is called, if not as the job.
     pub report: Option<ReportName>,
-    /// Where it comes from, if it was opened without an id of its own.
+    /// Where it comes from, if it is over files.
     pub origin: Option<Origin>,
+    /// Whether its producer gave it no id of its own, so that another request for the same may go on with it.
+    pub is_unnamed: bool,
     pub opened_at: Moment,
     /// When its report was written.
     pub finished_at: Option<Moment>,
     pub cancelled_at: Option<Moment>,
-    /// What may still be around of a cancelled job.
-    pub recall: Option<Recall>,
     pub report_sha256: Option<String>,
     pub sealed: Option<u64>,
     pub planned: Contiguous,
-    /// The link of the task that is planned next; `None` where tasks came without.
-    pub after: Option<String>,
+    /// The hash of the plan as far as it has come without a gap.
+    pub plan: PlanHash,
     /// What came before its turn.
     pub early: Early,
     /// Tasks below this number were sent at least once, or need no sending.
@@ -76,21 +76,22 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub fn new(request: JobRequest, now: Moment) -> Self {
-        let JobRequest { job: id, spec, report, resume: origin } = request;
+    pub fn new(request: JobRequest, opening: OpeningId, now: Moment) -> Self {
+        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, .. } = request;
         let mut job = Self {
             id,
+            opening,
             spec,
             report,
             origin,
+            is_unnamed,
             opened_at: now,
             finished_at: None,
             cancelled_at: None,
-            recall: None,
             report_sha256: None,
             sealed: None,
             planned: Contiguous::default(),
-            after: Some(FIRST_LINK.to_owned()),
+            plan: PlanHash::start(),
             early: Early::default(),
             dispatched: 0,
             answered: Contiguous::default(),
@@ -118,16 +119,20 @@ impl Job {
         if self.is_derived() { number < self.planned.prefix() } else { number < self.dispatched }
     }
 
-    /// Whether what has this link may come next in the plan.
-    pub fn follows(&self, after: Option<&str>) -> bool {
-        mutant::is(Mutant::NoLinks) || after.is_none() || self.after.is_none() || after == self.after.as_deref()
+    /// Whether what stands there may come next in the plan.
+    pub fn follows(&self, place: &Place) -> bool {
+        mutant::is(Mutant::NoLinks) || place.after == self.plan
     }
 
-    /// Takes a task into the plan; whether it is new.
-    pub fn plan(&mut self, planned: &Planned) -> bool {
-        if !self.planned.insert(planned.number) {
-            return false;
-        }
+    /// A task of it, as who holds it names it.
+    pub fn held(&self, number: u64) -> HeldTask {
+        HeldTask { opening: self.opening.clone(), number }
+    }
+
+    /// Takes the next task into the plan.
+    pub fn take(&mut self, planned: &Planned) {
+        self.planned.insert(planned.number);
+        self.plan = planned.hash(&self.plan);
         let failed = planned.failed.len() as u64;
         let counts = &mut self.counts;
         counts.tasks_planned += 1;
@@ -145,7 +150,6 @@ impl Job {
             counts.tasks_done += 1;
             self.answered.insert(planned.number);
         }
-        true
     }
 
     /// Marks a task as answered; its flight ends.
@@ -165,6 +169,7 @@ impl Job {
             && let Some((number, attempt)) = self.replays.pop_first()
         {
             self.flights.insert(number, Flight { attempt, ..Flight::sent(now) });
+            self.counts.sends += 1;
             return Some((number, attempt));
         }
         while self.dispatched < self.planned.prefix() && self.answered.contains(self.dispatched) {
@@ -175,6 +180,7 @@ impl Job {
             let number = self.dispatched;
             self.dispatched += 1;
             self.flights.insert(number, Flight::sent(now));
+            self.counts.sends += 1;
             (number, 1)
         })
     }
@@ -203,6 +209,7 @@ impl Job {
     pub fn watch_derived(&mut self, now: Moment) {
         if let (true, Some(tasks)) = (self.is_derived(), self.sealed) {
             self.dispatched = tasks;
+            self.counts.sends = tasks;
             // A derived plan has one class.
             let class = fold::classes(&self.spec).into_iter().next();
             for number in self.answered.prefix()..tasks {
@@ -262,6 +269,7 @@ impl Job {
         JobStatus {
             schema: 1,
             job: self.id.clone(),
+            opening: self.opening.clone(),
             owner: owner.clone(),
             workload: self.spec.workload(),
             state: self.state(),
@@ -269,7 +277,7 @@ impl Job {
             consumers: classes.iter().map(live).max().unwrap_or(0),
             unserved,
             seconds: self.cancelled_at.or(self.finished_at).unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
-            plan: self.after.clone().filter(|_| self.sealed.is_some() && !self.is_derived()),
+            plan: (self.sealed.is_some() && !self.is_derived()).then(|| self.plan.clone()),
             report_sha256: self.report_sha256.clone(),
             sum: None,
         }

@@ -5,7 +5,7 @@ use shared::clock::Moment;
 use shared::id::{ConsumerId, JobId};
 use shared::message::Lease;
 
-use super::{Effect, Flight, Owner, Step, Tag, Write};
+use super::{Effect, Flight, Known, Owner, Step, Tag, Write};
 use crate::mutant::{self, Mutant};
 
 /// Who answers for a task in place of the broker.
@@ -18,19 +18,17 @@ pub struct Holder {
 }
 
 impl Owner {
-    pub(super) fn lease(&mut self, lease: Lease, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let (task, store) = (lease.address.task.clone(), &self.config.store);
-        if lease.address.store != *store {
-            return step.bury(tag, format!("a lease for store {}, this one is {store}", lease.address.store));
+    pub(super) fn lease(&mut self, lease: Lease, known: Option<Known>, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let task = lease.address.task.clone();
+        if !self.is_sent(&lease.address, known.as_ref(), "a lease", tag, step) {
+            return;
         }
-        if self.is_cancelled(&task.job) {
-            step.effects.push(Effect::Recall { jobs: vec![task.job] });
-            return step.ack(tag);
-        }
-        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
-            return step.bury(tag, format!("a lease on task {task}, which this owner has not sent"));
-        };
         step.ack(tag);
+        if self.is_cancelled(&task.job) {
+            return step.effects.push(Effect::Recall { openings: vec![lease.address.opening] });
+        }
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.counts.returns += u64::from(!lease.is_started);
         if job.answered.contains(task.number) {
             return;
         }

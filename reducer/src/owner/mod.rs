@@ -19,24 +19,27 @@ mod opening;
 mod outcome;
 mod plan;
 mod presence;
+mod recall;
+mod stale;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, JobId, OwnerId, StoreId, TaskId};
+use shared::id::{Class, HeldTask, JobId, OpeningId, OwnerId, TaskId};
 use shared::job::{JobSpec, JobStatus};
 use shared::limits;
 use shared::message::Reply;
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Check, Counted, Dead, Effect, Event, ReplyTo, Step, Tag, Write};
+pub use event::{Check, Counted, Dead, Effect, Event, Known, ReplyTo, Step, Tag, Write};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
 use outcome::Answered;
 use plan::Arrived;
 use presence::Consumers;
+use recall::Recalls;
 
 use crate::mutant::{self, Mutant};
 
@@ -45,8 +48,6 @@ use crate::mutant::{self, Mutant};
 pub struct Config {
     /// Its name.
     pub owner: OwnerId,
-    /// Its store.
-    pub store: StoreId,
     /// Tasks out at a time for each slot of the consumers that serve a job.
     pub window_per_slot: usize,
     /// Tasks out at a time, at least.
@@ -66,10 +67,9 @@ pub struct Config {
 
 impl Config {
     /// The defaults.
-    pub fn new(owner: OwnerId, store: StoreId) -> Self {
+    pub fn new(owner: OwnerId) -> Self {
         Self {
             owner,
-            store,
             window_per_slot: limits::WINDOW_PER_SLOT,
             window_min: limits::WINDOW_MIN,
             window_max: limits::WINDOW_MAX,
@@ -86,6 +86,9 @@ impl Config {
 pub struct Owner {
     config: Config,
     jobs: BTreeMap<JobId, Job>,
+    /// The job of each opening.
+    openings: BTreeMap<OpeningId, JobId>,
+    recalls: Recalls,
     sums: BTreeMap<String, i64>,
     consumers: Consumers,
     jitter: Jitter,
@@ -97,13 +100,38 @@ impl Owner {
     /// One that owns nothing yet.
     pub fn new(config: Config) -> Self {
         let (jitter, consumers) = (Jitter::new(config.seed), Consumers::new(config.heartbeat));
-        Self { config, jobs: BTreeMap::new(), sums: BTreeMap::new(), consumers, jitter, changed: Vec::new() }
+        Self {
+            config,
+            jobs: BTreeMap::new(),
+            openings: BTreeMap::new(),
+            recalls: Recalls::default(),
+            sums: BTreeMap::new(),
+            consumers,
+            jitter,
+            changed: Vec::new(),
+        }
     }
 
-    pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>) {
+    pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>, now: Moment) {
         let tended = !self.config.tends_opened;
-        self.jobs = jobs.into_iter().map(|job| (job.id.clone(), Job { tended, ..job })).collect();
+        for job in jobs {
+            if job.cancelled_at.is_some() {
+                self.recalls.begin(&job, now);
+            }
+            self.insert(Job { tended, ..job });
+        }
         self.sums = sums;
+    }
+
+    fn insert(&mut self, job: Job) {
+        self.openings.insert(job.opening.clone(), job.id.clone());
+        self.jobs.insert(job.id.clone(), job);
+    }
+
+    /// What is out of a task that somebody holds, if it is one of this owner's.
+    fn flight_of(&mut self, held: &HeldTask) -> Option<&mut Flight> {
+        let job = self.openings.get(&held.opening)?;
+        self.jobs.get_mut(job)?.flights.get_mut(&held.number)
     }
 
     /// Its configuration.
@@ -149,7 +177,7 @@ impl Owner {
     pub fn step(&mut self, event: Event, now: Moment) -> Step {
         let mut step = Step::default();
         match event {
-            Event::Open { request, reply } => self.open(*request, reply, now, &mut step),
+            Event::Open { request, opening, reply } => self.open(*request, opening, reply, now, &mut step),
             Event::Status { job, reply } => {
                 let answer = self.status(&job, now).map_or(Reply::UnknownJob, |status| Reply::Status(Box::new(status)));
                 step.reply(reply, answer);
@@ -157,34 +185,34 @@ impl Owner {
             Event::Jobs { reply } => {
                 step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
             }
-            Event::Planned { job, planned, after, tag } => {
-                self.planned(&job, Arrived { planned, after, tag }, now, &mut step);
+            Event::Planned { job, place, planned, tag } => {
+                self.planned(&job, Arrived { planned, place, tag }, now, &mut step);
             }
-            Event::Seal { seal, after, tag } => self.seal(seal, after, tag, now, &mut step),
-            Event::Cancel { job, reply } => self.cancel(&job, reply, now, &mut step),
+            Event::Seal { seal, place, tag } => self.seal(seal, place, tag, now, &mut step),
+            Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
             Event::Explain { job, number, counted, reply } => {
                 let text = self.explain(&job, number, counted, now);
                 step.reply(reply, text.map_or(Reply::UnknownJob, |text| Reply::Explained { text }));
             }
             Event::Replay { dead, reply, .. } => self.replay(dead, reply, now, &mut step),
             Event::Forget { dead, reply, .. } => self.forget(dead, reply, &mut step),
-            Event::Part { part, tag } => self.part(part, tag, now, &mut step),
-            Event::Outcome { outcome, check, items, tag } => {
-                self.outcome(Answered { outcome, check, items }, tag, now, &mut step)
+            Event::Part { part, known, tag } => self.part(part, known, tag, now, &mut step),
+            Event::Outcome { outcome, check, known, tag } => {
+                self.outcome(Answered { outcome, check, known }, tag, now, &mut step)
             }
-            Event::Lease { lease, tag } => self.lease(*lease, tag, now, &mut step),
-            Event::DeadLetter { letter, items, tag } => self.dead_letter(letter, items, tag, now, &mut step),
+            Event::Lease { lease, known, tag } => self.lease(*lease, known, tag, now, &mut step),
+            Event::DeadLetter { letter, known, tag } => self.dead_letter(letter, known, tag, now, &mut step),
             Event::Presence(presence) => self.presence(*presence, now, &mut step),
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
-                    self.forget_recalled(workload, &class, now);
+                    self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
                     self.resend_silent(workload, &class, now, &mut step);
                 } else {
                     self.queued(workload, &class, now);
                 }
             }
             Event::Interrupted => self.resend_all(now, &mut step),
-            Event::Reported { job, sha256 } => self.reported(&job, sha256, now, &mut step),
+            Event::Reported { job, opening, sha256 } => self.reported(&job, &opening, sha256, now, &mut step),
             Event::Tick => self.tick(now, &mut step),
             Event::Stop => {}
         }
@@ -234,12 +262,12 @@ impl Owner {
         let is_over = job.cancelled_at.is_some() || job.is_complete();
         if job.finished_at.is_none() && !job.reporting && is_over {
             job.reporting = true;
-            step.effects.push(Effect::Report { job: id.clone() });
+            step.effects.push(Effect::Report { job: id.clone(), opening: job.opening.clone() });
         }
     }
 
-    fn reported(&mut self, id: &JobId, sha256: String, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
+    fn reported(&mut self, id: &JobId, opening: &OpeningId, sha256: String, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening) else { return };
         step.effects.push(Effect::Finished { job: id.clone() });
         if job.finished_at.is_some() {
             // Written once more, as a command does that is run again: the job ended long ago.

@@ -1,7 +1,7 @@
 //! Opening a job: a new one, or one that goes on.
 
 use shared::clock::Moment;
-use shared::id::{JobId, ReportName};
+use shared::id::{JobId, OpeningId, ReportName};
 use shared::limits;
 use shared::message::{Ended, JobRequest, Opened, Reply};
 
@@ -9,7 +9,15 @@ use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 use crate::fold;
 
 impl Owner {
-    pub(super) fn open(&mut self, mut request: JobRequest, reply: ReplyTo, now: Moment, step: &mut Step) {
+    /// `opening` is for a job that is a new one.
+    pub(super) fn open(
+        &mut self,
+        mut request: JobRequest,
+        opening: OpeningId,
+        reply: ReplyTo,
+        now: Moment,
+        step: &mut Step,
+    ) {
         if let Some(unended) = self.unended(&request) {
             request.job = unended;
         }
@@ -17,9 +25,10 @@ impl Owner {
         if let Some(reason) = self.refusal(&request) {
             return step.reply(reply, Reply::Refused { reason });
         }
+        self.replace(&request, now, step);
         if !self.jobs.contains_key(&id) {
-            step.writes.push(Write::Open { request: Box::new(request.clone()) });
-            self.jobs.insert(id.clone(), Job::new(request, now));
+            step.writes.push(Write::Open { request: Box::new(request.clone()), opening: opening.clone() });
+            self.insert(Job::new(request, opening, now));
             self.changed.push(id.clone());
         }
         step.reply(reply, Reply::Opened(self.opened(&id)));
@@ -37,12 +46,30 @@ impl Owner {
     /// The job that a request without an id of its own goes on with. Only the latest counts: one before it
     /// was left behind by whoever began the latest.
     fn unended(&self, request: &JobRequest) -> Option<JobId> {
-        let origin = request.resume.as_ref().filter(|_| !self.jobs.contains_key(&request.job))?;
+        if !request.resume || request.origin.is_none() || self.jobs.contains_key(&request.job) {
+            return None;
+        }
         let same = self.jobs.values().filter(|job| job.is_same(&request.spec, request.report.as_ref()));
-        same.filter(|job| job.origin.as_ref() == Some(origin))
-            .max_by_key(|job| job.opened_at)
-            .filter(|job| job.is_open())
-            .map(|job| job.id.clone())
+        let same = same.filter(|job| job.is_unnamed && job.origin == request.origin);
+        let latest = same.max_by_key(|job| job.opened_at)?;
+        latest.is_open().then(|| latest.id.clone())
+    }
+
+    /// Makes room for a new opening, if the one that is to be replaced is the job's, and came from where this request
+    /// does. From elsewhere it may be of another tree, and somebody may be at it.
+    fn replace(&mut self, request: &JobRequest, now: Moment, step: &mut Step) {
+        let JobRequest { job: id, origin, instead_of: Some(opening), .. } = request else { return };
+        let may = |job: &Job| job.opening == *opening && origin.is_some() && job.origin == *origin;
+        let Some(mut job) = self.jobs.remove(id) else { return };
+        if !may(&job) {
+            self.jobs.insert(id.clone(), job);
+            return;
+        }
+        job.early.clear(step);
+        self.openings.remove(opening);
+        self.recalls.begin(&job, now);
+        step.writes.push(Write::Replaced { job: id.clone() });
+        step.effects.push(Effect::Recall { openings: vec![opening.clone()] });
     }
 
     /// Whether a new job's report would have the name of another job's.
@@ -85,12 +112,11 @@ impl Owner {
         let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
         Opened {
             job: id.clone(),
+            opening: job.opening.clone(),
             owner: self.config.owner.clone(),
-            store: self.config.store.clone(),
             planned,
-            resume: None,
+            after: job.plan.clone(),
             sealed: job.sealed,
-            after: job.after.clone(),
             ended: job.ended().or_else(|| self.ended_before(job)),
         }
     }

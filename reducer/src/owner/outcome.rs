@@ -6,7 +6,8 @@ use shared::id::TaskId;
 use shared::limits;
 use shared::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
 
-use super::{Check, Effect, Flight, Job, Owner, Step, Tag, Write};
+use super::stale::Stale;
+use super::{Check, Effect, Flight, Job, Known, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
 
@@ -14,23 +15,28 @@ use crate::mutant::{self, Mutant};
 pub(super) struct Answered {
     pub outcome: Box<Outcome>,
     pub check: Check,
-    pub items: u32,
+    pub known: Option<Known>,
 }
 
 impl Owner {
     /// Kept until the outcome of the same run comes: whether all parts are there is then the
     /// ledger's to find out.
-    pub(super) fn part(&mut self, part: Box<Part>, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let (task, store) = (&part.address.task, &self.config.store);
-        if part.address.store != *store {
-            return step.bury(tag, format!("a part for store {}, this one is {store}", part.address.store));
+    pub(super) fn part(
+        &mut self,
+        part: Box<Part>,
+        known: Option<Known>,
+        tag: Option<Tag>,
+        now: Moment,
+        step: &mut Step,
+    ) {
+        let task = &part.address.task;
+        if !self.is_sent(&part.address, known.as_ref(), "a part", tag, step) {
+            return;
         }
         if self.is_cancelled(&task.job) {
             return step.ack(tag);
         }
-        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
-            return step.bury(tag, format!("a part for task {task}, which this owner has not sent"));
-        };
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
         if let Err(reason) = fold::check_part(job.spec.workload(), &part.body) {
             return step.bury(tag, format!("a part for task {task} that cannot be read: {reason}"));
         }
@@ -45,11 +51,12 @@ impl Owner {
     }
 
     pub(super) fn outcome(&mut self, answered: Answered, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Answered { outcome, check, items } = answered;
-        let (task, store) = (outcome.address.task.clone(), &self.config.store);
-        if outcome.address.store != *store {
-            return step.bury(tag, format!("an outcome for store {}, this one is {store}", outcome.address.store));
+        let Answered { outcome, check, known } = answered;
+        let task = outcome.address.task.clone();
+        if !self.is_sent(&outcome.address, known.as_ref(), "an outcome", tag, step) {
+            return;
         }
+        let items = known.map_or(0, |known| known.items);
         if self.is_cancelled(&task.job) {
             // Its account stands, whatever comes later.
             if mutant::is(Mutant::CountLate)
@@ -59,11 +66,10 @@ impl Owner {
             }
             return step.ack(tag);
         }
-        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.may_be_out(task.number)) else {
-            return step.bury(tag, format!("an outcome for task {task}, which this owner has not sent"));
-        };
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
         step.ack(tag);
         self.changed.push(task.job.clone());
+        job.counts.returns += 1;
         let failure = |reason| Failure { reason, stderr: String::new() };
         let failure = match (check, &outcome.verdict) {
             (Check::Repeat { same }, _) => {
@@ -164,7 +170,7 @@ impl Owner {
     pub(super) fn dead_letter(
         &mut self,
         letter: DeadLetter,
-        items: u32,
+        known: Option<Known>,
         tag: Option<Tag>,
         now: Moment,
         step: &mut Step,
@@ -174,20 +180,24 @@ impl Owner {
         let task = letter.task.clone();
         let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
         let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
+        if letter.of.as_ref().is_some_and(|(opening, _)| job.is_other(opening)) {
+            return self.drop_stale(&task.job, Stale::Opening, None, step);
+        }
+        // Only what this owner sent says anything about its task.
+        let known = known.filter(|known| letter.of == Some((job.opening.clone(), known.plan.clone())));
+        job.counts.returns += u64::from(known.is_some());
         if !letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
-            return self.expired(&letter, now);
+            return self.expired(&letter, known.is_some(), now);
         }
         job.counts.dead_letters += 1;
         self.changed.push(task.job.clone());
-        // Only what this owner sent, with its store's id, says anything about its task.
-        let is_ours = letter.store.as_ref() == Some(&self.config.store);
         let reason = format!("its message was refused: {}", letter.reason);
         let host = letter.host.clone().unwrap_or_else(|| "unknown".to_owned());
         let attempt = letter.attempt;
         step.writes.push(Write::DeadLetter { letter });
-        if !is_ours || self.is_answered(&task) || self.is_superseded(&task, attempt) {
+        let Some(known) = known.filter(|_| !self.is_answered(&task) && !self.is_superseded(&task, attempt)) else {
             return;
-        }
+        };
         if self.retry(&task, reason.clone(), now) {
             return;
         }
@@ -195,9 +205,10 @@ impl Owner {
         let outcome = Outcome {
             address: Address {
                 task: task.clone(),
+                opening: job.opening.clone(),
+                plan: known.plan,
                 attempt: job.flights.get(&task.number).map_or(1, |flight| flight.attempt),
                 owner: self.config.owner.clone(),
-                store: self.config.store.clone(),
                 workload: job.spec.workload(),
             },
             host,
@@ -206,6 +217,6 @@ impl Owner {
             verdict: Verdict::Failed(Failure { reason, stderr: String::new() }),
             parts: None,
         };
-        self.give_up(items, Box::new(outcome), now, step);
+        self.give_up(known.items, Box::new(outcome), now, step);
     }
 }

@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use shared::clock::Moment;
 use shared::id::JobId;
 use shared::limits;
-use shared::message::{Planned, Seal, link};
+use shared::message::{Place, Planned, Seal};
 
+use super::stale::Stale;
 use super::{Effect, Owner, Step, Tag, Write};
 
 /// A task of a plan with what came with it.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub planned: Box<Planned>,
-    pub after: Option<String>,
+    pub place: Place,
     pub tag: Option<Tag>,
 }
 
@@ -22,12 +23,17 @@ pub(super) struct Arrived {
 #[derive(Debug, Default)]
 pub(crate) struct Early {
     tasks: BTreeMap<u64, Arrived>,
-    seal: Option<(Seal, Option<String>, Option<Tag>)>,
+    seal: Option<(Seal, Place, Option<Tag>)>,
     /// When the plan last went on.
     since: Moment,
 }
 
 impl Early {
+    /// Whether something waits for the next task of the plan.
+    pub fn has_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.seal.is_none()
     }
@@ -45,18 +51,18 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(id) else {
             return step.bury(tag, format!("a plan for job {id}, which this owner does not have"));
         };
-        if job.cancelled_at.is_some() {
-            // Its producer will hear of it.
+        if job.is_derived() || number >= limits::JOB_TASKS_MAX {
+            return step.bury(tag, format!("task {number} is beyond the plan of job {id}"));
+        }
+        if job.is_other(&arrived.place.opening) {
+            return self.drop_stale(id, Stale::Opening, tag, step);
+        }
+        // Of a cancelled job its producer will hear.
+        let is_planned = job.sealed.is_some_and(|sealed| sealed <= number) || job.planned.contains(number);
+        if job.cancelled_at.is_some() || is_planned {
             return step.ack(tag);
         }
-        let is_beyond = job.sealed.unwrap_or(limits::JOB_TASKS_MAX) <= number;
-        if job.is_derived() || (is_beyond && arrived.after.is_none()) {
-            return step.bury(tag, format!("task {number} is beyond the sealed plan of job {id}"));
-        }
-        if is_beyond || (arrived.after.is_some() && job.planned.contains(number)) {
-            return step.ack(tag);
-        }
-        if arrived.after.is_some() && number > job.planned.prefix() {
+        if number > job.planned.prefix() {
             if job.early.is_empty() {
                 job.early.since = now;
             }
@@ -77,21 +83,17 @@ impl Owner {
 
     /// Takes a task into the plan, if it follows the one before it.
     fn take(&mut self, id: &JobId, arrived: Arrived, now: Moment, step: &mut Step) {
-        let Arrived { planned, after, tag } = arrived;
-        step.ack(tag);
+        let Arrived { planned, place, tag } = arrived;
         let Some(job) = self.jobs.get_mut(id) else { return };
-        if !job.follows(after.as_deref()) {
-            return tracing::info!(job = %id, planned.number, "A task of another walk over the tree is dropped.");
+        if !job.follows(&place) {
+            return self.drop_stale(id, Stale::Plan, tag, step);
         }
+        step.ack(tag);
         let before = job.answered.prefix();
-        if !job.plan(&planned) {
-            return;
-        }
+        job.take(&planned);
         job.early.since = now;
-        let is_next = job.planned.prefix() == planned.number + 1;
-        job.after = job.after.take().filter(|_| is_next).map(|before| link(&before, &planned));
         let answered = job.answered.prefix();
-        step.writes.push(Write::Task { job: id.clone(), planned });
+        step.writes.push(Write::Task { job: id.clone(), planned, plan: job.plan.clone() });
         self.changed.push(id.clone());
         if answered > before {
             step.effects.push(Effect::Advanced { job: id.clone(), answered });
@@ -112,34 +114,33 @@ impl Owner {
             step.ack(taken.and_then(|(_, arrived)| arrived.tag));
         }
         if job.early.seal.as_ref().is_some_and(|(seal, ..)| seal.tasks <= job.planned.prefix())
-            && let Some((seal, after, tag)) = job.early.seal.take()
+            && let Some((seal, place, tag)) = job.early.seal.take()
         {
-            self.seal(seal, after, tag, now, step);
+            self.seal(seal, place, tag, now, step);
         }
     }
 
-    pub(super) fn seal(&mut self, seal: Seal, after: Option<String>, tag: Option<Tag>, now: Moment, step: &mut Step) {
+    pub(super) fn seal(&mut self, seal: Seal, place: Place, tag: Option<Tag>, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(&seal.job) else {
             return step.bury(tag, format!("a seal for job {}, which this owner does not have", seal.job));
         };
-        if job.cancelled_at.is_some() {
-            return step.ack(tag);
+        if job.is_other(&place.opening) {
+            return self.drop_stale(&seal.job, Stale::Opening, tag, step);
         }
         let was_sealed = job.sealed.is_some();
-        if after.is_some() && !job.is_derived() {
-            if was_sealed {
-                return step.ack(tag);
-            }
+        if job.cancelled_at.is_some() || (was_sealed && !job.is_derived()) {
+            return step.ack(tag);
+        }
+        if !job.is_derived() {
             if seal.tasks > job.planned.prefix() {
                 if job.early.is_empty() {
                     job.early.since = now;
                 }
-                let replaced = job.early.seal.replace((seal, after, tag));
+                let replaced = job.early.seal.replace((seal, place, tag));
                 return step.ack(replaced.and_then(|(_, _, tag)| tag));
             }
-            if seal.tasks < job.planned.end() || !job.follows(after.as_deref()) {
-                tracing::info!(job = %seal.job, seal.tasks, "A seal of another walk over the tree is dropped.");
-                return step.ack(tag);
+            if seal.tasks < job.planned.end() || !job.follows(&place) {
+                return self.drop_stale(&seal.job, Stale::Plan, tag, step);
             }
         }
         if seal.tasks > limits::JOB_TASKS_MAX || !job.seal(seal.tasks) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, TaskId};
+use shared::id::{Class, ConsumerId, HeldTask, JobId, TaskId};
 use shared::limits;
 use shared::message::Presence;
 use shared::workload::Workload;
@@ -42,7 +42,7 @@ impl Consumers {
     }
 
     /// Who has named a task with its last sign of life, and when that was.
-    pub fn holder(&self, task: &TaskId) -> Option<(&Presence, Moment)> {
+    pub fn holder(&self, task: &HeldTask) -> Option<(&Presence, Moment)> {
         let found = self.alive.values().find(|(presence, _)| presence.holds.contains(task));
         found.map(|(presence, heard)| (presence, *heard))
     }
@@ -62,8 +62,7 @@ impl Owner {
         let silence = self.config.heartbeat * 2;
         let until = now + (Duration::from_millis(presence.heartbeat_millis) * 2).saturating_sub(silence);
         for task in &presence.holds {
-            let flight = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number));
-            if let Some(flight) = flight.filter(|_| !presence.leaving) {
+            if let Some(flight) = self.flight_of(task).filter(|_| !presence.leaving) {
                 flight.seen_at = until;
             }
         }
@@ -127,11 +126,11 @@ impl Owner {
     /// tasks for as long: they are lost.
     pub(super) fn resend_silent(&mut self, workload: Workload, class: &Class, now: Moment, step: &mut Step) {
         let silence = self.config.heartbeat * 2;
+        let is_lost = |flight: &super::Flight| flight.is_silent(now, silence) && flight.class.as_ref() == Some(class);
         for id in self.unfinished() {
-            if self.jobs[&id].spec.workload() == workload {
-                self.resend(&id, now, step, |flight| {
-                    flight.is_silent(now, silence) && flight.class.as_ref() == Some(class)
-                });
+            if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.spec.workload() == workload) {
+                job.counts.returns += job.flights.values().filter(|flight| is_lost(flight)).count() as u64;
+                self.resend(&id, now, step, is_lost);
             }
         }
     }
@@ -155,6 +154,7 @@ impl Owner {
             flight.retry_at = None;
             flight.seen_at = now;
             job.counts.resends += 1;
+            job.counts.sends += 1;
             let task = TaskId { job: id.clone(), number };
             if flight.lease.take().is_some() {
                 step.writes.push(Write::Lapsed { task: task.clone() });

@@ -47,6 +47,20 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
             counts.expired
         );
     }
+    if !counts.dropped.is_empty() {
+        let reasons = counts.dropped.iter().map(|(reason, count)| format!("{count} of {}", printable(reason)));
+        let _ = writeln!(
+            text,
+            "  stale   {} messages named this job and were not acted on: {}",
+            counts.dropped.values().fold(0, |sum: u64, count| sum.saturating_add(*count)),
+            reasons.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let out = counts.sends.saturating_sub(counts.returns);
+    if out > 0 && status.state == JobState::Finished {
+        let _ =
+            writeln!(text, "  out     {out} copies of its tasks may still be worked on: their answers will not count");
+    }
     if counts.conflicts > 0 {
         let _ = writeln!(
             text,
@@ -67,9 +81,13 @@ fn rate(bytes: u64, seconds: f64) -> String {
     if seconds > 0.0 { format!("{:.1} MB/s", bytes as f64 / seconds / 1e6) } else { "no time".to_owned() }
 }
 
-/// For programs, on one line.
-pub fn receipt_json(status: &JobStatus) -> String {
+/// For programs, on one line. `is_unseen` says that nobody has looked whether files have changed since they were
+/// planned.
+pub fn receipt_json(status: &JobStatus, is_unseen: bool) -> String {
     let mut value = serde_json::to_value(status).expect("a status has text keys and finite numbers");
     value["type"] = "receipt".into();
+    if is_unseen {
+        value["rechecked"] = false.into();
+    }
     value.to_string()
 }

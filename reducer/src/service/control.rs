@@ -167,15 +167,21 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         }
         Request::Open(request) => wiring.open(request, reply),
         Request::Status { job } => wiring.tell(Event::Status { job, reply }).await,
-        Request::Cancel { job } => wiring.tell(Event::Cancel { job, reply }).await,
+        Request::Cancel { job, opening } => {
+            wiring.tell(Event::Cancel { job, opening: Some(opening), reply }).await;
+        }
         Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,
         // A command writes its report as it goes: what it has written of a failed task would stay so.
         Request::Replay { .. } if matches!(wiring.kind, Kind::Command { .. }) => {}
         Request::Replay { filter } => wiring.tell(Event::Replay { filter, dead: Vec::new(), reply }).await,
         Request::Forget { filter } => wiring.tell(Event::Forget { filter, dead: Vec::new(), reply }).await,
-        Request::Dead { filter } => look(wiring, reply, move |store| {
-            Reader::open(store)?.dead(filter.as_deref()).map(|(tasks, more)| Reply::Dead { tasks, more })
-        }),
+        Request::Dead { filter } => {
+            let owner = wiring.owner().clone();
+            look(wiring, reply, move |store| {
+                let (tasks, more) = Reader::open(store)?.dead(filter.as_deref())?;
+                Ok(Reply::Dead { owner, tasks, more })
+            });
+        }
         Request::DeadTask { task } => look(wiring, reply, move |store| {
             let detail = Reader::open(store)?.dead_task(&task)?;
             Ok(detail.map_or(Reply::UnknownJob, |detail| Reply::DeadTask(Box::new(detail))))

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OpeningId, OwnerId};
 use shared::job::{JobSpec, JobStatus};
-use shared::message::{JobRequest, Opened, Planned, Reply, Seal};
+use shared::message::{JobRequest, Opened, Place, Planned, Reply, Seal};
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::ServiceError;
+use super::{ServiceError, fresh_opening};
 use crate::owner::{Event, ReplyTo};
 
 /// Callers that wait for a reply, by number.
@@ -104,7 +104,7 @@ impl Handle {
             let declared = super::outbox::declare_classes(&self.transport, &request.spec).await;
             declared.map_err(|error| OpenError::Refused(error.to_string()))?;
         }
-        match self.ask(|reply| Event::Open { request: Box::new(request), reply }).await {
+        match self.ask(|reply| Event::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
             // Whatever ends it without an answer is known by then.
@@ -113,13 +113,13 @@ impl Handle {
     }
 
     /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
-    pub async fn planned(&self, job: JobId, planned: Box<Planned>) -> bool {
-        self.inbox.send(Event::Planned { job, planned, after: None, tag: None }).await.is_ok()
+    pub async fn planned(&self, job: JobId, place: Place, planned: Box<Planned>) -> bool {
+        self.inbox.send(Event::Planned { job, place, planned, tag: None }).await.is_ok()
     }
 
     /// Seals a plan; `false` when the owner has stopped.
-    pub async fn seal(&self, seal: Seal) -> bool {
-        self.inbox.send(Event::Seal { seal, after: None, tag: None }).await.is_ok()
+    pub async fn seal(&self, seal: Seal, place: Place) -> bool {
+        self.inbox.send(Event::Seal { seal, place, tag: None }).await.is_ok()
     }
 
     /// How a job stands; `None` when it is unknown or the owner has stopped.
@@ -139,9 +139,9 @@ impl Handle {
     }
 
     /// Tells that the job's report is complete; the owner then commits the receipt.
-    pub async fn reported(&self, job: JobId, sha256: String) {
+    pub async fn reported(&self, job: JobId, opening: OpeningId, sha256: String) {
         // A stopped owner reports again when it is started again.
-        let _ = self.inbox.send(Event::Reported { job, sha256 }).await;
+        let _ = self.inbox.send(Event::Reported { job, opening, sha256 }).await;
     }
 
     /// Waits until the job's receipt is committed, or the owner has ended without.

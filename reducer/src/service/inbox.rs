@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Reason, Seal, kind, link_of};
+use shared::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Reason, Seal, kind};
 use shared::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
@@ -71,7 +71,7 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     match DeadLetter::read(&delivery.message, wiring.owner()) {
         Some(letter) => {
             let tag = Some(wiring.deliveries.hold(delivery));
-            wiring.tell(Event::DeadLetter { letter, items: 0, tag }).await;
+            wiring.tell(Event::DeadLetter { letter, known: None, tag }).await;
         }
         None => delivery.acker.ack().await,
     }
@@ -83,15 +83,18 @@ pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     match message.kind.as_str() {
         kind::OUTCOME => {
             let outcome = Box::new(Outcome::from_message(message)?);
-            Ok(Event::Outcome { outcome, check: Check::None, items: 0, tag })
+            Ok(Event::Outcome { outcome, check: Check::None, known: None, tag })
         }
-        kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), tag }),
-        kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), tag }),
+        kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), known: None, tag }),
+        kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), known: None, tag }),
         kind::PLANNED => {
-            let (job, planned) = Planned::from_message(message)?;
-            Ok(Event::Planned { job, planned: Box::new(planned), after: link_of(message), tag })
+            let (job, place, planned) = Planned::from_message(message)?;
+            Ok(Event::Planned { job, place, planned: Box::new(planned), tag })
         }
-        kind::SEAL => Ok(Event::Seal { seal: Seal::from_message(message)?, after: link_of(message), tag }),
+        kind::SEAL => {
+            let (place, seal) = Seal::from_message(message)?;
+            Ok(Event::Seal { seal, place, tag })
+        }
         other => Err(Reason::Kind { kind: other.to_owned() }),
     }
 }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use shared::clock::Clock;
-use shared::id::{JobId, OwnerId, StoreId};
+use shared::id::{JobId, OpeningId, OwnerId};
 use shared::job::JobSpec;
 use shared::shutdown::Shutdown;
 use shared::threads::NoThread;
@@ -67,8 +67,8 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    fn engine(&self, owner: OwnerId, store: StoreId) -> Config {
-        let mut engine = Config::new(owner, store);
+    fn engine(&self, owner: OwnerId) -> Config {
+        let mut engine = Config::new(owner);
         engine.heartbeat = self.heartbeat;
         engine.window_min = self.window.unwrap_or(engine.window_min);
         engine.window_per_slot = if self.window.is_some() { 0 } else { engine.window_per_slot };
@@ -130,8 +130,8 @@ pub async fn start(
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
         control::refuse_second(&transport, &owner).await?;
     }
-    let engine = config.engine(owner.clone(), store.id().clone());
-    let (path, store_id) = (store.path().to_owned(), store.id().clone());
+    let engine = config.engine(owner.clone());
+    let path = store.path().to_owned();
     let is_command = matches!(config.kind, Kind::Command { .. });
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
@@ -152,7 +152,6 @@ pub async fn start(
         clock,
         owner: handle.owner().clone(),
         store: handle.store_path().to_owned(),
-        store_id,
         kind: config.kind,
         inbox: inbox.clone(),
         progress,
@@ -208,6 +207,11 @@ async fn listen_unless_stopped(wiring: Arc<outbox::Wiring>, shutdown: Shutdown) 
 /// routing keys can keep submitters apart.
 pub fn command_owner_id(user: &str) -> OwnerId {
     OwnerId::from_name(format!("{}-{}", shared::id::encode(user.as_bytes()), random::token()).as_bytes())
+}
+
+/// A fresh opening.
+fn fresh_opening() -> OpeningId {
+    OpeningId::from_name(random::token().as_bytes())
 }
 
 /// A fresh job's id.

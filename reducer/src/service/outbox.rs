@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::clock::Clock;
-use shared::id::{Class, JobId, OwnerId, StoreId};
+use shared::id::{Class, JobId, OpeningId, OwnerId};
 use shared::job::JobSpec;
 use shared::limits;
 use shared::message::{Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
@@ -32,7 +32,6 @@ pub(super) struct Wiring {
     pub clock: Clock,
     pub owner: OwnerId,
     pub store: PathBuf,
-    pub store_id: StoreId,
     pub kind: Kind,
     pub inbox: mpsc::Sender<Event>,
     pub progress: watch::Sender<Progress>,
@@ -146,13 +145,13 @@ impl Wiring {
             Effect::Bury { tag, reason } => self.bury(tag, reason),
             Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => self.probe(workload, class),
-            Effect::Recall { jobs } => self.recall(jobs),
+            Effect::Recall { openings } => self.recall(openings),
             Effect::Advanced { job, answered } => {
                 self.progress.send_modify(|progress| {
                     progress.answered.insert(job, answered);
                 });
             }
-            Effect::Report { job } => self.report(job),
+            Effect::Report { job, opening } => self.report(job, opening),
             Effect::Finished { job } => self.progress.send_modify(|progress| {
                 progress.answered.remove(&job);
                 progress.complete.retain(|complete| *complete != job);
@@ -189,7 +188,10 @@ impl Wiring {
             let declared = declare_classes(&wiring.transport, &request.spec).await;
             drop(begun);
             match declared {
-                Ok(()) => wiring.tell(Event::Open { request, reply }).await,
+                Ok(()) => {
+                    let opening = super::fresh_opening();
+                    wiring.tell(Event::Open { request, opening, reply }).await;
+                }
                 Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
             }
         });
@@ -207,13 +209,13 @@ impl Wiring {
             Err(Unpublished::TooLarge(oversize)) => {
                 let letter = DeadLetter {
                     task: address.task.clone(),
-                    store: Some(address.store.clone()),
+                    of: Some((address.opening.clone(), address.plan.clone())),
                     death: Death::Refused,
                     reason: oversize.to_string(),
                     host: Some(shared::host::name()),
                     attempt: Some(address.attempt),
                 };
-                self.tell(Event::DeadLetter { letter, items: 0, tag: None }).await;
+                self.tell(Event::DeadLetter { letter, known: None, tag: None }).await;
             }
         }
     }
@@ -270,8 +272,8 @@ impl Wiring {
     }
 
     /// Tells consumers, in the background. What they do not hear is said again when they name such a task.
-    fn recall(self: &Arc<Self>, jobs: Vec<JobId>) {
-        let cancel = Cancel { store: self.store_id.clone(), jobs };
+    fn recall(self: &Arc<Self>, openings: Vec<OpeningId>) {
+        let cancel = Cancel { openings };
         let message = cancel.to_message(random::token(), self.clock.system());
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
@@ -282,7 +284,7 @@ impl Wiring {
     }
 
     /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
-    fn report(self: &Arc<Self>, job: JobId) {
+    fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
         let output_dir = match &self.kind {
             Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(job)),
             Kind::Service { output_dir } => output_dir.clone(),
@@ -291,14 +293,17 @@ impl Wiring {
         tokio::spawn(async move {
             // The work is done and safe in the store: a full disk delays its report, no more.
             loop {
-                let (store, id, directory) = (wiring.store.clone(), job.clone(), output_dir.clone());
+                let (store, directory) = (wiring.store.clone(), output_dir.clone());
+                let (id, of) = (job.clone(), opening.clone());
                 let reporting = Arc::clone(&wiring.reporting);
                 let write = move || {
                     let _one_at_a_time = reporting.lock().unwrap_or_else(PoisonError::into_inner);
-                    write_report(&store, &id, directory.as_deref())
+                    write_report(&store, &id, &of, directory.as_deref())
                 };
                 match tokio::task::spawn_blocking(write).await {
-                    Ok(Ok(sha256)) => return wiring.tell(Event::Reported { job, sha256 }).await,
+                    Ok(Ok(Some(sha256))) => return wiring.tell(Event::Reported { job, opening, sha256 }).await,
+                    // The job was begun anew meanwhile.
+                    Ok(Ok(None)) => return,
                     Ok(Err(error)) => tracing::error!(%error, %job, "A report cannot be written; trying again."),
                     Err(error) => return wiring.fail(ServiceError::Report(error.to_string())).await,
                 }
@@ -308,12 +313,22 @@ impl Wiring {
     }
 }
 
-fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<String, ReportError> {
+/// Writes what was asked for, and gives the report's SHA-256; nothing if the job has another opening by now.
+fn write_report(
+    store: &Path,
+    job: &JobId,
+    opening: &OpeningId,
+    output_dir: Option<&Path>,
+) -> Result<Option<String>, ReportError> {
+    let is_current = || Ok::<_, ReportError>(Reader::open(store)?.opening(job)?.as_ref() == Some(opening));
+    if !is_current()? {
+        return Ok(None);
+    }
     let mut render = Render::new(store, job, Format::Text)?;
     let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
     let Some(directory) = output_dir else {
         whole(&mut std::io::sink())?;
-        return Ok(render.sha256());
+        return Ok(is_current()?.then(|| render.sha256()));
     };
     let given = Reader::open(store)?.report_name(job)?;
     let name = given.as_deref().unwrap_or(job.as_str());
@@ -325,7 +340,7 @@ fn write_report(store: &Path, job: &JobId, output_dir: Option<&Path>) -> Result<
         // Of an earlier job of this name they would pass for this one's.
         remove_if_there(&frequencies)?;
     }
-    Ok(render.sha256())
+    Ok(is_current()?.then(|| render.sha256()))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), ReportError> {

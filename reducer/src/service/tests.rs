@@ -10,7 +10,7 @@ use shared::control::Asker;
 use shared::id::Class;
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{JobRequest, Message, Planned, Reply, Request};
+use shared::message::{JobRequest, Message, Opened, Place, Planned, Reply, Request};
 use shared::shutdown;
 use shared::topology::{self, Topology};
 use shared::transport::embedded::Embedded;
@@ -20,7 +20,7 @@ use shared::workload::digest::{Algorithm, Spec};
 use shared::workload::files::{Links, Root, Selection, Start};
 
 use super::{Handle, Kind, Opening, ServiceConfig, start};
-use crate::store::Place;
+use crate::store::Place as StorePlace;
 
 fn spec() -> JobSpec {
     let root = Root { name: "r".to_owned(), class: Class::from_name(b"r"), prefix: b"r/"[..].into() };
@@ -41,14 +41,13 @@ fn planned() -> Box<Planned> {
         bytes: 1,
         failed: Vec::new(),
         skipped: [].into(),
-        resume: json("{}"),
     })
 }
 
 async fn serve(store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdown::Stopper) {
     let (stopper, stop) = shutdown::channel();
     let config = ServiceConfig {
-        store: Opening::begin(Place::File(store.to_owned()), "o".parse().expect("an id")),
+        store: Opening::begin(StorePlace::File(store.to_owned()), "o".parse().expect("an id")),
         kind: Kind::Command { spec: Box::new(spec()) },
         window: None,
         heartbeat: limits::HEARTBEAT,
@@ -74,9 +73,10 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
         // Each round a broker that knows nothing.
         let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
         let (handle, stopper) = serve(&store, &transport).await;
-        handle.open(JobRequest::new("j".parse().expect("an id"), spec())).await.expect("it opens");
+        let request = JobRequest::new("j".parse().expect("an id"), spec());
+        let Opened { job, opening, after, .. } = handle.open(request).await.expect("it opens");
         if round == 0 {
-            assert!(handle.planned("j".parse().expect("an id"), planned()).await);
+            assert!(handle.planned(job, Place { opening, after }, planned()).await);
         }
         one_task_waits(&transport).await;
         stopper.stop();

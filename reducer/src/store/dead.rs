@@ -20,12 +20,13 @@ WITH all_dead AS (
     SELECT jobs.job, dead.number, 'failed' AS state, outcomes.attempt, outcomes.host,
            outcomes.answer ->> '$.reason' AS reason, dead.at
     FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id
+    WHERE jobs.job IS NOT NULL
     UNION ALL
-    SELECT job, number, 'returned', coalesce(attempt, 1), coalesce(host, 'unknown'), reason, max(at)
-    FROM dead_letters
-    WHERE NOT EXISTS (SELECT 1 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id
-                      WHERE jobs.job = dead_letters.job AND outcomes.number = dead_letters.number)
-    GROUP BY job, number
+    SELECT jobs.job, number, 'returned', coalesce(attempt, 1), coalesce(host, 'unknown'), reason, max(at)
+    FROM dead_letters JOIN jobs ON jobs.id = dead_letters.job_id
+    WHERE jobs.job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.job_id = dead_letters.job_id
+                                               AND outcomes.number = dead_letters.number)
+    GROUP BY jobs.job, number
 )
 SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at
 FROM all_dead JOIN jobs USING (job)
@@ -60,8 +61,11 @@ pub(super) fn write_task(db: &Connection, task: &TaskId, now: Moment) -> Result<
 }
 
 pub(super) fn write_letter(db: &Connection, letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO dead_letters (job, number, reason, at, host, attempt) VALUES (?, ?, ?, ?, ?, ?)")?
-        .execute(params![
+    db.prepare_cached(
+        "INSERT INTO dead_letters (job_id, number, reason, at, host, attempt)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
         letter.task.job.as_str(),
         letter.task.number,
         letter.reason,
@@ -88,7 +92,7 @@ pub(super) fn replay(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
 pub(super) fn forget(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     for sql in [
         "DELETE FROM dead WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
-        "DELETE FROM dead_letters WHERE job = ? AND number = ?",
+        "DELETE FROM dead_letters WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
     ] {
         db.prepare_cached(sql)?.execute(params![task.job.as_str(), task.number])?;
     }
@@ -140,7 +144,7 @@ impl Reader {
         let stderr: Option<Option<String>> = statement.query_row(place, |row| row.get(0)).optional()?;
         let mut statement = self.connection.prepare_cached(
             "SELECT at, coalesce(host, 'unknown'), reason FROM dead_letters
-             WHERE job = ? AND number = ? ORDER BY id DESC LIMIT ?",
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? ORDER BY id DESC LIMIT ?",
         )?;
         let returned = |row: &Row<'_>| Ok(Returned { at: row.get(0)?, host: row.get(1)?, reason: row.get(2)? });
         let mut returned: Vec<Returned> = statement

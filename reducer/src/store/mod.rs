@@ -8,7 +8,6 @@ mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod lock;
-mod migrate;
 mod open;
 mod read;
 mod recover;

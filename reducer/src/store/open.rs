@@ -9,7 +9,7 @@ use shared::{environment, random};
 use tempfile::TempDir;
 
 use super::lock::Lock;
-use super::{Store, migrate, schema};
+use super::{Store, schema};
 use crate::scratch::Scratch;
 
 /// Where a store is.
@@ -32,10 +32,11 @@ pub enum StoreError {
     InUse(PathBuf),
     /// Not a store of this program, or of another version.
     #[error(
-        "{} is not a store that this version can use (schema {found}, this program writes {}). \
-         Name another file with --state",
+        "{} is not a store that this version of packhorse can use (its schema is {found}, this one's {}). Name another \
+         file with --state{}",
         .path.display(),
-        schema::VERSION
+        schema::VERSION,
+        if *found > 0 { ", or use the version that made it" } else { "" }
     )]
     Version {
         /// The file.
@@ -108,10 +109,6 @@ impl Store {
         // Before anything is written: what is not ours is left as it is.
         let is_new = match version(&connection, &path)? {
             Some(schema::VERSION) => false,
-            Some(migrate::OLDEST..schema::VERSION) => {
-                migrate::migrate(&connection)?;
-                false
-            }
             Some(found) => return Err(StoreError::Version { path, found }),
             None => true,
         };
@@ -166,7 +163,9 @@ fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreErr
 
 fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN")?;
-    migrate::create(connection)?;
+    connection.execute_batch(schema::TABLES)?;
+    connection.execute_batch(schema::VIEWS)?;
+    connection.pragma_update(None, "user_version", schema::VERSION)?;
     connection.execute(
         "INSERT INTO store (store_id, owner, created_at) VALUES (?, ?, datetime('now'))",
         (random::token(), owner.as_str()),
@@ -175,25 +174,19 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A second connection for reading. A store of an older version is brought up to the present one first.
+/// A second connection for reading.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_as_it_is(path)?;
     match version(&connection, path)? {
         Some(schema::VERSION) => Ok(connection),
-        Some(migrate::OLDEST..schema::VERSION) => {
-            drop(connection);
-            let place = Place::File(path.to_owned());
-            drop(Store::open(&place, || unreachable!("it has an owner"))?);
-            open_as_it_is(path)
-        }
         found => Err(StoreError::Version { path: path.to_owned(), found: found.unwrap_or(0) }),
     }
 }
 
-/// Whether a file is a store that can be used, or will be once it is brought up to this version. Nothing is changed.
+/// Whether a file is a store that can be used. Nothing is changed.
 pub fn check(path: &Path) -> Result<(), StoreError> {
     match version(&open_as_it_is(path)?, path)? {
-        None | Some(migrate::OLDEST..=schema::VERSION) => Ok(()),
+        None | Some(schema::VERSION) => Ok(()),
         Some(found) => Err(StoreError::Version { path: path.to_owned(), found }),
     }
 }

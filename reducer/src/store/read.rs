@@ -4,30 +4,38 @@ use std::path::Path;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shared::id::{Class, JobId, TaskId};
+use shared::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec};
 use shared::message::{Parts, PlanFailure};
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
-use crate::owner::Counted;
+use crate::owner::{Counted, Known};
 
 /// A task as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTask {
     /// Whose queue it goes to.
     pub class: Class,
+    /// The plan up to it.
+    pub plan: PlanHash,
     /// Its body.
     pub body: Bytes,
 }
 
+fn id<T: TryFrom<String, Error = shared::id::InvalidId>>(text: String) -> Result<T, StoreError> {
+    T::try_from(text).map_err(|error| StoreError::Content(error.to_string()))
+}
+
 impl Store {
-    /// Items of a task of the stored plan.
-    pub fn items(&self, job: &JobId, number: u64) -> Result<Option<u32>, StoreError> {
+    /// What a message about a task of the stored plan is compared with.
+    pub fn known(&self, job: &JobId, number: u64) -> Result<Option<Known>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT items FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+            "SELECT items, plan FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
-        Ok(statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?)
+        let row = statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((items, plan)) = row.optional()? else { return Ok(None) };
+        Ok(Some(Known { items, plan: id(plan)? }))
     }
 
     /// The answer that was counted; `Err` holds the reason of a task that was given up.
@@ -71,22 +79,14 @@ impl Store {
     /// A task of the stored plan, to send it.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT class, body FROM tasks
+            "SELECT class, plan, body FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
         )?;
-        let row = statement
-            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let Some((class, body)) = row.optional()? else { return Ok(None) };
-        let class = Class::try_from(class).map_err(|error| StoreError::Content(error.to_string()))?;
-        Ok(Some(StoredTask { class, body: body.into() }))
-    }
-
-    /// What a task of the plan said about going on after it.
-    pub fn resume(&self, job: &JobId, number: u64) -> Result<Option<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT resume FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
-        )?;
-        Ok(statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?)
+        let row = statement.query_row(params![job.as_str(), number], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        });
+        let Some((class, plan, body)) = row.optional()? else { return Ok(None) };
+        Ok(Some(StoredTask { class: id::<Class>(class)?, plan: id(plan)?, body: body.into() }))
     }
 
     /// A reader of the same store, on this thread.
@@ -164,6 +164,25 @@ impl Reader {
     /// Opens the store at `path` to read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: open::open_to_read(path)? })
+    }
+
+    /// The hash of a job's plan up to a task.
+    pub fn plan(&self, job: &JobId, number: u64) -> Result<Option<PlanHash>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT plan FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+        )?;
+        statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?.map(id).transpose()
+    }
+
+    /// Whose store it is.
+    pub fn owner(&self) -> Result<OwnerId, StoreError> {
+        id(self.connection.query_row("SELECT owner FROM store", [], |row| row.get(0))?)
+    }
+
+    /// The opening that a job has.
+    pub fn opening(&self, job: &JobId) -> Result<Option<OpeningId>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT opening FROM jobs WHERE job = ?")?;
+        statement.query_row([job.as_str()], |row| row.get(0)).optional()?.map(id).transpose()
     }
 
     /// A job's spec.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Row, params};
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, Origin, ReportName};
+use shared::id::{Class, ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName};
 use shared::job::JobSpec;
 use shared::message::JobRequest;
 
@@ -27,6 +27,8 @@ fn moment(seconds: f64) -> Result<Moment, StoreError> {
 struct JobRow {
     id: i64,
     job: String,
+    opening: String,
+    unnamed: bool,
     spec: String,
     opened_at: f64,
     finished_at: Option<f64>,
@@ -37,7 +39,7 @@ struct JobRow {
     report_sha256: Option<String>,
     cancelled_at: Option<f64>,
     report: Option<String>,
-    link: Option<String>,
+    plan: String,
     origin: Option<String>,
 }
 
@@ -56,8 +58,10 @@ impl JobRow {
             report_sha256: row.get(9)?,
             cancelled_at: row.get(10)?,
             report: row.get(11)?,
-            link: row.get(12)?,
+            plan: row.get(12)?,
             origin: row.get(13)?,
+            opening: row.get(14)?,
+            unnamed: row.get(15)?,
         })
     }
 }
@@ -74,8 +78,8 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
-                    cancelled_at, report, link, origin
-             FROM jobs ORDER BY id",
+                    cancelled_at, report, plan, origin, opening, unnamed
+             FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
         rows.into_iter().map(|row| self.recover_job(row, now)).collect()
@@ -86,14 +90,14 @@ impl Store {
         let counts = account(&row.job, &row.counts)?;
         let id = JobId::try_from(row.job).map_err(content)?;
         let report = row.report.map(ReportName::try_from).transpose().map_err(content)?;
-        let resume = row.origin.map(Origin::try_from).transpose().map_err(content)?;
-        let mut job = Job::new(JobRequest { report, resume, ..JobRequest::new(id, spec) }, moment(row.opened_at)?);
+        let origin = row.origin.map(Origin::try_from).transpose().map_err(content)?;
+        let opening = OpeningId::try_from(row.opening).map_err(content)?;
+        let request = JobRequest { report, origin, resume: row.unnamed, ..JobRequest::new(id, spec) };
+        let mut job = Job::new(request, opening, moment(row.opened_at)?);
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;
-        if counts.tasks_planned > 0 && !fold::is_derived(&job.spec) {
-            job.after = row.link;
-        }
+        job.plan = PlanHash::try_from(row.plan).map_err(content)?;
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
         if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.sealed.is_some_and(is_beyond)) {
             return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
@@ -102,9 +106,6 @@ impl Store {
         job.dispatched = row.dispatched;
         job.answered = Contiguous::up_to(row.answered);
         job.cancelled_at = row.cancelled_at.map(moment).transpose()?;
-        if job.cancelled_at.is_some() {
-            job.recall_all(now);
-        }
         if !job.is_open() {
             job.planned = Contiguous::up_to(job.counts.tasks_planned);
             return Ok(job);

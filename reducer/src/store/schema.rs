@@ -1,18 +1,20 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
-/// Written into `PRAGMA user_version`; an older one is brought up to it, any other is refused.
-pub(super) const VERSION: i64 = 4;
+/// Written into `PRAGMA user_version`; any other is refused.
+pub(super) const VERSION: i64 = 5;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
-    store_id   TEXT NOT NULL,   -- tasks carry it, outcomes echo it
+    store_id   TEXT NOT NULL,   -- another with each owner that opens a copy
     owner      TEXT NOT NULL,
     created_at TEXT NOT NULL    -- UTC
 ) STRICT;
 
 CREATE TABLE jobs (
     id            INTEGER PRIMARY KEY,
-    job           TEXT NOT NULL UNIQUE,
+    job           TEXT UNIQUE,        -- NULL: it was opened anew, and what it holds is there to be taken over
+    opening       TEXT NOT NULL UNIQUE, -- made at random; every message about the job carries it
+    follows       INTEGER REFERENCES jobs (id), -- the opening before, which it takes over from
     workload      TEXT NOT NULL,
     spec          TEXT NOT NULL,      -- JSON: what was asked for
     opened_at     REAL NOT NULL,      -- seconds since 1970
@@ -24,8 +26,9 @@ CREATE TABLE jobs (
     report_sha256 TEXT,
     cancelled_at  REAL,               -- if someone has ended it as it stood
     report        TEXT,               -- what its report is called, if not as the job
-    link          TEXT,               -- stands for the plan as far as it has come without a gap
-    origin        TEXT                -- where it was asked for, if without an id of its own
+    plan          TEXT NOT NULL,      -- the hash of the plan as far as it has come
+    origin        TEXT,               -- where it was asked for, if it is over files
+    unnamed       INTEGER NOT NULL DEFAULT 0 -- 1: its producer gave it no id of its own
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -37,9 +40,17 @@ CREATE TABLE tasks (
     body    TEXT,                     -- NULL: nothing to do, failures and skips only
     failed  TEXT,                     -- JSON: what failed in planning
     skipped TEXT,                     -- JSON: what was left out
-    resume  TEXT NOT NULL,            -- JSON: where the plan goes on
+    plan    TEXT NOT NULL,            -- the hash of the plan up to this task
+    first   BLOB,                     -- what orders the tasks of a root: the root and the path of the first item
+    last    BLOB,                     -- the same of the last item
+    kept    TEXT,                     -- JSON: an answer to a part of its items, from before; the rest is asked for
+    kept_attempt INTEGER NOT NULL DEFAULT 0, -- attempts up to this one were for the whole task
+    kept_run TEXT,                    -- whose parts belong to it, beside those of its outcome
+    kept_by TEXT,                     -- the consumer that gave it, which is not asked for the rest
     PRIMARY KEY (job_id, number)
 ) STRICT;
+
+CREATE INDEX tasks_by_item ON tasks (job_id, first) WHERE first IS NOT NULL;
 
 -- The one outcome of each task.
 CREATE TABLE outcomes (
@@ -73,17 +84,14 @@ CREATE TABLE sums (
 -- Messages of tasks that came back.
 CREATE TABLE dead_letters (
     id      INTEGER PRIMARY KEY,
-    job     TEXT NOT NULL,
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
     number  INTEGER NOT NULL,
     reason  TEXT NOT NULL,
     at      REAL NOT NULL,            -- seconds since 1970
     host    TEXT,                     -- who refused it, if that is known
     attempt INTEGER
 ) STRICT;
-"#;
 
-/// What has come with version 3.
-pub(super) const TABLES_3: &str = r#"
 -- Tasks that failed for the last time, until someone puts them back to work or drops them. Their
 -- outcomes say why.
 CREATE TABLE dead (
@@ -105,31 +113,6 @@ CREATE TABLE leases (
 ) STRICT;
 "#;
 
-/// From a store of version 2 to one of version 3, but for [`TABLES_3`] and [`VIEWS`].
-pub(super) const FROM_2: &str = r#"
-DROP VIEW job_summary;
-DROP VIEW files;
-DROP VIEW word_counts;
-DROP VIEW failures;
-ALTER TABLE jobs ADD COLUMN cancelled_at REAL;
-ALTER TABLE dead_letters ADD COLUMN host TEXT;
-ALTER TABLE dead_letters ADD COLUMN attempt INTEGER;
-"#;
-
-/// From a store of version 3 to one of version 4.
-pub(super) const FROM_3: &str = r#"
-ALTER TABLE jobs ADD COLUMN report TEXT;
-ALTER TABLE jobs ADD COLUMN link TEXT;
-ALTER TABLE jobs ADD COLUMN origin TEXT;
-"#;
-
-/// After [`FROM_2`] and [`TABLES_3`]: when these tasks failed was not written down.
-pub(super) const DEAD_FROM_2: &str = r#"
-INSERT INTO dead (job_id, number, at)
-SELECT job_id, number, coalesce(finished_at, opened_at)
-FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';
-"#;
-
 pub(super) const VIEWS: &str = r#"
 CREATE VIEW job_summary AS
 SELECT job, workload,
@@ -143,7 +126,7 @@ SELECT job, workload,
        counts ->> '$.items_done' AS items_done, counts ->> '$.items_failed' AS items_failed,
        counts ->> '$.bytes_done' AS bytes_done, counts ->> '$.duplicates' AS duplicates,
        counts ->> '$.resends' AS resends, report_sha256
-FROM jobs;
+FROM jobs WHERE job IS NOT NULL;
 
 -- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
 CREATE VIEW files AS
@@ -156,7 +139,7 @@ FROM tasks
 JOIN jobs ON jobs.id = tasks.job_id
 JOIN json_each(tasks.body, '$.files.items') AS item
 LEFT JOIN outcomes USING (job_id, number)
-WHERE jobs.workload = 'digest';
+WHERE jobs.workload = 'digest' AND jobs.job IS NOT NULL;
 
 -- One row per file of words jobs.
 CREATE VIEW word_counts AS
@@ -170,27 +153,29 @@ JOIN jobs ON jobs.id = tasks.job_id
 JOIN json_each(tasks.body, '$.files.items') AS item
 LEFT JOIN outcomes USING (job_id, number)
 LEFT JOIN json_each(outcomes.answer, '$.counts') AS count ON count.key = item.key
-WHERE jobs.workload = 'words';
+WHERE jobs.workload = 'words' AND jobs.job IS NOT NULL;
 
 -- What has no result, and why.
 CREATE VIEW failures AS
 SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
        plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
+WHERE jobs.job IS NOT NULL
 UNION ALL
 SELECT jobs.job, tasks.number, file.value ->> '$.path', file.value ->> '$.path_base64', item.value ->> '$.reason'
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
 JOIN json_each(outcomes.answer, '$.failed') AS item
 JOIN json_each(tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'
-WHERE outcomes.status = 'done'
+WHERE outcomes.status = 'done' AND jobs.job IS NOT NULL
 UNION ALL
 SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
-FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed';
+FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed' AND jobs.job IS NOT NULL;
 
 -- What dead tasks died of.
 CREATE VIEW dead_tasks AS
 SELECT jobs.job || '.' || number AS task, jobs.job, number, datetime(dead.at, 'unixepoch') AS died,
        outcomes.attempt AS attempts, outcomes.host, outcomes.answer ->> '$.reason' AS reason,
        outcomes.answer ->> '$.stderr' AS stderr
-FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id;
+FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id
+WHERE jobs.job IS NOT NULL;
 "#;

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Row;
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OpeningId, OwnerId, PlanHash};
 use shared::job::{JobSpec, JobState, JobStatus};
 
 use super::read::account;
@@ -20,7 +20,8 @@ struct StatusRow {
     is_sealed: bool,
     report_sha256: Option<String>,
     owner: String,
-    link: Option<String>,
+    plan: String,
+    opening: String,
 }
 
 impl StatusRow {
@@ -35,7 +36,8 @@ impl StatusRow {
             report_sha256: row.get(6)?,
             owner: row.get(7)?,
             cancelled_at: row.get(8)?,
-            link: row.get(9)?,
+            plan: row.get(9)?,
+            opening: row.get(10)?,
         })
     }
 }
@@ -45,8 +47,8 @@ impl Reader {
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256,
-                    (SELECT owner FROM store), cancelled_at, link
-             FROM jobs ORDER BY id",
+                    (SELECT owner FROM store), cancelled_at, plan, opening
+             FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
         let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;
         rows.into_iter().map(|row| self.status(row)).collect()
@@ -61,16 +63,19 @@ impl Reader {
             (label, total.unwrap_or(0))
         });
         let counts = account(&row.job, &row.counts)?;
+        let plan = PlanHash::try_from(row.plan).map_err(|e| content(&e))?;
+        let plan = (row.is_sealed && !fold::is_derived(&spec)).then_some(plan);
         Ok(JobStatus {
             schema: 1,
             job: JobId::try_from(row.job).map_err(|e| content(&e))?,
+            opening: OpeningId::try_from(row.opening).map_err(|e| content(&e))?,
             owner: OwnerId::try_from(row.owner).map_err(|e| content(&e))?,
             workload: spec.workload(),
             state: JobState::of(row.is_sealed, row.finished_at.is_some(), row.cancelled_at.is_some()),
             counts,
             consumers: 0,
             unserved: Vec::new(),
-            plan: row.link.filter(|_| row.is_sealed),
+            plan,
             seconds: (row.cancelled_at.or(row.finished_at).unwrap_or(now) - row.opened_at).max(0.0),
             report_sha256: row.report_sha256,
             sum,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use shared::clock::Moment;
-use shared::id::{JobId, Origin, ReportName, TaskId};
+use shared::id::{JobId, OpeningId, Origin, PlanHash, ReportName, TaskId};
 use shared::message::{JobRequest, Planned, Verdict};
 
 use super::{Store, StoreError};
@@ -23,8 +23,12 @@ impl Store {
     pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
         let db = &self.connection;
         match write {
-            Write::Open { request } => write_job(db, request, now)?,
-            Write::Task { job, planned } => write_task(db, job, planned)?,
+            Write::Open { request, opening } => write_job(db, request, opening, now)?,
+            Write::Replaced { job } => {
+                db.prepare_cached("UPDATE jobs SET job = NULL, report = NULL WHERE job = ?")?
+                    .execute([job.as_str()])?;
+            }
+            Write::Task { job, planned, plan } => write_task(db, job, planned, plan)?,
             Write::Part { part } => {
                 // The same part may be delivered again.
                 db.prepare_cached(
@@ -71,41 +75,46 @@ impl Store {
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ?, link = ? WHERE job = ?",
+                "UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ?, plan = ? WHERE job = ?",
             )?
             .execute(params![
                 job.sealed,
                 job.dispatched,
                 job.answered.prefix(),
                 json(&job.counts)?,
-                job.after.as_deref().filter(|_| !job.is_derived()),
+                job.plan.as_str(),
                 job.id.as_str()
             ])?;
         Ok(())
     }
 }
 
-fn write_job(db: &Connection, request: &JobRequest, now: Moment) -> Result<(), StoreError> {
-    let JobRequest { job, spec, report, resume: origin } = request;
+fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Moment) -> Result<(), StoreError> {
+    let JobRequest { job, spec, report, origin, instead_of, resume } = request;
     db.prepare_cached(
-        "INSERT INTO jobs (job, workload, spec, opened_at, dispatched, answered, counts, report, origin)
-         VALUES (?, ?, ?, ?, 0, 0, '{}', ?, ?)",
+        "INSERT INTO jobs (job, opening, follows, workload, spec, opened_at, dispatched, answered, counts, plan, report,
+                           origin, unnamed)
+         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, 0, '{}', ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
+        opening.as_str(),
+        instead_of.as_ref().map(OpeningId::as_str),
         spec.workload().as_str(),
         json(spec)?,
         now.as_secs_f64(),
+        PlanHash::start().as_str(),
         report.as_ref().map(ReportName::as_str),
-        origin.as_ref().map(Origin::as_str)
+        origin.as_ref().map(Origin::as_str),
+        resume
     ])?;
     Ok(())
 }
 
-fn write_task(db: &Connection, job: &JobId, planned: &Planned) -> Result<(), StoreError> {
+fn write_task(db: &Connection, job: &JobId, planned: &Planned, plan: &PlanHash) -> Result<(), StoreError> {
     let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
     db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, resume)
+        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan)
          VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
@@ -116,7 +125,7 @@ fn write_task(db: &Connection, job: &JobId, planned: &Planned) -> Result<(), Sto
         planned.body.as_ref().map(|body| body.get()),
         text(json(&planned.failed)?, planned.failed.is_empty()),
         text(json(&planned.skipped)?, planned.skipped.is_empty()),
-        planned.resume.get(),
+        plan.as_str(),
     ])?;
     Ok(())
 }

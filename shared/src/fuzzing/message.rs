@@ -27,14 +27,14 @@ pub fn message(input: &[u8]) {
     same(&message, Part::from_message, |part| part.to_message(NOW));
     same(&message, Lease::from_message, |lease| lease.to_message(NOW));
     same(&message, Cancel::from_message, |cancel| cancel.to_message("id".to_owned(), NOW));
-    same(&message, Seal::from_message, |seal| seal.to_message(NOW));
+    same(&message, Seal::from_message, |(place, seal)| seal.to_message(place, NOW));
     // Raw JSON cannot be compared, so the text of it is.
     let planned = |message: &Message| {
-        let (job, planned) = Planned::from_message(message)?;
-        Ok((job, serde_json::to_string(&planned).expect("it has text keys")))
+        let (job, place, planned) = Planned::from_message(message)?;
+        Ok((job, place, serde_json::to_string(&planned).expect("it has text keys")))
     };
-    same(&message, planned, |(job, text)| {
-        serde_json::from_str::<Planned>(text).expect("it was just written").to_message(job, NOW)
+    same(&message, planned, |(job, place, text)| {
+        serde_json::from_str::<Planned>(text).expect("it was just written").to_message(job, place, NOW)
     });
     bodies(&message.body);
     if let Ok(task) = message.id.parse::<TaskId>() {
@@ -106,6 +106,6 @@ fn dead(message: Message) {
     assert_eq!(wrapped.text("host"), Some("h"));
     if let (Some(before), true) = (before, fits) {
         let after = DeadLetter::read(&wrapped, &owner).expect("it still says whose it is");
-        assert_eq!((after.task, after.store, after.attempt), (before.task, before.store, before.attempt));
+        assert_eq!((after.task, after.of, after.attempt), (before.task, before.of, before.attempt));
     }
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::text;
-use crate::id::{Class, ConsumerId, JobId, OwnerId, RunId, StoreId, TaskId};
+use crate::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use crate::message::{
-    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Planned, Request, Seal, Task, Verdict, kind,
+    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Place, Planned, Request, Seal, Task, Verdict, kind,
 };
 use crate::workload::Workload;
 
@@ -17,8 +17,9 @@ const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 /// One message of each kind, each of them valid.
 fn seeds() -> Vec<Message> {
     let task = TaskId { job: JobId::from_name(b"j"), number: 7 };
-    let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-    let address = Address { task, attempt: 2, owner, store: store.clone(), workload: Workload::Words };
+    let (owner, opening, plan) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"), PlanHash::start());
+    let place = Place { opening: opening.clone(), after: plan.clone() };
+    let address = Address { task, opening: opening.clone(), plan, attempt: 2, owner, workload: Workload::Words };
     let (job, run, class) = (JobId::from_name(b"j"), RunId::from_name(b"r"), Class::from_name(b"photos"));
     let (host, micros, redelivered) = ("h".to_owned(), 9, true);
     let answer = concat!(
@@ -29,8 +30,7 @@ fn seeds() -> Vec<Message> {
         r#"{"manner":{"mode":"ascii","characters":false,"frequencies":true},"#,
         r#""files":{"links":"skip","root":"r","items":[{"path_base64":"/w==","size":3}]}}"#
     );
-    let planned =
-        r#"{"number":7,"class":"photos","body":{"a":1},"items":1,"bytes":3,"skipped":{"fifo":1},"resume":{"b":2}}"#;
+    let planned = r#"{"number":7,"class":"photos","body":{"a":1},"items":1,"bytes":3,"skipped":{"fifo":1}}"#;
     let planned: Planned = serde_json::from_str(planned).expect("a planned task");
     let failed = Verdict::Failed(Failure { reason: "no memory".to_owned(), stderr: "Killed".to_owned() });
     let parts = Some(Parts { run: run.clone(), count: 2 });
@@ -43,9 +43,9 @@ fn seeds() -> Vec<Message> {
         Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
         Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),
         Lease { address, holder, host: "h".to_owned(), is_started: true, body: body.into() }.to_message(NOW),
-        Cancel { store, jobs: vec![job.clone()] }.to_message("c.1".to_owned(), NOW),
-        planned.to_message(&job, NOW),
-        Seal { job: job.clone(), tasks: 3 }.to_message(NOW),
+        Cancel { openings: vec![opening] }.to_message("c.1".to_owned(), NOW),
+        planned.to_message(&job, &place, NOW),
+        Seal { job: job.clone(), tasks: 3 }.to_message(&place, NOW),
         Message::json(kind::REQUEST, "r.1".to_owned(), &Request::Explain { job, number: Some(7) }, NOW),
     ]
 }

@@ -5,17 +5,14 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Message, Reason, kind};
-use crate::id::{JobId, StoreId};
+use crate::id::OpeningId;
 
-/// Tasks of these jobs are not wanted: whoever has one acks it, and answers nothing.
-///
-/// Two owners may have jobs of one name, so the store is part of a job's identity.
+/// Tasks of these openings are not wanted: whoever has one acks it, and answers nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cancel {
-    /// The store that counts the jobs' tasks.
-    pub store: StoreId,
-    /// The jobs.
-    pub jobs: Vec<JobId>,
+    /// The openings, of one owner.
+    pub openings: Vec<OpeningId>,
 }
 
 impl Cancel {

@@ -1,11 +1,9 @@
 //! The control exchange: requests to owners, their replies, and consumers' signs of life.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Serialize};
 
 use super::{DeadDetail, DeadTask};
-use crate::id::{Class, ConsumerId, JobId, Origin, OwnerId, ReportName, StoreId, TaskId};
+use crate::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName, TaskId};
 use crate::job::{JobSpec, JobState, JobStatus};
 use crate::workload::Workload;
 
@@ -26,6 +24,8 @@ pub enum Request {
     Cancel {
         /// The job.
         job: JobId,
+        /// Which opening of it: one that was begun since is another job.
+        opening: OpeningId,
     },
     /// Why a job or a task is as it is.
     Explain {
@@ -76,19 +76,26 @@ pub struct JobRequest {
     pub job: JobId,
     /// What is to be done.
     pub spec: JobSpec,
-    /// Where it comes from, if another id will do: if the latest job from there with the same spec and report
-    /// has not ended, the owner goes on with that one.
+    /// Where it comes from, if it is over files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume: Option<Origin>,
+    pub origin: Option<Origin>,
+    /// Whether another id will do: if the latest job from there with the same spec and report has not ended, the
+    /// owner goes on with that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resume: bool,
     /// What its report is called where its owner writes one; the job's id if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportName>,
+    /// The opening of this job whose plan is not that of the tree as it is now. If it is still the job's, and came
+    /// from the same origin, the owner opens the job anew in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<OpeningId>,
 }
 
 impl JobRequest {
     /// The job of this id and no other, with a report of the same name.
     pub fn new(job: JobId, spec: JobSpec) -> Self {
-        Self { job, spec, resume: None, report: None }
+        Self { job, spec, origin: None, resume: false, report: None, instead_of: None }
     }
 }
 
@@ -112,6 +119,8 @@ pub enum Reply {
     },
     /// To [`Request::Dead`].
     Dead {
+        /// Whose they are.
+        owner: OwnerId,
         /// The latest, oldest first.
         tasks: Vec<DeadTask>,
         /// How many more there are.
@@ -152,23 +161,31 @@ pub enum Reply {
 pub struct Opened {
     /// The job.
     pub job: JobId,
+    /// Which opening of it.
+    pub opening: OpeningId,
     /// The owner.
     pub owner: OwnerId,
-    /// Its store: tasks carry it, outcomes echo it.
-    pub store: StoreId,
     /// Tasks planned without a gap; the next to plan has this number.
     pub planned: u64,
-    /// What the last of them said about going on.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "raw")]
-    pub resume: Option<Box<RawValue>>,
+    /// The hash of these.
+    pub after: PlanHash,
     /// The number of tasks, if the plan is sealed.
     pub sealed: Option<u64>,
-    /// The link of the next task, see [`super::link`]; owners before it have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
     /// This job, if it has ended; else the latest one before it with the same spec and report that has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+}
+
+impl Opened {
+    /// Whether this is a job that has ended before, and its report is all that there is to be had.
+    pub fn has_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.job == self.job)
+    }
+
+    /// Whether it goes on with a plan that is complete: whoever opened it need not plan.
+    pub fn has_whole_plan(&self) -> bool {
+        self.sealed.is_some_and(|sealed| sealed <= self.planned) && !self.has_ended()
+    }
 }
 
 /// A job that has ended.
@@ -180,13 +197,6 @@ pub struct Ended {
     pub state: JobState,
     /// When, in seconds since 1970.
     pub at: f64,
-}
-
-/// [`Reply`] is told apart by a field of its body, and serde reads such a type by way of a value of
-/// its own, which cannot hold raw JSON.
-fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    let value: Option<serde_json::Value> = Option::deserialize(deserializer)?;
-    value.map(|value| to_raw_value(&value).map_err(D::Error::custom)).transpose()
 }
 
 /// What a report is about.
@@ -241,25 +251,9 @@ pub struct Presence {
     /// What it subscribes to.
     pub serves: Vec<(Workload, Class)>,
     /// Tasks that it holds: under way or waiting in its prefetch.
-    pub holds: Vec<TaskId>,
+    pub holds: Vec<HeldTask>,
     /// Milliseconds until the next sign.
     pub heartbeat_millis: u64,
     /// It stops: do not wait for it.
     pub leaving: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_a_plan_goes_on_survives_a_reply() {
-        let resume = Some(RawValue::from_string(r#"{"after":{"path":"a"},"start":0}"#.to_owned()).expect("JSON"));
-        let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-        let job = JobId::from_name(b"j");
-        let opened = Opened { job, owner, store, planned: 1, resume, sealed: None, after: None, ended: None };
-        let text = serde_json::to_string(&Reply::Opened(opened)).expect("JSON");
-        let Reply::Opened(read) = serde_json::from_str(&text).expect("it can be read") else { panic!("{text}") };
-        assert_eq!(read.resume.expect("it is there").get(), r#"{"after":{"path":"a"},"start":0}"#);
-    }
 }

@@ -21,13 +21,13 @@ pub use envelope::{HeaderValue, Message, from_json};
 pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
-pub use plan::{FIRST_LINK, PlanFailure, Planned, Seal, link, link_of, with_link};
+pub use plan::{Place, PlanFailure, Planned, Seal};
 pub use reject::{DeadLetter, Death, FIRST_DEATH_REASON, Reason};
 pub use task::{Address, Task};
 
 /// The version of every message. A reader refuses others by name, so that a newer sender is told
 /// apart from a broken one.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 
 /// The `type` property of every message.
 pub mod kind {

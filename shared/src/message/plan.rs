@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Message, Reason, kind};
-use crate::id::{Class, JobId, TaskId, fnv1a};
+use crate::id::{Class, JobId, OpeningId, PlanHash, TaskId};
 use crate::path::PathBytes;
 
 /// Something that the plan itself could not take in, such as a directory that cannot be listed. It
@@ -43,54 +43,57 @@ pub struct Planned {
     /// What was left out since the task before, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
-    /// Where a plan goes on after this task, in the form of its workload; opaque to owners.
-    pub resume: Box<RawValue>,
 }
 
-/// Header of a planned task and of a seal: what [`link`] says of the task before it.
-const AFTER: &str = "after";
-
-/// The link of a plan's first task: nothing is before it.
-pub const FIRST_LINK: &str = "start";
-
-/// The link of what comes after a task, which has the link `before` itself. It stands for the whole plan so far,
-/// so that an owner never puts together tasks of two walks between which the tree has changed.
-pub fn link(before: &str, planned: &Planned) -> String {
-    let body = planned.body.as_ref().map_or("", |body| body.get());
-    format!("{:016x}", fnv1a([before, body, planned.resume.get()].join("\n").as_bytes()))
+/// Where in its job's plan something of it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which opening of the job it is for.
+    pub opening: OpeningId,
+    /// The plan before it: an owner never puts together tasks of two walks between which the tree has changed.
+    pub after: PlanHash,
 }
 
-/// Adds the link to a planned task's message, or to a seal's.
-pub fn with_link(message: Message, after: Option<&str>) -> Message {
-    match after {
-        Some(after) => message.with_text(AFTER, after),
-        None => message,
+impl Place {
+    fn write(&self, message: Message) -> Message {
+        message.with_text("opening", self.opening.as_str()).with_text("after", self.after.as_str())
     }
-}
 
-/// The link of a planned task's message, or of a seal's; producers before it had none.
-pub fn link_of(message: &Message) -> Option<String> {
-    message.text(AFTER).map(str::to_owned)
+    fn read(message: &Message) -> Result<Self, Reason> {
+        Ok(Self { opening: message.header("opening")?, after: message.header("after")? })
+    }
 }
 
 impl Planned {
+    /// The hash of the plan that goes on with it after `before`.
+    pub fn hash(&self, before: &PlanHash) -> PlanHash {
+        let body = self.body.as_ref().map_or("", |body| body.get());
+        let told = if self.failed.is_empty() && self.skipped.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(&(&self.failed, &self.skipped)).expect("names and counts are JSON")
+        };
+        before.then(&[self.class.as_str(), body, &told])
+    }
+
     /// As a message to the owner of `job`.
-    pub fn to_message(&self, job: &JobId, now: SystemTime) -> Message {
+    pub fn to_message(&self, job: &JobId, place: &Place, now: SystemTime) -> Message {
         let task = TaskId { job: job.clone(), number: self.number };
         let mut message = Message::json(kind::PLANNED, task.to_string(), self, now);
         message.correlation = Some(job.to_string());
-        message
+        place.write(message)
     }
 
     /// From a message.
-    pub fn from_message(message: &Message) -> Result<(JobId, Self), Reason> {
+    pub fn from_message(message: &Message) -> Result<(JobId, Place, Self), Reason> {
         message.expect(kind::PLANNED)?;
         let task: TaskId = message.id.parse().map_err(|e| Reason::header("message_id", &format!("{e}")))?;
+        let place = Place::read(message)?;
         let planned: Self = message.parse()?;
         if planned.number != task.number {
             return Err(Reason::header("message_id", "it names another task than the body"));
         }
-        Ok((task.job, planned))
+        Ok((task.job, place, planned))
     }
 }
 
@@ -106,15 +109,15 @@ pub struct Seal {
 
 impl Seal {
     /// As a message to the job's owner.
-    pub fn to_message(&self, now: SystemTime) -> Message {
+    pub fn to_message(&self, place: &Place, now: SystemTime) -> Message {
         let mut message = Message::json(kind::SEAL, format!("{}.seal", self.job), self, now);
         message.correlation = Some(self.job.to_string());
-        message
+        place.write(message)
     }
 
     /// From a message.
-    pub fn from_message(message: &Message) -> Result<Self, Reason> {
+    pub fn from_message(message: &Message) -> Result<(Place, Self), Reason> {
         message.expect(kind::SEAL)?;
-        message.parse()
+        Ok((Place::read(message)?, message.parse()?))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{OwnerId, StoreId, TaskId};
+use crate::id::{OpeningId, OwnerId, PlanHash, TaskId};
 use crate::limits::{self, MESSAGE_BYTES_MAX};
 use crate::seal::Fault;
 
@@ -142,8 +142,8 @@ impl Death {
 pub struct DeadLetter {
     /// The task that it claims to be.
     pub task: TaskId,
-    /// The store that it claims to be for.
-    pub store: Option<StoreId>,
+    /// The opening of its job that it claims to be of, and the plan up to it.
+    pub of: Option<(OpeningId, PlanHash)>,
     /// How it died.
     pub death: Death,
     /// Why it died: the consumer's reason, or the broker's word.
@@ -183,10 +183,10 @@ impl DeadLetter {
             Some(reason) => (Death::Refused, reason.to_owned()),
             None => (Death::of(word), format!("given up by the broker ({})", word.unwrap_or("no reason given"))),
         };
-        let store = message.text("store").and_then(|text| text.parse().ok());
+        let of = message.header("opening").and_then(|opening| Ok((opening, message.header("plan")?))).ok();
         let host = message.text("host").map(str::to_owned);
         let attempt = message.integer("attempt").and_then(|attempt| u32::try_from(attempt).ok());
-        Some(Self { task, store, death, reason, host, attempt })
+        Some(Self { task, of, death, reason, host, attempt })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::{Message, Reason, kind};
-use crate::id::{Class, JobId, OwnerId, StoreId, TaskId};
+use crate::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use crate::workload::Workload;
 
 /// Whose task it is: carried by a task, echoed by its outcome.
@@ -13,21 +13,29 @@ use crate::workload::Workload;
 pub struct Address {
     /// Which task.
     pub task: TaskId,
+    /// Of which opening of its job.
+    pub opening: OpeningId,
+    /// The plan that it is of, up to itself: an older copy of its owner's store may have gone on with another.
+    pub plan: PlanHash,
     /// 1 for the first try.
     pub attempt: u32,
     /// Whose queue takes the outcome.
     pub owner: OwnerId,
-    /// Which store counts it.
-    pub store: StoreId,
     /// Whose contract the body follows.
     pub workload: Workload,
 }
 
 impl Address {
+    /// The task, as who holds it names it.
+    pub fn held(&self) -> HeldTask {
+        HeldTask { opening: self.opening.clone(), number: self.task.number }
+    }
+
     pub(super) fn write(&self, message: Message) -> Message {
         let mut message = message
             .with_text("owner", self.owner.as_str())
-            .with_text("store", self.store.as_str())
+            .with_text("opening", self.opening.as_str())
+            .with_text("plan", self.plan.as_str())
             .with_text("workload", self.workload.as_str())
             .with_integer("attempt", i64::from(self.attempt));
         message.correlation = Some(self.task.job.to_string());
@@ -47,8 +55,9 @@ impl Address {
         Ok(Self {
             task,
             attempt: attempt.ok_or_else(|| Reason::header("attempt", "it is missing or out of range"))?,
+            opening: message.header("opening")?,
+            plan: message.header("plan")?,
             owner: message.header("owner")?,
-            store: message.header("store")?,
             workload: message.header("workload")?,
         })
     }
@@ -86,8 +95,8 @@ mod tests {
 
     fn sized(bytes: usize) -> Message {
         let task = TaskId { job: JobId::from_name(b"j"), number: 0 };
-        let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-        let address = Address { task, attempt: 1, owner, store, workload: Workload::Digest };
+        let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
+        let address = Address { task, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
         let body = vec![b' '; bytes].into();
         Task { address, class: Class::from_name(b"r"), body }.to_message(SystemTime::UNIX_EPOCH)
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::id::{Class, JobId, OwnerId, StoreId, TaskId};
+use crate::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use crate::message::{Address, DeadLetter, Reason, Task};
 use crate::workload::Workload;
 
@@ -23,8 +23,8 @@ fn fresh() -> (String, Keyring) {
 
 fn task(job: &[u8]) -> Message {
     let task = TaskId { job: JobId::from_name(job), number: 7 };
-    let (owner, store) = (OwnerId::from_name(b"main"), StoreId::from_name(b"s"));
-    let address = Address { task, attempt: 2, owner, store, workload: Workload::Digest };
+    let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
+    let address = Address { task, opening, plan: PlanHash::start(), attempt: 2, owner, workload: Workload::Digest };
     let body = r#"{"files":"name-of-a-file"}"#.into();
     Task { address, class: Class::from_name(b"photos"), body }.to_message(SystemTime::UNIX_EPOCH)
 }
@@ -41,7 +41,7 @@ fn what_is_sealed_opens_as_it_was_and_shows_neither_body_nor_headers() {
         task(b"j").with_text("reason", "path \"name-of-a-file\"").with_text("x-first-death-reason", "rejected");
     let sealed = keyring.seal(ROUTING_KEY, message.clone());
     let shown = format!("{}{}", envelope(&sealed), String::from_utf8_lossy(&sealed.body));
-    for hidden in ["name-of-a-file", "attempt", "store", "workload", "application/json"] {
+    for hidden in ["name-of-a-file", "attempt", "opening", "workload", "application/json"] {
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
     }
     for shown_on_purpose in ["j.7", "task", "rejected"] {

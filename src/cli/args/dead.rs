@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use shared::id::TaskId;
+use shared::id::{OwnerId, TaskId};
 
 use super::BrokerArgs;
+use crate::cli::owners::Whom;
 
 /// `packhorse dead`
 #[derive(Debug, Clone, Args)]
@@ -73,8 +74,12 @@ pub struct ExplainArgs {
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
     /// Open this store, of a command or reducer that does not run, instead of asking over a broker
-    #[arg(long, value_name = "FILE", conflicts_with = "broker")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["broker", "owner"])]
     pub state: Option<PathBuf>,
+
+    /// Ask only the reducer of this name [default: all; a job must then be known to one of them only]
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<OwnerId>,
 
     #[command(flatten)]
     /// Where the broker is.
@@ -83,4 +88,11 @@ pub struct StoreArgs {
     /// Print JSON Lines
     #[arg(long)]
     pub json: bool,
+}
+
+impl StoreArgs {
+    /// Whom to ask.
+    pub fn whom(&self) -> Whom<'_> {
+        Whom { broker: &self.broker, owner: self.owner.as_ref() }
+    }
 }

@@ -157,7 +157,7 @@ impl ConsumerRole {
         if lane == CONTROL {
             out.push(Do::Ack(tag));
             let event = match Cancel::from_message(&message) {
-                Ok(Cancel { store, jobs }) => Event::Cancelled { store, jobs },
+                Ok(Cancel { openings }) => Event::Cancelled(openings),
                 Err(_) => Event::SignDue,
             };
             self.tell(event, stage, &mut out);

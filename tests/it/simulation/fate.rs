@@ -1,5 +1,7 @@
 //! What faults do to the world.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -7,7 +9,7 @@ use shared::id::JobId;
 
 use super::faults::{Fault, Which};
 use super::jobs::{Fate, File, Runner};
-use super::owner::{OWN, lose_store};
+use super::owner::{OWN, beside, lose_store};
 use super::processes::{Kind, Process};
 use super::world::{What, World};
 
@@ -22,6 +24,13 @@ pub(super) struct Armed {
     pub lose_lease: bool,
     /// What a repeated confirm says once more.
     pub last_confirmed: Option<u64>,
+    /// A copy of the service's store: the database and its log.
+    pub copy: Option<[Vec<u8>; 2]>,
+}
+
+/// Whether a job is the service's.
+fn is_its(job: &super::jobs::Job) -> bool {
+    job.runner != Runner::Command
 }
 
 impl World {
@@ -83,6 +92,8 @@ impl World {
             Fault::KillHolder { millis } => self.armed.kill_holder = Some(millis),
             Fault::LoseLease => self.armed.lose_lease = true,
             Fault::LoseStore => self.lose_store(),
+            Fault::CopyStore => self.copy_store(),
+            Fault::OldStore => self.take_older_store(),
             Fault::Pause { process, millis } => {
                 let process = of(process, self);
                 self.processes[process].paused_until = self.now + Duration::from_millis(millis);
@@ -152,18 +163,45 @@ impl World {
         }
     }
 
-    /// Only while no job of the service has ended: of a job that was reported, no one wants to know
-    /// any more.
-    fn lose_store(&mut self) {
-        let is_service = |process: &usize| matches!(self.processes[*process].kind, Kind::Owner);
-        let Some(process) = (0..self.processes.len()).find(is_service) else { return };
-        let is_its = |job: &super::jobs::Job| job.runner != Runner::Command;
+    fn service(&self) -> Option<usize> {
+        (0..self.processes.len()).find(|&process| matches!(self.processes[process].kind, Kind::Owner))
+    }
+
+    /// Ends the service, and takes its store away. Only while no job of it has ended: of a job that was reported, no
+    /// one wants to know any more.
+    fn take_store(&mut self) -> Option<PathBuf> {
+        let process = self.service()?;
         if self.jobs.all.iter().any(|job| is_its(job) && self.oracle.finished.contains(&job.id)) {
-            return;
+            return None;
         }
         self.crash(process, Duration::from_millis(100));
         lose_store(self.processes[process].store());
-        self.oracle.store_lost(&self.jobs, is_its);
+        Some(self.processes[process].store().to_owned())
+    }
+
+    fn lose_store(&mut self) {
+        if self.take_store().is_some() {
+            self.oracle.store_lost(&self.jobs, is_its);
+        }
+    }
+
+    fn copy_store(&mut self) {
+        let Some(process) = self.service() else { return };
+        let path = self.processes[process].store();
+        let files = [fs::read(path), fs::read(beside(path, "-wal"))];
+        if let [Ok(database), Ok(log)] = files {
+            self.armed.copy = Some([database, log]);
+            self.oracle.store_copied();
+        }
+    }
+
+    fn take_older_store(&mut self) {
+        let Some([database, log]) = self.armed.copy.clone() else { return };
+        let Some(path) = self.take_store() else { return };
+        fs::write(&path, database).expect("written");
+        fs::write(beside(&path, "-wal"), log).expect("written");
+        let own: Vec<JobId> = self.jobs.all.iter().filter(|job| is_its(job)).map(|job| job.id.clone()).collect();
+        self.oracle.store_is_older(|job| own.contains(job));
     }
 
     /// A file comes, or goes, in the tree of a digest job.
@@ -171,10 +209,11 @@ impl World {
         let is_digest = |job: &&mut super::jobs::Job| {
             matches!(job.spec, shared::job::JobSpec::Digest(_)) && job.runner != Runner::Command
         };
+        let now = self.now;
         let mut digests: Vec<_> = self.jobs.all.iter_mut().filter(is_digest).collect();
         let count = digests.len();
         let job = digests.get_mut(job % count.max(1))?;
-        job.has_changed = true;
+        job.changed_at = Some(now);
         let name = format!("f{file:03}-");
         match job.tree.iter().position(|file| file.name.starts_with(&name)) {
             Some(at) => {

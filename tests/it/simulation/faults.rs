@@ -39,6 +39,10 @@ pub(super) enum Fault {
     Tear { process: usize, place: u64 },
     /// An owner dies, and its store is lost.
     LoseStore,
+    /// Somebody copies the store of an owner.
+    CopyStore,
+    /// An owner dies, and that copy takes the place of its store.
+    OldStore,
     /// A process is stopped, and goes on later.
     Pause { process: usize, millis: u64 },
     /// The clock of a process stands still.
@@ -81,7 +85,7 @@ impl fmt::Display for Planned {
 /// Some faults of some kinds: few kinds at a time reach further than all of them at once.
 /// `changing`: trees change and stores are lost. `long`: some tasks are leased.
 pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool) -> Vec<Planned> {
-    let kinds: Vec<u32> = (0..if changing { 16 } else { 14 }).collect();
+    let kinds: Vec<u32> = (0..if changing { 17 } else { 14 }).collect();
     let few = random.random_range(1..=6);
     let chosen: Vec<u32> = kinds.sample(random, few).copied().collect();
     let count = random.random_range(0..=24);
@@ -101,6 +105,17 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
             let at = at + random.random_range(0..60);
             planned.push(Planned { at, fault: Fault::Rewalk { job, file } });
         }
+    }
+    if changing && random.random_bool(0.5) {
+        let at = random.random_range(20..300);
+        planned.push(Planned { at, fault: Fault::CopyStore });
+        let later = at + random.random_range(5..200);
+        // What a consumer holds then is answered when another plan has taken its place.
+        planned
+            .push(Planned { at: later, fault: Fault::Pause { process: 1, millis: random.random_range(500..5_000) } });
+        planned.push(Planned { at: later, fault: Fault::OldStore });
+        let (job, file) = (at as usize, random.random_range(0..96));
+        planned.push(Planned { at: later, fault: Fault::Rewalk { job, file } });
     }
     if long {
         for _ in 0..random.random_range(0..=2) {
@@ -147,6 +162,7 @@ fn fault(random: &mut SmallRng, kind: u32) -> Fault {
         13 if random.random_bool(0.5) => Fault::Pause { process, millis },
         13 => Fault::StopClock { process, millis },
         14 => Fault::Touch { job: process, file: random.random_range(0..96) },
-        _ => Fault::LoseStore,
+        15 => Fault::LoseStore,
+        _ => Fault::OldStore,
     }
 }

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::id::{Class, JobId, OwnerId, TaskId};
+use shared::clock::Moment;
+use shared::id::{Class, JobId, Origin, OwnerId, PlanHash, TaskId};
 use shared::job::JobSpec;
-use shared::message::{PlanFailure, Planned};
+use shared::message::{JobRequest, PlanFailure, Planned};
 use shared::path::PathBytes;
-use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
+use shared::workload::files::{Files, Item, Links, Root, Selection, Start, Times};
 use shared::workload::{digest, steps, words};
 
 /// A file, with what its name says.
@@ -83,6 +84,11 @@ impl File {
         Fate::of(&self.name)
     }
 
+    /// It is what its name says, for ever.
+    fn times(&self) -> Option<Times> {
+        Some(Times { modified: 1, changed: 1 })
+    }
+
     /// Its size follows from its name.
     pub fn size(&self) -> u64 {
         10 + u64::from(self.name.as_bytes()[3] % 7)
@@ -111,7 +117,15 @@ pub(super) struct Job {
     pub tree: Vec<File>,
     /// What of it was there all the time.
     pub stayed: Vec<File>,
-    pub has_changed: bool,
+    /// When it changed last.
+    pub changed_at: Option<Moment>,
+}
+
+impl Job {
+    /// As its producer asks for it.
+    pub fn request(&self) -> JobRequest {
+        JobRequest { origin: Some(Origin::of(b"here")), ..JobRequest::new(self.id.clone(), self.spec.clone()) }
+    }
 }
 
 /// What somebody at a terminal does about a job.
@@ -154,6 +168,8 @@ pub(super) struct Jobs {
     pub cured: BTreeSet<JobId>,
     /// How many consumers each task has killed.
     pub deaths: BTreeMap<TaskId, u32>,
+    /// When the latest walk began that came to its end, and what it has planned.
+    pub walked: BTreeMap<JobId, (Moment, PlanHash)>,
     /// Tasks that take long, and how often each was begun before the last fault was over.
     pub long: BTreeMap<TaskId, u32>,
 }
@@ -262,7 +278,7 @@ impl Jobs {
     fn add(&mut self, name: &str, spec: JobSpec, runner: Runner, tree: Vec<File>) {
         let owner = if runner == Runner::Command { command_owner() } else { owner() };
         let id = JobId::from_name(name.as_bytes());
-        self.all.push(Job { id, spec, owner, runner, stayed: tree.clone(), has_changed: false, tree });
+        self.all.push(Job { id, spec, owner, runner, stayed: tree.clone(), changed_at: None, tree });
     }
 
     pub fn job(&self, id: &JobId) -> Option<&Job> {
@@ -270,17 +286,19 @@ impl Jobs {
     }
 }
 
-/// A plan: it may stop after any task and go on with what the tree is then.
+/// A plan of what the tree is while it is walked.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
+    /// When the walk began.
+    pub begun: Moment,
+    pub hash: PlanHash,
     number: u64,
     after: Option<String>,
 }
 
 impl Plan {
-    pub fn new(planned: u64, resume: Option<&RawValue>) -> Self {
-        let after = resume.and_then(|resume| serde_json::from_str(resume.get()).ok());
-        Self { number: planned, after }
+    pub fn begin(begun: Moment) -> Self {
+        Self { begun, hash: PlanHash::start(), number: 0, after: None }
     }
 
     pub fn next_task(&mut self, job: &Job) -> Option<Planned> {
@@ -300,25 +318,21 @@ impl Plan {
         self.number += 1;
         let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
         self.after = Some(last);
-        Some(planned(&job.spec, number, files))
-    }
-
-    /// How many tasks it has handed out, earlier runs included.
-    pub fn tasks(&self) -> u64 {
-        self.number
+        let task = planned(&job.spec, number, files);
+        self.hash = task.hash(&self.hash);
+        Some(task)
     }
 }
 
 fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
-    let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
-    let resume = raw(&last);
     let name = |file: &File| PathBytes(file.name.clone().into_bytes());
     if files[0].fate() == Fate::Unlisted {
         let failed = vec![PlanFailure { name: name(&files[0]), reason: "cannot be listed".to_owned() }];
         let skipped = BTreeMap::from([("fifo".to_owned(), 1)]);
-        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped, resume };
+        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped };
     }
-    let items: Vec<_> = files.iter().map(|file| Item { path: name(file), size: file.size() }).collect();
+    let items: Vec<_> =
+        files.iter().map(|file| Item { path: name(file), size: file.size(), times: file.times() }).collect();
     let bytes = files.iter().map(File::size).sum();
     let count = u32::try_from(items.len()).expect("a few");
     let files = Files { links: Links::Skip, root: ROOT.to_owned(), items };
@@ -328,7 +342,7 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
         JobSpec::Steps(_) => unreachable!("a rider's plan is derived"),
     };
     let (failed, skipped) = (Vec::new(), BTreeMap::new());
-    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped, resume }
+    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped }
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::id::JobId;
+use shared::id::{JobId, OpeningId};
 use shared::job::JobState;
 use shared::message::{Reply, Request};
 
@@ -30,20 +30,25 @@ pub(super) struct OperatorRole {
     deed: Deed,
     questions: Questions,
     phase: Phase,
+    /// The opening that is to be cancelled, once it was looked at.
+    opening: Option<OpeningId>,
     /// Answers so far.
     heard: u32,
 }
 
 impl OperatorRole {
     pub fn new(job: JobId, deed: Deed) -> Self {
-        Self { job, deed, questions: Questions::default(), phase: Phase::Waiting, heard: 0 }
+        Self { job, deed, questions: Questions::default(), phase: Phase::Waiting, opening: None, heard: 0 }
     }
 
     fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
         let Some(job) = stage.jobs.job(&self.job).cloned() else { return };
         let (id, filter) = (job.id.clone(), Some(job.id.to_string()));
         let request = match (self.deed, self.phase) {
-            (Deed::Cancel { .. }, _) => Request::Cancel { job: id },
+            (Deed::Cancel { .. }, _) => match self.opening.clone() {
+                Some(opening) => Request::Cancel { job: id, opening },
+                None => Request::Status { job: id },
+            },
             (Deed::Replay, Phase::Waiting | Phase::WaitingAgain) => Request::Status { job: id },
             (Deed::Replay, Phase::Replaying) => {
                 stage.jobs.cured.insert(id);
@@ -57,6 +62,11 @@ impl OperatorRole {
     /// When to ask next; `None` when there is no more to do.
     fn replied(&mut self, reply: &Reply, stage: &mut Stage) -> Option<Duration> {
         self.heard += 1;
+        if let (Deed::Cancel { .. }, None, Reply::Status(status)) = (self.deed, &self.opening, reply) {
+            self.opening = Some(status.opening.clone());
+            self.heard = 0;
+            return Some(Duration::ZERO);
+        }
         if let Deed::Cancel { times } = self.deed {
             let is_over = matches!(reply, Reply::Status(status) if status.state.is_over());
             let is_done = self.heard >= if is_over { times } else { PATIENCE };

@@ -2,83 +2,29 @@
 //! the owners have committed, in order.
 
 mod account;
+mod seen;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytes::Bytes;
-use reducer::owner::{Event, Tag};
-use reducer::store::Reader;
-use shared::id::{JobId, StoreId, TaskId};
+use reducer::owner::Tag;
+use shared::clock::Moment;
+use shared::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Parts, Verdict};
+use shared::message::Parts;
 use shared::workload::digest;
 
-use super::jobs::{Fate, File, Job, Jobs};
+pub(super) use seen::{Key, Seen, tag_of};
+use tasks::{Task, sections};
+
+use super::jobs::{Fate, File, Job, Jobs, Runner};
 use super::work::{counts_of, digest_of, steps_of, words_of};
 
-/// An event that an owner has committed, as far as it matters here.
-#[derive(Debug)]
-pub(super) enum Seen {
-    Part { store: StoreId, task: TaskId, run: String, number: u32 },
-    Done { store: StoreId, task: TaskId, answer: Bytes, parts: Option<Parts> },
-    Failed { store: StoreId, task: TaskId },
-    Died { task: TaskId, is_an_attempt: bool },
-    Cancel { job: JobId },
-}
-
-impl Seen {
-    fn job(&self) -> &JobId {
-        match self {
-            Self::Part { task, .. } | Self::Done { task, .. } | Self::Failed { task, .. } | Self::Died { task, .. } => {
-                &task.job
-            }
-            Self::Cancel { job } => job,
-        }
-    }
-}
-
-impl Seen {
-    pub fn of(event: &Event) -> Option<Self> {
-        match event {
-            Event::Part { part, .. } => {
-                let (store, task) = (part.address.store.clone(), part.address.task.clone());
-                Some(Self::Part { store, task, run: part.run.to_string(), number: part.number })
-            }
-            Event::Outcome { outcome, .. } => {
-                let (store, task) = (outcome.address.store.clone(), outcome.address.task.clone());
-                Some(match &outcome.verdict {
-                    Verdict::Done(answer) => {
-                        Self::Done { store, task, answer: answer.clone(), parts: outcome.parts.clone() }
-                    }
-                    Verdict::Failed(_) => Self::Failed { store, task },
-                })
-            }
-            Event::DeadLetter { letter, .. } => {
-                Some(Self::Died { task: letter.task.clone(), is_an_attempt: letter.death.is_an_attempt() })
-            }
-            Event::Cancel { job, .. } => Some(Self::Cancel { job: job.clone() }),
-            _ => None,
-        }
-    }
-}
-
-/// The delivery that brought an event.
-pub(super) fn tag_of(event: &Event) -> Option<Tag> {
-    match event {
-        Event::Planned { tag, .. }
-        | Event::Seal { tag, .. }
-        | Event::Part { tag, .. }
-        | Event::Outcome { tag, .. }
-        | Event::Lease { tag, .. }
-        | Event::DeadLetter { tag, .. } => *tag,
-        _ => None,
-    }
-}
-
 /// What was committed of one task.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Record {
     first: Option<Bytes>,
     duplicates: u64,
@@ -90,19 +36,28 @@ struct Record {
 /// What is known of a run.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
-    records: BTreeMap<TaskId, Record>,
+    records: BTreeMap<Key, Record>,
+    /// Each plan that somebody has made, up to some task.
+    plans: BTreeSet<PlanHash>,
+    /// The same when the store was copied.
+    copied: BTreeMap<Key, Record>,
+    /// The opening that each job has.
+    openings: BTreeMap<JobId, OpeningId>,
+    /// Openings that others have replaced.
+    replaced: BTreeSet<OpeningId>,
     reports: BTreeMap<JobId, (Vec<u8>, Vec<u8>)>,
     pub finished: BTreeSet<JobId>,
     /// Jobs whose cancellation is durable, with their account as it was then.
     cancelled: BTreeMap<JobId, Counts>,
     /// Dead letters: of messages that somebody refused or the broker gave up, and of those that a policy took.
-    deaths: BTreeMap<JobId, [u64; 2]>,
+    deaths: BTreeMap<(JobId, Option<OpeningId>), [u64; 2]>,
     /// Failed tasks that were put back to work.
     replays: BTreeMap<JobId, u64>,
     /// Deliveries of turns that were committed.
     pub turned: BTreeSet<Tag>,
-    /// Whether a store was lost, so that messages for it are refused.
+    /// Whether a store was lost, or is an older one, so that messages for it are refused.
     pub store_was_lost: bool,
+    store_was_older: bool,
     complaint: Option<String>,
 }
 
@@ -124,7 +79,7 @@ impl Oracle {
     }
 
     /// A turn's transaction is durable. `cancelled`: what its owner has as cancelled after it.
-    pub fn committed(&mut self, store: &StoreId, seen: Vec<Seen>, cancelled: &BTreeMap<JobId, Counts>) {
+    pub fn committed(&mut self, seen: Vec<Seen>, cancelled: &BTreeMap<JobId, Counts>) {
         for seen in seen {
             if self.cancelled.contains_key(seen.job()) {
                 // Its account stands.
@@ -136,21 +91,26 @@ impl Oracle {
                     let counts = cancelled.get(&job).cloned();
                     self.cancelled.extend(counts.map(|counts| (job, counts)));
                 }
-                Seen::Died { task, is_an_attempt } => {
-                    self.deaths.entry(task.job).or_default()[usize::from(!is_an_attempt)] += 1;
+                Seen::Planned { plan, .. } => drop(self.plans.insert(plan)),
+                Seen::Died { task, opening, is_an_attempt } => {
+                    self.deaths.entry((task.job, opening)).or_default()[usize::from(!is_an_attempt)] += 1;
                 }
-                Seen::Part { store: of, task, run, number } if of == *store => {
-                    self.records.entry(task).or_default().parts.insert((run, number));
+                Seen::Part { of, run, number } => {
+                    self.records.entry(of).or_default().parts.insert((run, number));
                 }
-                Seen::Done { store: of, task, answer, parts } if of == *store => {
-                    self.records.entry(task).or_default().done(answer, parts);
-                }
-                Seen::Failed { store: of, task } if of == *store => {
-                    let record = self.records.entry(task).or_default();
+                Seen::Done { of, answer, parts } => self.records.entry(of).or_default().done(answer, parts),
+                Seen::Failed { of } => {
+                    let record = self.records.entry(of).or_default();
                     record.duplicates += u64::from(record.first.is_some());
                 }
-                _ => {}
             }
+        }
+    }
+
+    /// What the store has of a plan somebody has made in one walk.
+    pub fn check_planned(&mut self, task: &TaskId, plan: &PlanHash) {
+        if !self.plans.contains(plan) {
+            self.complain(format!("task {task} is planned, and goes on with a plan of another walk"));
         }
     }
 
@@ -158,10 +118,37 @@ impl Oracle {
     pub fn store_lost(&mut self, jobs: &Jobs, path_of: impl Fn(&Job) -> bool) {
         self.store_was_lost = true;
         let lost: BTreeSet<&JobId> = jobs.all.iter().filter(|job| path_of(job)).map(|job| &job.id).collect();
-        self.records.retain(|task, _| !lost.contains(&task.job));
         self.finished.retain(|job| !lost.contains(job));
         self.cancelled.retain(|job, _| !lost.contains(job));
         self.replays.retain(|job, _| !lost.contains(job));
+    }
+
+    /// The store is copied as it is.
+    pub fn store_copied(&mut self) {
+        self.copied = self.records.clone();
+    }
+
+    /// That copy takes the place of the store. `is_its`: the jobs in it.
+    pub fn store_is_older(&mut self, is_its: impl Fn(&JobId) -> bool) {
+        (self.store_was_lost, self.store_was_older) = (true, true);
+        self.records.retain(|of, _| !is_its(&of.task.job));
+        let copied = self.copied.iter().filter(|(of, _)| is_its(&of.task.job));
+        self.records.extend(copied.map(|(of, record)| (of.clone(), record.clone())));
+    }
+
+    /// How a job stands after a turn: one that has another opening has begun anew.
+    pub fn opened(&mut self, job: &JobId, opening: &OpeningId) {
+        let before = self.openings.insert(job.clone(), opening.clone());
+        if let Some(before) = before.filter(|before| before != opening) {
+            self.replaced.insert(before);
+            self.finished.remove(job);
+            self.reports.remove(job);
+        }
+    }
+
+    /// Whether nobody wants what a message of a task is about.
+    pub fn is_recalled(&self, opening: &str) -> bool {
+        self.replaced.iter().any(|replaced| replaced.as_str() == opening)
     }
 
     pub fn reported(&mut self, job: &JobId, text: Vec<u8>, frequencies: Vec<u8>) {
@@ -194,8 +181,17 @@ impl Oracle {
         let wanted = if is_cancelled { JobState::Cancelled } else { JobState::Finished };
         ensure(status.state == wanted, || format!("it is {}, not {}", status.state.as_str(), wanted.as_str()))?;
         let tasks = sections(store, job, is_cancelled).map_err(|error| format!("its store cannot be read: {error}"))?;
-        self.check_plan(job, &tasks)?;
+        // A job may end with what an earlier walk had sent, until its producer hears of that.
+        // Of an older store a producer that has left hears nothing.
+        let has_left = self.store_was_older && job.runner == Runner::Producer { waits: false };
+        let is_settled = |plan| status.plan.as_ref() == Some(plan) || (is_last && !has_left);
+        let walked = jobs.walked.get(&job.id).filter(|(_, plan)| is_settled(plan));
+        self.check_plan(job, walked.map(|(begun, _)| begun), &tasks)?;
         self.check_account(&tasks, status)?;
+        let has_answer = |task: &Task| self.records.get(&task.key).is_some_and(|record| record.first.is_some());
+        let stray =
+            tasks.iter().find(|task| task.is_done() && !task.files.is_empty() && !task.is_told(has_answer(task)));
+        ensure(stray.is_none(), || format!("it has an answer that was given to another task: {stray:?}"))?;
         let (text, frequencies) = self.reports.get(&job.id).ok_or("it has no report")?;
         ensure_same("report", text, &self.text(job, &tasks)?)?;
         if let JobSpec::Words(_) = job.spec {
@@ -204,12 +200,16 @@ impl Oracle {
         if is_last { self.check_failures(jobs, &tasks, given_up) } else { Ok(()) }
     }
 
-    fn check_plan(&self, job: &Job, tasks: &[Task]) -> Result<(), String> {
+    /// `walked`: when the last walk began that came to its end.
+    fn check_plan(&self, job: &Job, walked: Option<&Moment>, tasks: &[Task]) -> Result<(), String> {
         if let JobSpec::Steps(spec) = &job.spec {
             return ensure(tasks.len() as u64 == spec.whips, || format!("it has {} whips", tasks.len()));
         }
         let names: Vec<&str> = tasks.iter().flat_map(|task| &task.files).map(|file| file.name.as_str()).collect();
-        if !job.has_changed {
+        // A walk that began after the last change has seen the tree as it is: what was planned before it, and is
+        // otherwise now, was planned anew.
+        let is_at_rest = job.changed_at.is_none_or(|changed| walked.is_some_and(|walked| *walked > changed));
+        if is_at_rest {
             let whole: Vec<&str> = job.tree.iter().map(|file| file.name.as_str()).collect();
             // Cancelled, its plan is as long as it was.
             let is_cut = self.cancelled.contains_key(&job.id) && names.len() < whole.len();
@@ -256,7 +256,7 @@ impl Oracle {
     }
 
     fn digest_lines(&self, task: &Task, text: &mut String) -> Result<(), String> {
-        let answer = self.records.get(&task.id).and_then(|record| record.first.clone());
+        let answer = self.records.get(&task.key).and_then(|record| record.first.clone());
         for (index, file) in task.files.iter().enumerate() {
             let digest = match file.fate() {
                 fate if fate.is_without_result() => continue,
@@ -284,7 +284,7 @@ impl Oracle {
             if task.is_given_up && !must_fail {
                 let failures = jobs.failures.get(&task.id).copied().unwrap_or(0)
                     + given_up.get(&task.id.to_string()).copied().unwrap_or(0)
-                    + self.records.get(&task.id).map_or(0, |record| record.incomplete);
+                    + self.records.get(&task.key).map_or(0, |record| record.incomplete);
                 ensure(failures >= limits::ATTEMPTS_MAX, || {
                     format!("task {} was given up after {failures} failures", task.id)
                 })?;
@@ -308,53 +308,6 @@ impl Record {
             self.incomplete += 1;
         }
     }
-}
-
-/// A task as the store has it.
-#[derive(Debug)]
-struct Task {
-    id: TaskId,
-    is_whip: bool,
-    files: Vec<File>,
-    is_given_up: bool,
-    has_outcome: bool,
-}
-
-impl Task {
-    fn is_done(&self) -> bool {
-        self.has_outcome && !self.is_given_up
-    }
-}
-
-fn sections(store: &Path, job: &Job, is_cancelled: bool) -> Result<Vec<Task>, String> {
-    let reader = Reader::open(store).map_err(|error| error.to_string())?;
-    let sealed = reader.sealed(&job.id).map_err(|error| error.to_string())?;
-    let count = sealed.map_or(0, |(tasks, _)| tasks);
-    let mut tasks = Vec::new();
-    for number in 0..count {
-        let section = reader.section(&job.id, &job.spec, number).map_err(|error| error.to_string())?;
-        let section = section.ok_or_else(|| format!("task {number} of {count} is missing"))?;
-        let mut files: Vec<File> = Vec::new();
-        for failure in section.plan_failures {
-            files.push(File { name: String::from_utf8_lossy(failure.name.as_bytes()).into_owned() });
-        }
-        let is_whip = matches!(job.spec, JobSpec::Steps(_));
-        if let Some(body) = section.settled.body.as_ref().filter(|_| !is_whip) {
-            files.extend(files_of(body)?);
-        }
-        let answer = section.settled.answer;
-        let has_outcome = answer.is_some() || section.settled.body.is_none();
-        ensure(has_outcome || is_cancelled, || format!("task {number} has no outcome"))?;
-        let is_given_up = matches!(answer, Some(Err(_)));
-        tasks.push(Task { id: TaskId { job: job.id.clone(), number }, is_whip, files, is_given_up, has_outcome });
-    }
-    Ok(tasks)
-}
-
-fn files_of(body: &[u8]) -> Result<Vec<File>, String> {
-    let body: serde_json::Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let items = body["files"]["items"].as_array().ok_or("a task without items")?;
-    Ok(items.iter().map(|item| File { name: item["path"].as_str().unwrap_or_default().to_owned() }).collect())
 }
 
 fn good_files(tasks: &[Task]) -> impl Iterator<Item = &File> {

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use producer::retrace::{End, Next, Retrace};
 use rand::RngExt;
 use reducer::ledger::{Action, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
@@ -16,7 +17,7 @@ use reducer::report::{Format, Render, write_frequencies};
 use reducer::service::read;
 use reducer::store::{Place, Reader, Store};
 use shared::clock::Moment;
-use shared::id::{JobId, OwnerId};
+use shared::id::{JobId, OpeningId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
 use shared::message::{Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind};
@@ -52,13 +53,13 @@ pub(super) struct OwnerRole {
     turning: bool,
     /// Buried deliveries, by the token under which they are published.
     burying: BTreeMap<u64, DeliveryTag>,
-    plan: Option<Plan>,
-    /// The tasks of each job that this process has sent and that have no outcome.
-    out: BTreeMap<JobId, BTreeSet<u64>>,
+    plan: Option<(Plan, Retrace)>,
+    /// The tasks of each opening that this process has sent and that have no outcome.
+    out: BTreeMap<OpeningId, (JobId, BTreeSet<u64>)>,
     seed: u64,
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
@@ -102,7 +103,7 @@ impl OwnerRole {
         }
         if key != self.setup.owner.as_str() {
             return match DeadLetter::read(&stage.trusted(message), &self.setup.owner) {
-                Some(letter) => self.tell(Event::DeadLetter { letter, items: 0, tag: Some(tag) }, stage, out),
+                Some(letter) => self.tell(Event::DeadLetter { letter, known: None, tag: Some(tag) }, stage, out),
                 None => out.push(Do::Ack(tag)),
             };
         }
@@ -121,7 +122,6 @@ impl OwnerRole {
 
     /// What owners would do that did not look at these.
     fn break_event(&mut self, event: &mut Event, stage: &Stage) {
-        let store = self.ledger().store().id().clone();
         let mixed = || "mixed".parse().expect("it is an id");
         match event {
             Event::Part { part, .. } if stage.breaks(Mutant::MixRuns) => part.run = mixed(),
@@ -130,8 +130,6 @@ impl OwnerRole {
                     parts.run = mixed();
                 }
             }
-            Event::Part { part, .. } if stage.breaks(Mutant::NoStoreCheck) => part.address.store = store,
-            Event::Outcome { outcome, .. } if stage.breaks(Mutant::NoStoreCheck) => outcome.address.store = store,
             _ => {}
         }
     }
@@ -157,10 +155,12 @@ impl OwnerRole {
         match request {
             Request::Open(request) => {
                 out.push(declare_classes(&request.spec));
-                self.tell(Event::Open { request, reply }, stage, out);
+                self.tell(Event::Open { request, opening: stage.opening(), reply }, stage, out);
             }
             Request::Status { job } => self.tell(Event::Status { job, reply }, stage, out),
-            Request::Cancel { job } => self.tell(Event::Cancel { job, reply }, stage, out),
+            Request::Cancel { job, opening } => {
+                self.tell(Event::Cancel { job, opening: Some(opening), reply }, stage, out);
+            }
             Request::Replay { filter } => {
                 self.tell(Event::Replay { filter, dead: Vec::new(), reply }, stage, out);
             }
@@ -180,7 +180,7 @@ impl OwnerRole {
                     if stage.breaks(Mutant::NeverResend) && task.address.attempt > 1 {
                         continue;
                     }
-                    self.check_window(&task.address.task, stage);
+                    self.check_window(&task.address, stage);
                     let address = &task.address;
                     let key = topology::task_key(address.workload, &task.class, &address.owner);
                     let message = task.to_message(UNIX_EPOCH);
@@ -214,7 +214,7 @@ impl OwnerRole {
                     out.push(Do::Look { workload, class });
                 }
             }
-            Effect::Report { job } => out.push(Do::After(stage.millis(1, 40), Alarm::Report(job))),
+            Effect::Report { job, .. } => out.push(Do::After(stage.millis(1, 40), Alarm::Report(job))),
             Effect::Finished { job } => {
                 let (path, now) = (self.setup.path.clone(), stage.now);
                 if let Some(status) = self.status(&job, now) {
@@ -224,9 +224,8 @@ impl OwnerRole {
                     out.push(Do::Exit);
                 }
             }
-            Effect::Recall { jobs } => {
-                let cancel = Cancel { store: self.ledger().store().id().clone(), jobs };
-                let message = cancel.to_message(stage.number().to_string(), UNIX_EPOCH);
+            Effect::Recall { openings } => {
+                let message = Cancel { openings }.to_message(stage.number().to_string(), UNIX_EPOCH);
                 out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message });
             }
             Effect::Advanced { .. } | Effect::Send { .. } => {}
@@ -250,15 +249,15 @@ impl OwnerRole {
         if status.state != JobState::Cancelled {
             return stage.oracle.complain(format!("job {id} was refused: {reason}"));
         }
-        if status.report_sha256.is_some() {
-            out.push(Do::Exit);
-        }
+        // If it was killed before its report was written, none will be.
+        stage.oracle.finished.insert(id);
+        out.push(Do::Exit);
     }
 
     /// A command's plan goes on where its store stands.
     fn opened(&mut self, opened: Opened, out: &mut Vec<Do>) {
         if opened.sealed.is_none() {
-            self.plan = Some(Plan::new(opened.planned, opened.resume.as_deref()));
+            self.plan = Some((Plan::begin(Moment::ZERO), Retrace::new(&opened)));
             out.push(Do::After(Duration::ZERO, Alarm::Plan));
         }
     }
@@ -266,14 +265,19 @@ impl OwnerRole {
     fn go_on_planning(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
         let Some(id) = self.setup.command.clone() else { return };
         let Some((job, plan)) = stage.jobs.job(&id).zip(self.plan.as_mut()) else { return };
+        let (plan, retrace) = plan;
         match plan.next_task(job) {
             Some(planned) => {
                 out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
-                self.tell(Event::Planned { job: id, planned: Box::new(planned), after: None, tag: None }, stage, out);
+                if let Next::New(place) = retrace.take(&planned) {
+                    let planned = Box::new(planned);
+                    self.tell(Event::Planned { job: id, place, planned, tag: None }, stage, out);
+                }
             }
             None => {
-                let tasks = plan.tasks();
-                self.tell(Event::Seal { seal: Seal { job: id, tasks }, after: None, tag: None }, stage, out);
+                if let End::New(tasks, place) = retrace.end() {
+                    self.tell(Event::Seal { seal: Seal { job: id, tasks }, place, tag: None }, stage, out);
+                }
             }
         }
     }
@@ -284,13 +288,17 @@ impl OwnerRole {
         for job in ids {
             let status = self.status(&job, stage.now);
             if status.is_some_and(|status| status.state == JobState::Running && status.seconds > 30.0) {
-                self.tell(Event::Reported { job, sha256: String::new() }, stage, out);
+                let Some(opening) = self.status(&job, stage.now).map(|status| status.opening) else { continue };
+                self.tell(Event::Reported { job, opening, sha256: String::new() }, stage, out);
             }
         }
     }
 
     /// What the store says that a job came to.
     fn report(&mut self, job: JobId, stage: &mut Stage, out: &mut Vec<Do>) {
+        // It may have begun anew since its report was asked for.
+        let status = self.status(&job, stage.now).filter(|status| status.state != JobState::Planning);
+        let Some(opening) = status.map(|status| status.opening) else { return };
         let (mut text, mut frequencies) = (Vec::new(), Vec::new());
         let mut render = Render::new(&self.setup.path, &job, Format::Text).expect("the job is in the store");
         render.write_up_to(u64::MAX, &mut text, &mut |_| {}).expect("it is complete");
@@ -298,7 +306,7 @@ impl OwnerRole {
             write_frequencies(&self.setup.path, &job, None, &mut frequencies).expect("it is complete");
         }
         stage.oracle.reported(&job, text, frequencies);
-        self.tell(Event::Reported { job, sha256: render.sha256() }, stage, out);
+        self.tell(Event::Reported { job, opening, sha256: render.sha256() }, stage, out);
     }
 }
 
@@ -312,7 +320,7 @@ impl Role for OwnerRole {
     fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
         let owner = self.setup.owner.clone();
         let started = Store::open(&Place::File(self.setup.path.clone()), || owner).and_then(|store| {
-            let mut config = Config::new(store.owner().clone(), store.id().clone());
+            let mut config = Config::new(store.owner().clone());
             config.window_min = self.setup.window;
             config.window_per_slot = 0;
             config.seed = self.seed + stage.number();
@@ -345,7 +353,7 @@ impl Role for OwnerRole {
         if let Some(Job { id, spec, .. }) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)).cloned() {
             out.push(declare_classes(&spec));
             let (request, reply) = (Box::new(JobRequest::new(id, spec)), ReplyTo::Local(0));
-            self.tell(Event::Open { request, reply }, stage, &mut out);
+            self.tell(Event::Open { request, opening: stage.opening(), reply }, stage, &mut out);
         }
         out
     }

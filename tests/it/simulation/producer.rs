@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use producer::submission::{Action, Config, Event, Submission};
 use shared::id::JobId;
 use shared::limits;
-use shared::message::{JobRequest, Message, Reply, Request, Seal, kind, with_link};
+use shared::message::{JobRequest, Message, Reply, Request, Seal, kind};
 use shared::topology;
 
 use super::jobs::{Job, Plan, Runner};
@@ -87,22 +87,22 @@ impl ProducerRole {
         let id = self.job.clone();
         let Some(job) = stage.jobs.job(&id).cloned() else { return };
         match action {
-            Action::AskOpen => {
-                let request = Request::Open(Box::new(JobRequest::new(id, job.spec.clone())));
+            Action::AskOpen { instead_of } => {
+                let request = Request::Open(Box::new(JobRequest { instead_of, ..job.request() }));
                 self.questions.ask(&job, &request, stage, out);
             }
             Action::AskStatus => self.questions.ask(&job, &Request::Status { job: id }, stage, out),
-            Action::StartPlan { planned, resume } => {
+            Action::StartPlan => {
                 self.publishing.clear();
-                self.plan = Some(Plan::new(planned, resume.as_deref()));
+                self.plan = Some(Plan::begin(stage.now));
                 out.push(Do::After(Duration::ZERO, Alarm::Plan));
             }
-            Action::Publish { planned, after } => {
-                let message = with_link(planned.to_message(&id, UNIX_EPOCH), after.as_deref());
+            Action::Publish { planned, place } => {
+                let message = planned.to_message(&id, &place, UNIX_EPOCH);
                 self.publish(&job, message, For::Task(planned.number), stage, out);
             }
-            Action::Seal { tasks, after } => {
-                let message = with_link(Seal { job: id, tasks }.to_message(UNIX_EPOCH), after.as_deref());
+            Action::Seal { tasks, place } => {
+                let message = Seal { job: id, tasks }.to_message(&place, UNIX_EPOCH);
                 self.publish(&job, message, For::Seal, stage, out);
             }
             Action::Say(_) => {}
@@ -140,7 +140,9 @@ impl ProducerRole {
                 self.tell(Event::Planned(Box::new(planned)), stage, out);
             }
             None => {
+                let walked = (plan.begun, plan.hash.clone());
                 self.plan = None;
+                stage.jobs.walked.insert(self.job.clone(), walked);
                 self.tell(Event::PlanEnded, stage, out);
             }
         }
@@ -152,7 +154,7 @@ impl Role for ProducerRole {
         let Some(job) = stage.jobs.job(&self.job) else { return vec![Do::Exit] };
         let wait = job.runner != Runner::Producer { waits: false };
         let (owner, spec, broker) = (job.owner.clone(), job.spec.clone(), String::new());
-        self.engine = Some(Submission::new(Config { owner, spec, wait, broker }));
+        self.engine = Some(Submission::new(Config { owner, spec, wait, recheck: true, broker }));
         let mut out = self.questions.begin(stage);
         out.push(Do::After(Duration::ZERO, Alarm::Tick));
         out

@@ -4,10 +4,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use shared::clock::Moment;
-use shared::id::{JobId, TaskId};
+use shared::id::{JobId, PlanHash, TaskId};
 use shared::job::{JobSpec, JobState};
 use shared::limits;
-use shared::message::{Address, JobRequest, Message, Opened, Reply, Request, Seal, Task};
+use shared::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
 use shared::topology::{self, Topology};
 use shared::workload::Workload;
 use shared::workload::steps::{Whip, class};
@@ -60,6 +60,10 @@ impl RiderRole {
                 self.opened = Some(opened);
                 self.send_next(stage, out);
             }
+            // The owner has lost its store, and somebody has opened another job of this name.
+            Reply::Status(status) if self.opened.as_ref().is_some_and(|opened| opened.opening != status.opening) => {
+                out.push(Do::Die);
+            }
             Reply::Status(status) if status.state.is_over() => out.push(Do::Exit),
             Reply::Refused { .. } if stage.oracle.is_cancelled(self.job.as_str()) => out.push(Do::Exit),
             // The seal was confirmed, and lost with its queue.
@@ -85,9 +89,10 @@ impl RiderRole {
         let (to, message): (_, Message) = if self.next < spec.whips {
             let address = Address {
                 task: TaskId { job: id.clone(), number: self.next },
+                opening: opened.opening.clone(),
+                plan: PlanHash::start(),
                 attempt: 1,
                 owner: opened.owner.clone(),
-                store: opened.store.clone(),
                 workload: Workload::Steps,
             };
             let body = serde_json::to_vec(&Whip { intensity: self.next }).expect("it is JSON").into();
@@ -95,7 +100,8 @@ impl RiderRole {
             ((topology::TASKS, key), Task { address, class: class(), body }.to_message(UNIX_EPOCH))
         } else {
             let seal = Seal { job: id.clone(), tasks: spec.whips };
-            ((topology::OUTCOMES, opened.owner.to_string()), seal.to_message(UNIX_EPOCH))
+            let place = Place { opening: opened.opening.clone(), after: PlanHash::start() };
+            ((topology::OUTCOMES, opened.owner.to_string()), seal.to_message(&place, UNIX_EPOCH))
         };
         let token = stage.number();
         self.sending = Some(token);

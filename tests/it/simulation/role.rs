@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use shared::clock::Moment;
-use shared::id::{Class, JobId};
+use shared::id::{Class, JobId, OpeningId};
 use shared::job::JobStatus;
 use shared::message::Message;
 use shared::topology::{Binding, Queue, Topology};
@@ -99,6 +99,11 @@ impl Stage<'_> {
     pub fn number(&mut self) -> u64 {
         *self.numbers += 1;
         *self.numbers
+    }
+
+    /// An opening that no other job has: as random as a run may be that its seed repeats.
+    pub fn opening(&mut self) -> OpeningId {
+        OpeningId::from_name(format!("opening-{}", self.number()).as_bytes())
     }
 
     pub fn millis(&mut self, from: u64, to: u64) -> Duration {

@@ -15,9 +15,9 @@ use super::world::World;
 pub(super) struct Watch {
     /// Publishes that the broker has taken.
     taken: BTreeSet<u64>,
-    /// Outcomes and dead letters that it has taken, by task, attempt and store.
+    /// Outcomes and dead letters that it has taken, by task, attempt and opening.
     answered: BTreeSet<Answered>,
-    /// Leases that it has taken, by task and store.
+    /// Leases that it has taken, by task and opening.
     leased: BTreeSet<(String, Option<String>)>,
     /// Planned tasks that it has taken, by producer.
     planned: BTreeSet<(usize, u64, String)>,
@@ -29,12 +29,12 @@ pub(super) struct Watch {
 type Answered = (String, Option<i64>, Option<String>, bool);
 
 fn answered(message: &Message) -> Answered {
-    let store = message.text("store").map(str::to_owned);
-    (message.id.clone(), message.integer("attempt"), store, message.distrust.is_none())
+    let opening = message.text("opening").map(str::to_owned);
+    (message.id.clone(), message.integer("attempt"), opening, message.distrust.is_none())
 }
 
 fn leased(message: &Message) -> (String, Option<String>) {
-    (message.id.clone(), message.text("store").map(str::to_owned))
+    (message.id.clone(), message.text("opening").map(str::to_owned))
 }
 
 impl World {
@@ -78,6 +78,7 @@ impl World {
             && !self.watch.answered.contains(&answered(message))
             && !self.watch.leased.contains(&leased(message))
             && !message.id.rsplit_once('.').is_some_and(|(job, _)| self.oracle.is_cancelled(job))
+            && !message.text("opening").is_some_and(|opening| self.oracle.is_recalled(opening))
         {
             self.oracle.complain(format!("task {} was acked before its outcome was safe", message.id));
         }

@@ -103,7 +103,7 @@ fn files_of(files: &Files) -> Vec<File> {
 /// The items without a result.
 fn item_failures(files: &[File]) -> Vec<ItemFailure> {
     let bad = (0u32..).zip(files).filter(|(_, file)| file.fate().is_without_result());
-    bad.map(|(item, _)| ItemFailure { item, reason: "cannot be read".to_owned() }).collect()
+    bad.map(|(item, _)| ItemFailure::new(item, "cannot be read")).collect()
 }
 
 fn digests(files: &Files, run: u32, is_cured: bool) -> Work {

@@ -6,7 +6,7 @@ use crate::work::WorkError;
 use shared::message::{Reason, Verdict};
 
 fn cancelled() -> Event {
-    Event::Cancelled { store: "s".parse().expect("an id"), jobs: vec!["j".parse().expect("an id")] }
+    Event::Cancelled(vec!["j1".parse().expect("an id")])
 }
 
 fn worked(tag: Tag) -> Event {
@@ -31,7 +31,7 @@ fn the_slot_of_a_cancelled_task_is_taken_until_its_work_has_noticed() {
     consumer.step(delivered(1));
     consumer.step(cancelled());
     let mut other = task(2);
-    other.address.task.job = "other".parse().expect("an id");
+    other.address.opening = "other".parse().expect("an id");
     let other = Event::Delivered { lane: 0, tag: 2, task: Ok(other), returns: 0 };
     assert_eq!(names(&consumer.step(other)), [""; 0]);
     assert_eq!(names(&consumer.step(worked(1))), ["start 2"]);
@@ -47,10 +47,10 @@ fn an_outcome_that_is_on_its_way_is_confirmed_and_acked_as_ever() {
 }
 
 #[test]
-fn jobs_of_another_store_go_on() {
+fn other_openings_go_on() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
-    let cancelled = Event::Cancelled { store: "t".parse().expect("an id"), jobs: vec!["j".parse().expect("an id")] };
+    let cancelled = Event::Cancelled(vec!["j2".parse().expect("an id")]);
     assert_eq!(names(&consumer.step(cancelled)), [""; 0]);
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
 }

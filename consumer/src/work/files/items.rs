@@ -35,7 +35,7 @@ pub(in crate::work) fn join<T>(
             }
             Err(failure) => {
                 joined.push(None);
-                failed.push(ItemFailure { item, reason: told(&failure) });
+                failed.push(ItemFailure::new(item, told(&failure)));
             }
         }
     }
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn results_keep_their_places() {
         let take = |answer: &[u8]| match answer {
-            b"gone" => Ok((vec![None], vec![ItemFailure { item: 0, reason: "gone".to_owned() }])),
+            b"gone" => Ok((vec![None], vec![ItemFailure::new(0, "gone")])),
             b"?" => Err(Reason::Body { detail: "no answer".to_owned() }),
             other => Ok((vec![Some(other.to_vec())], Vec::new())),
         };

@@ -55,7 +55,7 @@ pub(super) fn each(
         };
         if let Err(error) = done {
             vanished += usize::from(matches!(&error, ReadError::Os(error) if is_gone(error)));
-            failed.push(ItemFailure { item, reason: reason(error)? });
+            failed.push(ItemFailure::new(item, reason(error)?));
         }
     }
     root.check()?;

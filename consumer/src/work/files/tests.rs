@@ -35,7 +35,7 @@ fn try_read(
     links: Links,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Option<String>, WorkError> {
-    let items = vec![Item { path: (&b"d/f"[..]).into(), size: 0 }];
+    let items = vec![Item { path: (&b"d/f"[..]).into(), size: 0, times: None }];
     let files = Files { links, root: "r".to_owned(), items };
     let body = match workload {
         Workload::Digest => serde_json::to_vec(&digest::Batch { algorithm: Algorithm::Sha1, files }),

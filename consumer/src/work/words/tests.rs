@@ -100,7 +100,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
     let item = |(at, content): (usize, &&[u8])| {
         let path = format!("f{at}");
         std::fs::write(directory.path().join(&path), content).expect("a file");
-        Item { path: path.as_bytes().into(), size: 0 }
+        Item { path: path.as_bytes().into(), size: 0, times: None }
     };
     let items = contents.iter().enumerate().map(item).collect();
     let batch = Batch { manner, files: Files { links: Links::Skip, root: "r".to_owned(), items } };

@@ -85,33 +85,12 @@ impl Listing {
         Ok(())
     }
 
-    /// Drops what a walk has behind it once it has come to `after`, a path relative to this
-    /// directory: all that sorts up to it, except the directory that `after` lies in. Whether that
-    /// directory is there, and so comes next.
-    pub(super) fn pass(&mut self, after: &[u8]) -> bool {
-        let name = |slot: &Slot| &self.names[slot.start..][..slot.len as usize];
-        let leads_on = |slot: &Slot| {
-            let is_dir = slot.entry.kind == Kind::Directory;
-            is_dir && beneath(after, name(slot)).is_some_and(|rest| !rest.is_empty())
-        };
-        self.next = self.slots.partition_point(|slot| {
-            let key = (name(slot), slot.entry.kind == Kind::Directory);
-            !leads_on(slot) && compare(key, (after, false)) != Ordering::Greater
-        });
-        self.slots.get(self.next).is_some_and(leads_on)
-    }
-
     /// The next entry and its name.
     pub(super) fn next(&mut self) -> Option<(Entry, &OsStr)> {
         let slot = self.slots.get(self.next)?;
         self.next += 1;
         Some((slot.entry, OsStr::from_bytes(&self.names[slot.start..][..slot.len as usize])))
     }
-}
-
-/// What is left of `path` beneath the directory `name`, if it lies there.
-pub(super) fn beneath<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    path.strip_prefix(name)?.strip_prefix(b"/")
 }
 
 /// Byte order, with a directory compared as its name and a slash.

@@ -13,8 +13,7 @@
 //! # Invariants
 //! - Findings come in the byte order of their paths, directories compared as name + `/`.
 //! - A task is a contiguous range of findings. Where it ends depends on its number and on the
-//!   findings alone, never on where this process began: so a resumed plan equals an uninterrupted
-//!   one.
+//!   findings alone: so two plans of the same tree are equal.
 //! - Memory grows with the listings of the directories on the current path, not with the tree.
 
 mod input;
@@ -30,11 +29,9 @@ mod walk;
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::beneath::DirectoryIdentity;
 use shared::message::Planned;
-use shared::path::PathBytes;
 use shared::workload::files::{Files, Selection};
 
 use super::PlanError;
@@ -44,16 +41,6 @@ use walk::{Finding, Walk};
 pub use input::{InputError, selection};
 pub use naming::Naming;
 pub use own::Own;
-
-/// Where a walk goes on: after the last finding of the task before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resume {
-    /// Index into the selection's starts.
-    start: usize,
-    /// The finding's place; see [`Finding::at`].
-    after: PathBytes,
-}
 
 /// The tasks of a job that are still to come.
 #[derive(Debug)]
@@ -65,29 +52,14 @@ pub struct FilesPlan {
 }
 
 impl FilesPlan {
-    pub(super) fn new(
-        selection: Selection,
-        dirs: &[PathBuf],
-        planned: u64,
-        resume: Option<&RawValue>,
-    ) -> Result<Self, PlanError> {
+    pub(super) fn new(selection: Selection, dirs: &[PathBuf]) -> Result<Self, PlanError> {
         if selection.roots.len() != dirs.len() {
             return Err(PlanError::Roots { expected: selection.roots.len(), given: dirs.len() });
         }
         if let Some((start, bad)) = selection.starts.iter().enumerate().find(|(_, start)| start.root >= dirs.len()) {
             return Err(PlanError::Start { start, root: bad.root });
         }
-        let wrong = |detail: String| PlanError::Resume { planned, detail };
-        let resume = match resume {
-            Some(raw) => Some(serde_json::from_str::<Resume>(raw.get()).map_err(|e| wrong(e.to_string()))?),
-            None if planned > 0 => return Err(wrong("where the last task ended is not known".to_owned())),
-            None => None,
-        };
-        // Without this check a damaged place would seal a plan that is not complete.
-        if let Some(place) = resume.as_ref().filter(|place| place.start >= selection.starts.len()) {
-            return Err(wrong(format!("it stopped in start {}, which the job does not have", place.start)));
-        }
-        Ok(Self { walk: Walk::new(selection, dirs.to_vec(), resume), next: planned, pending: None })
+        Ok(Self { walk: Walk::new(selection, dirs.to_vec()), next: 0, pending: None })
     }
 
     /// Leaves these files out.

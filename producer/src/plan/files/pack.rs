@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
 use shared::message::{PlanFailure, Planned};
-use shared::path::PathBytes;
 use shared::workload::files::{Files, Item, Links, Selection};
 
-use super::Resume;
 use super::walk::{Finding, What};
-use crate::plan::raw;
 
 /// JSON around the items of a body, without the root's name.
 const BATCH_OVERHEAD: usize = 256;
-/// JSON around one path and its size, or around one failure's name and reason.
-const ENTRY_OVERHEAD: usize = 64;
+/// JSON around one path, its size and its times, or around one failure's name and reason.
+const ENTRY_OVERHEAD: usize = 128;
 
 /// A task in the making.
 ///
@@ -31,15 +28,8 @@ pub(super) struct Draft {
     skipped: BTreeMap<String, u64>,
     message_bytes: usize,
     content_bytes: u64,
-    last: Option<Place>,
-}
-
-/// The last finding taken.
-#[derive(Debug)]
-struct Place {
-    start: usize,
-    root: usize,
-    at: PathBytes,
+    /// Root of the last finding taken.
+    last: Option<usize>,
 }
 
 impl Draft {
@@ -69,7 +59,7 @@ impl Draft {
         match finding.what {
             What::Skipped(_) => true,
             What::Failed(_) => message_fits,
-            What::File { size, links } => {
+            What::File { size, links, .. } => {
                 let content_fits =
                     self.items.is_empty() || self.content_bytes.saturating_add(size) <= TASK_CONTENT_BYTES;
                 let same_kind = self.kind.is_none_or(|kind| kind == (finding.root, links));
@@ -85,23 +75,23 @@ impl Draft {
         match &finding.what {
             What::Skipped(kind) => *self.skipped.entry((*kind).to_owned()).or_default() += 1,
             What::Failed(reason) => self.failed.push(PlanFailure { name: name(), reason: reason.clone() }),
-            What::File { size, links } => {
+            What::File { size, times, links } => {
                 if self.kind.is_none() {
                     self.message_bytes += text_bytes(selection.roots[finding.root].name.as_bytes());
                     self.kind = Some((finding.root, *links));
                 }
                 self.content_bytes = self.content_bytes.saturating_add(*size);
-                self.items.push(Item { path: finding.at.clone(), size: *size });
+                self.items.push(Item { path: finding.at.clone(), size: *size, times: Some(*times) });
             }
         }
-        self.last = Some(Place { start: finding.start, root: finding.root, at: finding.at });
+        self.last = Some(finding.root);
     }
 
     /// The task, or `None` when nothing was taken.
     pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
         let last = self.last?;
         let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
-        let root = self.kind.map_or(last.root, |(root, _)| root);
+        let root = self.kind.map_or(last, |(root, _)| root);
         let files =
             self.kind.map(|(_, links)| Files { links, root: selection.roots[root].name.clone(), items: self.items });
         Some(Planned {
@@ -112,7 +102,6 @@ impl Draft {
             bytes: self.content_bytes,
             failed: self.failed,
             skipped: self.skipped,
-            resume: raw(&Resume { start: last.start, after: last.at }),
         })
     }
 }
@@ -155,6 +144,7 @@ fn text_bytes(name: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::workload::files::Times;
 
     #[test]
     fn the_first_tasks_are_small_and_double() {
@@ -167,7 +157,8 @@ mod tests {
         let names: [&[u8]; 6] =
             [b"plain", b"a\"b\\c", b"\x00\x01\n\t\x1f", b"\xff\xfe", "\u{e4}\u{2028}\x7f".as_bytes(), b""];
         for name in names {
-            let item = Item { path: name.into(), size: u64::MAX };
+            let times = Some(Times { modified: i64::MIN, changed: i64::MIN + 1 });
+            let item = Item { path: name.into(), size: u64::MAX, times };
             let real = serde_json::to_string(&item).expect("json").len() + 1;
             assert!(text_bytes(name) + ENTRY_OVERHEAD >= real, "{name:?}");
             let failure = PlanFailure { name: name.into(), reason: "r\"".to_owned() };

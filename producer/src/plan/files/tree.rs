@@ -1,8 +1,8 @@
 //! Depth first through one root.
 //!
-//! Not the `walkdir` package: it lists a directory before a filter can prune it, so that a resume
-//! would list every directory beside its path again; it sorts before it follows links, so that a
-//! followed directory stands in the wrong place; and it holds a full path for each entry.
+//! Not the `walkdir` package: it sorts before it follows links, so that a followed directory stands in the wrong
+//! place; it opens directories by their paths, which may lead elsewhere meanwhile; and it holds a full path for
+//! each entry.
 
 use std::fs;
 use std::io;
@@ -14,9 +14,9 @@ use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
 use shared::beneath::{Beneath, DirectoryIdentity, os_text};
 use shared::path::PathBytes;
-use shared::workload::files::Links;
+use shared::workload::files::{Links, Times};
 
-use super::listing::{Entry, Kind, Listing, beneath};
+use super::listing::{Entry, Kind, Listing};
 use super::own::{self, Identity, Own};
 use super::root::Root;
 use super::walk::What;
@@ -57,9 +57,6 @@ pub(super) struct Tree {
     relative: Vec<u8>,
     /// The directories from the root to the one being visited.
     chain: Vec<Level>,
-    /// Where a resumed walk begins, relative to the directory being visited, as long as the next
-    /// entry is the directory that it lies in. Empty otherwise.
-    after: Vec<u8>,
 }
 
 /// A directory that is being visited.
@@ -70,16 +67,14 @@ struct Level {
     above: usize,
     /// Which it is, where links are followed or a file of it may be left out.
     identity: Option<Identity>,
-    /// Why it could not be listed to its end. Told when the rest is done, so that the place of
-    /// this finding is behind all that was listed.
+    /// Why it could not be listed to its end. Told when the rest is done.
     error: Option<String>,
 }
 
 impl Tree {
-    /// Through all of `root`, which has to be the directory that is `expected`, if any is, from behind `after`
-    /// if that is not empty.
-    pub(super) fn new(root: &Path, expected: Option<DirectoryIdentity>, links: Links, own: Own, after: &[u8]) -> Self {
-        Self::with(Beneath::default(), root, expected, links, own, after)
+    /// Through all of `root`, which has to be the directory that is `expected`, if any is.
+    pub(super) fn new(root: &Path, expected: Option<DirectoryIdentity>, links: Links, own: Own) -> Self {
+        Self::with(Beneath::default(), root, expected, links, own)
     }
 
     pub(super) fn with(
@@ -88,7 +83,6 @@ impl Tree {
         expected: Option<DirectoryIdentity>,
         links: Links,
         own: Own,
-        after: &[u8],
     ) -> Self {
         let opened = Root::open(root, expected, links);
         let (local, relative, chain) = (root.to_owned(), Vec::new(), Vec::new());
@@ -97,8 +91,8 @@ impl Tree {
             Err(reason) => (None, Some(reason)),
         };
         let dir = None;
-        let mut tree = Self { links, own, root, beneath, local, dir, relative, chain, after: Vec::new() };
-        if let Err(reason) = error.map_or(Ok(()), Err).and_then(|()| tree.enter(0, after)) {
+        let mut tree = Self { links, own, root, beneath, local, dir, relative, chain };
+        if let Err(reason) = error.map_or(Ok(()), Err).and_then(|()| tree.enter(0)) {
             tree.give_up(0, reason);
         }
         tree
@@ -144,14 +138,12 @@ impl Tree {
     }
 
     fn descend(&mut self, above: usize) -> Result<(), String> {
-        let after = std::mem::take(&mut self.after);
-        let after = beneath(&after, &self.relative[above..]).unwrap_or_default();
         self.relative.push(b'/');
-        self.enter(above, after)
+        self.enter(above)
     }
 
     /// Lists the directory that `local` and `relative` name now.
-    fn enter(&mut self, above: usize, after: &[u8]) -> Result<(), String> {
+    fn enter(&mut self, above: usize) -> Result<(), String> {
         let opened = self.open(&self.relative, &self.local);
         let dir = match (opened, self.links) {
             (Ok(dir), _) => dir,
@@ -174,10 +166,7 @@ impl Tree {
                 return Err(LOOP.to_owned());
             }
         }
-        let (mut listing, error) = Listing::read(dir.as_fd(), self.links != Links::Skip);
-        if !after.is_empty() && listing.pass(after) {
-            self.after = after.to_vec();
-        }
+        let (listing, error) = Listing::read(dir.as_fd(), self.links != Links::Skip);
         self.dir = Some(dir);
         self.chain.push(Level { listing, above, identity, error: error.as_ref().map(os_text) });
         Ok(())
@@ -232,7 +221,9 @@ impl Tree {
         if is_own || (entry.linked && self.own.is_replaced(&self.local)) {
             return Ok(What::OWN);
         }
-        Ok(What::File { size: u64::try_from(stat.st_size).unwrap_or(0), links: self.links })
+        let nanos = |nanos| i64::try_from(nanos).unwrap_or(0);
+        let times = Times::new((stat.st_mtime, nanos(stat.st_mtime_nsec)), (stat.st_ctime, nanos(stat.st_ctime_nsec)));
+        Ok(What::File { size: u64::try_from(stat.st_size).unwrap_or(0), times, links: self.links })
     }
 
     /// What is known of the file that the link `local` leads to, which must be beneath the root.

@@ -2,26 +2,22 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use shared::beneath::{DirectoryIdentity, os_text};
 use shared::path::PathBytes;
-use shared::workload::files::{Links, Selection, printed};
+use shared::workload::files::{Links, Selection, Times, printed};
 
-use super::Resume;
 use super::own::Own;
 use super::tree::Tree;
 
 /// One thing that the walk came upon.
 #[derive(Debug)]
 pub(super) struct Finding {
-    /// Index into the selection's starts.
-    pub start: usize,
     /// Index into the selection's roots.
     pub root: usize,
-    /// Its place in the walk: its path relative to the root. A trailing slash says that the whole
-    /// directory lies behind, so that a resumed walk passes it without listing it; the empty path
-    /// says so of the root.
+    /// Its path relative to the root: with a slash at its end, or empty, if it is about a directory as a whole.
     pub at: PathBytes,
     /// What it is.
     pub what: What,
@@ -34,6 +30,8 @@ pub(super) enum What {
     File {
         /// Its size now, in bytes.
         size: u64,
+        /// Its times now.
+        times: Times,
         /// What may be followed to open it.
         links: Links,
     },
@@ -70,15 +68,12 @@ pub(super) struct Walk {
     own: Own,
     start: usize,
     tree: Option<Tree>,
-    /// Where to begin in the current start, if it was begun before.
-    after: Option<PathBytes>,
 }
 
 impl Walk {
-    pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>, resume: Option<Resume>) -> Self {
-        let (start, after) = resume.map_or((0, None), |resume| (resume.start, Some(resume.after)));
+    pub(super) fn new(selection: Selection, dirs: Vec<PathBuf>) -> Self {
         let expected = vec![None; dirs.len()];
-        Self { selection, dirs, expected, own: Own::default(), start, tree: None, after }
+        Self { selection, dirs, expected, own: Own::default(), start: 0, tree: None }
     }
 
     /// Takes for a failure what is not the directory that a root of this name has to be.
@@ -101,28 +96,25 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Finding> {
         loop {
-            let (start, begin) = (self.start, self.selection.starts.get(self.start)?);
+            let begin = self.selection.starts.get(self.start)?;
             let (root, dir) = (begin.root, &self.dirs[begin.root]);
             if let Some(tree) = &mut self.tree {
                 if let Some((at, what)) = tree.next() {
-                    return Some(Finding { start, root, at, what });
+                    return Some(Finding { root, at, what });
                 }
                 self.tree = None;
                 self.start += 1;
                 continue;
             }
-            match (&begin.file, self.after.take()) {
-                (Some(_), Some(_)) => self.start += 1,
-                (Some(file), None) => {
+            match &begin.file {
+                Some(file) => {
                     let (at, what) = (file.clone(), lone_file(dir, file, self.selection.links, &self.own));
                     self.start += 1;
-                    return Some(Finding { start, root, at, what });
+                    return Some(Finding { root, at, what });
                 }
-                (None, Some(after)) if after.as_bytes().is_empty() => self.start += 1,
-                (None, after) => {
-                    let after = after.unwrap_or_default();
+                None => {
                     let (expected, links) = (self.expected[root], self.selection.links);
-                    self.tree = Some(Tree::new(dir, expected, links, self.own.clone(), after.as_bytes()));
+                    self.tree = Some(Tree::new(dir, expected, links, self.own.clone()));
                 }
             }
         }
@@ -149,7 +141,9 @@ fn lone_file(dir: &Path, file: &PathBytes, links: Links, own: &Own) -> What {
                 (true, true, _) => Links::FollowInside,
                 (true, false, _) => Links::FollowAnywhere,
             };
-            What::File { size: metadata.len(), links }
+            let times =
+                Times::new((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+            What::File { size: metadata.len(), times, links }
         }
     }
 }

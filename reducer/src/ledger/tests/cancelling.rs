@@ -5,11 +5,12 @@ use shared::limits::HEARTBEAT;
 use super::*;
 
 fn cancel(world: &mut World) -> Vec<Action> {
-    world.event(Event::Cancel { job: job(), reply: ReplyTo::Local(0) })
+    world.event(Event::Cancel { job: job(), opening: None, reply: ReplyTo::Local(0) })
 }
 
 fn recalls(actions: &[Action]) -> usize {
-    let is_recall = |action: &&Action| matches!(action, Action::Other(Effect::Recall { jobs }) if *jobs == [job()]);
+    let is_recall =
+        |action: &&Action| matches!(action, Action::Other(Effect::Recall { openings }) if openings.len() == 1);
     actions.iter().filter(is_recall).count()
 }
 
@@ -98,7 +99,7 @@ fn a_job_whose_plan_is_not_complete_ends_where_it_stands() {
     cancel(&mut world);
     world.report();
     let counts = world.counts();
-    assert_eq!((counts.tasks_planned, counts.tasks_done, counts.tasks_cancelled), (2, 1, 1));
+    assert_eq!((counts.tasks_planned, counts.tasks_done, counts.tasks_cancelled), (1, 1, 0));
     let mut render = crate::report::Render::new(&world.path, &job(), crate::report::Format::Text).expect("a report");
     let mut text = Vec::new();
     render.write_up_to(u64::MAX, &mut text, &mut |record| panic!("{record:?}")).expect("it is written");

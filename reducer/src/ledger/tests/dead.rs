@@ -149,7 +149,7 @@ fn cancelled_jobs_and_reports_under_way_keep_their_dead() {
     let mut world = World::with(|config| config.attempts_max = 1);
     world.open_with(2);
     world.answer(0, 1, failed("no"));
-    world.event(Event::Cancel { job: job(), reply: ReplyTo::Local(0) });
+    world.event(Event::Cancel { job: job(), opening: None, reply: ReplyTo::Local(0) });
     assert_eq!(replay(&mut world, None).1, (0, 1));
 
     let mut world = World::with(|config| config.attempts_max = 1);

@@ -73,18 +73,18 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
     assert_eq!(sent(&world.pass(HEARTBEAT)), [(1, 1)]);
     world.answer(1, 1, failed("no memory"));
     assert_eq!(sent(&world.pass(HEARTBEAT)), [(1, 2)]);
-    // Of a send before the last one, and then of one for another store.
+    // Of a send before the last one, and then of one for nobody knows which opening.
     world.died(1, 1, Death::Expired);
     let letter = DeadLetter {
         task: id(1),
-        store: None,
+        of: None,
         death: Death::Expired,
         reason: "expired".to_owned(),
         host: None,
         attempt: Some(2),
     };
     let tag = world.tag();
-    world.event(Event::DeadLetter { letter, items: 0, tag });
+    world.event(Event::DeadLetter { letter, known: None, tag });
     assert_eq!(sent(&world.pass(HEARTBEAT)), []);
     assert_eq!((world.counts().expired, world.counts().resends), (3, 2));
 }

@@ -6,12 +6,10 @@ use shared::message::Lease;
 use super::*;
 
 fn lease(world: &mut World, number: u64, attempt: u32, is_started: bool) -> Vec<Action> {
-    let tag = world.tag();
-    let address =
-        Address { task: id(number), attempt, owner: owner(), store: world.store(), workload: Workload::Digest };
+    let (tag, address) = (world.tag(), world.address(number, attempt));
     let (holder, host) = (ConsumerId::from_name(b"c"), "node-07".to_owned());
     let lease = Lease { address, holder, host, is_started, body: "{}".into() };
-    world.event(Event::Lease { lease: Box::new(lease), tag })
+    world.event(Event::Lease { lease: Box::new(lease), known: None, tag })
 }
 
 #[test]
@@ -82,7 +80,7 @@ fn a_lease_on_what_is_over_or_unknown_changes_nothing() {
     assert_eq!(settled(&lease(&mut world, 0, 1, true)), ["ack"]);
     assert_eq!(sent(&world.pass(HEARTBEAT * 3)), []);
     assert_ne!(settled(&lease(&mut world, 9, 1, true)), ["ack"]);
-    world.event(Event::Cancel { job: job(), reply: ReplyTo::Local(0) });
+    world.event(Event::Cancel { job: job(), opening: None, reply: ReplyTo::Local(0) });
     let actions = lease(&mut world, 1, 1, true);
     let recalled = actions.iter().any(|action| matches!(action, Action::Other(Effect::Recall { .. })));
     assert!(recalled && settled(&actions) == ["ack"]);

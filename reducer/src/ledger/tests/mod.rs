@@ -8,10 +8,11 @@
 //! - `leases`: tasks that outlast their deliveries
 //! - `opening`: which job a request gets
 //! - `parts`: outcomes whose answers come in parts
-//! - `planning`: plans with links: gaps, walks that were begun again
+//! - `planning`: plans: gaps, walks that were begun again
 //! - `reporting`: reports piece by piece
 //! - `sending`: windows, retries, dead letters, what becomes of silent tasks
 //! - `restart`: what a new process makes of the same store
+//! - `stale`: messages of other openings and other plans
 
 mod cancelling;
 mod counting;
@@ -25,17 +26,19 @@ mod planning;
 mod reporting;
 mod restart;
 mod sending;
+mod stale;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
 use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, Origin, OwnerId, StoreId, TaskId};
+use shared::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
-    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, PlanFailure, Planned, Presence, Reply, Seal,
-    Verdict,
+    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, Place, PlanFailure, Planned, Presence, Reply,
+    Seal, Verdict,
 };
 use shared::path::PathBytes;
 use shared::workload::Workload;
@@ -44,7 +47,7 @@ use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
 
 use super::{Action, Ledger};
 use crate::owner::{Check, Config, Effect, Event, ReplyTo, Tag};
-use crate::store::{Place, Store};
+use crate::store::{Place as StorePlace, Store};
 
 /// A digest of some content.
 const HEX: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
@@ -56,6 +59,8 @@ struct World {
     configure: fn(&mut Config),
     path: PathBuf,
     next_tag: Tag,
+    /// The hash of the plan before each task, as far as it was planned.
+    hashes: BTreeMap<u64, PlanHash>,
     _directory: tempfile::TempDir,
 }
 
@@ -69,14 +74,15 @@ impl World {
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
         let path = directory.path().join("store.sqlite");
         let now = Duration::from_secs(1_700_000_000);
-        let mut world = Self { ledger: None, now, configure, path, next_tag: 0, _directory: directory };
+        let hashes = BTreeMap::from([(0, PlanHash::start())]);
+        let mut world = Self { ledger: None, now, configure, path, next_tag: 0, hashes, _directory: directory };
         world.start(true);
         world
     }
 
     fn start(&mut self, is_fresh: bool) -> Vec<Action> {
-        let store = Store::open(&Place::File(self.path.clone()), owner).expect("the store opens");
-        let mut config = Config::new(store.owner().clone(), store.id().clone());
+        let store = Store::open(&StorePlace::File(self.path.clone()), owner).expect("the store opens");
+        let mut config = Config::new(store.owner().clone());
         (self.configure)(&mut config);
         let (ledger, actions) = Ledger::new(config, store, self.now, is_fresh).expect("the store can be read");
         self.ledger = Some(ledger);
@@ -93,8 +99,20 @@ impl World {
         self.ledger.as_ref().expect("it runs")
     }
 
-    fn store(&self) -> StoreId {
-        self.ledger().store().id().clone()
+    fn opening(&self) -> OpeningId {
+        self.status().opening
+    }
+
+    fn place(&self, after: PlanHash) -> Place {
+        Place { opening: self.opening(), after }
+    }
+
+    /// What is said of a task that was sent.
+    fn address(&self, number: u64, attempt: u32) -> Address {
+        let known = self.ledger().store().known(&job(), number).expect("the store can be read");
+        let plan = known.map_or_else(PlanHash::start, |known| known.plan);
+        let (opening, workload) = (self.opening(), Workload::Digest);
+        Address { task: id(number), opening, plan, attempt, owner: owner(), workload }
     }
 
     fn turn(&mut self, events: Vec<Event>) -> Vec<Action> {
@@ -125,8 +143,21 @@ impl World {
     }
 
     fn plan(&mut self, number: u64, items: u32) -> Vec<Action> {
-        let tag = self.tag();
-        self.event(Event::Planned { job: job(), planned: Box::new(planned(number, items)), after: None, tag })
+        self.plan_task(planned(number, items))
+    }
+
+    /// Of a plan that is, as far as nothing else was planned, of tasks of one item.
+    fn hash_before(&self, number: u64) -> PlanHash {
+        let (&known, hash) = self.hashes.range(..=number).next_back().expect("that of the start");
+        (known..number).fold(hash.clone(), |hash, number| planned(number, 1).hash(&hash))
+    }
+
+    /// Plans a task behind those that were planned before.
+    fn plan_task(&mut self, planned: Planned) -> Vec<Action> {
+        let after = self.hash_before(planned.number);
+        self.hashes.insert(planned.number + 1, planned.hash(&after));
+        let (tag, place) = (self.tag(), self.place(after));
+        self.event(Event::Planned { job: job(), place, planned: Box::new(planned), tag })
     }
 
     /// Opens the job, plans and seals `tasks` tasks of one item; what was sent.
@@ -141,8 +172,16 @@ impl World {
     }
 
     fn seal(&mut self, tasks: u64) -> Vec<Action> {
-        let tag = self.tag();
-        self.event(Event::Seal { seal: Seal { job: job(), tasks }, after: None, tag })
+        let after = self.hash_before(tasks);
+        let (tag, place) = (self.tag(), self.place(after));
+        self.event(Event::Seal { seal: Seal { job: job(), tasks }, place, tag })
+    }
+
+    /// Seals another job, which has no tasks in the store.
+    fn seal_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
+        let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
+        let (tag, place) = (self.tag(), Place { opening, after: PlanHash::start() });
+        self.event(Event::Seal { seal: Seal { job: job.clone(), tasks }, place, tag })
     }
 
     fn answer(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Vec<Action> {
@@ -155,11 +194,9 @@ impl World {
     }
 
     fn outcome(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Event {
-        let tag = self.tag();
-        let store = self.store();
-        let address = Address { task: id(number), attempt, owner: owner(), store, workload: Workload::Digest };
+        let (tag, address) = (self.tag(), self.address(number, attempt));
         let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict, parts: None };
-        Event::Outcome { outcome: Box::new(outcome), check: Check::None, items: 0, tag }
+        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, tag }
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
@@ -167,26 +204,28 @@ impl World {
     }
 
     fn died(&mut self, number: u64, attempt: u32, death: Death) -> Vec<Action> {
+        let Address { opening, plan, .. } = self.address(number, attempt);
         let letter = DeadLetter {
             death,
             task: id(number),
-            store: Some(self.store()),
+            of: Some((opening, plan)),
             reason: "unknown kind \"x\"".to_owned(),
             host: Some("h".to_owned()),
             attempt: Some(attempt),
         };
         let tag = self.tag();
-        self.event(Event::DeadLetter { letter, items: 0, tag })
+        self.event(Event::DeadLetter { letter, known: None, tag })
     }
 
     fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {
+        let opening = self.opening();
         self.event(Event::Presence(Box::new(Presence {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
             version: "0".to_owned(),
             slots,
             serves: vec![(Workload::Digest, class())],
-            holds: holds.iter().map(|&number| id(number)).collect(),
+            holds: holds.iter().map(|&number| HeldTask { opening: opening.clone(), number }).collect(),
             heartbeat_millis: 10_000,
             leaving: false,
         })))
@@ -197,7 +236,8 @@ impl World {
     }
 
     fn report(&mut self) -> Vec<Action> {
-        self.event(Event::Reported { job: job(), sha256: "00".to_owned() })
+        let opening = self.opening();
+        self.event(Event::Reported { job: job(), opening, sha256: "00".to_owned() })
     }
 
     fn status(&self) -> JobStatus {
@@ -259,7 +299,7 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 
 /// Task `number` of a plan; one without items has failures to tell and nothing to do.
 fn planned(number: u64, items: u32) -> Planned {
-    let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10 };
+    let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10, times: None };
     let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
     let batch = Batch { algorithm, files: Files { links, root, items: (0..items).map(item).collect() } };
     let failure = PlanFailure { name: PathBytes(b"r/x".to_vec()), reason: "no".to_owned() };
@@ -271,7 +311,6 @@ fn planned(number: u64, items: u32) -> Planned {
         bytes: u64::from(items) * 10,
         failed: if items > 0 { Vec::new() } else { vec![failure] },
         skipped: [("fifo".to_owned(), 1)].into(),
-        resume: raw(&number),
     }
 }
 
@@ -306,7 +345,8 @@ fn settled(actions: &[Action]) -> Vec<String> {
 }
 
 fn opening(job: JobId, spec: JobSpec) -> Event {
-    Event::Open { request: Box::new(JobRequest::new(job, spec)), reply: ReplyTo::Local(0) }
+    let opening = OpeningId::from_name(format!("{job}-1").as_bytes());
+    Event::Open { request: Box::new(JobRequest::new(job, spec)), opening, reply: ReplyTo::Local(0) }
 }
 
 fn opened(actions: &[Action]) -> Opened {

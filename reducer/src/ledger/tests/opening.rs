@@ -5,27 +5,34 @@ use crate::store::Reader;
 
 fn request(id: &str, resume: bool, report: Option<&str>) -> JobRequest {
     let report = report.map(|name| name.parse().expect("a name"));
-    let resume = resume.then(|| Origin::of(b"here"));
-    JobRequest { resume, report, ..JobRequest::new(JobId::from_name(id.as_bytes()), spec()) }
+    let origin = Some(Origin::of(b"here"));
+    JobRequest { origin, resume, report, ..JobRequest::new(JobId::from_name(id.as_bytes()), spec()) }
 }
 
 impl World {
     fn ask(&mut self, request: JobRequest) -> Opened {
         self.now += Duration::from_secs(1);
-        opened(&self.event(Event::Open { request: Box::new(request), reply: ReplyTo::Local(0) }))
+        opened(&self.event(asked(request)))
     }
 
     /// Ends a job without tasks.
     fn end(&mut self, job: &JobId) {
-        let tag = self.tag();
-        self.event(Event::Seal { seal: Seal { job: job.clone(), tasks: 0 }, after: None, tag });
-        self.event(Event::Reported { job: job.clone(), sha256: "00".to_owned() });
+        self.seal_of(job, 0);
+        let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
+        self.event(Event::Reported { job: job.clone(), opening, sha256: "00".to_owned() });
     }
 
     fn report_name(&self, job: &str) -> Option<String> {
         let reader = Reader::open(&self.path).expect("the store can be read");
         reader.report_name(&JobId::from_name(job.as_bytes())).expect("the store can be read")
     }
+}
+
+/// Each new job gets an opening of its own.
+fn asked(request: JobRequest) -> Event {
+    let before = request.instead_of.as_ref().map_or("", |opening| opening.as_str());
+    let opening = OpeningId::from_name(format!("{before}{}-1", request.job).as_bytes());
+    Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }
 }
 
 fn told(opened: &Opened) -> (&str, Option<&str>) {
@@ -55,7 +62,7 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     // As when the answer to a first try is lost: this one has an id of its own and is asked for again.
     world.end(&JobId::from_name(b"left"));
     world.ask(request("later", true, None));
-    world.event(Event::Cancel { job: JobId::from_name(b"later"), reply: ReplyTo::Local(0) });
+    world.event(Event::Cancel { job: JobId::from_name(b"later"), opening: None, reply: ReplyTo::Local(0) });
     let anew = world.ask(request("new", true, None));
     assert_eq!(
         (told(&anew), anew.ended.as_ref().map(|ended| ended.state)),
@@ -71,7 +78,7 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
 fn what_comes_from_elsewhere_is_another_job_however_it_is_spelt() {
     let mut world = World::new();
     world.ask(request("here", true, None));
-    let elsewhere = |id| JobRequest { resume: Some(Origin::of(b"elsewhere")), ..request(id, true, None) };
+    let elsewhere = |id| JobRequest { origin: Some(Origin::of(b"elsewhere")), ..request(id, true, None) };
     assert_eq!(world.ask(elsewhere("there")).job.as_str(), "there");
     world.restart(true);
     assert_eq!(world.ask(elsewhere("there-2")).job.as_str(), "there", "it goes on with its own");
@@ -84,7 +91,7 @@ fn what_comes_from_elsewhere_is_another_job_however_it_is_spelt() {
 fn no_report_takes_the_name_of_another_jobs() {
     let mut world = World::new();
     let is_refused = |world: &mut World, request: JobRequest| {
-        let actions = world.event(Event::Open { request: Box::new(request), reply: ReplyTo::Local(0) });
+        let actions = world.event(asked(request));
         let refused = |action: &Action| match action {
             Action::Other(Effect::Reply { reply, .. }) => {
                 matches!(&**reply, Reply::Refused { reason } if reason.contains("has a report of the name"))
@@ -111,7 +118,7 @@ fn a_job_keeps_the_name_of_its_report_and_another_name_is_refused() {
     world.restart(true);
     assert_eq!(told(&world.ask(request("a", false, Some("nightly")))), ("a", None));
     let again = request("a", false, Some("daily"));
-    let actions = world.event(Event::Open { request: Box::new(again), reply: ReplyTo::Local(0) });
+    let actions = world.event(asked(again));
     let is_refused = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => {
             matches!(&**reply, Reply::Refused { reason } if reason.contains("its report is called nightly"))
@@ -133,6 +140,29 @@ fn of_one_name_the_report_of_the_latest_job_that_is_done_stays() {
     assert_eq!(names(&world), [nightly.clone(), nightly.clone(), nightly.clone(), None]);
     world.end(&JobId::from_name(b"second"));
     assert_eq!(names(&world), [None, nightly.clone(), nightly.clone(), None], "the first came too late");
-    world.event(Event::Cancel { job: JobId::from_name(b"third"), reply: ReplyTo::Local(0) });
+    world.event(Event::Cancel { job: JobId::from_name(b"third"), opening: None, reply: ReplyTo::Local(0) });
     assert_eq!(names(&world), [None, nightly, None, None], "what was cancelled replaces nothing");
+}
+
+/// What it is about has changed since it was planned.
+#[test]
+fn a_job_is_opened_anew_in_place_of_the_opening_that_is_named_and_of_no_other() {
+    let mut world = World::new();
+    let first = world.ask(request("a", false, None)).opening;
+    world.seal_of(&JobId::from_name(b"a"), 0);
+    let anew = |opening: &OpeningId| JobRequest { instead_of: Some(opening.clone()), ..request("a", false, None) };
+    let elsewhere = JobRequest { origin: Some(Origin::of(b"elsewhere")), ..anew(&first) };
+    assert_eq!(world.ask(elsewhere).opening, first, "it may be of another tree");
+    let unknown = JobRequest { origin: None, ..anew(&first) };
+    assert_eq!(world.ask(unknown).opening, first);
+    let second = world.ask(anew(&first));
+    assert!(second.opening != first && second.sealed.is_none() && second.ended.is_none(), "{second:?}");
+    assert_eq!(world.ask(anew(&first)).opening, second.opening, "the question comes again");
+    world.restart(false);
+    assert_eq!(world.ask(request("a", false, None)).opening, second.opening);
+    // What the first one had written of its report says nothing of the second.
+    let late = Event::Reported { job: JobId::from_name(b"a"), opening: first, sha256: "00".to_owned() };
+    world.event(late);
+    let status = world.ledger().owner().status(&JobId::from_name(b"a"), world.now).expect("it is known");
+    assert_eq!(status.state, JobState::Planning);
 }

@@ -11,12 +11,11 @@ impl World {
     fn part(&mut self, run: &str, number: u32, item: Option<u32>) -> Vec<Action> {
         let part = self.make_part(run, number, item);
         let tag = self.tag();
-        self.event(Event::Part { part: Box::new(part), tag })
+        self.event(Event::Part { part: Box::new(part), known: None, tag })
     }
 
     fn make_part(&self, run: &str, number: u32, item: Option<u32>) -> Part {
-        let address =
-            Address { task: id(0), attempt: 1, owner: owner(), store: self.store(), workload: Workload::Digest };
+        let address = self.address(0, 1);
         let body = format!("{run} {number}").into_bytes().into();
         Part { address, run: RunId::from_name(run.as_bytes()), number, item, body }
     }
@@ -128,16 +127,12 @@ fn parts_survive_a_restart_before_their_outcome() {
 }
 
 #[test]
-fn a_part_for_another_store_or_of_a_task_never_sent_is_refused_with_its_reason() {
+fn a_part_of_a_task_never_sent_is_refused_with_its_reason() {
     let mut world = World::with(|config| config.window_min = 1);
     world.open_with(2);
     let mut part = world.make_part("a", 0, None);
-    part.address.store = StoreId::from_name(b"other");
-    let actions = world.event(Event::Part { part: Box::new(part), tag: Some(7) });
-    assert!(settled(&actions)[0].starts_with("a part for store other"), "{actions:?}");
-    let mut part = world.make_part("a", 0, None);
     part.address.task = id(1);
-    let actions = world.event(Event::Part { part: Box::new(part), tag: Some(8) });
+    let actions = world.event(Event::Part { part: Box::new(part), known: None, tag: Some(8) });
     assert_eq!(settled(&actions), ["a part for task job.1, which this owner has not sent"]);
 }
 
@@ -162,7 +157,7 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     let part = |world: &mut World, run: &str, body: &'static [u8]| {
         let tag = world.tag();
         let part = Part { body: body.into(), ..world.make_part(run, 0, None) };
-        settled(&world.event(Event::Part { part: Box::new(part), tag }))
+        settled(&world.event(Event::Part { part: Box::new(part), known: None, tag }))
     };
     let refused = part(&mut world, "a", b"three\ta\n");
     assert_eq!(refused, ["a part for task job.0 that cannot be read: body: a line of a part is not COUNT, tab, WORD"]);

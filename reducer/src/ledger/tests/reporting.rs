@@ -66,8 +66,7 @@ fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
     let mut world = World::with(|config| config.attempts_max = 1);
     world.open();
     let planned = Planned { body: Some(raw(&json!({"files": "all of them"}))), ..planned(0, 2) };
-    let tag = world.tag();
-    world.event(Event::Planned { job: job(), planned: Box::new(planned), after: None, tag });
+    world.plan_task(planned);
     world.plan(1, 1);
     world.seal(2);
     world.dead_letter(0, 1);
@@ -85,8 +84,7 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::WHIPS_MAX };
     let rider = spec.job();
     world.event(opening(rider.clone(), JobSpec::Steps(spec)));
-    let tag = world.tag();
-    world.event(Event::Seal { seal: Seal { job: rider.clone(), tasks: 0 }, after: None, tag });
+    world.seal_of(&rider, 0);
     let mut render = Render::new(&world.path, &rider, Format::Text).expect("a report");
     let mut whole = Vec::new();
     render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");

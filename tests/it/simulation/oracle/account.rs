@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::id::{JobId, TaskId};
+use shared::id::{JobId, OpeningId, TaskId};
 use shared::job::{Counts, JobStatus};
 
 use super::{Oracle, Task, ensure};
@@ -13,7 +13,7 @@ impl Oracle {
     pub(super) fn check_account(&self, tasks: &[Task], status: &JobStatus) -> Result<(), String> {
         let counts = &status.counts;
         let sum = |of: &dyn Fn(&Task) -> u64| tasks.iter().map(of).sum::<u64>();
-        let record = |task: &Task| self.records.get(&task.id);
+        let record = |task: &Task| self.records.get(&task.key);
         let is_bad = |file: &&File| file.fate().is_without_result();
         let good = |task: &Task| task.files.iter().filter(|file| !is_bad(file)).count() as u64;
         let items_done = sum(&|task| {
@@ -64,16 +64,23 @@ impl Oracle {
         for (what, is, wanted) in wanted {
             ensure(is == wanted, || format!("{what}: {is}, and it should be {wanted}"))?;
         }
-        // Letters of tasks that were not out, or of ended jobs, count for nothing.
-        let [refused, expired] = self.deaths.get(&status.job).copied().unwrap_or_default();
-        ensure(counts.dead_letters <= refused && counts.expired <= expired, || {
-            format!("{} refused and {} expired, of {refused} and {expired}", counts.dead_letters, counts.expired)
-        })?;
+        self.check_deaths(status)?;
         let duplicates = sum(&|task| record(task).map_or(0, |record| record.duplicates));
         // Of a task that was given up, only the owner knows which failure was its last.
-        let is_exact = tasks_failed == 0 && counts.replays == 0;
+        // And what comes to an older store before it has planned that task again is refused.
+        let is_exact = tasks_failed == 0 && counts.replays == 0 && !self.store_was_older;
         ensure(!is_exact || counts.duplicates == duplicates, || {
             format!("duplicates: {}, and it should be {duplicates}", counts.duplicates)
+        })
+    }
+
+    /// Letters of tasks that were not out, or of ended jobs, count for nothing.
+    fn check_deaths(&self, JobStatus { job, opening, counts, .. }: &JobStatus) -> Result<(), String> {
+        let of = |opening: Option<&OpeningId>| self.deaths.get(&(job.clone(), opening.cloned())).copied();
+        let deaths = [of(None), of(Some(opening))].map(Option::unwrap_or_default);
+        let [refused, expired] = [0, 1].map(|at| deaths.iter().map(|deaths| deaths[at]).sum::<u64>());
+        ensure(counts.dead_letters <= refused && counts.expired <= expired, || {
+            format!("{} refused and {} expired, of {refused} and {expired}", counts.dead_letters, counts.expired)
         })
     }
 
@@ -99,7 +106,7 @@ impl Oracle {
     /// These have failed, and are open again: what was known of them counts no more.
     pub fn replayed(&mut self, tasks: &[TaskId]) {
         for task in tasks {
-            self.records.remove(task);
+            self.records.retain(|of, _| of.task != *task);
             *self.replays.entry(task.job.clone()).or_default() += 1;
         }
         let jobs: BTreeSet<&JobId> = tasks.iter().map(|task| &task.job).collect();

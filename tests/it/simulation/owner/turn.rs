@@ -90,11 +90,22 @@ impl OwnerRole {
         for task in &replayed {
             stage.jobs.failures.remove(task);
         }
-        let store = self.ledger().store().id().clone();
+        let planned =
+            seen.iter().filter_map(|seen| if let Seen::Planned { task, .. } = seen { Some(task) } else { None });
+        let planned: Vec<TaskId> = planned.cloned().collect();
+        let own = stage.jobs.all.iter().filter(|job| job.owner == self.setup.owner);
+        for status in own.filter_map(|job| self.status(&job.id, stage.now)) {
+            stage.oracle.opened(&status.job, &status.opening);
+        }
         let owner = &self.setup.owner;
         let is_own = |job: &JobId| stage.jobs.job(job).is_some_and(|job| job.owner == *owner);
         stage.oracle.still_cancelled(&cancelled, is_own);
-        stage.oracle.committed(&store, seen, &cancelled);
+        stage.oracle.committed(seen, &cancelled);
+        for task in planned {
+            if let Some(known) = self.ledger().store().known(&task.job, task.number).expect("it can be read") {
+                stage.oracle.check_planned(&task, &known.plan);
+            }
+        }
         stage.oracle.replayed(&replayed);
     }
 }

@@ -81,7 +81,7 @@ impl Root {
 }
 
 fn body(links: Links, paths: &[&[u8]]) -> Vec<u8> {
-    let items = paths.iter().map(|&path| Item { path: path.into(), size: 0 }).collect();
+    let items = paths.iter().map(|&path| Item { path: path.into(), size: 0, times: None }).collect();
     let batch = Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items } };
     serde_json::to_vec(&batch).expect("json")
 }

@@ -113,7 +113,7 @@ fn links_swapped_in_while_a_tree_is_walked_never_lead_outside() {
                 if by_hand {
                     beneath.forgo_openat2();
                 }
-                let mut walk = Walked::with(beneath, tree.0.path(), None, links, Own::default(), b"");
+                let mut walk = Walked::with(beneath, tree.0.path(), None, links, Own::default());
                 seen.extend(std::iter::from_fn(|| walk.next()));
             }
             stop.store(true, Ordering::Relaxed);

@@ -2,7 +2,6 @@
 //!
 //! - `order`: differential, against `find | sort`
 //! - `links`: skipped, followed, refused
-//! - `resume`: every cut of a plan, against the uninterrupted one
 //! - `limits`: how findings are packed
 //! - `input`: command lines
 //! - `roots`: another directory in the place of a root
@@ -11,7 +10,6 @@ mod input;
 mod limits;
 mod links;
 mod order;
-mod resume;
 mod roots;
 
 use std::ffi::{OsStr, OsString};
@@ -80,7 +78,7 @@ impl Tree {
 }
 
 fn tasks(spec: &Selection, dirs: &[PathBuf]) -> Vec<Planned> {
-    let mut plan = FilesPlan::new(spec.clone(), dirs, 0, None).expect("a plan");
+    let mut plan = FilesPlan::new(spec.clone(), dirs).expect("a plan");
     std::iter::from_fn(|| plan.next_task(|files| raw(&files))).collect()
 }
 

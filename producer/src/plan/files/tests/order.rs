@@ -115,7 +115,7 @@ fn the_first_task_is_handed_out_before_the_walk_comes_to_its_end() {
         tree.file(format!("{serial:03}/file"), 1);
     }
     let (spec, dirs) = tree.spec(Links::Skip);
-    let mut plan = FilesPlan::new(spec, &dirs, 0, None).expect("a plan");
+    let mut plan = FilesPlan::new(spec, &dirs).expect("a plan");
     assert_eq!(plan.next_task(|files| raw(&files)).expect("a task").number, 0);
     // What the walk has not come to yet is still open.
     tree.file("099/late", 1);

@@ -1,0 +1,73 @@
+//! Jobs that are opened anew: what they are about has changed, or another producer is at them.
+
+use super::*;
+
+#[test]
+fn where_the_tree_has_changed_the_job_is_opened_anew() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    assert_eq!(bench.reply(opened(2, None)), ["plan"]);
+    assert!(bench.step(Event::Planned(Box::new(planned(0)))).is_empty());
+    let other = Planned { bytes: 1, class: Class::from_name(b"other"), ..planned(1) };
+    assert!(bench.step(Event::Planned(Box::new(other.clone()))).is_empty(), "its owner has another");
+    assert!(!bench.submission.wants_more());
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
+    let Reply::Opened(anew) = opened(0, None) else { unreachable!() };
+    let second = OpeningId::from_name(b"second");
+    let told = bench.reply(Reply::Opened(Opened { opening: second.clone(), ..anew }));
+    assert!(told.len() == 2 && told[0].contains("has changed since") && told[1] == "plan", "{told:?}");
+    let published = bench.submission.step(Event::Planned(Box::new(planned(0))), bench.now);
+    let [Action::Publish { place, .. }] = published.as_slice() else { panic!("{published:?}") };
+    assert_eq!(*place, Place { opening: second, after: PlanHash::start() });
+}
+
+#[test]
+fn who_may_not_open_the_job_anew_is_told_that_it_is_anothers() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    assert_eq!(bench.reply(opened(0, Some(0))), ["plan"]);
+    assert!(bench.step(Event::Planned(Box::new(planned(0)))).is_empty());
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
+    assert_eq!(bench.reply(opened(0, Some(0))), ["overtaken"]);
+}
+
+#[test]
+fn whose_job_has_another_opening_compares_its_plan_with_that_one() {
+    let mut bench = Bench::planning(true, 0);
+    bench.plan(0);
+    let Reply::Status(mut other) = status(JobState::Planning, &[]) else { unreachable!() };
+    other.opening = OpeningId::from_name(b"second");
+    let said = bench.reply(Reply::Status(other));
+    assert!(said.len() == 1 && said[0].contains("opened anew meanwhile"), "{said:?}");
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
+}
+
+/// A status of the job with this plan.
+fn with_plan(state: JobState, plan: &PlanHash) -> Reply {
+    let Reply::Status(mut status) = status(state, &[]) else { unreachable!() };
+    status.plan = Some(plan.clone());
+    status.counts.tasks_planned = 1;
+    Reply::Status(status)
+}
+
+#[test]
+fn whose_plan_is_not_the_jobs_asks_for_it_anew_and_is_told_if_that_is_not_to_be() {
+    let (own, other) = (hash(1), PlanHash::from_name(b"other"));
+    for (wait, plan) in [(true, &own), (false, &own), (true, &other), (false, &other)] {
+        let mut bench = Bench::planning(wait, 0);
+        bench.plan(0);
+        // Another producer was faster: whether it planned the same is not known yet.
+        assert_eq!(bench.reply(with_plan(JobState::Finished, plan)), [""; 0]);
+        bench.step(Event::PlanEnded);
+        bench.step(Event::Confirmed(0));
+        bench.step(Event::Sealed);
+        let told = bench.reply(with_plan(JobState::Finished, plan));
+        if *plan == own {
+            assert_eq!(told, [format!("done {wait}")]);
+            continue;
+        }
+        assert_eq!(told, [""; 0]);
+        assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
+        assert_eq!(bench.reply(opened(1, Some(1))), ["overtaken"]);
+    }
+}

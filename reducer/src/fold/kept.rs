@@ -1,0 +1,108 @@
+//! Answers that are not of one piece: some of their items have a result from before, the others are still to be asked
+//! for. An opening takes over what its predecessor had of files that are as they were, and a consumer may leave items
+//! to another one.
+//!
+//! The items that are still open are the *holes* of an answer: they have no result, and their failure says that another
+//! consumer may have it.
+
+use bytes::Bytes;
+use shared::id::RunId;
+use shared::message::Reason;
+use shared::workload::files::{Files, Item, ItemFailure};
+
+use super::files::Results;
+
+/// A task of the opening before, with its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Its body.
+    pub body: Bytes,
+    /// Its answer, which may have holes.
+    pub answer: Bytes,
+    /// Whose parts belong to the answer.
+    pub run: Option<RunId>,
+    /// Where it was given.
+    pub host: String,
+}
+
+/// What is known of a task's answer before anybody is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The answer, with its holes.
+    pub answer: Bytes,
+    /// How many items have a result.
+    pub items: u32,
+    /// Whose parts belong to it: those of that run are moved.
+    pub run: Option<RunId>,
+    /// Where the latest of it was given.
+    pub host: String,
+}
+
+/// The results of files that are as they were, and a hole for each other one; nothing if there is no such file.
+pub(super) fn unchanged<T: Clone>(files: &Files, before: &[(Files, Results<T>)]) -> Option<Results<T>> {
+    let is_it = |(known, _): &&(Files, Results<T>)| known.root == files.root && known.links == files.links;
+    let known: std::collections::BTreeMap<_, _> = before
+        .iter()
+        .filter(is_it)
+        .flat_map(|(known, (results, _))| known.items.iter().zip(results))
+        .filter_map(|(item, result)| Some((&item.path, (item, result.as_ref()?))))
+        .collect();
+    let result = |item: &Item| known.get(&item.path).filter(|(known, _)| item.is_unchanged(known));
+    let results: Vec<Option<T>> =
+        files.items.iter().map(|item| result(item).map(|(_, kept)| (*kept).clone())).collect();
+    let open = (0u32..).zip(&results).filter(|(_, result)| result.is_none());
+    let failed = open.map(|(item, _)| hole(item)).collect();
+    results.iter().any(Option::is_some).then_some((results, failed))
+}
+
+/// An item that is still to be asked for.
+pub(super) fn hole(item: u32) -> ItemFailure {
+    ItemFailure { elsewhere: true, ..ItemFailure::new(item, "") }
+}
+
+/// The items whose results are still to come.
+pub(super) fn holes(failed: &[ItemFailure]) -> Vec<u32> {
+    failed.iter().filter(|failure| failure.elsewhere).map(|failure| failure.item).collect()
+}
+
+/// The files of a task that are still to be asked for.
+pub(super) fn open_files(files: Files, holes: &[u32]) -> Files {
+    let is_open = |item: u32| holes.binary_search(&item).is_ok();
+    let items = (0u32..).zip(files.items).filter(|(item, _)| is_open(*item)).map(|(_, item)| item).collect();
+    Files { items, ..files }
+}
+
+/// Fills the holes of an answer with what came of them.
+pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> Result<Results<T>, Reason> {
+    let holes = holes(&failed);
+    if holes.len() != rest.0.len() {
+        let detail = format!("{} results for {} open items", rest.0.len(), holes.len());
+        return Err(Reason::Body { detail });
+    }
+    let (mut again, mut told) = (rest.1.into_iter(), Vec::new());
+    let mut found = holes.iter().zip(rest.0);
+    for failure in failed {
+        if !failure.elsewhere {
+            told.push(failure);
+            continue;
+        }
+        match found.next() {
+            Some((_, Some(result))) => results[failure.item as usize] = Some(result),
+            _ => {
+                let second = again.next().map(|second| second.reason).unwrap_or_default();
+                let reason = match failure.reason.as_str() {
+                    "" => second,
+                    first => format!("{first}; then: {second}"),
+                };
+                told.push(ItemFailure::new(failure.item, reason));
+            }
+        }
+    }
+    Ok((results, told))
+}
+
+/// Bytes of the items that have a result, as they were planned: of files that are as they were.
+pub(super) fn bytes<T>(files: &Files, results: &[Option<T>]) -> u64 {
+    let kept = files.items.iter().zip(results).filter(|(_, result)| result.is_some());
+    kept.fold(0, |sum: u64, (item, _)| sum.saturating_add(item.size))
+}

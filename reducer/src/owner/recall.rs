@@ -1,0 +1,106 @@
+//! Recalling: consumers are told of openings whose tasks nobody wants any more, until none of these is around.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shared::clock::Moment;
+use shared::id::{Class, HeldTask, OpeningId};
+use shared::limits;
+use shared::workload::Workload;
+
+use super::{Effect, Job, Owner, Step};
+use crate::fold;
+
+/// What may still be around of an opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Recall {
+    workload: Workload,
+    /// Classes in whose queues tasks may wait.
+    classes: BTreeSet<Class>,
+    begun_at: Moment,
+    /// When a consumer last named one of its tasks.
+    heard_at: Moment,
+    /// When the queues were last looked at.
+    probed_at: Moment,
+}
+
+/// All openings of which something may still be around.
+#[derive(Debug, Default)]
+pub(super) struct Recalls(BTreeMap<OpeningId, Recall>);
+
+impl Recalls {
+    /// Tasks of the job, as it is opened now, may be anywhere: a process before this one may have sent them.
+    pub fn begin(&mut self, job: &Job, now: Moment) {
+        let (workload, classes) = (job.spec.workload(), fold::classes(&job.spec).into_iter().collect());
+        let recall = Recall { workload, classes, begun_at: now, heard_at: now, probed_at: now };
+        self.0.insert(job.opening.clone(), recall);
+    }
+
+    fn hear(&mut self, opening: &OpeningId, now: Moment) -> bool {
+        self.0.get_mut(opening).is_some_and(|recall| {
+            recall.heard_at = now;
+            true
+        })
+    }
+
+    /// The latest openings whose tasks may wait where someone now takes them.
+    fn waiting_for(&self, serves: &[(Workload, Class)]) -> Vec<OpeningId> {
+        let waits = |recall: &Recall| {
+            serves.iter().any(|(workload, class)| recall.workload == *workload && recall.classes.contains(class))
+        };
+        let mut waiting: Vec<_> = self.0.iter().filter(|(_, recall)| waits(recall)).collect();
+        waiting.sort_by_key(|(_, recall)| std::cmp::Reverse(recall.begun_at));
+        waiting.into_iter().take(limits::CANCELLED_KEPT).map(|(opening, _)| opening.clone()).collect()
+    }
+
+    /// The queues that are to be looked at now, each once a heartbeat.
+    fn due(&mut self, now: Moment, heartbeat: Duration) -> BTreeSet<(Workload, Class)> {
+        let mut places = BTreeSet::new();
+        for recall in self.0.values_mut() {
+            let is_silent = now.saturating_sub(recall.heard_at) >= heartbeat * 2;
+            if is_silent && now.saturating_sub(recall.probed_at) >= heartbeat {
+                recall.probed_at = now;
+                places.extend(recall.classes.iter().map(|class| (recall.workload, class.clone())));
+            }
+        }
+        places
+    }
+
+    /// A queue is empty or gone: of openings that no consumer names nothing is left there.
+    pub fn forget(&mut self, workload: Workload, class: &Class, now: Moment, silence: Duration) {
+        self.0.retain(|_, recall| {
+            if recall.workload == workload && now.saturating_sub(recall.heard_at) >= silence {
+                recall.classes.remove(class);
+            }
+            !recall.classes.is_empty()
+        });
+    }
+}
+
+impl Owner {
+    /// A consumer names what it holds; a new one, what it serves, too. It has not heard what was said
+    /// before it came, and what was said to another may be lost.
+    pub(super) fn recall(&mut self, holds: &[HeldTask], serves: &[(Workload, Class)], now: Moment, step: &mut Step) {
+        let mut openings = BTreeSet::new();
+        for HeldTask { opening, .. } in holds {
+            if !self.recalls.hear(opening, now) {
+                // The process before this one may have forgotten it.
+                let job = self.openings.get(opening).and_then(|job| self.jobs.get(job));
+                let Some(job) = job.filter(|job| job.cancelled_at.is_some()) else { continue };
+                self.recalls.begin(job, now);
+            }
+            openings.insert(opening.clone());
+        }
+        openings.extend(self.recalls.waiting_for(serves));
+        if !openings.is_empty() {
+            let openings = openings.into_iter().take(limits::CANCELLED_KEPT).collect();
+            step.effects.push(Effect::Recall { openings });
+        }
+    }
+
+    /// Looks whether tasks that nobody wants still wait in queues.
+    pub(super) fn probe_recalled(&mut self, now: Moment, step: &mut Step) {
+        let places = self.recalls.due(now, self.config.heartbeat);
+        step.effects.extend(places.into_iter().map(|(workload, class)| Effect::Probe { workload, class }));
+    }
+}

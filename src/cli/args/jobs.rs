@@ -1,0 +1,48 @@
+//! `jobs` and `status`: their grammar.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shared::id::{JobId, OwnerId};
+
+use super::BrokerArgs;
+use crate::cli::owners::Whom;
+
+/// `packhorse jobs`
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// Read this store instead of asking over a broker
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["broker", "owner"])]
+    pub state: Option<PathBuf>,
+
+    /// Ask only the reducer of this name [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<OwnerId>,
+
+    #[command(flatten)]
+    /// Where the broker is.
+    pub broker: BrokerArgs,
+
+    /// Print JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl JobsArgs {
+    /// Whom to ask.
+    pub fn whom(&self) -> Whom<'_> {
+        Whom { broker: &self.broker, owner: self.owner.as_ref() }
+    }
+}
+
+/// `packhorse status`
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub job: JobId,
+
+    #[command(flatten)]
+    /// Where to look.
+    pub from: JobsArgs,
+}

@@ -1,0 +1,102 @@
+//! What owners have committed, as far as it matters to the oracle.
+
+use bytes::Bytes;
+use reducer::owner::{Event, Tag};
+use shared::id::{JobId, OpeningId, PlanHash, TaskId};
+use shared::message::{Address, Parts, Verdict};
+
+/// An event that an owner has committed, as far as it matters here.
+#[derive(Debug)]
+pub(in crate::simulation) enum Seen {
+    Part {
+        of: Key,
+        run: String,
+        number: u32,
+    },
+    Done {
+        of: Key,
+        answer: Bytes,
+        parts: Option<Parts>,
+    },
+    Failed {
+        of: Key,
+    },
+    /// A task of a plan, and the plan that it makes of the one that it says it goes on with.
+    Planned {
+        task: TaskId,
+        plan: PlanHash,
+    },
+    Died {
+        task: TaskId,
+        opening: Option<OpeningId>,
+        is_an_attempt: bool,
+    },
+    Cancel {
+        job: JobId,
+    },
+}
+
+/// A task of one opening and one plan of its job: what is said of it is said of no other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::simulation) struct Key {
+    pub task: TaskId,
+    pub opening: OpeningId,
+    pub plan: PlanHash,
+}
+
+impl Key {
+    fn of(address: &Address) -> Self {
+        let Address { task, opening, plan, .. } = address.clone();
+        Self { task, opening, plan }
+    }
+}
+
+impl Seen {
+    pub fn job(&self) -> &JobId {
+        match self {
+            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of } => &of.task.job,
+            Self::Planned { task, .. } | Self::Died { task, .. } => &task.job,
+            Self::Cancel { job } => job,
+        }
+    }
+}
+
+impl Seen {
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Part { part, .. } => {
+                Some(Self::Part { of: Key::of(&part.address), run: part.run.to_string(), number: part.number })
+            }
+            Event::Outcome { outcome, .. } => {
+                let of = Key::of(&outcome.address);
+                Some(match &outcome.verdict {
+                    Verdict::Done(answer) => Self::Done { of, answer: answer.clone(), parts: outcome.parts.clone() },
+                    Verdict::Failed(_) => Self::Failed { of },
+                })
+            }
+            Event::Planned { job, place, planned, .. } => {
+                let task = TaskId { job: job.clone(), number: planned.number };
+                Some(Self::Planned { task, plan: planned.hash(&place.after) })
+            }
+            Event::DeadLetter { letter, .. } => {
+                let opening = letter.of.as_ref().map(|(opening, _)| opening.clone());
+                Some(Self::Died { task: letter.task.clone(), opening, is_an_attempt: letter.death.is_an_attempt() })
+            }
+            Event::Cancel { job, .. } => Some(Self::Cancel { job: job.clone() }),
+            _ => None,
+        }
+    }
+}
+
+/// The delivery that brought an event.
+pub(in crate::simulation) fn tag_of(event: &Event) -> Option<Tag> {
+    match event {
+        Event::Planned { tag, .. }
+        | Event::Seal { tag, .. }
+        | Event::Part { tag, .. }
+        | Event::Outcome { tag, .. }
+        | Event::Lease { tag, .. }
+        | Event::DeadLetter { tag, .. } => *tag,
+        _ => None,
+    }
+}
