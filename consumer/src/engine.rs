@@ -251,7 +251,8 @@ impl Consumer {
         self.publishing.insert(tag, Publishing::Outcome(held.task.address.held(), held.claim));
         let host = self.config.host.clone();
         let (address, redelivered) = (held.task.address, held.returns > 0);
-        let outcome = Outcome { address, host, micros, redelivered, verdict, parts };
+        let consumer = Some(self.config.consumer.clone());
+        let outcome = Outcome { address, consumer, host, micros, redelivered, verdict, parts };
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
     }
 
@@ -303,7 +304,7 @@ pub(super) mod tests {
         let (owner, opening) = ("o".parse().expect("id"), "j1".parse().expect("id"));
         let plan = PlanHash::start();
         let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Steps };
-        Box::new(Task { address, class: Class::from_name(b"any"), body: Bytes::from_static(b"{}") })
+        Box::new(Task { address, class: Class::from_name(b"any"), avoid: None, body: Bytes::from_static(b"{}") })
     }
 
     pub(in crate::engine) fn done() -> Result<Done, WorkError> {

@@ -6,22 +6,28 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use shared::clock::Moment;
-use shared::id::{PlanHash, TaskId};
+use shared::id::{JobId, PlanHash, TaskId};
 use shared::limits;
-use shared::message::{Address, Outcome, Reason, Task, Verdict};
+use shared::message::{Address, Outcome, Part, Place, Planned, Reason, Task, Verdict};
+use shared::workload::Workload;
 
 use crate::fold;
 use crate::mutant::{self, Mutant};
-use crate::owner::{Check, Config, Effect, Event, Known, Owner};
+use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
 use crate::store::{Store, StoreError};
+use crate::takeover::Takeover;
 
 /// An owner with its store.
 #[derive(Debug)]
 pub struct Ledger {
     owner: Owner,
     store: Store,
+    /// What jobs take over from openings before them, as far as their plans have come.
+    takeovers: BTreeMap<JobId, Takeover>,
 }
 
 /// What the driver is to do, after the commit.
@@ -48,7 +54,7 @@ impl Ledger {
     pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
         let mut owner = Owner::new(config);
         owner.restore(store.recover(now)?, store.sums()?, now);
-        Ok(Self { owner, store })
+        Ok(Self { owner, store, takeovers: BTreeMap::new() })
     }
 
     /// The engine, to look at.
@@ -91,13 +97,18 @@ impl Ledger {
     }
 
     /// Finds out from the store what the engine does not keep in memory.
-    fn look_up(&self, event: &mut Event) -> Result<(), StoreError> {
+    fn look_up(&mut self, event: &mut Event) -> Result<(), StoreError> {
         match event {
-            Event::Outcome { outcome, check, known, .. } => {
+            Event::Planned { job, place, planned, kept, .. } => *kept = self.taken_over(job, place, planned)?,
+            Event::Outcome { outcome, check, known, open, .. } => {
                 *known = self.known(&outcome.address.task)?;
-                *check = self.check(outcome, known.as_ref())?;
+                (*check, *open) = self.check(outcome, known.as_ref())?;
             }
-            Event::Part { part, known, .. } => *known = self.known(&part.address.task)?,
+            Event::Part { part, known, .. } => {
+                *known = self.known(&part.address.task)?;
+                self.number_as_planned(part, known.as_ref());
+            }
+            Event::Tick => self.sweep()?,
             Event::Lease { lease, known, .. } => *known = self.known(&lease.address.task)?,
             Event::Explain { job, number: Some(number), counted, .. } if *number < limits::JOB_TASKS_MAX => {
                 *counted = self.store.counted(job, *number)?;
@@ -113,16 +124,47 @@ impl Ledger {
 
     fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
         match self.owner.spec(&task.job) {
-            Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start() })),
+            Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
             Some(_) => self.store.known(&task.job, task.number),
             None => Ok(None),
         }
     }
 
-    fn check(&self, outcome: &Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
-        let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
-        let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else { return Ok(Check::None) };
+    /// What an outcome says of its task, and how many items another consumer is to be asked for.
+    fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<(Check, u32), StoreError> {
+        let task = outcome.address.task.clone();
+        let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else {
+            return Ok((Check::None, 0));
+        };
         let items = known.map_or(0, |known| known.items);
+        if let Some(kept) = known.and_then(|known| known.kept.as_ref()) {
+            // It is of a try at the whole task, of which the rest alone is asked for now.
+            if outcome.address.attempt <= kept.attempt {
+                return Ok((Check::Repeat { same: true }, 0));
+            }
+            if let Verdict::Done(rest) = &outcome.verdict {
+                match fold::merge(workload, items, &kept.answer, rest) {
+                    Ok(answer) => outcome.verdict = Verdict::Done(answer),
+                    Err(reason) => return Ok((Check::First(Err(reason)), 0)),
+                }
+            }
+        }
+        let check = self.check_whole(workload, outcome, items, known)?;
+        let open = match (&check, &outcome.verdict) {
+            (Check::First(Ok(_)), Verdict::Done(answer)) => fold::open_items(workload, items, answer),
+            _ => Ok(Vec::new()),
+        };
+        Ok((check, open.map_or(0, |open| u32::try_from(open.len()).unwrap_or(u32::MAX))))
+    }
+
+    fn check_whole(
+        &self,
+        workload: Workload,
+        outcome: &Outcome,
+        items: u32,
+        known: Option<&Known>,
+    ) -> Result<Check, StoreError> {
+        let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
         if self.owner.is_answered(task) && !mutant::is(Mutant::NoDedupe) {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
@@ -137,11 +179,61 @@ impl Ledger {
                 Check::First(Err(Reason::Body { detail: "not all of its parts are here".to_owned() }))
             }
             Verdict::Done(answer) => {
-                let has_parts = parts.as_ref().is_some_and(|parts| parts.count > 0);
+                let kept_parts = known.and_then(|known| known.kept.as_ref()).is_some_and(|kept| kept.has_parts);
+                let has_parts = kept_parts || parts.as_ref().is_some_and(|parts| parts.count > 0);
                 Check::First(fold::tally(workload, items, answer, has_parts))
             }
             Verdict::Failed(_) => Check::None,
         })
+    }
+
+    /// What a task of a plan takes over from an opening before.
+    fn taken_over(
+        &mut self,
+        job: &JobId,
+        place: &Place,
+        planned: &Planned,
+    ) -> Result<Option<Box<TakenOver>>, StoreError> {
+        let Some(known) = self.owner.job(job).filter(|known| known.follows && known.opening == place.opening) else {
+            return Ok(None);
+        };
+        let Some(body) = planned.body.as_deref().filter(|_| !known.planned.contains(planned.number)) else {
+            return Ok(None);
+        };
+        let is_its = |takeover: &Takeover| takeover.opening == place.opening;
+        if !self.takeovers.get(job).is_some_and(is_its) {
+            self.takeovers.insert(job.clone(), Takeover::new(&self.store, place.opening.clone())?);
+        }
+        let Some(takeover) = self.takeovers.get_mut(job) else { return Ok(None) };
+        let Some(kept) = takeover.find(&self.store, &known.spec, body)? else { return Ok(None) };
+        let (workload, items) = (known.spec.workload(), planned.items);
+        let is_whole = fold::open_items(workload, items, &kept.answer).is_ok_and(|open| open.is_empty());
+        let tally = || fold::tally(workload, items, &kept.answer, kept.parts.is_some()).ok();
+        let whole = if is_whole { tally() } else { None };
+        Ok(Some(Box::new(TakenOver { kept, whole })))
+    }
+
+    /// An item of the rest of a task has another number in the whole of it.
+    fn number_as_planned(&self, part: &mut Part, known: Option<&Known>) {
+        let Some(spec) = self.owner.spec(&part.address.task.job) else { return };
+        let Some((items, kept)) = known.and_then(|known| Some((known.items, known.kept.as_ref()?))) else { return };
+        if part.address.attempt > kept.attempt
+            && let Some(item) = part.item
+            && let Ok(open) = fold::open_items(spec.workload(), items, &kept.answer)
+        {
+            part.item = open.get(item as usize).copied().or(Some(u32::MAX));
+        }
+    }
+
+    /// What jobs have taken over from goes, a little at a time, once their plans are complete.
+    fn sweep(&mut self) -> Result<(), StoreError> {
+        for job in self.owner.sweepable() {
+            self.takeovers.remove(&job);
+            if self.store.sweep(&job)? {
+                self.owner.swept(&job);
+            }
+        }
+        Ok(())
     }
 
     /// Adds from the store what an effect needs to happen outside.
@@ -155,15 +247,25 @@ impl Ledger {
     fn load(&mut self, id: TaskId, attempt: u32) -> Result<Option<Task>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
         let (workload, opening) = (job.spec.workload(), job.opening.clone());
-        let (class, plan, body): (_, _, Bytes) = match fold::derive(&job.spec, id.number) {
-            Some(derived) => (derived.class, PlanHash::start(), derived.body),
-            None => match self.store.task(&id.job, id.number)? {
-                Some(stored) => (stored.class, stored.plan, stored.body),
-                None => return Err(StoreError::Content(format!("task {id} was planned and is not there"))),
-            },
+        let missing = || StoreError::Content(format!("task {id} was planned and is not there"));
+        let known = self.known(&id)?.ok_or_else(missing)?;
+        let (class, mut body): (_, Bytes) = match fold::derive(&job.spec, id.number) {
+            Some(derived) => (derived.class, derived.body),
+            None => {
+                self.store.task(&id.job, id.number)?.map(|stored| (stored.class, stored.body)).ok_or_else(missing)?
+            }
         };
+        let mut avoid = None;
+        if let Some(kept) = known.kept {
+            let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
+            let open = fold::open_items(workload, known.items, &kept.answer).map_err(unreadable)?;
+            body = fold::rest(workload, &body, &open).map_err(unreadable)?;
+            let flight = job.flights.get(&id.number);
+            avoid = flight.and_then(|flight| flight.avoided(kept.by.as_ref())).cloned();
+        }
         self.owner.note_class(&id, &class);
         let owner = self.store.owner().clone();
-        Ok(Some(Task { address: Address { task: id, opening, plan, attempt, owner, workload }, class, body }))
+        let address = Address { task: id, opening, plan: known.plan, attempt, owner, workload };
+        Ok(Some(Task { address, class, avoid, body }))
     }
 }

@@ -10,6 +10,7 @@
 //! - [`mutant`]: invariants that tests break on purpose
 //! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`scratch`]: what must not outlive the process
+//! - `takeover`: what an opening takes over from those before it
 //! - [`service`]: the ledger wired to a transport
 //!
 //! Invariant: what has an effect outside (an ack, a publish, a reply) happens after the transaction
@@ -25,3 +26,4 @@ pub mod report;
 pub mod scratch;
 pub mod service;
 pub mod store;
+mod takeover;

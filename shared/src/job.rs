@@ -102,6 +102,9 @@ pub struct Counts {
     pub items_cancelled: u64,
     /// What the plan left out, by kind (`fifo`, `socket`, `symlink`, `own file`, ...).
     pub items_skipped: BTreeMap<String, u64>,
+    /// Items whose results were taken over from an opening before: these are among those that are done.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub items_kept: u64,
     /// Bytes that the planned items hold, as the plan saw them.
     pub bytes_planned: u64,
     /// Bytes read for items with a result.

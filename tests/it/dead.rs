@@ -22,7 +22,15 @@ async fn fail(transport: &Arc<dyn Transport>, count: usize) {
         let task = Task::from_message(&delivery.message).expect("a task");
         let failure = Failure { reason: "no card left".to_owned(), stderr: "CUDA: out of memory\nabort".to_owned() };
         let (owner, host, verdict) = (task.address.owner.clone(), "node-13".to_owned(), Verdict::Failed(failure));
-        let outcome = Outcome { address: task.address, host, micros: 1, redelivered: false, verdict, parts: None };
+        let outcome = Outcome {
+            address: task.address,
+            consumer: None,
+            host,
+            micros: 1,
+            redelivered: false,
+            verdict,
+            parts: None,
+        };
         let message = outcome.to_message(SystemTime::now());
         transport.publish(OUTCOMES, owner.as_str(), message).await.expect("published");
         delivery.acker.ack().await;

@@ -51,7 +51,7 @@ fn the_sealed_example_opens() {
 
 fn task_of_photos() -> Task {
     let body = serde_json::to_vec(&batch()).expect("JSON").into();
-    Task { address: address(Workload::Digest, "photos-2026", 0), class: Class::from_name(b"photos"), body }
+    Task { address: address(Workload::Digest, "photos-2026", 0), class: Class::from_name(b"photos"), avoid: None, body }
 }
 
 fn now() -> SystemTime {
@@ -139,14 +139,22 @@ fn tasks() -> Vec<String> {
     shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
     let outcome = |address: &Address, verdict: Verdict| {
         let (address, host) = (address.clone(), "node-07".to_owned());
-        let outcome = Outcome { address, host, micros: 1_234, redelivered: false, verdict, parts: None };
+        let outcome = Outcome {
+            address,
+            consumer: Some("2p8d".parse().expect("an id")),
+            host,
+            micros: 1_234,
+            redelivered: false,
+            verdict,
+            parts: None,
+        };
         show(topology::OUTCOMES, "main", &outcome.to_message(now()))
     };
     let failure = Failure { reason: "out of resources: Too many open files".to_owned(), stderr: String::new() };
     let letter = DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
     let steps = address(Workload::Steps, "desert-rider-0", 41);
     let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
-    let whip = Task { address: steps.clone(), class: any.clone(), body: whip }.to_message(now());
+    let whip = Task { address: steps.clone(), class: any.clone(), avoid: None, body: whip }.to_message(now());
     let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
     let lease = Lease {
         address: digest.clone(),
@@ -175,7 +183,7 @@ fn word_messages() -> Vec<String> {
     let files = Files { links: Links::Skip, root: "texts".to_owned(), items };
     let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
     let class = Class::from_name(b"texts");
-    let task = Task { address: address.clone(), class: class.clone(), body }.to_message(now());
+    let task = Task { address: address.clone(), class: class.clone(), avoid: None, body }.to_message(now());
     let run: RunId = "q1m8".parse().expect("an id");
     let mut lines = Vec::new();
     let mut check = words::Check::default();
@@ -189,7 +197,15 @@ fn word_messages() -> Vec<String> {
     let answer = words::Answer { counts: vec![Some(counts), None], failed, check };
     let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
     let parts = Some(Parts { run, count: 1 });
-    let outcome = Outcome { address, host: "node-07".to_owned(), micros: 1_234, redelivered: false, verdict, parts };
+    let outcome = Outcome {
+        address,
+        consumer: Some("2p8d".parse().expect("an id")),
+        host: "node-07".to_owned(),
+        micros: 1_234,
+        redelivered: false,
+        verdict,
+        parts,
+    };
     vec![
         show(topology::TASKS, &topology::task_key(Workload::Words, &class, &owner()), &task),
         show(topology::OUTCOMES, "main", &part.to_message(now())),

@@ -54,6 +54,10 @@ impl Consumer {
             if self.stopping {
                 return Some(Action::Drop { tag });
             }
+            if held.task.avoid.as_ref() == Some(&self.config.consumer) {
+                self.publishing.insert(tag, Publishing::Returned(held.task.address.held()));
+                return Some(self.lease_of(tag, *held.task, false));
+            }
             self.waiting.push_back((tag, held));
             None
         })

@@ -16,15 +16,12 @@ pub(super) fn items(files: &Files) -> u32 {
     u32::try_from(files.items.len()).unwrap_or(u32::MAX)
 }
 
-/// What orders the tasks of one root: each holds its files in the byte order of their paths.
-pub(super) fn key(root: &str, path: &PathBytes) -> Vec<u8> {
-    [root.as_bytes(), b"\0", path.as_bytes()].concat()
-}
-
-/// The keys of a task's first and last file.
-pub(super) fn range(files: &Files) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The names of a task's first and last file: tasks hold files in the byte order of these, but where one path is spelt
+/// through `..` of another.
+pub(super) fn range(selection: &Selection, files: &Files) -> Option<(Vec<u8>, Vec<u8>)> {
     let (first, last) = files.items.first().zip(files.items.last())?;
-    Some((key(&files.root, &first.path), key(&files.root, &last.path)))
+    let prefix = selection.prefix(&files.root);
+    Some(([prefix, first.path.as_bytes()].concat(), [prefix, last.path.as_bytes()].concat()))
 }
 
 /// A record for each file of a task, in its order: from its result, or from the reason why there

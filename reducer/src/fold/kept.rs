@@ -23,6 +23,8 @@ pub struct Before {
     pub run: Option<RunId>,
     /// Where it was given.
     pub host: String,
+    /// Where it stands in the store: the row of its opening, and its number.
+    pub place: (i64, u64),
 }
 
 /// What is known of a task's answer before anybody is asked.
@@ -32,8 +34,8 @@ pub struct Kept {
     pub answer: Bytes,
     /// How many items have a result.
     pub items: u32,
-    /// Whose parts belong to it: those of that run are moved.
-    pub run: Option<RunId>,
+    /// The task before whose parts belong to it, and are moved.
+    pub parts: Option<(i64, u64)>,
     /// Where the latest of it was given.
     pub host: String,
 }
@@ -89,12 +91,15 @@ pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> 
         match found.next() {
             Some((_, Some(result))) => results[failure.item as usize] = Some(result),
             _ => {
-                let second = again.next().map(|second| second.reason).unwrap_or_default();
-                let reason = match failure.reason.as_str() {
-                    "" => second,
-                    first => format!("{first}; then: {second}"),
-                };
-                told.push(ItemFailure::new(failure.item, reason));
+                let second = again.next();
+                told.push(match (second, failure.reason.as_str()) {
+                    // It was never tried before.
+                    (Some(second), "") => ItemFailure { item: failure.item, ..second },
+                    (Some(second), first) => {
+                        ItemFailure::new(failure.item, format!("{first}; then: {}", second.reason))
+                    }
+                    (None, first) => ItemFailure::new(failure.item, first),
+                });
             }
         }
     }

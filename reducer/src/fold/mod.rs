@@ -59,13 +59,13 @@ pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> b
     }
 }
 
-/// The keys of a task's first and last item, by which tasks that hold the same items are found; nothing where no items
+/// The names of a task's first and last item, by which tasks that hold the same items are found; nothing where no items
 /// are ever taken over.
-pub fn range(workload: Workload, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    match workload {
-        Workload::Digest => files::range(&digests::Batch::parse(body).ok()?.files),
-        Workload::Steps => None,
-        Workload::Words => files::range(&contract::Batch::parse(body).ok()?.files),
+pub fn range(spec: &JobSpec, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    match spec {
+        JobSpec::Digest(spec) => files::range(&spec.files, &digests::Batch::parse(body).ok()?.files),
+        JobSpec::Steps(_) => None,
+        JobSpec::Words(spec) => files::range(&spec.files, &contract::Batch::parse(body).ok()?.files),
     }
 }
 
@@ -76,9 +76,9 @@ pub fn keep(workload: Workload, body: &[u8], before: &[Before]) -> Option<Kept> 
         Workload::Steps => None,
         Workload::Words => words::keep(body, before),
     }?;
-    let run = run.and_then(|at| before[at].run.clone());
+    let parts = run.map(|at| before[at].place).filter(|_| before.iter().any(|before| before.run.is_some()));
     let host = before.last().map(|before| before.host.clone()).unwrap_or_default();
-    Some(Kept { answer, items, run, host })
+    Some(Kept { answer, items, parts, host })
 }
 
 /// The items of an answer that another consumer is to be asked for.

@@ -1,11 +1,12 @@
 //! What an owner is told, and what it answers: the engine's whole vocabulary.
 
-use shared::id::{Class, JobId, OpeningId, PlanHash, TaskId};
+use bytes::Bytes;
+use shared::id::{Class, ConsumerId, JobId, OpeningId, PlanHash, RunId, TaskId};
 use shared::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence, Reason, Reply, Seal};
 use shared::workload::Workload;
 
 use super::lease::Holder;
-use crate::fold::Tally;
+use crate::fold::{Kept, Tally};
 
 /// A delivery that is settled after the commit.
 pub type Tag = u64;
@@ -31,6 +32,30 @@ pub struct Known {
     pub items: u32,
     /// The plan up to it. A message that names another is about another task of this number.
     pub plan: PlanHash,
+    /// What is known of its answer already: then only the rest is asked for.
+    pub kept: Option<FirstAnswer>,
+}
+
+/// A part of an answer, from before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstAnswer {
+    /// The answer, with its holes.
+    pub answer: Bytes,
+    /// Attempts up to this one were for the whole task; 0 if it is taken over from an opening before.
+    pub attempt: u32,
+    /// Whether parts belong to it.
+    pub has_parts: bool,
+    /// The consumer that gave it, which is not asked for the rest.
+    pub by: Option<ConsumerId>,
+}
+
+/// What a task of a new plan takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The answer as far as it holds.
+    pub kept: Kept,
+    /// What it adds up to, if it is the whole answer.
+    pub whole: Option<Tally>,
 }
 
 /// What the ledger found out about an outcome before the engine sees it.
@@ -143,6 +168,8 @@ pub enum Event {
         place: Place,
         /// The task.
         planned: Box<Planned>,
+        /// What the ledger found that it takes over.
+        kept: Option<Box<TakenOver>>,
         /// The delivery that brought it, if it came over a transport.
         tag: Option<Tag>,
     },
@@ -172,6 +199,8 @@ pub enum Event {
         check: Check,
         /// Its task, as planned.
         known: Option<Known>,
+        /// How many of the task's items another consumer is to be asked for.
+        open: u32,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
@@ -244,6 +273,21 @@ pub enum Write {
         planned: Box<Planned>,
         /// The plan up to it.
         plan: PlanHash,
+        /// What it takes over.
+        kept: Option<Box<Kept>>,
+    },
+    /// A part of an answer: another consumer is asked for the rest.
+    Kept {
+        /// The task.
+        task: TaskId,
+        /// The answer, with its holes.
+        answer: Bytes,
+        /// Attempts up to this one were for the whole task.
+        attempt: u32,
+        /// Whose parts belong to it.
+        run: Option<RunId>,
+        /// Who gave it.
+        by: Option<ConsumerId>,
     },
     /// A part of an answer.
     Part {

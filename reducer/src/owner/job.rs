@@ -31,6 +31,8 @@ pub(crate) struct Flight {
     pub seen_at: Moment,
     /// When its queue last held something, which may have been this task.
     pub queued_at: Moment,
+    /// How often a consumer gave it back that was not to be asked for it.
+    pub given_back: u32,
     /// When it is to be sent again after a failure.
     pub retry_at: Option<Moment>,
     /// Who answers for it, if it is in no queue.
@@ -51,6 +53,8 @@ pub(crate) struct Job {
     pub origin: Option<Origin>,
     /// Whether its producer gave it no id of its own, so that another request for the same may go on with it.
     pub is_unnamed: bool,
+    /// Whether it takes over from an opening before it that is still in the store.
+    pub follows: bool,
     pub opened_at: Moment,
     /// When its report was written.
     pub finished_at: Option<Moment>,
@@ -77,7 +81,7 @@ pub(crate) struct Job {
 
 impl Job {
     pub fn new(request: JobRequest, opening: OpeningId, now: Moment) -> Self {
-        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, .. } = request;
+        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, instead_of } = request;
         let mut job = Self {
             id,
             opening,
@@ -85,6 +89,7 @@ impl Job {
             report,
             origin,
             is_unnamed,
+            follows: instead_of.is_some(),
             opened_at: now,
             finished_at: None,
             cancelled_at: None,
@@ -292,6 +297,7 @@ impl Flight {
             failed: None,
             expired: 0,
             untried: false,
+            given_back: 0,
             seen_at: now,
             queued_at: now,
             retry_at: None,

@@ -10,6 +10,7 @@
 mod cancel;
 mod contiguous;
 mod dead;
+mod elsewhere;
 mod event;
 mod expired;
 mod explain;
@@ -33,7 +34,7 @@ use shared::message::Reply;
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Check, Counted, Dead, Effect, Event, Known, ReplyTo, Step, Tag, Write};
+pub use event::{Check, Counted, Dead, Effect, Event, FirstAnswer, Known, ReplyTo, Step, Tag, TakenOver, Write};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
 use outcome::Answered;
@@ -165,6 +166,17 @@ impl Owner {
         }
     }
 
+    /// Jobs that have taken over what they could from an opening that is still in the store.
+    pub(crate) fn sweepable(&self) -> Vec<JobId> {
+        let is_it = |job: &&Job| job.follows && job.sealed.is_some();
+        self.jobs.values().filter(is_it).map(|job| job.id.clone()).collect()
+    }
+
+    /// Nothing is left of what a job has taken over from.
+    pub(crate) fn swept(&mut self, job: &JobId) {
+        self.jobs.get_mut(job).into_iter().for_each(|job| job.follows = false);
+    }
+
     /// Jobs whose account has changed since the last call.
     pub(crate) fn take_changed(&mut self) -> Vec<JobId> {
         let mut changed = std::mem::take(&mut self.changed);
@@ -185,8 +197,8 @@ impl Owner {
             Event::Jobs { reply } => {
                 step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
             }
-            Event::Planned { job, place, planned, tag } => {
-                self.planned(&job, Arrived { planned, place, tag }, now, &mut step);
+            Event::Planned { job, place, planned, kept, tag } => {
+                self.planned(&job, Arrived { planned, place, kept, tag }, now, &mut step);
             }
             Event::Seal { seal, place, tag } => self.seal(seal, place, tag, now, &mut step),
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
@@ -197,8 +209,8 @@ impl Owner {
             Event::Replay { dead, reply, .. } => self.replay(dead, reply, now, &mut step),
             Event::Forget { dead, reply, .. } => self.forget(dead, reply, &mut step),
             Event::Part { part, known, tag } => self.part(part, known, tag, now, &mut step),
-            Event::Outcome { outcome, check, known, tag } => {
-                self.outcome(Answered { outcome, check, known }, tag, now, &mut step)
+            Event::Outcome { outcome, check, known, open, tag } => {
+                self.outcome(Answered { outcome, check, known, open }, tag, now, &mut step)
             }
             Event::Lease { lease, known, tag } => self.lease(*lease, known, tag, now, &mut step),
             Event::DeadLetter { letter, known, tag } => self.dead_letter(letter, known, tag, now, &mut step),

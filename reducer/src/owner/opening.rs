@@ -25,7 +25,9 @@ impl Owner {
         if let Some(reason) = self.refusal(&request) {
             return step.reply(reply, Reply::Refused { reason });
         }
-        self.replace(&request, now, step);
+        if !self.replace(&request, now, step) {
+            request.instead_of = None;
+        }
         if !self.jobs.contains_key(&id) {
             step.writes.push(Write::Open { request: Box::new(request.clone()), opening: opening.clone() });
             self.insert(Job::new(request, opening, now));
@@ -57,19 +59,21 @@ impl Owner {
 
     /// Makes room for a new opening, if the one that is to be replaced is the job's, and came from where this request
     /// does. From elsewhere it may be of another tree, and somebody may be at it.
-    fn replace(&mut self, request: &JobRequest, now: Moment, step: &mut Step) {
-        let JobRequest { job: id, origin, instead_of: Some(opening), .. } = request else { return };
+    /// Whether it has.
+    fn replace(&mut self, request: &JobRequest, now: Moment, step: &mut Step) -> bool {
+        let JobRequest { job: id, origin, instead_of: Some(opening), .. } = request else { return false };
         let may = |job: &Job| job.opening == *opening && origin.is_some() && job.origin == *origin;
-        let Some(mut job) = self.jobs.remove(id) else { return };
+        let Some(mut job) = self.jobs.remove(id) else { return false };
         if !may(&job) {
             self.jobs.insert(id.clone(), job);
-            return;
+            return false;
         }
         job.early.clear(step);
         self.openings.remove(opening);
         self.recalls.begin(&job, now);
         step.writes.push(Write::Replaced { job: id.clone() });
         step.effects.push(Effect::Recall { openings: vec![opening.clone()] });
+        true
     }
 
     /// Whether a new job's report would have the name of another job's.

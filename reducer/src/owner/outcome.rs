@@ -16,6 +16,8 @@ pub(super) struct Answered {
     pub outcome: Box<Outcome>,
     pub check: Check,
     pub known: Option<Known>,
+    /// How many of its items another consumer is to be asked for.
+    pub open: u32,
 }
 
 impl Owner {
@@ -33,7 +35,9 @@ impl Owner {
         if !self.is_sent(&part.address, known.as_ref(), "a part", tag, step) {
             return;
         }
-        if self.is_cancelled(&task.job) {
+        // Or it is of a try at the whole task, of which the rest alone is asked for now.
+        let is_of_before = known.and_then(|known| known.kept).is_some_and(|kept| part.address.attempt <= kept.attempt);
+        if self.is_cancelled(&task.job) || is_of_before {
             return step.ack(tag);
         }
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
@@ -51,12 +55,12 @@ impl Owner {
     }
 
     pub(super) fn outcome(&mut self, answered: Answered, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Answered { outcome, check, known } = answered;
+        let Answered { outcome, check, known, open } = answered;
         let task = outcome.address.task.clone();
         if !self.is_sent(&outcome.address, known.as_ref(), "an outcome", tag, step) {
             return;
         }
-        let items = known.map_or(0, |known| known.items);
+        let items = known.as_ref().map_or(0, |known| known.items);
         if self.is_cancelled(&task.job) {
             // Its account stands, whatever comes later.
             if mutant::is(Mutant::CountLate)
@@ -77,6 +81,9 @@ impl Owner {
                 job.counts.conflicts += u64::from(!same);
                 return;
             }
+            (Check::First(Ok(_)), _) if open > 0 && self.may_ask_another(&outcome, known.as_ref()) => {
+                return self.ask_another(*outcome, now, step);
+            }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
             (Check::First(Err(reason)), _) => failure(format!("the answer cannot be read: {reason}")),
             (Check::None, Verdict::Failed(failure)) => failure.clone(),
@@ -86,7 +93,7 @@ impl Owner {
     }
 
     /// The first answer: the one place that counts.
-    fn count(&mut self, outcome: Box<Outcome>, tally: Tally, now: Moment, step: &mut Step) {
+    pub(super) fn count(&mut self, outcome: Box<Outcome>, tally: Tally, now: Moment, step: &mut Step) {
         let task = outcome.address.task.clone();
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.tasks_done += 1;
@@ -211,6 +218,7 @@ impl Owner {
                 owner: self.config.owner.clone(),
                 workload: job.spec.workload(),
             },
+            consumer: None,
             host,
             micros: 0,
             redelivered: false,

@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 
 use shared::clock::Moment;
-use shared::id::JobId;
+use shared::id::{JobId, PlanHash, TaskId};
 use shared::limits;
-use shared::message::{Place, Planned, Seal};
+use shared::message::{Address, Outcome, Place, Planned, Seal, Verdict};
 
 use super::stale::Stale;
-use super::{Effect, Owner, Step, Tag, Write};
+use super::{Effect, Owner, Step, Tag, TakenOver, Write};
 
 /// A task of a plan with what came with it.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub planned: Box<Planned>,
     pub place: Place,
+    pub kept: Option<Box<TakenOver>>,
     pub tag: Option<Tag>,
 }
 
@@ -83,7 +84,7 @@ impl Owner {
 
     /// Takes a task into the plan, if it follows the one before it.
     fn take(&mut self, id: &JobId, arrived: Arrived, now: Moment, step: &mut Step) {
-        let Arrived { planned, place, tag } = arrived;
+        let Arrived { planned, place, kept, tag } = arrived;
         let Some(job) = self.jobs.get_mut(id) else { return };
         if !job.follows(&place) {
             return self.drop_stale(id, Stale::Plan, tag, step);
@@ -93,11 +94,41 @@ impl Owner {
         job.take(&planned);
         job.early.since = now;
         let answered = job.answered.prefix();
-        step.writes.push(Write::Task { job: id.clone(), planned, plan: job.plan.clone() });
+        let (plan, task) = (job.plan.clone(), TaskId { job: id.clone(), number: planned.number });
+        let taken = kept.as_ref().map(|taken| Box::new(taken.kept.clone()));
+        step.writes.push(Write::Task { job: id.clone(), planned, plan: plan.clone(), kept: taken });
         self.changed.push(id.clone());
         if answered > before {
             step.effects.push(Effect::Advanced { job: id.clone(), answered });
         }
+        if let Some(taken) = kept {
+            self.take_over(task, plan, *taken, now, step);
+        }
+    }
+
+    /// An answer that is whole counts as if it came now.
+    fn take_over(&mut self, task: TaskId, plan: PlanHash, taken: TakenOver, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.counts.items_kept += u64::from(taken.kept.items);
+        let Some(tally) = taken.whole else { return };
+        let address = Address {
+            opening: job.opening.clone(),
+            plan,
+            attempt: 0,
+            owner: self.config.owner.clone(),
+            workload: job.spec.workload(),
+            task,
+        };
+        let outcome = Outcome {
+            address,
+            consumer: None,
+            host: taken.kept.host,
+            micros: 0,
+            redelivered: false,
+            verdict: Verdict::Done(taken.kept.answer),
+            parts: None,
+        };
+        self.count(Box::new(outcome), tally, now, step);
     }
 
     /// What waited, as far as its turn has come.

@@ -47,6 +47,13 @@ impl Consumers {
         found.map(|(presence, heard)| (presence, *heard))
     }
 
+    /// Whether somebody else serves a class.
+    pub fn has_other(&self, workload: Workload, class: &Class, than: Option<&ConsumerId>) -> bool {
+        let is_other = |id: &ConsumerId| Some(id) != than;
+        let serves = |presence: &Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
+        than.is_some() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
+    }
+
     /// Live consumers of a class, and their slots.
     pub fn serving(&self, workload: Workload, class: &Class) -> (u32, u32) {
         let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);

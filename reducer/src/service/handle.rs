@@ -114,7 +114,7 @@ impl Handle {
 
     /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
     pub async fn planned(&self, job: JobId, place: Place, planned: Box<Planned>) -> bool {
-        self.inbox.send(Event::Planned { job, place, planned, tag: None }).await.is_ok()
+        self.inbox.send(Event::Planned { job, place, planned, kept: None, tag: None }).await.is_ok()
     }
 
     /// Seals a plan; `false` when the owner has stopped.

@@ -83,13 +83,13 @@ pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     match message.kind.as_str() {
         kind::OUTCOME => {
             let outcome = Box::new(Outcome::from_message(message)?);
-            Ok(Event::Outcome { outcome, check: Check::None, known: None, tag })
+            Ok(Event::Outcome { outcome, check: Check::None, known: None, open: 0, tag })
         }
         kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), known: None, tag }),
         kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), known: None, tag }),
         kind::PLANNED => {
             let (job, place, planned) = Planned::from_message(message)?;
-            Ok(Event::Planned { job, place, planned: Box::new(planned), tag })
+            Ok(Event::Planned { job, place, planned: Box::new(planned), kept: None, tag })
         }
         kind::SEAL => {
             let (place, seal) = Seal::from_message(message)?;

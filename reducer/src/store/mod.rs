@@ -5,6 +5,7 @@
 
 mod dead;
 mod files;
+mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod lock;

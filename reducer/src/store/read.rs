@@ -10,15 +10,13 @@ use shared::message::{Parts, PlanFailure};
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
-use crate::owner::{Counted, Known};
+use crate::owner::{Counted, FirstAnswer, Known};
 
 /// A task as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTask {
     /// Whose queue it goes to.
     pub class: Class,
-    /// The plan up to it.
-    pub plan: PlanHash,
     /// Its body.
     pub body: Bytes,
 }
@@ -31,11 +29,20 @@ impl Store {
     /// What a message about a task of the stored plan is compared with.
     pub fn known(&self, job: &JobId, number: u64) -> Result<Option<Known>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT items, plan FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+            "SELECT items, plan, kept, kept_attempt, kept_run IS NOT NULL, kept_by FROM tasks
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
-        let row = statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((items, plan)) = row.optional()? else { return Ok(None) };
-        Ok(Some(Known { items, plan: id(plan)? }))
+        let read = |row: &Row<'_>| {
+            let (kept, attempt, has_parts): (Option<String>, u32, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let by: Option<String> = row.get(5)?;
+            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (answer, attempt, has_parts, by))))
+        };
+        let row = statement.query_row(params![job.as_str(), number], read).optional()?;
+        let Some((items, plan, kept)) = row else { return Ok(None) };
+        let kept = kept.map(|(answer, attempt, has_parts, by)| {
+            Ok::<_, StoreError>(FirstAnswer { answer: answer.into(), attempt, has_parts, by: by.map(id).transpose()? })
+        });
+        Ok(Some(Known { items, plan: id(plan)?, kept: kept.transpose()? }))
     }
 
     /// The answer that was counted; `Err` holds the reason of a task that was given up.
@@ -79,14 +86,13 @@ impl Store {
     /// A task of the stored plan, to send it.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT class, plan, body FROM tasks
+            "SELECT class, body FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
         )?;
-        let row = statement.query_row(params![job.as_str(), number], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-        });
-        let Some((class, plan, body)) = row.optional()? else { return Ok(None) };
-        Ok(Some(StoredTask { class: id::<Class>(class)?, plan: id(plan)?, body: body.into() }))
+        let row = statement
+            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+        let Some((class, body)) = row.optional()? else { return Ok(None) };
+        Ok(Some(StoredTask { class: id::<Class>(class)?, body: body.into() }))
     }
 
     /// A reader of the same store, on this thread.
@@ -217,8 +223,8 @@ impl Reader {
     ) -> Result<Option<(PartPlace, Vec<u8>)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT parts.number, parts.run, parts.part, parts.body FROM parts
-             JOIN outcomes USING (job_id, number, run)
-             WHERE job_id = (SELECT id FROM jobs WHERE job = ?)
+             JOIN outcomes USING (job_id, number) JOIN tasks USING (job_id, number)
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND parts.run IN (outcomes.run, tasks.kept_run)
                AND (parts.number, parts.run, parts.part) > (?, ?, ?) AND outcomes.status = 'done'
                AND (parts.item IS NULL OR parts.item NOT IN
                     (SELECT failed.value ->> '$.item' FROM json_each(outcomes.answer, '$.failed') AS failed))

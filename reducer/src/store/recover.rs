@@ -29,6 +29,7 @@ struct JobRow {
     job: String,
     opening: String,
     unnamed: bool,
+    follows: bool,
     spec: String,
     opened_at: f64,
     finished_at: Option<f64>,
@@ -62,6 +63,7 @@ impl JobRow {
             origin: row.get(13)?,
             opening: row.get(14)?,
             unnamed: row.get(15)?,
+            follows: row.get(16)?,
         })
     }
 }
@@ -78,7 +80,7 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
-                    cancelled_at, report, plan, origin, opening, unnamed
+                    cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL
              FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -97,6 +99,7 @@ impl Store {
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
         job.sealed = row.sealed;
+        job.follows = row.follows;
         job.plan = PlanHash::try_from(row.plan).map_err(content)?;
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
         if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.sealed.is_some_and(is_beyond)) {

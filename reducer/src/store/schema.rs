@@ -41,16 +41,12 @@ CREATE TABLE tasks (
     failed  TEXT,                     -- JSON: what failed in planning
     skipped TEXT,                     -- JSON: what was left out
     plan    TEXT NOT NULL,            -- the hash of the plan up to this task
-    first   BLOB,                     -- what orders the tasks of a root: the root and the path of the first item
-    last    BLOB,                     -- the same of the last item
     kept    TEXT,                     -- JSON: an answer to a part of its items, from before; the rest is asked for
     kept_attempt INTEGER NOT NULL DEFAULT 0, -- attempts up to this one were for the whole task
     kept_run TEXT,                    -- whose parts belong to it, beside those of its outcome
     kept_by TEXT,                     -- the consumer that gave it, which is not asked for the rest
     PRIMARY KEY (job_id, number)
 ) STRICT;
-
-CREATE INDEX tasks_by_item ON tasks (job_id, first) WHERE first IS NOT NULL;
 
 -- The one outcome of each task.
 CREATE TABLE outcomes (

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, params};
 use shared::clock::Moment;
-use shared::id::{JobId, OpeningId, Origin, PlanHash, ReportName, TaskId};
+use shared::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
 use shared::message::{JobRequest, Planned, Verdict};
 
 use super::{Store, StoreError};
+use crate::fold::Kept;
 use crate::owner::{Holder, Job, Write};
 
 impl Store {
@@ -28,7 +29,13 @@ impl Store {
                 db.prepare_cached("UPDATE jobs SET job = NULL, report = NULL WHERE job = ?")?
                     .execute([job.as_str()])?;
             }
-            Write::Task { job, planned, plan } => write_task(db, job, planned, plan)?,
+            Write::Task { job, planned, plan, kept } => {
+                write_task(db, job, planned, plan, kept.as_deref())?;
+                kept.as_deref().map_or(Ok(()), |kept| move_parts(db, job, planned.number, kept))?;
+            }
+            Write::Kept { task, answer, attempt, run, by } => {
+                write_kept(db, task, answer, *attempt, run.as_ref(), by.as_ref())?;
+            }
             Write::Part { part } => {
                 // The same part may be delivered again.
                 db.prepare_cached(
@@ -111,11 +118,17 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
     Ok(())
 }
 
-fn write_task(db: &Connection, job: &JobId, planned: &Planned, plan: &PlanHash) -> Result<(), StoreError> {
+fn write_task(
+    db: &Connection,
+    job: &JobId,
+    planned: &Planned,
+    plan: &PlanHash,
+    kept: Option<&Kept>,
+) -> Result<(), StoreError> {
     let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
     db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan, kept)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -126,8 +139,74 @@ fn write_task(db: &Connection, job: &JobId, planned: &Planned, plan: &PlanHash) 
         text(json(&planned.failed)?, planned.failed.is_empty()),
         text(json(&planned.skipped)?, planned.skipped.is_empty()),
         plan.as_str(),
+        kept.map(|kept| text_of(&kept.answer)),
     ])?;
     Ok(())
+}
+
+/// The parts of an answer that is taken over are those of a task of this plan now. Of items that are still open they
+/// count no more.
+fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<(), StoreError> {
+    let Some((row, before)) = kept.parts else { return Ok(()) };
+    let to = params![job.as_str(), number, row, before];
+    db.prepare_cached(
+        "UPDATE tasks SET kept_run = (SELECT coalesce(run, kept_run) FROM tasks AS before
+                                      LEFT JOIN outcomes USING (job_id, number)
+                                      WHERE before.job_id = ?3 AND before.number = ?4)
+         WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2",
+    )?
+    .execute(to)?;
+    db.prepare_cached(
+        "UPDATE parts SET job_id = (SELECT id FROM jobs WHERE job = ?1), number = ?2
+         WHERE job_id = ?3 AND number = ?4 AND run = (SELECT kept_run FROM tasks WHERE number = ?2
+                                                      AND job_id = (SELECT id FROM jobs WHERE job = ?1))",
+    )?
+    .execute(to)?;
+    drop_open_parts(db, job, number, &kept.answer)
+}
+
+/// What was published of an item before it failed is not of its result.
+fn drop_open_parts(db: &Connection, job: &JobId, number: u64, answer: &[u8]) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
+         AND item IN (SELECT failed.value ->> '$.item' FROM json_each(?3, '$.failed') AS failed)",
+    )?
+    .execute(params![job.as_str(), number, text_of(answer)])?;
+    Ok(())
+}
+
+fn write_kept(
+    db: &Connection,
+    task: &TaskId,
+    answer: &[u8],
+    attempt: u32,
+    run: Option<&RunId>,
+    by: Option<&ConsumerId>,
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE tasks SET kept = ?, kept_attempt = ?, kept_run = coalesce(kept_run, ?), kept_by = ?
+         WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+    )?
+    .execute(params![
+        text_of(answer),
+        attempt,
+        run.map(RunId::as_str),
+        by.map(ConsumerId::as_str),
+        task.job.as_str(),
+        task.number
+    ])?;
+    // Parts of other tries would pass for those that are still to come.
+    db.prepare_cached(
+        "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
+         AND run IS NOT (SELECT kept_run FROM tasks WHERE number = ?2
+                         AND job_id = (SELECT id FROM jobs WHERE job = ?1))",
+    )?
+    .execute(params![task.job.as_str(), task.number])?;
+    drop_open_parts(db, &task.job, task.number, answer)
+}
+
+fn text_of(answer: &[u8]) -> String {
+    String::from_utf8_lossy(answer).into_owned()
 }
 
 fn write_lease(db: &Connection, task: &TaskId, attempt: u32, holder: &Holder, now: Moment) -> Result<(), StoreError> {
@@ -154,7 +233,7 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
 
 fn write_outcome(db: &Connection, outcome: &shared::message::Outcome, now: Moment) -> Result<(), StoreError> {
     let (status, answer) = match &outcome.verdict {
-        Verdict::Done(answer) => ("done", String::from_utf8_lossy(answer).into_owned()),
+        Verdict::Done(answer) => ("done", text_of(answer)),
         Verdict::Failed(failure) => ("failed", json(failure)?),
     };
     let task = &outcome.address.task;
@@ -180,7 +259,9 @@ fn write_outcome(db: &Connection, outcome: &shared::message::Outcome, now: Momen
     // Most answers have no parts, and are not worth a look for any.
     if is_failed || outcome.parts.is_some() {
         db.prepare_cached(
-            "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run IS NOT ?",
+            "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2 AND run IS NOT ?3
+             AND run IS NOT (SELECT kept_run FROM tasks WHERE number = ?2
+                             AND job_id = (SELECT id FROM jobs WHERE job = ?1))",
         )?
         .execute(params![
             task.job.as_str(),

@@ -35,10 +35,11 @@ fn seeds() -> Vec<Message> {
     let failed = Verdict::Failed(Failure { reason: "no memory".to_owned(), stderr: "Killed".to_owned() });
     let parts = Some(Parts { run: run.clone(), count: 2 });
     let done = Verdict::Done(answer.into());
-    let outcome = Outcome { address: address.clone(), host, micros, redelivered, verdict: done, parts };
+    let outcome = Outcome { address: address.clone(), consumer: None, host, micros, redelivered, verdict: done, parts };
     let holder = ConsumerId::from_name(b"c");
     vec![
-        Task { address: address.clone(), class, body: body.into() }.to_message(NOW),
+        Task { address: address.clone(), class, avoid: Some(ConsumerId::from_name(b"c")), body: body.into() }
+            .to_message(NOW),
         outcome.to_message(NOW),
         Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
         Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),

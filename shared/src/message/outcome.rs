@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Address, HeaderValue, Message, Parts, Reason, kind};
+use crate::id::ConsumerId;
 
 /// How a whole task failed. An item that fails alone is part of the answer instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub enum Verdict {
 pub struct Outcome {
     /// The task's address, echoed.
     pub address: Address,
+    /// Who did it, if it says so.
+    pub consumer: Option<ConsumerId>,
     /// Where it was done.
     pub host: String,
     /// How long it took, in microseconds.
@@ -60,6 +63,9 @@ impl Outcome {
             .with_text("host", self.host.as_str())
             .with_integer("micros", i64::try_from(self.micros).unwrap_or(i64::MAX));
         message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
+        if let Some(consumer) = &self.consumer {
+            message = message.with_text("consumer", consumer.as_str());
+        }
         match &self.parts {
             Some(Parts { run, count }) => {
                 message.with_text("run", run.as_str()).with_integer("parts", i64::from(*count))
@@ -78,6 +84,7 @@ impl Outcome {
         };
         Ok(Self {
             address: Address::read(message)?,
+            consumer: message.text("consumer").and_then(|text| text.parse().ok()),
             host: message.text("host").unwrap_or("unknown").to_owned(),
             micros: message.integer("micros").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),

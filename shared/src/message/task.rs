@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::{Message, Reason, kind};
-use crate::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
+use crate::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use crate::workload::Workload;
 
 /// Whose task it is: carried by a task, echoed by its outcome.
@@ -70,6 +70,8 @@ pub struct Task {
     pub address: Address,
     /// Who can do it.
     pub class: Class,
+    /// A consumer that could not do it, and gives it back as long as another one may take it.
+    pub avoid: Option<ConsumerId>,
     /// The batch, in the form of its workload's contract.
     pub body: Bytes,
 }
@@ -78,13 +80,23 @@ impl Task {
     /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::TASK, self.address.task.to_string(), self.body.clone(), now);
-        self.address.write(message).with_text("class", self.class.as_str())
+        let message = self.address.write(message).with_text("class", self.class.as_str());
+        match &self.avoid {
+            Some(avoid) => message.with_text("avoid", avoid.as_str()),
+            None => message,
+        }
     }
 
     /// From a message; the body is left to the workload.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::TASK)?;
-        Ok(Self { address: Address::read(message)?, class: message.header("class")?, body: message.body.clone() })
+        let avoid = message.text("avoid").map(|_| message.header("avoid")).transpose()?;
+        Ok(Self {
+            address: Address::read(message)?,
+            class: message.header("class")?,
+            avoid,
+            body: message.body.clone(),
+        })
     }
 }
 
@@ -98,7 +110,7 @@ mod tests {
         let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
         let body = vec![b' '; bytes].into();
-        Task { address, class: Class::from_name(b"r"), body }.to_message(SystemTime::UNIX_EPOCH)
+        Task { address, class: Class::from_name(b"r"), avoid: None, body }.to_message(SystemTime::UNIX_EPOCH)
     }
 
     /// Other clients may send what our own transport refuses to.

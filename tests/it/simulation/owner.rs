@@ -271,7 +271,7 @@ impl OwnerRole {
                 out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
                 if let Next::New(place) = retrace.take(&planned) {
                     let planned = Box::new(planned);
-                    self.tell(Event::Planned { job: id, place, planned, tag: None }, stage, out);
+                    self.tell(Event::Planned { job: id, place, planned, kept: None, tag: None }, stage, out);
                 }
             }
             None => {

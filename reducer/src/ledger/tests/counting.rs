@@ -141,7 +141,8 @@ fn what_failed_and_was_skipped_in_planning_is_part_of_the_account() {
 fn a_plan_and_a_seal_for_an_unknown_job_are_refused() {
     let mut world = World::new();
     let place = Place { opening: OpeningId::from_name(b"o"), after: PlanHash::start() };
-    let task = Event::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), tag: Some(1) };
+    let task =
+        Event::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), kept: None, tag: Some(1) };
     let seal = Event::Seal { seal: Seal { job: job(), tasks: 1 }, place, tag: Some(2) };
     for refused in [settled(&world.event(task)), settled(&world.event(seal))] {
         assert!(refused.len() == 1 && refused[0].contains("does not have"), "{refused:?}");
@@ -184,9 +185,16 @@ fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
     let (plan, workload) = (PlanHash::start(), Workload::Steps);
     let address = Address { task, opening, plan, attempt: 1, owner: owner(), workload };
     let verdict = Verdict::Done(format!(r#"{{"steps":{steps}}}"#).into());
-    let outcome =
-        Box::new(Outcome { address, host: "h".to_owned(), micros: 1, redelivered: false, verdict, parts: None });
-    world.event(Event::Outcome { outcome, check: Check::None, known: None, tag: None });
+    let outcome = Box::new(Outcome {
+        address,
+        consumer: None,
+        host: "h".to_owned(),
+        micros: 1,
+        redelivered: false,
+        verdict,
+        parts: None,
+    });
+    world.event(Event::Outcome { outcome, check: Check::None, known: None, open: 0, tag: None });
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn a_task_says_where_it_is() {
     says(&mut world, Some(6), "does not exist: the job has 6 tasks");
     world.event(Event::Cancel { job: job(), opening: None, reply: ReplyTo::Local(0) });
     says(&mut world, Some(2), "was cancelled with its job");
-    says(&mut world, None, "was cancelled when 2 of 5 tasks were done");
+    says(&mut world, None, "was cancelled when 2 of 6 tasks were done");
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! - `sending`: windows, retries, dead letters, what becomes of silent tasks
 //! - `restart`: what a new process makes of the same store
 //! - `stale`: messages of other openings and other plans
+//! - `takeover`: what an opening takes over from those before it
 
 mod cancelling;
 mod counting;
@@ -27,6 +28,7 @@ mod reporting;
 mod restart;
 mod sending;
 mod stale;
+mod takeover;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -157,7 +159,7 @@ impl World {
         let after = self.hash_before(planned.number);
         self.hashes.insert(planned.number + 1, planned.hash(&after));
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Planned { job: job(), place, planned: Box::new(planned), tag })
+        self.event(Event::Planned { job: job(), place, planned: Box::new(planned), kept: None, tag })
     }
 
     /// Opens the job, plans and seals `tasks` tasks of one item; what was sent.
@@ -195,8 +197,16 @@ impl World {
 
     fn outcome(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Event {
         let (tag, address) = (self.tag(), self.address(number, attempt));
-        let outcome = Outcome { address, host: "h".to_owned(), micros: 7, redelivered: false, verdict, parts: None };
-        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, tag }
+        let outcome = Outcome {
+            address,
+            consumer: None,
+            host: "h".to_owned(),
+            micros: 7,
+            redelivered: false,
+            verdict,
+            parts: None,
+        };
+        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, open: 0, tag }
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {

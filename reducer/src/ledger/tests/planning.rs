@@ -18,7 +18,7 @@ impl World {
 
     fn plan_after(&mut self, walk: &str, number: u64, after: PlanHash) -> Vec<Action> {
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Planned { job: job(), place, planned: Box::new(of_walk(walk, number)), tag })
+        self.event(Event::Planned { job: job(), place, planned: Box::new(of_walk(walk, number)), kept: None, tag })
     }
 
     fn seal_walk(&mut self, walk: &str, tasks: u64) -> Vec<Action> {

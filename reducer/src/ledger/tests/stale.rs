@@ -62,7 +62,7 @@ fn plans_and_their_ends_of_another_opening_are_dropped_and_counted() {
     let place = first.place(PlanHash::start());
     let mut again = World::begun_again();
     let planned = Box::new(planned(0, 1));
-    let task = Event::Planned { job: job(), place: place.clone(), planned, tag: Some(1) };
+    let task = Event::Planned { job: job(), place: place.clone(), planned, kept: None, tag: Some(1) };
     assert_eq!(settled(&again.event(task)), ["ack"]);
     let end = Event::Seal { seal: Seal { job: job(), tasks: 0 }, place, tag: Some(2) };
     assert_eq!(settled(&again.event(end)), ["ack"]);

@@ -1,0 +1,55 @@
+//! Items that a consumer cannot do, and another one may: a file that is not there on its machine, or is another one. They
+//! are asked for once more, of another consumer; the rest of the answer is kept.
+
+use shared::clock::Moment;
+use shared::id::ConsumerId;
+use shared::limits;
+use shared::message::{Outcome, Parts, Verdict};
+
+use super::{Flight, Known, Owner, Step, Write};
+
+/// How often a task may be given back by a consumer that is not to be asked for it. Then it is asked all the same: the
+/// others may all be busy.
+const GIVEN_BACK_MAX: u32 = 6;
+
+impl Owner {
+    /// Whether there is somebody else to ask, who was not asked before.
+    pub(super) fn may_ask_another(&self, outcome: &Outcome, known: Option<&Known>) -> bool {
+        let task = &outcome.address.task;
+        let Some((job, known)) = self.jobs.get(&task.job).zip(known) else { return false };
+        let is_first = known.kept.as_ref().is_none_or(|kept| kept.attempt == 0 && !kept.has_parts);
+        let class = job.flights.get(&task.number).and_then(|flight| flight.class.as_ref());
+        let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_ref());
+        is_first && class.is_some_and(has_other)
+    }
+
+    /// Keeps what there is of the answer, and sends the rest.
+    pub(super) fn ask_another(&mut self, outcome: Outcome, now: Moment, step: &mut Step) {
+        let (task, Verdict::Done(answer)) = (outcome.address.task, outcome.verdict) else { return };
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
+        flight.retry_at = Some(now);
+        flight.lease = None;
+        (flight.untried, flight.given_back) = (false, 0);
+        let attempt = flight.attempt;
+        let run = outcome.parts.map(|Parts { run, .. }| run);
+        step.writes.push(Write::Lapsed { task: task.clone() });
+        step.writes.push(Write::Kept { task: task.clone(), answer, attempt, run, by: outcome.consumer });
+        self.send_due(&task.job, now, step);
+    }
+
+    /// A consumer that was not to be asked has given a task back: another one may take it next time.
+    pub(super) fn given_back(flight: &mut Flight, jitter: &mut shared::random::Jitter, now: Moment) {
+        flight.given_back += 1;
+        flight.untried = true;
+        let wait = jitter.back_off(limits::RETRY_DELAY / 4, limits::RETRY_DELAY_MAX / 10, flight.given_back);
+        flight.retry_at = Some(now + wait);
+    }
+}
+
+impl Flight {
+    /// Who is not to be asked, as far as that is still of use.
+    pub(crate) fn avoided<'a>(&self, by: Option<&'a ConsumerId>) -> Option<&'a ConsumerId> {
+        by.filter(|_| self.given_back < GIVEN_BACK_MAX)
+    }
+}

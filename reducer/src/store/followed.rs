@@ -1,0 +1,93 @@
+//! Openings that others have replaced: what they hold is taken over, and then goes.
+
+use bytes::Bytes;
+use rusqlite::{OptionalExtension, params};
+use shared::id::{JobId, OpeningId, RunId};
+
+use super::{Store, StoreError};
+use crate::fold::Before;
+
+/// Tasks that are removed at a time, each with all that belongs to it.
+const SWEPT: u32 = 64;
+
+impl Store {
+    /// The rows of the openings that this one follows, the oldest first, and how many tasks each has.
+    pub fn followed(&self, opening: &OpeningId) -> Result<Vec<(i64, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "WITH RECURSIVE followed (id) AS (
+                 SELECT follows FROM jobs WHERE opening = ? AND follows IS NOT NULL
+                 UNION SELECT jobs.follows FROM jobs JOIN followed USING (id) WHERE jobs.follows IS NOT NULL
+             )
+             SELECT id, coalesce((SELECT max(number) + 1 FROM tasks WHERE job_id = id), 0) FROM followed ORDER BY id",
+        )?;
+        let rows = statement.query_map([opening.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The first task with a body from a number on.
+    pub fn body_from(&self, row: i64, number: u64) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT number, body FROM tasks WHERE job_id = ? AND number >= ? AND body IS NOT NULL
+             ORDER BY number LIMIT 1",
+        )?;
+        let row = statement.query_row(params![row, number], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+        Ok(row.optional()?.map(|(number, body)| (number, body.into())))
+    }
+
+    /// A task with its answer, or as much of one as there is; nothing if there is none.
+    pub fn before(&self, row: i64, number: u64) -> Result<Option<Before>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT body, coalesce(CASE status WHEN 'done' THEN answer END, kept), coalesce(run, kept_run),
+                    coalesce(host, 'unknown')
+             FROM tasks LEFT JOIN outcomes USING (job_id, number)
+             WHERE job_id = ? AND number = ? AND body IS NOT NULL AND (status = 'done' OR kept IS NOT NULL)",
+        )?;
+        let read = |found: &rusqlite::Row<'_>| {
+            let (body, answer, run): (String, String, Option<String>) = (found.get(0)?, found.get(1)?, found.get(2)?);
+            Ok((body, answer, run, found.get(3)?))
+        };
+        let Some((body, answer, run, host)) = statement.query_row(params![row, number], read).optional()? else {
+            return Ok(None);
+        };
+        let run = run.map(RunId::try_from).transpose().map_err(|error| StoreError::Content(error.to_string()))?;
+        Ok(Some(Before { body: body.into(), answer: answer.into(), run, host, place: (row, number) }))
+    }
+
+    /// Removes some of what a job whose plan is complete has taken over from; whether nothing is left of it.
+    pub(crate) fn sweep(&mut self, job: &JobId) -> Result<bool, StoreError> {
+        let followed: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT follows FROM jobs WHERE job = ?")?
+            .query_row([job.as_str()], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let Some(row) = followed else { return Ok(true) };
+        let last: Option<u64> = self
+            .connection
+            .prepare_cached(
+                "SELECT max(number) FROM (SELECT number FROM tasks WHERE job_id = ? ORDER BY number LIMIT ?)",
+            )?
+            .query_row(params![row, SWEPT], |row| row.get(0))?;
+        let Some(last) = last else {
+            self.forget_row(row)?;
+            return Ok(false);
+        };
+        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "tasks"] {
+            let sql = format!("DELETE FROM {table} WHERE job_id = ? AND number <= ?");
+            self.connection.prepare_cached(&sql)?.execute(params![row, last])?;
+        }
+        Ok(false)
+    }
+
+    /// The row itself, which has no tasks left: what it followed is followed in its place.
+    fn forget_row(&mut self, row: i64) -> Result<(), StoreError> {
+        let db = &self.connection;
+        for table in ["parts", "outcomes", "leases", "dead", "dead_letters"] {
+            db.prepare_cached(&format!("DELETE FROM {table} WHERE job_id = ?"))?.execute([row])?;
+        }
+        db.prepare_cached("UPDATE jobs SET follows = (SELECT follows FROM jobs WHERE id = ?1) WHERE follows = ?1")?
+            .execute([row])?;
+        db.prepare_cached("DELETE FROM jobs WHERE id = ?")?.execute([row])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What an opening takes over from those before it: answers to items that are as they were.
+//!
+//! Both plans are in the order of names, so that tasks which hold the same items lie near each other. Where they do
+//! not, nothing is found, and the work is done again.
+
+use serde_json::value::RawValue;
+use shared::id::OpeningId;
+use shared::job::JobSpec;
+
+use crate::fold::{self, Before, Kept};
+use crate::store::{Store, StoreError};
+
+/// The openings that one job follows, in the store.
+#[derive(Debug)]
+pub(crate) struct Takeover {
+    /// The opening that takes over.
+    pub opening: OpeningId,
+    sources: Vec<Source>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Source {
+    row: i64,
+    /// Its tasks.
+    tasks: u64,
+    /// Where something was found last.
+    hint: u64,
+}
+
+impl Takeover {
+    pub fn new(store: &Store, opening: OpeningId) -> Result<Self, StoreError> {
+        let sources = store.followed(&opening)?.into_iter();
+        let sources = sources.map(|(row, tasks)| Source { row, tasks, hint: 0 }).collect();
+        Ok(Self { opening, sources })
+    }
+
+    /// What is known of a task of the new plan.
+    pub fn find(&mut self, store: &Store, spec: &JobSpec, body: &RawValue) -> Result<Option<Kept>, StoreError> {
+        let body = body.get().as_bytes();
+        let Some((first, last)) = fold::range(spec, body) else { return Ok(None) };
+        let mut before = Vec::new();
+        // The latest opening has the last word about an item that several of them have.
+        for source in self.sources.iter_mut().rev() {
+            source.collect(store, spec, (&first, &last), &mut before)?;
+        }
+        Ok(fold::keep(spec.workload(), body, &before))
+    }
+}
+
+impl Source {
+    /// The tasks that may hold items between these names.
+    fn collect(
+        &mut self,
+        store: &Store,
+        spec: &JobSpec,
+        (first, last): (&[u8], &[u8]),
+        found: &mut Vec<Before>,
+    ) -> Result<(), StoreError> {
+        let mut number = self.begin(store, spec, first)?;
+        self.hint = number;
+        while let Some((at, name)) = self.name(store, spec, number)? {
+            if name.as_slice() > last {
+                break;
+            }
+            found.extend(store.before(self.row, at)?);
+            number = at + 1;
+        }
+        Ok(())
+    }
+
+    /// The last task that begins at this name or before it; the first one, if none does.
+    fn begin(&self, store: &Store, spec: &JobSpec, first: &[u8]) -> Result<u64, StoreError> {
+        let begins_before = |number: u64| -> Result<bool, StoreError> {
+            Ok(self.name(store, spec, number)?.is_some_and(|(_, name)| name.as_slice() <= first))
+        };
+        let (mut low, mut high) = (0, self.tasks);
+        // Most plans are gone through from one end to the other.
+        if begins_before(self.hint)? {
+            low = self.hint;
+            let mut step = 1;
+            while low + step < high && begins_before(low + step)? {
+                low += step;
+                step *= 2;
+            }
+            high = high.min(low + step);
+        }
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            if begins_before(middle)? {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// The number and the first name of the first task from this one on that has items.
+    fn name(&self, store: &Store, spec: &JobSpec, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let Some((at, body)) = store.body_from(self.row, number)? else { return Ok(None) };
+        let name = fold::range(spec, &body).map(|(first, _)| first).unwrap_or_default();
+        Ok(Some((at, name)))
+    }
+}
