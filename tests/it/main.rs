@@ -11,6 +11,7 @@
 //! - `cli`: `packhorse sha1` as its users run it, on one machine
 //! - `outputs`: outputs that take nothing, and those that are open already
 //! - `hostile`: trees that break other tools, and files that change under the reader
+//! - `fuse`: files that another process serves, and changes behind its back
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `roots`: consumers whose roots are replaced, mounted late, or away
 //! - `threads`: too few threads
@@ -57,6 +58,7 @@ mod containers;
 mod dead;
 mod doctor;
 mod foreign;
+mod fuse;
 mod horse_rider;
 mod hostile;
 mod leases;

@@ -23,7 +23,7 @@ pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkErr
     let Context { site, cancelled, .. } = context;
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.algorithm);
-    let failed = files::each(&batch.files, site, cancelled, &mut |at, file| reader.read(at, file, cancelled))?;
+    let failed = files::each(&batch.files, site, cancelled, &mut |at, opened| reader.read(at, opened, cancelled))?;
     Ok(answer(batch.files.items.len(), reader.finish(), failed))
 }
 

@@ -1,12 +1,11 @@
 //! From files to their digests, the small ones together.
 
-use std::fs::File;
 use std::ops::Range;
 
 use shared::workload::digest::Algorithm;
 
 use super::hash::{Digest, Hasher, digest_each};
-use crate::work::files::{READ_BYTES, ReadError, Stamp, read_small, read_through};
+use crate::work::files::{Opened, READ_BYTES, ReadError, read_small, read_through};
 
 /// Bytes held at a time. It holds enough small files for all lanes of `multibuffer`, and stays in a
 /// core's own cache.
@@ -47,19 +46,24 @@ impl Reader {
     }
 
     /// Reads a file. Its digest comes out of [`Reader::finish`] with its token.
-    pub(super) fn read(&mut self, token: usize, file: &File, cancelled: &dyn Fn() -> bool) -> Result<(), ReadError> {
-        let before = Stamp::before(file)?;
-        if before.len > SMALL_MAX as u64 {
-            return self.read_on(token, file, &before, 0, cancelled);
+    pub(super) fn read(
+        &mut self,
+        token: usize,
+        opened: &Opened,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), ReadError> {
+        let size = opened.size();
+        if size > SMALL_MAX as u64 {
+            return self.read_on(token, opened, 0, cancelled);
         }
-        if self.filled + before.len as usize > BUFFER_BYTES {
+        if self.filled + size as usize > BUFFER_BYTES {
             self.digest_small();
         }
-        let small = read_small(file, &mut self.buffer[self.filled..][..SMALL_ROOM], before.len)?;
+        let small = read_small(&opened.file, &mut self.buffer[self.filled..][..SMALL_ROOM], size)?;
         if !small.is_whole {
-            return self.read_on(token, file, &before, small.bytes, cancelled);
+            return self.read_on(token, opened, small.bytes, cancelled);
         }
-        before.check(file, small.bytes as u64)?;
+        opened.check(small.bytes as u64)?;
         self.small.push((token, self.filled..self.filled + small.bytes));
         self.filled += small.bytes;
         Ok(())
@@ -69,8 +73,7 @@ impl Reader {
     fn read_on(
         &mut self,
         token: usize,
-        file: &File,
-        before: &Stamp,
+        opened: &Opened,
         begun: usize,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(), ReadError> {
@@ -81,7 +84,7 @@ impl Reader {
             hasher.update(piece);
             Ok(())
         };
-        let bytes = read_through(file, before, begun as u64, &mut self.buffer[..READ_BYTES], cancelled, &mut take)?;
+        let bytes = read_through(opened, begun as u64, &mut self.buffer[..READ_BYTES], cancelled, &mut take)?;
         self.digested.push((token, (hasher.finish(), bytes)));
         Ok(())
     }

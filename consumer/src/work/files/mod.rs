@@ -4,18 +4,21 @@
 //! - `root`: the directory that the files lie in, opened for each task anew
 //! - `open`: opening beneath a root, never outside, whatever changes meanwhile
 //! - `read`: reading a file to its end, and noticing that it changed
-//! - `made_up`: files that the kernel makes up as they are read
+//! - `stamp`: by what a change is noticed
+//! - `system`: the file systems that files lie on, and what their stamps are worth
+//! - `recent`: files that changed in this moment are put off
 //! - `items`: a task in tasks of one file each, and their answers in one
 
 mod items;
-mod made_up;
 mod open;
 mod read;
+mod recent;
 mod root;
+mod stamp;
+mod system;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io;
 
 use shared::beneath::os_text;
@@ -24,40 +27,66 @@ use shared::message::Reason;
 use shared::workload::files::{Files, ItemFailure};
 
 use super::{Site, Unsent, WorkError};
-use open::{OpenError, Opener, is_exhaustion};
+use open::{Opener, is_exhaustion};
+use recent::{Clock, PutOff, SystemClock};
+use system::Systems;
 
 pub(super) use items::{join, split};
-pub(super) use read::{READ_BYTES, ReadError, Stamp, read_small, read_through};
+pub(super) use read::{Opened, READ_BYTES, ReadError, read_small, read_through};
 pub(crate) use root::OpenRoot;
 pub(super) use root::Root;
 
-/// Opens each file of a task and hands it on with its index. One bad item fails alone: what failed,
-/// and why, comes back in the order of the items. Where their root is not there, or leads elsewhere when all
-/// are done, the task as a whole has failed.
+/// Opens each file of a task and hands it on with its index; those that changed in this moment come last. One bad
+/// item fails alone: what failed, and why, comes back in the order of the items. Where their root is not there, or
+/// leads elsewhere when all are done, the task as a whole has failed.
 pub(super) fn each(
     files: &Files,
     site: &Site,
     cancelled: &dyn Fn() -> bool,
-    take: &mut dyn FnMut(usize, &File) -> Result<(), ReadError>,
+    take: &mut Take<'_>,
+) -> Result<Vec<ItemFailure>, WorkError> {
+    each_by(&SystemClock, files, site, cancelled, take)
+}
+
+/// What is done with a file, whose index comes with it.
+type Take<'a> = dyn FnMut(usize, &Opened) -> Result<(), ReadError> + 'a;
+
+fn each_by(
+    clock: &dyn Clock,
+    files: &Files,
+    site: &Site,
+    cancelled: &dyn Fn() -> bool,
+    take: &mut Take<'_>,
 ) -> Result<Vec<ItemFailure>, WorkError> {
     check_length(files)?;
     let root = site.open(&files.root, cancelled)?;
     let mut opener = Opener::new(&root, files.links, site.follows_outside());
+    let (mut systems, mut put_off) = (Systems::default(), PutOff::default());
     let (mut failed, mut vanished) = (Vec::new(), 0);
-    for (item, at) in (0u32..).zip(0..files.items.len()) {
+    let mut open = |at: usize| {
         if cancelled() {
             return Err(WorkError::failed("cancelled"));
         }
-        let done = match opener.open_file(files.items[at].path.as_bytes()) {
-            Ok(file) => take(at, &file),
-            Err(OpenError::Os(error)) => Err(ReadError::Os(error)),
-            Err(OpenError::Refused(reason)) => Err(ReadError::Refused(reason)),
-        };
-        if let Err(error) = done {
-            vanished += usize::from(matches!(&error, ReadError::Os(error) if is_gone(error)));
-            failed.push(ItemFailure::new(item, reason(error)?));
+        let file = opener.open_file(files.items[at].path.as_bytes());
+        Ok(file.map_err(ReadError::from).and_then(|file| Opened::new(file, &mut systems)))
+    };
+    let mut done = |at: usize, result: Result<(), ReadError>| {
+        let Err(error) = result else { return Ok(()) };
+        vanished += usize::from(matches!(&error, ReadError::Os(error) if is_gone(error)));
+        failed.push(ItemFailure::new(at as u32, reason(error)?));
+        Ok::<_, WorkError>(())
+    };
+    for at in 0..files.items.len() {
+        match open(at)? {
+            Ok(opened) if put_off.takes(at, &opened, clock) => {}
+            opened => done(at, opened.and_then(|opened| take(at, &opened)))?,
         }
     }
+    for at in put_off.wait(clock, cancelled) {
+        let opened = open(at)?;
+        done(at, opened.and_then(|opened| take(at, &opened)))?;
+    }
+    failed.sort_by_key(|failure| failure.item);
     root.check()?;
     if vanished > 0 && vanished == files.items.len() {
         root.emptiness().map_or(Ok(()), Err)?;

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use shared::beneath::open_directory;
 use shared::workload::files::Links;
 
-use super::read::NOT_REGULAR;
 use super::root::OpenRoot;
+use super::stamp::NOT_REGULAR;
 
 /// Why a file is not opened.
 #[derive(Debug)]

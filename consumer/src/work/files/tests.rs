@@ -3,7 +3,9 @@
 //! - here: links in the place of a directory and of a file: nothing outside the root is read, with `openat2`
 //!   and without
 //! - `roots`: another directory in the place of a root
+//! - `recent`: files that change as they are read, and just before
 
+mod recent;
 mod roots;
 
 use std::fs;

@@ -16,12 +16,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-
 use shared::message::Reason;
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
-use super::files::{self, READ_BYTES, ReadError, Stamp, read_through};
+use super::files::{self, Opened, READ_BYTES, ReadError, read_through};
 use super::{Context, ItemResult, Piece, Split, Unsent, WorkError, json};
 use count::Counter;
 use frequencies::Frequencies;
@@ -33,8 +31,8 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.manner);
     let mut counts = vec![None; batch.files.items.len()];
-    let failed = files::each(&batch.files, site, cancelled, &mut |at, file| {
-        counts[at] = Some(reader.read(at, file, cancelled, publish)?);
+    let failed = files::each(&batch.files, site, cancelled, &mut |at, opened| {
+        counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
         Ok(())
     })?;
     let check = reader.finish(publish)?;
@@ -86,11 +84,10 @@ impl Reader {
     fn read(
         &mut self,
         at: usize,
-        file: &File,
+        opened: &Opened,
         cancelled: &dyn Fn() -> bool,
         publish: &mut Publish<'_>,
     ) -> Result<Counts, ReadError> {
-        let before = Stamp::before(file)?;
         let (mut counter, mut separate) = (Counter::default(), Separate::new(self.manner.mode));
         if let Some(frequencies) = &mut self.frequencies {
             frequencies.begin(at);
@@ -105,7 +102,7 @@ impl Reader {
                 None => Ok(()),
             }
         };
-        read_through(file, &before, 0, &mut self.buffer, cancelled, &mut take)?;
+        read_through(opened, 0, &mut self.buffer, cancelled, &mut take)?;
         let text = separate.last();
         counter.words(text);
         if let Some(frequencies) = &mut self.frequencies {
