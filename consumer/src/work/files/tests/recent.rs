@@ -50,7 +50,7 @@ fn root() -> (tempfile::TempDir, Site) {
 }
 
 fn files(names: &[&str]) -> Files {
-    let items = names.iter().map(|name| Item { path: PathBytes::from(name.as_bytes()), size: 0 }).collect();
+    let items = names.iter().map(|name| Item { path: PathBytes::from(name.as_bytes()), size: 0, times: None }).collect();
     Files { links: Links::Skip, root: "r".to_owned(), items }
 }
 
