@@ -304,7 +304,13 @@ pub(super) mod tests {
         let (owner, opening) = ("o".parse().expect("id"), "j1".parse().expect("id"));
         let plan = PlanHash::start();
         let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Steps };
-        Box::new(Task { address, class: Class::from_name(b"any"), avoid: None, body: Bytes::from_static(b"{}") })
+        Box::new(Task {
+            address,
+            class: Class::from_name(b"any"),
+            planned_at: None,
+            avoid: None,
+            body: Bytes::from_static(b"{}"),
+        })
     }
 
     pub(in crate::engine) fn done() -> Result<Done, WorkError> {

@@ -309,11 +309,12 @@ impl Running {
         }
         let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
         let mut parts = Publisher::new(transport, runtime, self.clock, Arc::clone(&cancelled), task.address.clone());
+        let planned_at = task.planned_at;
         self.tasks.spawn_blocking(move || {
             let started = Instant::now();
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
             let mut publish = |piece| parts.publish(piece);
-            let context = Context { site: &site, cancelled: &is_cancelled, publish: &mut publish };
+            let context = Context { site: &site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
             // A panic fails its task and no other.
             let work = AssertUnwindSafe(|| match &isolation {
                 Some(isolation) => isolation::work(isolation, task.address.workload, &task.body, context),

@@ -8,7 +8,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use shared::clock::Moment;
 use shared::id::{JobId, PlanHash, TaskId};
 use shared::limits;
@@ -18,7 +17,7 @@ use shared::workload::Workload;
 use crate::fold;
 use crate::mutant::{self, Mutant};
 use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
 /// An owner with its store.
@@ -249,11 +248,9 @@ impl Ledger {
         let (workload, opening) = (job.spec.workload(), job.opening.clone());
         let missing = || StoreError::Content(format!("task {id} was planned and is not there"));
         let known = self.known(&id)?.ok_or_else(missing)?;
-        let (class, mut body): (_, Bytes) = match fold::derive(&job.spec, id.number) {
-            Some(derived) => (derived.class, derived.body),
-            None => {
-                self.store.task(&id.job, id.number)?.map(|stored| (stored.class, stored.body)).ok_or_else(missing)?
-            }
+        let StoredTask { class, planned_at, mut body } = match fold::derive(&job.spec, id.number) {
+            Some(derived) => StoredTask { class: derived.class, planned_at: None, body: derived.body },
+            None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
         let mut avoid = None;
         if let Some(kept) = known.kept {
@@ -266,6 +263,6 @@ impl Ledger {
         self.owner.note_class(&id, &class);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan: known.plan, attempt, owner, workload };
-        Ok(Some(Task { address, class, avoid, body }))
+        Ok(Some(Task { address, class, planned_at, avoid, body }))
     }
 }

@@ -105,6 +105,9 @@ pub struct Counts {
     /// Items whose results were taken over from an opening before: these are among those that are done.
     #[serde(default, skip_serializing_if = "is_none")]
     pub items_kept: u64,
+    /// Items whose file had another modification time than planned, and the same size: copies made without times.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub items_untimed: u64,
     /// Bytes that the planned items hold, as the plan saw them.
     pub bytes_planned: u64,
     /// Bytes read for items with a result.

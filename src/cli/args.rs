@@ -128,6 +128,11 @@ pub struct FilesArgs {
     /// Follow symbolic links wherever they lead (a consumer must allow it, too)
     #[arg(long)]
     pub follow_outside: bool,
+
+    /// Over a broker: fail a file whose modification time on its consumer is not the one that was planned. Without
+    /// this a copy made without times is taken and counted, if its time is between that one and the plan's
+    #[arg(long)]
+    pub strict_times: bool,
 }
 
 /// `packhorse sha1`
@@ -275,6 +280,10 @@ pub struct ConsumerArgs {
     /// Allow jobs to follow links that lead outside their root
     #[arg(long)]
     pub follow_outside: bool,
+
+    /// Compare only the sizes of files with what was planned, and not their modification times
+    #[arg(long)]
+    pub ignore_times: bool,
 
     /// Do items for another consumer, over stdin and stdout; a consumer starts itself with it
     #[arg(long, hide = true, exclusive = true)]

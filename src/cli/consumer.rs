@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use consumer::ConsumerConfig;
 use consumer::isolation::{self, Isolation};
-use consumer::work::Site;
+use consumer::work::{Compare, Site};
 use shared::id::Class;
 use shared::limits;
 use shared::workload::Workload;
@@ -50,6 +50,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     if args.follow_outside {
         site.allow_follow_outside();
     }
+    site.compare(if args.ignore_times { Compare::Sizes } else { Compare::Times });
     let serves = serves(&args.workloads, &site)?;
     let mut config = ConsumerConfig::new(site, serves);
     config.slots = owned::slots_or_cores(args.slots)?;

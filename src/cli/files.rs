@@ -19,7 +19,8 @@ pub fn select(files: &FilesArgs, naming: Naming) -> Result<(Selection, Vec<PathB
         (false, true) => Links::FollowInside,
         (false, false) => Links::Skip,
     };
-    selection(&files.paths, naming, links).map_err(Failure::usage)
+    let (selection, roots) = selection(&files.paths, naming, links).map_err(Failure::usage)?;
+    Ok((Selection { strict_times: files.strict_times, ..selection }, roots))
 }
 
 /// Tells these directories of this machine from any others, also from those that were at the same place before. A

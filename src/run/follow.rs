@@ -8,7 +8,7 @@ use std::time::Duration;
 use reducer::fold::Record;
 use reducer::report::{Format, Render, ReportError, Sink, Target, write_frequencies};
 use reducer::service::{Handle, Progress};
-use shared::id::JobId;
+use shared::id::{JobId, OpeningId};
 use tokio::task::JoinHandle;
 
 /// How a report is written.
@@ -67,10 +67,10 @@ impl Report {
 }
 
 /// Starts writing to the output's target, which is open.
-pub fn spawn(handle: &Handle, job: &JobId, output: Output, sink: Sink) -> Report {
+pub fn spawn(handle: &Handle, job: &JobId, opening: &OpeningId, output: Output, sink: Sink) -> Report {
     let (reach, reached) = channel();
     let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());
-    let forward = tokio::spawn(forward(progress, job.clone(), reach));
+    let forward = tokio::spawn(forward(progress, opening.clone(), reach));
     let write = tokio::task::spawn_blocking(move || {
         let mut render = Render::new(&store, &job, output.format)?;
         let follow = |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
@@ -83,17 +83,17 @@ pub fn spawn(handle: &Handle, job: &JobId, output: Output, sink: Sink) -> Report
     Report { forward, write }
 }
 
-async fn forward(mut progress: tokio::sync::watch::Receiver<Progress>, job: JobId, reach: Sender<Reach>) {
+async fn forward(mut progress: tokio::sync::watch::Receiver<Progress>, opening: OpeningId, reach: Sender<Reach>) {
     let mut told = 0;
     loop {
         let next = {
             let progress = progress.borrow_and_update();
-            if progress.complete.contains(&job) || progress.finished.contains(&job) {
+            if progress.complete.contains(&opening) || progress.finished.contains(&opening) {
                 Some(Reach::Complete)
             } else {
                 progress
                     .answered
-                    .get(&job)
+                    .get(&opening)
                     .filter(|&&answered| answered > told)
                     .map(|&answered| Reach::Answered(answered))
             }

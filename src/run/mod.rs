@@ -158,7 +158,7 @@ async fn drive(
     };
     let plan::Rest { opened, to_plan } = unless(shutdown, retraced).await?;
     let (job, opening) = (opened.job, opened.opening);
-    let mut report = follow::spawn(handle, &job, config.output.clone(), sink);
+    let mut report = follow::spawn(handle, &job, &opening, config.output.clone(), sink);
     let plan = plan::plan(handle, &job, to_plan);
     let watch = watch(config, handle, &job);
     let whole = async {
@@ -199,6 +199,6 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
 async fn finish(handle: &Handle, job: &JobId, opening: &OpeningId, report: &mut Report) -> Result<JobStatus, RunError> {
     let sha256 = report.written().await?;
     handle.reported(job.clone(), opening.clone(), sha256).await;
-    handle.finished(job).await?;
+    handle.finished(opening).await?;
     handle.status(job).await.ok_or(RunError::Stopped)
 }

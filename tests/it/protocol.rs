@@ -51,7 +51,13 @@ fn the_sealed_example_opens() {
 
 fn task_of_photos() -> Task {
     let body = serde_json::to_vec(&batch()).expect("JSON").into();
-    Task { address: address(Workload::Digest, "photos-2026", 0), class: Class::from_name(b"photos"), avoid: None, body }
+    Task {
+        address: address(Workload::Digest, "photos-2026", 0),
+        class: Class::from_name(b"photos"),
+        planned_at: None,
+        avoid: None,
+        body,
+    }
 }
 
 fn now() -> SystemTime {
@@ -90,7 +96,7 @@ fn spec() -> JobSpec {
     let starts = vec![Start { root: 0, file: None }];
     JobSpec::Digest(Spec {
         algorithm: Algorithm::Sha1,
-        files: Selection { links: Links::Skip, roots: vec![root], starts },
+        files: Selection { links: Links::Skip, roots: vec![root], starts, strict_times: false },
     })
 }
 
@@ -104,7 +110,10 @@ fn batch() -> Batch {
         Item { path: path(b"a/1.jpg"), size: 3, times: times(1_735_689_600_123_456_789) },
         Item { path: path(b"a/\xff.jpg"), size: 7, times: times(1_767_225_000_000_000_000) },
     ];
-    Batch { algorithm: Algorithm::Sha1, files: Files { links: Links::Skip, root: "photos".to_owned(), items } }
+    Batch {
+        algorithm: Algorithm::Sha1,
+        files: Files { links: Links::Skip, root: "photos".to_owned(), items, strict_times: false },
+    }
 }
 
 /// An example as the page shows it.
@@ -154,7 +163,8 @@ fn tasks() -> Vec<String> {
     let letter = DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
     let steps = address(Workload::Steps, "desert-rider-0", 41);
     let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
-    let whip = Task { address: steps.clone(), class: any.clone(), avoid: None, body: whip }.to_message(now());
+    let whip = Task { address: steps.clone(), class: any.clone(), planned_at: None, avoid: None, body: whip }
+        .to_message(now());
     let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
     let lease = Lease {
         address: digest.clone(),
@@ -180,10 +190,11 @@ fn word_messages() -> Vec<String> {
     let manner = Manner { mode: Mode::Ascii, characters: false, frequencies: true };
     let items =
         vec![Item { path: path(b"a.txt"), size: 10, times: None }, Item { path: path(b"b.txt"), size: 3, times: None }];
-    let files = Files { links: Links::Skip, root: "texts".to_owned(), items };
+    let files = Files { links: Links::Skip, root: "texts".to_owned(), items, strict_times: false };
     let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
     let class = Class::from_name(b"texts");
-    let task = Task { address: address.clone(), class: class.clone(), avoid: None, body }.to_message(now());
+    let task =
+        Task { address: address.clone(), class: class.clone(), planned_at: None, avoid: None, body }.to_message(now());
     let run: RunId = "q1m8".parse().expect("an id");
     let mut lines = Vec::new();
     let mut check = words::Check::default();
@@ -194,7 +205,7 @@ fn word_messages() -> Vec<String> {
     let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: lines.into() };
     let counts = words::Counts { lines: 1, words: 3, characters: 16, bytes: 16 };
     let failed = vec![ItemFailure::new(1, "Permission denied")];
-    let answer = words::Answer { counts: vec![Some(counts), None], failed, check };
+    let answer = words::Answer { counts: vec![Some(counts), None], failed, check, untimed: 0 };
     let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
     let parts = Some(Parts { run, count: 1 });
     let outcome = Outcome {
@@ -222,6 +233,7 @@ fn plans() -> Vec<String> {
         bytes: 10,
         failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
         skipped: [("symlink".to_owned(), 2)].into(),
+        at: Some(1_767_225_600_250_000_000),
     };
     let (start, seal) = (PlanHash::start(), Seal { job: job(), tasks: 1 });
     let end = place(planned.hash(&start));

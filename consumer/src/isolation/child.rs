@@ -19,10 +19,11 @@ pub fn serve() -> io::Result<()> {
 }
 
 fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
-    let (Ask::Site { roots, follow_outside }, _) = frame::read(asks)? else {
+    let (Ask::Site { roots, follow_outside, compare }, _) = frame::read(asks)? else {
         return Err(io::Error::new(ErrorKind::InvalidData, "an item was asked for before the roots were told"));
     };
-    let site = site(roots, follow_outside)?;
+    let mut site = site(roots, follow_outside)?;
+    site.compare(compare);
     frame::write(tells, &Tell::Ready, b"")?;
     loop {
         let (ask, body) = match frame::read(asks) {
@@ -30,14 +31,14 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let Ask::Item { workload } = ask else {
+        let Ask::Item { workload, planned_at } = ask else {
             return Err(io::Error::new(ErrorKind::InvalidData, "the roots were told twice"));
         };
         // The pipe is what waits: it holds less than a piece.
         let lost = |error: io::Error| Unsent::Lost(format!("a piece of its answer has not left its process: {error}"));
         let mut publish = |piece: Piece| frame::write(tells, &Tell::Piece, &piece.body).map_err(lost);
         // Whoever cancels kills.
-        let context = Context { site: &site, cancelled: &|| false, publish: &mut publish };
+        let context = Context { site: &site, planned_at, cancelled: &|| false, publish: &mut publish };
         match work(workload, &body, context) {
             Ok(answer) => frame::write(tells, &Tell::Done, &answer)?,
             Err(WorkError::Rejected(reason)) => frame::write(tells, &Tell::Rejected(reason), b"")?,

@@ -9,13 +9,15 @@ use shared::message::{Failure, Reason};
 use shared::path::PathBytes;
 use shared::workload::Workload;
 
+use crate::work::Compare;
+
 /// Parent to child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
     /// The first: what the child may touch, each root by its name.
-    Site { roots: Vec<(String, PathBytes)>, follow_outside: bool },
+    Site { roots: Vec<(String, PathBytes)>, follow_outside: bool, compare: Compare },
     /// Do the task of one item that is the frame's body.
-    Item { workload: Workload },
+    Item { workload: Workload, planned_at: Option<i64> },
 }
 
 /// Child to parent.

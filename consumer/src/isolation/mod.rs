@@ -47,7 +47,7 @@ pub fn work(
     body: &[u8],
     context: Context<'_>,
 ) -> Result<Vec<u8>, WorkError> {
-    let Context { site, cancelled, publish } = context;
+    let Context { site, planned_at, cancelled, publish } = context;
     let Split { root, bodies } = split(workload, body)?;
     // Held for the whole task: all its children read from the directory that is open here.
     let root = root.map(|name| site.open(&name, cancelled).map(|open| (name, open))).transpose()?;
@@ -56,12 +56,12 @@ pub fn work(
     for (item, body) in (0u32..).zip(bodies) {
         let mut process = match idle.take() {
             Some(process) => process,
-            None => Process::start(isolation, root.as_ref(), site.follows_outside(), cancelled)?,
+            None => Process::start(isolation, root.as_ref(), site, cancelled)?,
         };
         // Whatever a task of one item publishes is about that item. It counts only if the item has
         // a result, so nothing counts of an item whose child died after a part of its answer.
         let mut publish = |body| publish(Piece { item: Some(item), body });
-        match process.work(workload, &body, &mut publish) {
+        match process.work((workload, planned_at), &body, &mut publish) {
             Ok(answer) => {
                 results.push(Ok(answer));
                 idle = Some(process);

@@ -15,7 +15,7 @@ use shared::workload::Workload;
 
 use super::Isolation;
 use super::frame::{self, Ask, Tell};
-use crate::work::{OpenRoot, Unsent, WorkError};
+use crate::work::{OpenRoot, Site, Unsent, WorkError};
 
 /// What a process list shows.
 const NAME: &str = "packhorse-isolated";
@@ -51,7 +51,7 @@ impl<'a> Process<'a> {
     pub(super) fn start(
         isolation: &Isolation,
         root: Option<&(String, OpenRoot)>,
-        follow_outside: bool,
+        site: &Site,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Result<Self, WorkError> {
         let failed = |why: String, stderr: String| {
@@ -61,7 +61,7 @@ impl<'a> Process<'a> {
         let mut process =
             Self::spawn(isolation, cancelled).map_err(|error| failed(explained(&error), String::new()))?;
         let roots = root.map(|(name, open)| (name.clone(), open.place())).into_iter().collect();
-        let ask = Ask::Site { roots, follow_outside };
+        let ask = Ask::Site { roots, follow_outside: site.follows_outside(), compare: site.compared() };
         let told = frame::write(&mut process.asks, &ask, b"").and_then(|()| frame::read(&mut process.tells));
         match told {
             Ok((Tell::Ready, _)) => Ok(process),
@@ -92,15 +92,15 @@ impl<'a> Process<'a> {
         Ok(process)
     }
 
-    /// Has one item done. After an error the process is gone.
+    /// Has one item done, of a task that was planned then. After an error the process is gone.
     pub(super) fn work(
         &mut self,
-        workload: Workload,
+        (workload, planned_at): (Workload, Option<i64>),
         body: &[u8],
         publish: &mut dyn FnMut(Vec<u8>) -> Result<(), Unsent>,
     ) -> Result<Vec<u8>, Lost> {
         let task = |error: WorkError| Err(Lost::Task(error));
-        if let Err(error) = frame::write(&mut self.asks, &Ask::Item { workload }, body) {
+        if let Err(error) = frame::write(&mut self.asks, &Ask::Item { workload, planned_at }, body) {
             return Err(self.end(&error));
         }
         loop {

@@ -17,6 +17,7 @@ use serde::Serialize;
 use shared::message::{Failure, Reason};
 use shared::workload::Workload;
 
+pub use files::Compare;
 pub(crate) use files::OpenRoot;
 pub use site::{Site, SiteError};
 #[cfg(any(test, feature = "fuzzing"))]
@@ -76,6 +77,8 @@ impl From<Unsent> for WorkError {
 pub struct Context<'a> {
     /// What it may touch.
     pub site: &'a Site,
+    /// When the task was planned, in nanoseconds since 1970, if that is known.
+    pub planned_at: Option<i64>,
     /// Asked again and again, at the latest after each MiB read; once it says true the task fails, and the
     /// work ends whatever processes it has started.
     pub cancelled: &'a dyn Fn() -> bool,
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn answers_are_json() {
         let mut publish = |_| Ok(());
-        let context = Context { site: &Site::new(), cancelled: &|| false, publish: &mut publish };
+        let context = Context { site: &Site::new(), planned_at: None, cancelled: &|| false, publish: &mut publish };
         let answer = work(Workload::Steps, br#"{"intensity":3}"#, context);
         assert_eq!(answer, Ok(br#"{"steps":3}"#.to_vec()));
     }

@@ -10,7 +10,7 @@ use shared::message::Reason;
 use shared::path::PathBytes;
 
 use super::WorkError;
-use super::files::{OpenRoot, Root};
+use super::files::{Compare, OpenRoot, Root};
 
 /// Why a root cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ pub enum SiteError {
 pub struct Site {
     roots: BTreeMap<String, Root>,
     follow_outside: bool,
+    compare: Compare,
 }
 
 impl Site {
@@ -81,6 +82,15 @@ impl Site {
     /// Allows jobs to follow links that lead outside their root.
     pub fn allow_follow_outside(&mut self) {
         self.follow_outside = true;
+    }
+
+    /// Compares files with what was planned, as far as this says. Nothing is compared unless it is called.
+    pub fn compare(&mut self, compare: Compare) {
+        self.compare = compare;
+    }
+
+    pub(crate) fn compared(&self) -> Compare {
+        self.compare
     }
 
     /// The names of its roots, in byte order.

@@ -33,6 +33,7 @@ impl StepsPlan {
             bytes: 0,
             failed: Vec::new(),
             skipped: BTreeMap::new(),
+            at: None,
         })
     }
 }

@@ -80,7 +80,7 @@ fn spec() -> JobSpec {
 
 fn planned(number: u64) -> Planned {
     let (failed, skipped) = (Vec::new(), Default::default());
-    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped }
+    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped, at: None }
 }
 
 /// What stands for the first tasks of the plan.

@@ -11,7 +11,13 @@ use super::{Record, Settled, Tally, json, kept};
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
     let failed = answer.failed.len() as u64;
-    Ok(Tally { items_done: u64::from(items) - failed, items_failed: failed, bytes: answer.bytes, ..Tally::default() })
+    Ok(Tally {
+        items_done: u64::from(items) - failed,
+        items_failed: failed,
+        items_untimed: answer.untimed.into(),
+        bytes: answer.bytes,
+        ..Tally::default()
+    })
 }
 
 /// Digests and which files have none; the wording of a failure may differ between machines.
@@ -33,7 +39,7 @@ pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32)> {
     let (digests, failed) = unchanged(&files, &before.collect::<Vec<_>>())?;
     let kept = digests.iter().flatten().count() as u32;
     let bytes = kept::bytes(&files, &digests);
-    Some((json(&Answer { digests, failed, bytes }), kept))
+    Some((json(&Answer { digests, failed, bytes, untimed: 0 }), kept))
 }
 
 pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
@@ -49,9 +55,10 @@ pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reas
     let first = Answer::parse(first, items)?;
     let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
     let bytes = first.bytes.saturating_add(rest.bytes);
+    let untimed = first.untimed.saturating_add(rest.untimed);
     let results = |answer: Answer| -> Results<String> { (answer.digests, answer.failed) };
     let (digests, failed) = filled(results(first), results(rest))?;
-    Ok(json(&Answer { digests, failed, bytes }))
+    Ok(json(&Answer { digests, failed, bytes, untimed }))
 }
 
 pub(super) fn records(spec: &Spec, task: &Settled) -> Result<Vec<Record>, Reason> {

@@ -25,6 +25,8 @@ pub struct Tally {
     pub items_done: u64,
     /// Items without one.
     pub items_failed: u64,
+    /// Items whose file had another modification time than planned.
+    pub items_untimed: u64,
     /// Bytes read.
     pub bytes: u64,
     /// What it adds to the sum of the job's label, if its workload has one.

@@ -25,6 +25,7 @@ pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally,
     Ok(Tally {
         items_done: u64::from(items) - failed,
         items_failed: failed,
+        items_untimed: answer.untimed.into(),
         bytes: total.bytes,
         amount: 0,
         totals: vec![(LINES, total.lines), (WORDS, total.words), (CHARACTERS, total.characters)],
@@ -63,7 +64,7 @@ pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32, Option
     let known: Vec<_> = known.flatten().map(|(files, answer)| (files, (answer.counts, answer.failed))).collect();
     let (counts, failed) = unchanged(&batch.files, &known)?;
     let kept = counts.iter().flatten().count() as u32;
-    Some((json(&Answer { counts, failed, check: Check::default() }), kept, None))
+    Some((json(&Answer { counts, failed, check: Check::default(), untimed: 0 }), kept, None))
 }
 
 pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
@@ -80,9 +81,10 @@ pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reas
     let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
     let mut check = first.check;
     check += rest.check;
+    let untimed = first.untimed.saturating_add(rest.untimed);
     let results = |answer: Answer| -> Results<Counts> { (answer.counts, answer.failed) };
     let (counts, failed) = filled(results(first), results(rest))?;
-    Ok(json(&Answer { counts, failed, check }))
+    Ok(json(&Answer { counts, failed, check, untimed }))
 }
 
 /// The counts, which files have none, and the check over the words; the wording of a failure may

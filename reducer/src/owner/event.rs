@@ -384,8 +384,8 @@ pub enum Effect {
     },
     /// The tasks below `answered` have their outcomes.
     Advanced {
-        /// The job.
-        job: JobId,
+        /// The opening.
+        opening: OpeningId,
         /// How far.
         answered: u64,
     },
@@ -405,6 +405,8 @@ pub enum Effect {
     Finished {
         /// The job.
         job: JobId,
+        /// Which opening of it.
+        opening: OpeningId,
     },
 }
 

@@ -279,8 +279,10 @@ impl Owner {
     }
 
     fn reported(&mut self, id: &JobId, opening: &OpeningId, sha256: String, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening) else { return };
-        step.effects.push(Effect::Finished { job: id.clone() });
+        // A report of anything else would not be the job's.
+        let is_over = |job: &&mut Job| job.cancelled_at.is_some() || job.is_complete();
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening).filter(is_over) else { return };
+        step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
         if job.finished_at.is_some() {
             // Written once more, as a command does that is run again: the job ended long ago.
             return;

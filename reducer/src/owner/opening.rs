@@ -36,9 +36,9 @@ impl Owner {
         step.reply(reply, Reply::Opened(self.opened(&id)));
         let job = &self.jobs[&id];
         let (answered, is_finished) = (job.answered.prefix(), job.finished_at.is_some());
-        step.effects.push(Effect::Advanced { job: id.clone(), answered });
+        step.effects.push(Effect::Advanced { opening: job.opening.clone(), answered });
         if is_finished {
-            step.effects.push(Effect::Finished { job: id.clone() });
+            step.effects.push(Effect::Finished { job: id.clone(), opening: job.opening.clone() });
         }
         self.tend(&id, now, step);
         self.send_more(&id, now, step);

@@ -100,6 +100,7 @@ impl Owner {
         job.counts.redeliveries += u64::from(outcome.redelivered);
         job.counts.items_done += tally.items_done;
         job.counts.items_failed += tally.items_failed;
+        job.counts.items_untimed = job.counts.items_untimed.saturating_add(tally.items_untimed);
         job.counts.bytes_done = job.counts.bytes_done.saturating_add(tally.bytes);
         for (name, value) in tally.totals {
             let total = job.counts.totals.entry(name.to_owned()).or_default();
@@ -119,7 +120,7 @@ impl Owner {
         let answered = job.answered.prefix();
         step.writes.push(Write::Outcome { outcome });
         if answered > before {
-            step.effects.push(Effect::Advanced { job: task.job.clone(), answered });
+            step.effects.push(Effect::Advanced { opening: job.opening.clone(), answered });
         }
         self.send_more(&task.job, now, step);
         self.finish_if_complete(&task.job, step);

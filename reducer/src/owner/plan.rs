@@ -99,7 +99,7 @@ impl Owner {
         step.writes.push(Write::Task { job: id.clone(), planned, plan: plan.clone(), kept: taken });
         self.changed.push(id.clone());
         if answered > before {
-            step.effects.push(Effect::Advanced { job: id.clone(), answered });
+            step.effects.push(Effect::Advanced { opening: job.opening.clone(), answered });
         }
         if let Some(taken) = kept {
             self.take_over(task, plan, *taken, now, step);

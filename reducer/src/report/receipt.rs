@@ -37,6 +37,29 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
         cancelled(counts.items_cancelled)
     );
     let _ = writeln!(text, "  bytes   {} ({})", counts.bytes_done, rate(counts.bytes_done, status.seconds));
+    if counts.items_kept > 0 {
+        let _ = writeln!(text, "  kept    {} items have not changed and were not read again", counts.items_kept);
+    }
+    if counts.items_untimed > 0 {
+        let _ = writeln!(
+            text,
+            "  untimed {} items were read from copies with the planned size and another modification time",
+            counts.items_untimed
+        );
+    }
+    text.push_str(&messages(status));
+    if let Some((label, value)) = &status.sum {
+        let _ = writeln!(text, "  sum     {label}: {value}");
+    }
+    if let Some(sha256) = &status.report_sha256 {
+        let _ = writeln!(text, "  sha256  {sha256}  ({recompute})");
+    }
+    text
+}
+
+/// What became of messages that did not do what they were sent for.
+fn messages(status: &JobStatus) -> String {
+    let (counts, mut text) = (&status.counts, String::new());
     if counts.dead_letters > 0 {
         let _ = writeln!(text, "  dead    {} messages of this job were refused", counts.dead_letters);
     }
@@ -67,12 +90,6 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
             "  ALARM   {} tasks were answered twice with different answers; the first one counts",
             counts.conflicts
         );
-    }
-    if let Some((label, value)) = &status.sum {
-        let _ = writeln!(text, "  sum     {label}: {value}");
-    }
-    if let Some(sha256) = &status.report_sha256 {
-        let _ = writeln!(text, "  sha256  {sha256}  ({recompute})");
     }
     text
 }

@@ -42,6 +42,14 @@ pub enum ReportError {
     /// No such job.
     #[error("the store has no job {0}")]
     UnknownJob(JobId),
+    /// The job is not over, or was begun anew meanwhile.
+    #[error("job {job} has changed while its report was written: only {tasks} of its tasks can be reported now")]
+    Incomplete {
+        /// The job.
+        job: JobId,
+        /// How many tasks were written.
+        tasks: u64,
+    },
     /// A stored answer cannot be read, though it was when it was committed.
     #[error("task {number} cannot be reported: {reason}")]
     Content {
@@ -88,7 +96,8 @@ impl Render {
         Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Checksum::default() })
     }
 
-    /// Writes the tasks below `answered` that are not written yet, and tells of failed items.
+    /// Writes the tasks below `answered` that are not written yet, and tells of failed items. With [`u64::MAX`] it is
+    /// an error if that is not all of a job that is over.
     pub fn write_up_to(
         &mut self,
         answered: u64,
@@ -96,10 +105,24 @@ impl Render {
         failed: &mut dyn FnMut(&Record),
     ) -> Result<(), ReportError> {
         while self.next < answered {
-            let Some(text) = self.section(failed)? else { break };
+            let Some(text) = self.section(failed)? else {
+                if answered == u64::MAX {
+                    self.check_whole()?;
+                }
+                break;
+            };
             out.write_all(&text).map_err(|cause| ReportError::Output { path: None, cause })?;
         }
         out.flush().map_err(|cause| ReportError::Output { path: None, cause })
+    }
+
+    /// Whether all tasks are written, and what closes the report.
+    fn check_whole(&self) -> Result<(), ReportError> {
+        let tasks = self.reader.sealed(&self.job)?.map(|(tasks, _)| tasks);
+        if tasks.is_some_and(|tasks| self.next > tasks) {
+            return Ok(());
+        }
+        Err(ReportError::Incomplete { job: self.job.clone(), tasks: self.next })
     }
 
     /// The bytes of the next task, which must have its outcome, and after the last one what closes a

@@ -20,12 +20,12 @@ pub(super) type Replies = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>>;
 /// What everyone may watch.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// Tasks below this number have their outcome, by job.
-    pub answered: BTreeMap<JobId, u64>,
-    /// Jobs whose every task has its outcome, so that their report can be completed.
-    pub complete: Vec<JobId>,
-    /// Jobs whose receipt is committed.
-    pub finished: Vec<JobId>,
+    /// Tasks below this number have their outcome, by the opening of their job.
+    pub answered: BTreeMap<OpeningId, u64>,
+    /// Openings whose every task has its outcome, so that their report can be completed.
+    pub complete: Vec<OpeningId>,
+    /// Openings whose receipt is committed.
+    pub finished: Vec<OpeningId>,
     /// The owner has stopped, by request (`Ok`) or not.
     pub ended: Option<Result<(), ServiceError>>,
 }
@@ -145,11 +145,11 @@ impl Handle {
     }
 
     /// Waits until the job's receipt is committed, or the owner has ended without.
-    pub async fn finished(&self, job: &JobId) -> Result<(), ServiceError> {
+    pub async fn finished(&self, opening: &OpeningId) -> Result<(), ServiceError> {
         let mut progress = self.progress.clone();
-        let over = |p: &Progress| p.finished.contains(job) || p.ended.is_some();
+        let over = |p: &Progress| p.finished.contains(opening) || p.ended.is_some();
         match progress.wait_for(over).await {
-            Ok(progress) if progress.finished.contains(job) => Ok(()),
+            Ok(progress) if progress.finished.contains(opening) => Ok(()),
             Ok(progress) => match &progress.ended {
                 Some(Err(error)) => Err(error.clone()),
                 _ => Err(ServiceError::Report("the reducer was stopped before the job was done".to_owned())),

@@ -146,16 +146,16 @@ impl Wiring {
             Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => self.probe(workload, class),
             Effect::Recall { openings } => self.recall(openings),
-            Effect::Advanced { job, answered } => {
+            Effect::Advanced { opening, answered } => {
                 self.progress.send_modify(|progress| {
-                    progress.answered.insert(job, answered);
+                    progress.answered.insert(opening, answered);
                 });
             }
             Effect::Report { job, opening } => self.report(job, opening),
-            Effect::Finished { job } => self.progress.send_modify(|progress| {
-                progress.answered.remove(&job);
-                progress.complete.retain(|complete| *complete != job);
-                progress.finished.push(job);
+            Effect::Finished { opening, .. } => self.progress.send_modify(|progress| {
+                progress.answered.remove(&opening);
+                progress.complete.retain(|complete| *complete != opening);
+                progress.finished.push(opening);
             }),
             // The ledger has turned it into Action::Publish.
             Effect::Send { .. } => {}
@@ -286,7 +286,7 @@ impl Wiring {
     /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
     fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
         let output_dir = match &self.kind {
-            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(job)),
+            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(opening)),
             Kind::Service { output_dir } => output_dir.clone(),
         };
         let wiring = Arc::clone(self);

@@ -27,7 +27,7 @@ fn spec() -> JobSpec {
     let starts = vec![Start { root: 0, file: None }];
     JobSpec::Digest(Spec {
         algorithm: Algorithm::Sha1,
-        files: Selection { links: Links::Skip, roots: vec![root], starts },
+        files: Selection { links: Links::Skip, roots: vec![root], starts, strict_times: false },
     })
 }
 
@@ -41,6 +41,7 @@ fn planned() -> Box<Planned> {
         bytes: 1,
         failed: Vec::new(),
         skipped: [].into(),
+        at: None,
     })
 }
 

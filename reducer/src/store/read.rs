@@ -17,6 +17,8 @@ use crate::owner::{Counted, FirstAnswer, Known};
 pub struct StoredTask {
     /// Whose queue it goes to.
     pub class: Class,
+    /// When it was planned, in nanoseconds since 1970, if its planner told.
+    pub planned_at: Option<i64>,
     /// Its body.
     pub body: Bytes,
 }
@@ -86,13 +88,14 @@ impl Store {
     /// A task of the stored plan, to send it.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT class, body FROM tasks
+            "SELECT class, body, planned_at FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
         )?;
-        let row = statement
-            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let Some((class, body)) = row.optional()? else { return Ok(None) };
-        Ok(Some(StoredTask { class: id::<Class>(class)?, body: body.into() }))
+        let row = statement.query_row(params![job.as_str(), number], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        });
+        let Some((class, body, planned_at)) = row.optional()? else { return Ok(None) };
+        Ok(Some(StoredTask { class: id::<Class>(class)?, planned_at, body: body.into() }))
     }
 
     /// A reader of the same store, on this thread.

@@ -41,6 +41,7 @@ CREATE TABLE tasks (
     failed  TEXT,                     -- JSON: what failed in planning
     skipped TEXT,                     -- JSON: what was left out
     plan    TEXT NOT NULL,            -- the hash of the plan up to this task
+    planned_at INTEGER,               -- nanoseconds since 1970, if its planner told
     kept    TEXT,                     -- JSON: an answer to a part of its items, from before; the rest is asked for
     kept_attempt INTEGER NOT NULL DEFAULT 0, -- attempts up to this one were for the whole task
     kept_run TEXT,                    -- whose parts belong to it, beside those of its outcome

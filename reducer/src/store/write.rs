@@ -127,8 +127,8 @@ fn write_task(
 ) -> Result<(), StoreError> {
     let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
     db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan, kept)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan, planned_at, kept)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -139,6 +139,7 @@ fn write_task(
         text(json(&planned.failed)?, planned.failed.is_empty()),
         text(json(&planned.skipped)?, planned.skipped.is_empty()),
         plan.as_str(),
+        planned.at,
         kept.map(|kept| text_of(&kept.answer)),
     ])?;
     Ok(())

@@ -38,8 +38,14 @@ fn seeds() -> Vec<Message> {
     let outcome = Outcome { address: address.clone(), consumer: None, host, micros, redelivered, verdict: done, parts };
     let holder = ConsumerId::from_name(b"c");
     vec![
-        Task { address: address.clone(), class, avoid: Some(ConsumerId::from_name(b"c")), body: body.into() }
-            .to_message(NOW),
+        Task {
+            address: address.clone(),
+            class,
+            planned_at: Some(-5),
+            avoid: Some(ConsumerId::from_name(b"c")),
+            body: body.into(),
+        }
+        .to_message(NOW),
         outcome.to_message(NOW),
         Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
         Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),

@@ -43,6 +43,10 @@ pub struct Planned {
     /// What was left out since the task before, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
+    /// When it was planned, in nanoseconds since 1970, if its planner tells: what was changed later was not planned.
+    /// Another plan of the same has another, so no hash is over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
 }
 
 /// Where in its job's plan something of it stands.

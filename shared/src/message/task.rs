@@ -70,6 +70,8 @@ pub struct Task {
     pub address: Address,
     /// Who can do it.
     pub class: Class,
+    /// When it was planned, in nanoseconds since 1970, if that is known.
+    pub planned_at: Option<i64>,
     /// A consumer that could not do it, and gives it back as long as another one may take it.
     pub avoid: Option<ConsumerId>,
     /// The batch, in the form of its workload's contract.
@@ -80,7 +82,10 @@ impl Task {
     /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::TASK, self.address.task.to_string(), self.body.clone(), now);
-        let message = self.address.write(message).with_text("class", self.class.as_str());
+        let mut message = self.address.write(message).with_text("class", self.class.as_str());
+        if let Some(at) = self.planned_at {
+            message = message.with_integer("planned_at", at);
+        }
         match &self.avoid {
             Some(avoid) => message.with_text("avoid", avoid.as_str()),
             None => message,
@@ -94,6 +99,7 @@ impl Task {
         Ok(Self {
             address: Address::read(message)?,
             class: message.header("class")?,
+            planned_at: message.integer("planned_at"),
             avoid,
             body: message.body.clone(),
         })
@@ -110,7 +116,8 @@ mod tests {
         let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
         let body = vec![b' '; bytes].into();
-        Task { address, class: Class::from_name(b"r"), avoid: None, body }.to_message(SystemTime::UNIX_EPOCH)
+        Task { address, class: Class::from_name(b"r"), planned_at: None, avoid: None, body }
+            .to_message(SystemTime::UNIX_EPOCH)
     }
 
     /// Other clients may send what our own transport refuses to.

@@ -71,6 +71,13 @@ pub struct Answer {
     pub failed: Vec<ItemFailure>,
     /// Bytes read of the items that have a digest.
     pub bytes: u64,
+    /// How many of these have another modification time than planned: copies that were made without times.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untimed: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Answer {

@@ -61,6 +61,9 @@ pub struct Selection {
     pub roots: Vec<Root>,
     /// What to take of them, in the order of the report.
     pub starts: Vec<Start>,
+    /// Whether a file must have the very modification time that it was planned with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict_times: bool,
 }
 
 impl Selection {
@@ -164,6 +167,10 @@ pub struct Files {
     pub root: String,
     /// The files.
     pub items: Vec<Item>,
+    /// Whether each must have the very modification time that it was planned with: else a copy that was made without
+    /// times will do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict_times: bool,
 }
 
 impl Files {

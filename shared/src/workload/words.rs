@@ -118,6 +118,13 @@ pub struct Answer {
     pub failed: Vec<ItemFailure>,
     /// Over the words of the parts that count; of none without frequencies.
     pub check: Check,
+    /// How many of the counted items have another modification time than planned: copies that were made without times.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untimed: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Answer {

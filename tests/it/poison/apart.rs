@@ -36,7 +36,7 @@ fn done(world: &World, way: Way<'_>, workload: Workload, body: &Value, cancelled
         pieces.push(piece);
         Ok(())
     };
-    let context = Context { site: &site, cancelled, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled, publish: &mut publish };
     let body = body.to_string().into_bytes();
     let answer = match way {
         Way::Here => work(workload, &body, context),
@@ -165,7 +165,7 @@ fn words_of_an_item_that_kills_its_process_do_not_count() {
         }
         Ok(())
     };
-    let context = Context { site: &site, cancelled: &|| false, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
     let body = words(&with_poison).to_string();
     let found = isolation::work(&ours(), Workload::Words, body.as_bytes(), context).expect("an answer");
     let found: Value = serde_json::from_slice(&found).expect("JSON");
@@ -261,7 +261,7 @@ fn a_root_is_the_directory_that_has_its_name_when_the_task_begins_and_ends() {
     site.add_root("t", &world.path("t")).expect("it is there");
     let body = digest(&names).to_string();
     let isolated = |cancelled: &dyn Fn() -> bool| {
-        let context = Context { site: &site, cancelled, publish: &mut |_| Ok(()) };
+        let context = Context { site: &site, planned_at: None, cancelled, publish: &mut |_| Ok(()) };
         isolation::work(&ours(), Workload::Digest, body.as_bytes(), context)
     };
     let replace = |aside: &str| {

@@ -190,7 +190,12 @@ pub(super) fn command_owner() -> OwnerId {
 
 fn selection() -> Selection {
     let root = Root { name: ROOT.to_owned(), class: class(), prefix: PathBytes(b"r/".to_vec()) };
-    Selection { links: Links::Skip, roots: vec![root], starts: vec![Start { root: 0, file: None }] }
+    Selection {
+        links: Links::Skip,
+        roots: vec![root],
+        starts: vec![Start { root: 0, file: None }],
+        strict_times: false,
+    }
 }
 
 fn tree(random: &mut SmallRng, files: u32, fates: &[Fate]) -> Vec<File> {
@@ -329,20 +334,20 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
     if files[0].fate() == Fate::Unlisted {
         let failed = vec![PlanFailure { name: name(&files[0]), reason: "cannot be listed".to_owned() }];
         let skipped = BTreeMap::from([("fifo".to_owned(), 1)]);
-        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped };
+        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped, at: None };
     }
     let items: Vec<_> =
         files.iter().map(|file| Item { path: name(file), size: file.size(), times: file.times() }).collect();
     let bytes = files.iter().map(File::size).sum();
     let count = u32::try_from(items.len()).expect("a few");
-    let files = Files { links: Links::Skip, root: ROOT.to_owned(), items };
+    let files = Files { links: Links::Skip, root: ROOT.to_owned(), items, strict_times: false };
     let body = match spec {
         JobSpec::Digest(spec) => raw(&digest::Batch { algorithm: spec.algorithm, files }),
         JobSpec::Words(spec) => raw(&words::Batch { manner: spec.manner, files }),
         JobSpec::Steps(_) => unreachable!("a rider's plan is derived"),
     };
     let (failed, skipped) = (Vec::new(), BTreeMap::new());
-    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped }
+    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped, at: None }
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {

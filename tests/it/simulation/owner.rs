@@ -215,7 +215,7 @@ impl OwnerRole {
                 }
             }
             Effect::Report { job, .. } => out.push(Do::After(stage.millis(1, 40), Alarm::Report(job))),
-            Effect::Finished { job } => {
+            Effect::Finished { job, .. } => {
                 let (path, now) = (self.setup.path.clone(), stage.now);
                 if let Some(status) = self.status(&job, now) {
                     stage.oracle.finished(stage.jobs, &path, status);

@@ -97,7 +97,10 @@ impl RiderRole {
             };
             let body = serde_json::to_vec(&Whip { intensity: self.next }).expect("it is JSON").into();
             let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
-            ((topology::TASKS, key), Task { address, class: class(), avoid: None, body }.to_message(UNIX_EPOCH))
+            (
+                (topology::TASKS, key),
+                Task { address, class: class(), planned_at: None, avoid: None, body }.to_message(UNIX_EPOCH),
+            )
         } else {
             let seal = Seal { job: id.clone(), tasks: spec.whips };
             let place = Place { opening: opened.opening.clone(), after: PlanHash::start() };

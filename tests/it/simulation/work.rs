@@ -118,7 +118,7 @@ fn digests(files: &Files, run: u32, is_cured: bool) -> Work {
     };
     let bytes = files.iter().filter(|file| !file.fate().is_without_result()).map(File::size).sum();
     let digests = files.iter().map(digest).collect();
-    Work::only(Ok(json(&digest::Answer { digests, failed: item_failures(&files), bytes }))).of(&files)
+    Work::only(Ok(json(&digest::Answer { digests, failed: item_failures(&files), bytes, untimed: 0 }))).of(&files)
 }
 
 fn hash(text: &str, seed: u64) -> u64 {
@@ -171,7 +171,7 @@ fn counted(files: &Files, run: u32, is_cured: bool, random: &mut SmallRng) -> Wo
         pieces.push(piece(None, &whole.drain(..cut).collect::<Vec<_>>()));
     }
     let counts = files.iter().map(|file| (!file.fate().is_without_result()).then(|| counts_of(file))).collect();
-    let result = Ok(json(&words::Answer { counts, failed: item_failures(&files), check }));
+    let result = Ok(json(&words::Answer { counts, failed: item_failures(&files), check, untimed: 0 }));
     Work { pieces, ..Work::only(result) }.of(&files)
 }
 

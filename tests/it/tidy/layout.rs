@@ -35,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("clap_complete", &["src/cli/manual.rs"]),
     ("clap_mangen", &["src/cli/manual.rs"]),
     ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
-    ("humantime", &["shared/src/notice.rs"]),
+    ("humantime", &["shared/src/clock.rs"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("lapin", &["shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/random.rs"]),

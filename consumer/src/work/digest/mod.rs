@@ -13,18 +13,19 @@ mod tests;
 
 use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch};
-use shared::workload::files::ItemFailure;
 
 use super::{Context, ItemResult, Split, WorkError, files, json};
 use reader::{Digested, Reader};
 
 /// Digests a batch.
 pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkError> {
-    let Context { site, cancelled, .. } = context;
+    let Context { site, planned_at, cancelled, .. } = context;
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.algorithm);
-    let failed = files::each(&batch.files, site, cancelled, &mut |at, opened| reader.read(at, opened, cancelled))?;
-    Ok(answer(batch.files.items.len(), reader.finish(), failed))
+    let done = files::each(&batch.files, (site, *planned_at), cancelled, &mut |at, opened| {
+        reader.read(at, opened, cancelled)
+    })?;
+    Ok(answer(batch.files.items.len(), reader.finish(), done))
 }
 
 /// A batch of one file for each file of a batch.
@@ -34,17 +35,18 @@ pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
 }
 
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
-    let mut bytes = 0;
+    let (mut bytes, mut untimed) = (0, 0);
     let (digests, failed) = files::join(results, |answer| {
         let answer = Answer::parse(answer, 1)?;
         bytes += answer.bytes;
+        untimed += answer.untimed;
         Ok((answer.digests, answer.failed))
     })?;
-    Ok(Answer { digests, failed, bytes })
+    Ok(Answer { digests, failed, bytes, untimed })
 }
 
-fn answer(items: usize, digested: Vec<(usize, Digested)>, failed: Vec<ItemFailure>) -> Answer {
-    let mut answer = Answer { digests: vec![None; items], failed, bytes: 0 };
+fn answer(items: usize, digested: Vec<(usize, Digested)>, files::Done { failed, untimed }: files::Done) -> Answer {
+    let mut answer = Answer { digests: vec![None; items], failed, bytes: 0, untimed };
     for (at, (digest, bytes)) in digested {
         answer.digests[at] = Some(digest.to_hex());
         answer.bytes += bytes;

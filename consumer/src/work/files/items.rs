@@ -14,8 +14,9 @@ type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 /// Each file of a task as a task of its own, in order. `body` makes one of its file.
 pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> Result<Split, Reason> {
     check_length(&files)?;
-    let Files { links, root, items } = files;
-    let bodies = items.into_iter().map(|item| body(Files { links, root: root.clone(), items: vec![item] })).collect();
+    let Files { links, root, items, strict_times } = files;
+    let one = |item| Files { links, root: root.clone(), items: vec![item], strict_times };
+    let bodies = items.into_iter().map(|item| body(one(item))).collect();
     Ok(Split { root: Some(root), bodies })
 }
 

@@ -11,6 +11,7 @@
 
 mod items;
 mod open;
+mod planned;
 mod read;
 mod recent;
 mod root;
@@ -19,6 +20,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 
 use shared::beneath::os_text;
@@ -32,6 +34,8 @@ use recent::{Clock, PutOff, SystemClock};
 use system::Systems;
 
 pub(super) use items::{join, split};
+pub use planned::Compare;
+use planned::Found;
 pub(super) use read::{Opened, READ_BYTES, ReadError, read_small, read_through};
 pub(crate) use root::OpenRoot;
 pub(super) use root::Root;
@@ -41,11 +45,20 @@ pub(super) use root::Root;
 /// leads elsewhere when all are done, the task as a whole has failed.
 pub(super) fn each(
     files: &Files,
-    site: &Site,
+    (site, planned_at): (&Site, Option<i64>),
     cancelled: &dyn Fn() -> bool,
     take: &mut Take<'_>,
-) -> Result<Vec<ItemFailure>, WorkError> {
-    each_by(&SystemClock, files, site, cancelled, take)
+) -> Result<Done, WorkError> {
+    each_by(&SystemClock, files, (site, planned_at), cancelled, take)
+}
+
+/// What came of the files of a task.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Those that have no result, in order.
+    pub failed: Vec<ItemFailure>,
+    /// How many of the others have another modification time than planned.
+    pub untimed: u32,
 }
 
 /// What is done with a file, whose index comes with it.
@@ -54,15 +67,15 @@ type Take<'a> = dyn FnMut(usize, &Opened) -> Result<(), ReadError> + 'a;
 fn each_by(
     clock: &dyn Clock,
     files: &Files,
-    site: &Site,
+    (site, planned_at): (&Site, Option<i64>),
     cancelled: &dyn Fn() -> bool,
     take: &mut Take<'_>,
-) -> Result<Vec<ItemFailure>, WorkError> {
+) -> Result<Done, WorkError> {
     check_length(files)?;
     let root = site.open(&files.root, cancelled)?;
     let mut opener = Opener::new(&root, files.links, site.follows_outside());
     let (mut systems, mut put_off) = (Systems::default(), PutOff::default());
-    let (mut failed, mut vanished) = (Vec::new(), 0);
+    let (mut found, mut vanished, mut untimed) = (Done::default(), 0, BTreeSet::new());
     let mut open = |at: usize| {
         if cancelled() {
             return Err(WorkError::failed("cancelled"));
@@ -70,28 +83,54 @@ fn each_by(
         let file = opener.open_file(files.items[at].path.as_bytes());
         Ok(file.map_err(ReadError::from).and_then(|file| Opened::new(file, &mut systems)))
     };
+    // Of what is read the size and times were compared that are compared again behind it.
+    let mut take = |at: usize, opened: Opened| {
+        let item = &files.items[at];
+        match planned::judge(site.compared(), files, item, planned_at, &opened.before, opened.system) {
+            Found::Same => {}
+            Found::Untimed => {
+                untimed.insert(at);
+            }
+            Found::Other(what) => return Err(ReadError::Elsewhere(what)),
+        }
+        take(at, &opened).inspect_err(|_| {
+            untimed.remove(&at);
+        })
+    };
     let mut done = |at: usize, result: Result<(), ReadError>| {
         let Err(error) = result else { return Ok(()) };
         vanished += usize::from(matches!(&error, ReadError::Os(error) if is_gone(error)));
-        failed.push(ItemFailure::new(at as u32, reason(error)?));
+        let elsewhere = is_anothers(&error);
+        let failure = ItemFailure::new(at as u32, reason(error, site.compared())?);
+        found.failed.push(ItemFailure { elsewhere, ..failure });
         Ok::<_, WorkError>(())
     };
     for at in 0..files.items.len() {
         match open(at)? {
             Ok(opened) if put_off.takes(at, &opened, clock) => {}
-            opened => done(at, opened.and_then(|opened| take(at, &opened)))?,
+            opened => done(at, opened.and_then(|opened| take(at, opened)))?,
         }
     }
     for at in put_off.wait(clock, cancelled) {
         let opened = open(at)?;
-        done(at, opened.and_then(|opened| take(at, &opened)))?;
+        done(at, opened.and_then(|opened| take(at, opened)))?;
     }
-    failed.sort_by_key(|failure| failure.item);
+    found.failed.sort_by_key(|failure| failure.item);
+    found.untimed = untimed.len() as u32;
     root.check()?;
     if vanished > 0 && vanished == files.items.len() {
         root.emptiness().map_or(Ok(()), Err)?;
     }
-    Ok(failed)
+    Ok(found)
+}
+
+/// Whether another consumer may have what this one has not.
+fn is_anothers(error: &ReadError) -> bool {
+    match error {
+        ReadError::Elsewhere(_) => true,
+        ReadError::Os(error) => is_gone(error),
+        _ => false,
+    }
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -108,17 +147,22 @@ fn check_length(files: &Files) -> Result<(), Reason> {
 
 /// Why an item has no result, for people, unless it is no fault of the item: then another attempt
 /// at the whole task may do.
-fn reason(error: ReadError) -> Result<String, WorkError> {
+fn reason(error: ReadError, compared: Compare) -> Result<String, WorkError> {
     Ok(match error {
         ReadError::Cancelled => return Err(WorkError::failed("cancelled")),
         ReadError::Os(error) if is_exhaustion(&error) => {
             return Err(WorkError::failed(format!("out of resources: {}", os_text(&error))));
         }
-        ReadError::Os(error) if is_gone(&error) => {
+        ReadError::Os(error) if is_gone(&error) && compared == Compare::Nothing => {
             format!("{} (vanished after it was listed)", os_text(&error))
+        }
+        ReadError::Os(error) if is_gone(&error) => {
+            let host = shared::host::name();
+            format!("{} on {host} (vanished after it was listed, or was never there)", os_text(&error))
         }
         ReadError::Os(error) => os_text(&error),
         ReadError::Refused(reason) => reason.to_owned(),
+        ReadError::Elsewhere(what) => format!("on {}, {what}", shared::host::name()),
         ReadError::Unsent(Unsent::TooLarge(reason)) => reason,
         ReadError::Unsent(unsent) => return Err(unsent.into()),
     })

@@ -20,6 +20,8 @@ pub(in crate::work) enum ReadError {
     Os(io::Error),
     /// Its content is not taken on principle, such as that of a file that changes meanwhile.
     Refused(&'static str),
+    /// It is another file than the one that was planned, and what differs.
+    Elsewhere(String),
     /// A piece of its answer cannot be sent.
     Unsent(Unsent),
 }

@@ -38,7 +38,7 @@ fn try_read(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Option<String>, WorkError> {
     let items = vec![Item { path: (&b"d/f"[..]).into(), size: 0, times: None }];
-    let files = Files { links, root: "r".to_owned(), items };
+    let files = Files { links, root: "r".to_owned(), items, strict_times: false };
     let body = match workload {
         Workload::Digest => serde_json::to_vec(&digest::Batch { algorithm: Algorithm::Sha1, files }),
         _ => {
@@ -51,7 +51,7 @@ fn try_read(
         parts.push(format!("{:?}", piece.body));
         Ok(())
     };
-    let context = Context { site, cancelled, publish: &mut publish };
+    let context = Context { site, planned_at: None, cancelled, publish: &mut publish };
     let answer = work(workload, &body.expect("JSON"), context)?;
     let seen = match workload {
         Workload::Digest => digest::Answer::parse(&answer, 1).expect("an answer").digests[0].clone(),

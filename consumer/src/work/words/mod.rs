@@ -27,16 +27,17 @@ use separate::Separate;
 
 /// Counts a batch.
 pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkError> {
-    let Context { site, cancelled, publish } = context;
+    let Context { site, planned_at, cancelled, publish } = context;
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.manner);
     let mut counts = vec![None; batch.files.items.len()];
-    let failed = files::each(&batch.files, site, cancelled, &mut |at, opened| {
-        counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
-        Ok(())
-    })?;
+    let files::Done { failed, untimed } =
+        files::each(&batch.files, (site, planned_at), cancelled, &mut |at, opened| {
+            counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
+            Ok(())
+        })?;
     let check = reader.finish(publish)?;
-    Ok(Answer { counts, failed, check })
+    Ok(Answer { counts, failed, check, untimed })
 }
 
 /// A batch of one file for each file of a batch.
@@ -48,13 +49,14 @@ pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
 /// The words themselves were published, each part under its item: the checks of the items that have a
 /// result are that of the parts that count.
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
-    let mut check = Check::default();
+    let (mut check, mut untimed) = (Check::default(), 0);
     let (counts, failed) = files::join(results, |answer| {
         let answer = Answer::parse(answer, 1)?;
         check += answer.check;
+        untimed += answer.untimed;
         Ok((answer.counts, answer.failed))
     })?;
-    Ok(Answer { counts, failed, check })
+    Ok(Answer { counts, failed, check, untimed })
 }
 
 /// After the line that reaches over the middle, or before it if it is the last.

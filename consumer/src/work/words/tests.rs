@@ -103,7 +103,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
         Item { path: path.as_bytes().into(), size: 0, times: None }
     };
     let items = contents.iter().enumerate().map(item).collect();
-    let batch = Batch { manner, files: Files { links: Links::Skip, root: "r".to_owned(), items } };
+    let batch = Batch { manner, files: Files { links: Links::Skip, root: "r".to_owned(), items, strict_times: false } };
     let mut site = Site::new();
     site.add_root("r", directory.path()).expect("it is there");
     let mut pieces = Vec::new();
@@ -114,7 +114,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
         pieces.push(piece);
         Ok(())
     };
-    let context = Context { site: &site, cancelled: &|| false, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
     let body = serde_json::to_vec(&batch).expect("json");
     let answer = work(Workload::Words, &body, context).expect("an answer");
     (Answer::parse(&answer, contents.len() as u32).expect("owners take our answers"), pieces)

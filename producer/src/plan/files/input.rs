@@ -121,7 +121,7 @@ pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Se
     };
     let mut given = outermost(paths.iter().map(look).collect::<Result<_, _>>()?);
     given.sort_by_cached_key(|one| (one.printed(), one.name.clone()));
-    let mut selection = Selection { links, roots: Vec::new(), starts: Vec::new() };
+    let mut selection = Selection { links, roots: Vec::new(), starts: Vec::new(), strict_times: false };
     let mut dirs = Vec::new();
     // A shell expands one pattern to 100,000 files in as many directories: no search through roots.
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();

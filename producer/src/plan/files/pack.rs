@@ -1,6 +1,7 @@
 //! Packing: findings become one task, within the limits of a message.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use serde_json::value::RawValue;
 use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
@@ -92,8 +93,12 @@ impl Draft {
         let last = self.last?;
         let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
         let root = self.kind.map_or(last, |(root, _)| root);
-        let files =
-            self.kind.map(|(_, links)| Files { links, root: selection.roots[root].name.clone(), items: self.items });
+        let files = self.kind.map(|(_, links)| Files {
+            links,
+            root: selection.roots[root].name.clone(),
+            items: self.items,
+            strict_times: selection.strict_times,
+        });
         Some(Planned {
             number: self.number,
             class: selection.roots[root].class.clone(),
@@ -102,8 +107,15 @@ impl Draft {
             bytes: self.content_bytes,
             failed: self.failed,
             skipped: self.skipped,
+            at: Some(now()),
         })
     }
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Items of task `number`, at most: the first tasks are small and double.

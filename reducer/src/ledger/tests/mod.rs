@@ -295,7 +295,7 @@ fn spec() -> JobSpec {
     let starts = vec![Start { root: 0, file: None }];
     JobSpec::Digest(Spec {
         algorithm: Algorithm::Sha1,
-        files: Selection { links: Links::Skip, roots: vec![root], starts },
+        files: Selection { links: Links::Skip, roots: vec![root], starts, strict_times: false },
     })
 }
 
@@ -311,7 +311,8 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 fn planned(number: u64, items: u32) -> Planned {
     let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10, times: None };
     let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
-    let batch = Batch { algorithm, files: Files { links, root, items: (0..items).map(item).collect() } };
+    let batch =
+        Batch { algorithm, files: Files { links, root, items: (0..items).map(item).collect(), strict_times: false } };
     let failure = PlanFailure { name: PathBytes(b"r/x".to_vec()), reason: "no".to_owned() };
     Planned {
         number,
@@ -321,6 +322,7 @@ fn planned(number: u64, items: u32) -> Planned {
         bytes: u64::from(items) * 10,
         failed: if items > 0 { Vec::new() } else { vec![failure] },
         skipped: [("fifo".to_owned(), 1)].into(),
+        at: None,
     }
 }
 

@@ -15,7 +15,7 @@ fn file(name: &str, version: i64) -> Item {
 }
 
 fn files(items: &[Item]) -> Files {
-    Files { links: Links::Skip, root: "r".to_owned(), items: items.to_vec() }
+    Files { links: Links::Skip, root: "r".to_owned(), items: items.to_vec(), strict_times: false }
 }
 
 fn planned_files(number: u64, items: &[Item]) -> Planned {
@@ -229,7 +229,7 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     let mut check = words::Check::default();
     check.add(b"x", 2);
     let counts = words::Counts { lines: 1, words: 1, characters: 2, bytes: 2 };
-    let answer = words::Answer { counts: vec![Some(counts); 2], failed: Vec::new(), check };
+    let answer = words::Answer { counts: vec![Some(counts); 2], failed: Vec::new(), check, untimed: 0 };
     let run = RunId::from_name(b"run");
     let address = world.address(0, 1);
     let part = Part { address, run: run.clone(), number: 0, item: None, body: b"2\tx\n"[..].into() };
@@ -248,7 +248,8 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     for _ in 0..4 {
         world.pass(Duration::from_millis(250));
     }
-    let none = words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check: words::Check::default() };
+    let none =
+        words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check: words::Check::default(), untimed: 0 };
     world.answer(1, 1, Verdict::Done(serde_json::to_vec(&none).expect("JSON").into()));
     let reader = Reader::open(&world.path).expect("the store can be read");
     let (_, body) = reader.next_part(&job(), None).expect("it can be read").expect("a part");

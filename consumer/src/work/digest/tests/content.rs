@@ -161,7 +161,7 @@ fn one_bad_item_fails_alone() {
 fn what_no_honest_planner_sends_is_rejected() {
     let root = Root::new();
     let work = |body: &[u8]| {
-        let context = Context { site: &root.site, cancelled: &|| false, publish: &mut |_| Ok(()) };
+        let context = Context { site: &root.site, planned_at: None, cancelled: &|| false, publish: &mut |_| Ok(()) };
         crate::work::work(Workload::Digest, body, context)
     };
     let rejected = |body: &[u8]| match work(body) {

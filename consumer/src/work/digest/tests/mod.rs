@@ -57,7 +57,7 @@ impl Root {
     }
 
     fn try_work(&self, links: Links, paths: &[&[u8]], cancelled: &dyn Fn() -> bool) -> Result<Answer, WorkError> {
-        let context = Context { site: &self.site, cancelled, publish: &mut |_| Ok(()) };
+        let context = Context { site: &self.site, planned_at: None, cancelled, publish: &mut |_| Ok(()) };
         let answer = crate::work::work(Workload::Digest, &body(links, paths), context)?;
         Ok(Answer::parse(&answer, paths.len() as u32).expect("owners take our answers"))
     }
@@ -82,7 +82,8 @@ impl Root {
 
 fn body(links: Links, paths: &[&[u8]]) -> Vec<u8> {
     let items = paths.iter().map(|&path| Item { path: path.into(), size: 0, times: None }).collect();
-    let batch = Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items } };
+    let batch =
+        Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items, strict_times: false } };
     serde_json::to_vec(&batch).expect("json")
 }
 

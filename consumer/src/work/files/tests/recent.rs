@@ -8,7 +8,7 @@ use shared::path::PathBytes;
 
 use super::super::recent::Clock;
 use super::super::stamp::Time;
-use super::super::{Opened, ReadError, each, each_by};
+use super::super::{Done, Opened, ReadError, each, each_by};
 use super::*;
 
 /// A clock that moves only as it is waited for.
@@ -50,8 +50,9 @@ fn root() -> (tempfile::TempDir, Site) {
 }
 
 fn files(names: &[&str]) -> Files {
-    let items = names.iter().map(|name| Item { path: PathBytes::from(name.as_bytes()), size: 0, times: None }).collect();
-    Files { links: Links::Skip, root: "r".to_owned(), items }
+    let items =
+        names.iter().map(|name| Item { path: PathBytes::from(name.as_bytes()), size: 0, times: None }).collect();
+    Files { links: Links::Skip, root: "r".to_owned(), items, strict_times: false }
 }
 
 const TICK: Duration = Duration::from_millis(10);
@@ -72,7 +73,7 @@ fn what_changed_in_this_moment_is_read_last_after_one_wait() {
         if at == 0 { Err(ReadError::Refused("no")) } else { Ok(()) }
     };
     let names = files(&["new", "old", "gone", "link", "old"]);
-    let failed = each_by(&clock, &names, &site, &|| false, &mut take).expect("done");
+    let failed = each_by(&clock, &names, (&site, None), &|| false, &mut take).expect("done").failed;
     let none = Duration::ZERO;
     assert_eq!(seen.into_inner(), [(1, none), (4, none), (0, TICK), (3, TICK)]);
     assert_eq!(failed.iter().map(|failure| failure.item).collect::<Vec<_>>(), [0, 2]);
@@ -90,7 +91,7 @@ fn what_is_written_again_meanwhile_is_read_as_it_is_then() {
         sizes.push(opened.size());
         opened.check(5)
     };
-    assert_eq!(each_by(&clock, &files(&["f"]), &site, &|| false, &mut take), Ok(Vec::new()));
+    assert_eq!(each_by(&clock, &files(&["f"]), (&site, None), &|| false, &mut take), Ok(Done::default()));
     assert_eq!((sizes, clock.waited.get()), (vec![5], TICK));
 }
 
@@ -106,7 +107,7 @@ fn what_vanishes_meanwhile_fails_alone() {
         seen.push(at);
         Ok(())
     };
-    let failed = each_by(&clock, &files(&["f", "g"]), &site, &|| false, &mut take).expect("done");
+    let failed = each_by(&clock, &files(&["f", "g"]), (&site, None), &|| false, &mut take).expect("done").failed;
     assert_eq!((failed.len(), failed[0].item, seen), (1, 0, vec![1]));
     assert!(failed[0].reason.contains("vanished"), "{}", failed[0].reason);
 }
@@ -119,7 +120,7 @@ fn a_task_that_is_cancelled_does_not_wait() {
     let clock = Stopped::at_change_of(&path, &|| ());
     let asked = Cell::new(false);
     let mut take = |_: usize, _: &Opened| panic!("nobody wants it");
-    let done = each_by(&clock, &files(&["f"]), &site, &|| asked.replace(true), &mut take);
+    let done = each_by(&clock, &files(&["f"]), (&site, None), &|| asked.replace(true), &mut take);
     assert_eq!((done, clock.waited.get()), (Err(WorkError::failed("cancelled")), Duration::ZERO));
 }
 
@@ -137,7 +138,7 @@ fn a_write_in_the_same_moment_as_the_one_before_is_noticed() {
             file.write_all(b"new").expect("written");
             opened.check(3)
         };
-        let failed = each(&files(&[&name]), &site, &|| false, &mut take).expect("done");
+        let failed = each(&files(&[&name]), (&site, None), &|| false, &mut take).expect("done").failed;
         assert_eq!(failed.len(), 1, "round {round}");
         assert_eq!(failed[0].reason, "changed while it was read");
     }

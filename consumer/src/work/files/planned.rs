@@ -1,0 +1,174 @@
+//! Whether a file is the one that was planned: a consumer's copy of a tree may lag behind, or be another one.
+//!
+//! What the system tells of both is compared, never what is read: of `/proc` it tells a size of 0.
+
+use serde::{Deserialize, Serialize};
+use shared::clock::utc;
+use shared::workload::files::{Files, Item, Times};
+
+use super::stamp::Stamp;
+use super::system::System;
+
+/// What a consumer compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Compare {
+    /// Nothing: it sees the very files that were planned, as where one process plans and works. That they do not change
+    /// while they are read is looked after in any case.
+    #[default]
+    Nothing,
+    /// Sizes: its files have times of their own.
+    Sizes,
+    /// Sizes and modification times.
+    Times,
+}
+
+/// What came of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is the file that was planned, as far as can be told.
+    Same,
+    /// It has the size of it, and a time between that of the planned one and that of the plan: a copy that was made
+    /// without times.
+    Untimed,
+    /// It is another file, and what differs, for people.
+    Other(String),
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Compares a file with what was planned, at `planned_at` if that is known, in nanoseconds since 1970.
+pub(super) fn judge(
+    compare: Compare,
+    files: &Files,
+    item: &Item,
+    planned_at: Option<i64>,
+    here: &Stamp,
+    system: System,
+) -> Found {
+    // What the kernel makes up has the time of the first look at it, on each machine another.
+    if compare == Compare::Nothing || system == System::MadeUp {
+        return Found::Same;
+    }
+    if here.len != item.size {
+        return Found::Other(format!("it has {} bytes here, and {} where it was planned", here.len, item.size));
+    }
+    let Some(planned) = item.times.filter(|_| compare == Compare::Times).map(|times| times.modified) else {
+        return Found::Same;
+    };
+    let nanos = |(second, nanos): (i64, u64)| (second, i64::try_from(nanos).unwrap_or(0));
+    let here = Times::new(nanos(here.modified), (0, 0)).modified;
+    let other = |how: &str| {
+        let (here, planned) = (utc(here), utc(planned));
+        Found::Other(format!("it was modified at {here} here, and at {planned} where it was planned: {how}"))
+    };
+    if is_same(here, planned, system) {
+        Found::Same
+    } else if here < planned {
+        other("this copy is older")
+    } else if planned_at.is_some_and(|at| here > at.saturating_add(slack(here, system))) {
+        other("this copy was changed after that")
+    } else if files.strict_times {
+        other("the job asks for the very same time")
+    } else {
+        Found::Untimed
+    }
+}
+
+/// Whether two times are one, as exactly as both file systems tell them.
+fn is_same(here: i64, planned: i64, system: System) -> bool {
+    let second = |time: i64| time.div_euclid(SECOND);
+    let is_whole = |time: i64| time.rem_euclid(SECOND) == 0;
+    match system {
+        System::Fat => here.abs_diff(planned) <= 2 * SECOND.unsigned_abs(),
+        _ if is_whole(here) || is_whole(planned) => second(here) == second(planned),
+        _ => here == planned,
+    }
+}
+
+/// By how much a time may be rounded up.
+fn slack(here: i64, system: System) -> i64 {
+    match system {
+        System::Fat => 2 * SECOND,
+        _ if here.rem_euclid(SECOND) == 0 => SECOND,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::workload::files::Links;
+
+    /// A file of 5 bytes that was planned with this time at 2,000 s, and is found with another one.
+    fn found(compare: Compare, strict_times: bool, planned: (i64, i64), len: u64, here: (i64, u64)) -> Found {
+        on(System::Local, compare, strict_times, planned, len, here)
+    }
+
+    fn on(
+        system: System,
+        compare: Compare,
+        strict_times: bool,
+        planned: (i64, i64),
+        len: u64,
+        here: (i64, u64),
+    ) -> Found {
+        let item = Item { path: (&b"f"[..]).into(), size: 5, times: Some(Times::new(planned, planned)) };
+        let files = Files { links: Links::Skip, root: "r".to_owned(), items: Vec::new(), strict_times };
+        let stamp = Stamp { len, modified: here, changed: here };
+        judge(compare, &files, &item, Some(2_000 * SECOND), &stamp, system)
+    }
+
+    fn times(planned: (i64, i64), here: (i64, u64)) -> Found {
+        found(Compare::Times, false, planned, 5, here)
+    }
+
+    fn is_other(found: &Found, how: &str) -> bool {
+        matches!(found, Found::Other(text) if text.contains(how))
+    }
+
+    #[test]
+    fn another_size_is_another_file_whatever_its_times() {
+        for compare in [Compare::Sizes, Compare::Times] {
+            let found = found(compare, false, (1_000, 7), 4, (1_000, 7));
+            assert!(is_other(&found, "it has 4 bytes here, and 5 where it was planned"), "{found:?}");
+        }
+        assert_eq!(found(Compare::Nothing, true, (1_000, 7), 4, (1, 0)), Found::Same);
+    }
+
+    #[test]
+    fn a_copy_without_times_is_taken_unless_the_times_have_to_be_the_same() {
+        assert_eq!(times((1_000, 7), (1_000, 7)), Found::Same);
+        assert_eq!(times((1_000, 7), (1_500, 9)), Found::Untimed);
+        assert!(is_other(&found(Compare::Times, true, (1_000, 7), 5, (1_500, 9)), "asks for the very same time"));
+        assert_eq!(found(Compare::Sizes, true, (1_000, 7), 5, (1_500, 9)), Found::Same);
+    }
+
+    #[test]
+    fn an_older_copy_and_one_that_was_changed_after_the_plan_are_other_files() {
+        let older = times((1_000, 7), (1_000, 6));
+        assert!(
+            is_other(&older, "1970-01-01T00:16:40.000000006Z here, and at 1970-01-01T00:16:40.000000007Z"),
+            "{older:?}"
+        );
+        assert!(is_other(&older, "this copy is older"));
+        assert_eq!(times((1_000, 7), (1_999, 999_999_999)), Found::Untimed);
+        assert!(is_other(&times((1_000, 7), (2_000, 1)), "changed after that"));
+    }
+
+    #[test]
+    fn times_are_compared_as_exactly_as_both_sides_have_them() {
+        assert_eq!(times((1_000, 7), (1_000, 0)), Found::Same);
+        assert_eq!(times((1_000, 0), (1_000, 7)), Found::Same);
+        assert!(is_other(&times((1_001, 0), (1_000, 7)), "older"));
+        // A whole second may be one that was rounded up.
+        assert_eq!(times((1_000, 7), (2_001, 0)), Found::Untimed);
+        let fat = |here| on(System::Fat, Compare::Times, false, (1_001, 7), 5, here);
+        assert_eq!([fat((1_000, 0)), fat((1_002, 0)), fat((1_003, 0))], [Found::Same, Found::Same, Found::Same]);
+        assert!(is_other(&fat((998, 0)), "older"));
+    }
+
+    #[test]
+    fn what_the_kernel_makes_up_is_never_another_file() {
+        assert_eq!(on(System::MadeUp, Compare::Times, true, (1_000, 7), 0, (3_000, 0)), Found::Same);
+    }
+}
