@@ -54,7 +54,7 @@ fn task_of_photos() -> Task {
     Task {
         address: address(Workload::Digest, "photos-2026", 0),
         class: Class::from_name(b"photos"),
-        planned_at: None,
+        planned_at: Some(1_767_225_600_250_000_000),
         avoid: None,
         body,
     }
