@@ -33,17 +33,17 @@ pub fn ended_before(opened: &Opened) -> Option<String> {
 }
 
 /// Whether the job of a request goes on, or is begun anew after one that has ended. Nothing of a first job.
-pub fn begun(request: &JobRequest, opened: &Opened) -> Option<String> {
+pub fn begun(request: &JobRequest, opened: &Opened, recheck: bool) -> Option<String> {
     let job = &opened.job;
     let has_begun = *job != request.job || opened.planned > 0 || opened.sealed.is_some();
     match &opened.ended {
         Some(ended) if ended.job == *job => None,
         _ if has_begun => {
-            let planned = if opened.sealed.is_some() { "planned" } else { "planned so far" };
+            let (tasks, planned) = (opened.planned, if opened.has_whole_plan() { "planned" } else { "planned so far" });
+            let looks = if recheck || !opened.has_whole_plan() { "looking" } else { "without looking" };
             Some(format!(
-                "going on with job {job}, which has not ended: {} tasks are {planned}; looking whether anything has \
-                 changed since",
-                opened.planned
+                "going on with job {job}, which has not ended: {tasks} tasks are {planned}; {looks} whether anything \
+                 has changed since"
             ))
         }
         Some(Ended { job: before, state, at }) if request.resume => {
@@ -116,7 +116,7 @@ mod tests {
         let (planned, after, sealed, ended) = (0, PlanHash::start(), None, None);
         let mut answer = Opened { job: request.job.clone(), opening, owner, planned, after, sealed, ended };
         change(&mut answer);
-        ended_before(&answer).or_else(|| begun(&request, &answer))
+        ended_before(&answer).or_else(|| begun(&request, &answer, true))
     }
 
     fn ended(job: &str, at: f64) -> Option<Ended> {

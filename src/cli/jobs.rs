@@ -54,17 +54,22 @@ async fn told(args: &JobsArgs) -> Result<Vec<JobStatus>, Failure> {
     Ok(jobs)
 }
 
+/// Of the column with the owners' names, in characters: a command's own name is as long.
+const OWNER_WIDTH: usize = 22;
+
 fn table(jobs: &[JobStatus]) -> String {
+    let names = jobs.iter().map(|status| status.owner.as_str().len());
+    let width = names.max().unwrap_or(0).max(OWNER_WIDTH);
     let mut text = format!(
-        "{:<24} {:<12} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9}\n",
+        "{:<24} {:<width$} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9}\n",
         "JOB", "OWNER", "WORKLOAD", "STATE", "TASKS", "ITEMS", "FAILED", "BYTES", "SECONDS"
     );
     for status in jobs {
         let counts = &status.counts;
         text.push_str(&format!(
-            "{:<24} {:<12} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9.1}\n",
+            "{:<24} {:<width$} {:<8} {:<9} {:>19} {:>23} {:>7} {:>15} {:>9.1}\n",
             status.job,
-            status.owner,
+            status.owner.as_str(),
             status.workload,
             status.state.as_str(),
             format!("{}/{}", counts.tasks_done + counts.tasks_failed, counts.tasks_planned),

@@ -83,7 +83,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         broker: url.to_string(),
         opened: Arc::new(move |opened| {
             is_unseen.store(!recheck && opened.has_whole_plan(), Ordering::Relaxed);
-            tell_opened(&asked, opened, quiet);
+            tell_opened(&asked, opened, recheck, quiet);
         }),
         notify: term::notify(),
         progress: Arc::new(move |status| {
@@ -145,8 +145,8 @@ pub fn check(output: &Target) -> Result<(), Failure> {
 }
 
 /// Says what became of a request: an old job is said even to those who want it quiet.
-pub fn tell_opened(request: &JobRequest, opened: &Opened, quiet: bool) {
-    let begun = || notice::begun(request, opened).filter(|_| !quiet);
+pub fn tell_opened(request: &JobRequest, opened: &Opened, recheck: bool, quiet: bool) {
+    let begun = || notice::begun(request, opened, recheck).filter(|_| !quiet);
     notice::ended_before(opened).or_else(begun).iter().for_each(|text| term::complain(text));
 }
 

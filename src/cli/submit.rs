@@ -104,7 +104,7 @@ fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
 async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, args: &SubmitArgs) -> Result<bool, Failure> {
     // A job that was never opened has ended the command for another reason.
     let Ok(opened) = opened.await else { return Ok(false) };
-    owned::tell_opened(request, &opened, args.out.quiet);
+    owned::tell_opened(request, &opened, !args.recheck.no_recheck, args.out.quiet);
     if request.resume {
         print_id(&opened.job, args.out)?;
     }

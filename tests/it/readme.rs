@@ -18,9 +18,7 @@ use std::path::Path;
 
 use crate::broker;
 use crate::horse_rider;
-use crate::world::{PACKHORSE, Process, Run, World, eventually};
-
-const LAST: &str = "photos/2022/12/IMG_0059.jpg";
+use crate::world::{PACKHORSE, Process, Run, World};
 
 /// A command and the lines that it prints.
 struct Command {
@@ -88,16 +86,16 @@ impl Page {
                 environment.push((name.to_owned(), value.to_owned()));
                 continue;
             }
-            let run = environment.iter().fold(self.shell(&real), |run, (name, value)| run.env(name, value));
+            let make = || environment.iter().fold(self.shell(&real), |run, (name, value)| run.env(name, value));
             let role = real.split(' ').next().unwrap_or_default();
             if role == "consumer" || role == "reducer" && !real.contains("--job") {
-                let service = run.start();
+                let service = make().start();
                 service.says(&format!("The {role} is ready."));
                 services.push(service);
             } else if prints == &["Killed"] {
-                self.kill_midway(run, &real);
+                self.kill_midway(make, &real);
             } else {
-                let done = run.done();
+                let done = make().done();
                 let out = String::from_utf8(done.out).expect("UTF-8");
                 self.compare(line, prints, &format!("{out}{}", done.err));
             }
@@ -115,21 +113,27 @@ impl Page {
         self.world.command("bash", ["--norc", "-c", &format!("{exec}{line}")]).env("PATH", path)
     }
 
-    fn kill_midway(&self, run: Run, line: &str) {
+    /// Kills it when it has counted something and has not ended. It takes a moment only, and may be missed.
+    fn kill_midway(&self, make: impl Fn() -> Run, line: &str) {
         let state = line.split(' ').skip_while(|word| *word != "--state").nth(1).expect("it keeps its state");
-        let whole = fs::read(self.world.path(LAST)).expect("the last photo");
-        self.world.sparse(LAST, 1 << 40);
-        let run = run.start();
-        eventually("it counts something", || {
-            let done = self.world.packhorse(["jobs", "--json", "--state", state]);
-            if done.code != 0 {
-                return None;
+        for _ in 0..50 {
+            let mut run = make().start();
+            while !run.has_ended() {
+                let done = self.world.packhorse(["jobs", "--json", "--state", state]);
+                let jobs = if done.code == 0 { done.json() } else { Vec::new() };
+                let counts = jobs.first().map(|job| &job["counts"]["tasks_done"]);
+                if counts.and_then(|done| done.as_u64()).is_some_and(|done| done > 0) {
+                    break;
+                }
             }
-            let job = done.json().into_iter().next()?;
-            (job["state"] == "running" && job["counts"]["tasks_done"].as_u64()? > 0).then_some(())
-        });
-        run.kill();
-        self.world.file(LAST, whole);
+            run.kill();
+            let done = self.world.packhorse(["jobs", "--json", "--state", state]);
+            if done.json().first().is_some_and(|job| job["state"] == "running") {
+                return;
+            }
+            fs::remove_file(self.world.path(state)).expect("it is there");
+        }
+        panic!("{line}: it was never caught at work");
     }
 
     fn compare(&mut self, line: &str, wanted: &[String], found: &str) {

@@ -10,6 +10,9 @@ use crate::world::{CONSUMER, PACKHORSE, Process, World, assert_same, eventually}
 /// Larger than anyone reads: its reader is there until the file is cut.
 const ENDLESS: u64 = 1 << 40;
 
+/// Of a file that is read to its end, in bytes.
+const LONG: u64 = 4 << 30;
+
 /// Two releases with files of the same names, and a link `t` to the first.
 fn releases(world: &World) {
     for name in ["one", "two"] {
@@ -18,6 +21,13 @@ fn releases(world: &World) {
         }
     }
     symlink("one", world.path("t")).expect("made");
+}
+
+/// A file that a task of the first release is at for a second or more. It has that size in both: another size would be
+/// another file.
+fn held(world: &World) -> std::path::PathBuf {
+    world.sparse("two/00", LONG);
+    world.sparse("one/00", LONG)
 }
 
 /// As `ln -sfn` does.
@@ -56,14 +66,12 @@ async fn a_root_that_is_replaced_while_a_task_reads_it_is_read_again() {
     let cluster = Cluster::new().await;
     let world = &cluster.world;
     releases(world);
-    // Of its size in the first tree alone; the task stays with it until it is cut.
-    let held = world.sparse("one/00", ENDLESS);
+    let held = held(world);
     let (reducer, consumer) = (cluster.reducer(&[]), cluster.consumer(&["-j", "1"]));
     let producer = cluster.producer(&["t", "--job", "j"]);
     consumer.reads(&held);
     cluster.reaches("j", "tasks_planned", 2);
     release(world, "two");
-    fs::File::options().write(true).open(&held).and_then(|file| file.set_len(0)).expect("cut");
     producer.wait().exits(0);
     assert_same(&cluster.report("j"), &world.sha1sum(&["t/"]));
     let status = cluster.status("j").expect("it is known");
@@ -140,7 +148,7 @@ async fn an_isolated_task_reads_what_its_root_is_now() {
     releases(world);
     let reducer = cluster.reducer(&[]);
     let consumer = cluster.consumer(&["-j", "1"]);
-    let held = world.sparse("one/00", ENDLESS);
+    let held = held(world);
     let producer = cluster.producer(&["t", "--job", "j"]);
     // Each death counts as if it had been of the task, so that the third try is isolated.
     let mut consumer = consumer;
@@ -152,7 +160,6 @@ async fn an_isolated_task_reads_what_its_root_is_now() {
     consumer.says("is done item by item in isolation");
     eventually("its child reads", || (!crate::world::holders(&held).is_empty()).then_some(()));
     release(world, "two");
-    fs::File::options().write(true).open(&held).and_then(|file| file.set_len(0)).expect("cut");
     producer.wait().exits(0);
     assert_same(&cluster.report("j"), &world.sha1sum(&["t/"]));
     consumer.stop().exits(0);

@@ -6,7 +6,7 @@ use shared::clock::Moment;
 use shared::id::JobId;
 use shared::message::Reply;
 
-use super::event::Dead;
+use super::found::Dead;
 use super::{Job, Owner, ReplyTo, Step, Write};
 
 impl Job {

@@ -1,5 +1,5 @@
-//! Items that a consumer cannot do, and another one may: a file that is not there on its machine, or is another one. They
-//! are asked for once more, of another consumer; the rest of the answer is kept.
+//! Items that a consumer cannot do, and another one may: a file that is not there on its machine, or is another one.
+//! They are asked for once more, of another consumer; the rest of the answer is kept.
 
 use shared::clock::Moment;
 use shared::id::ConsumerId;

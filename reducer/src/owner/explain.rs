@@ -4,7 +4,7 @@ use shared::clock::Moment;
 use shared::id::{JobId, TaskId};
 use shared::job::JobState;
 
-use super::event::Counted;
+use super::found::Counted;
 use super::{Flight, Job, Owner};
 use crate::fold;
 

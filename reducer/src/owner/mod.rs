@@ -14,6 +14,7 @@ mod elsewhere;
 mod event;
 mod expired;
 mod explain;
+mod found;
 mod job;
 mod lease;
 mod opening;
@@ -34,7 +35,8 @@ use shared::message::Reply;
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Check, Counted, Dead, Effect, Event, FirstAnswer, Known, ReplyTo, Step, Tag, TakenOver, Write};
+pub use event::{Effect, Event, ReplyTo, Step, Tag, Write};
+pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
 use outcome::Answered;
@@ -64,6 +66,8 @@ pub struct Config {
     /// Whether it tends only jobs that are opened while it runs, and leaves others in its store as they are:
     /// nobody may be there for their tasks, as where a command's own workers have its roots alone.
     pub tends_opened: bool,
+    /// Whether the queues of an earlier process ended with it, and what was in them.
+    pub queues_end: bool,
 }
 
 impl Config {
@@ -78,6 +82,7 @@ impl Config {
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
             tends_opened: false,
+            queues_end: false,
         }
     }
 }
@@ -115,7 +120,10 @@ impl Owner {
 
     pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>, now: Moment) {
         let tended = !self.config.tends_opened;
-        for job in jobs {
+        for mut job in jobs {
+            if self.config.queues_end {
+                job.counts.returns = job.counts.sends;
+            }
             if job.cancelled_at.is_some() {
                 self.recalls.begin(&job, now);
             }

@@ -130,7 +130,7 @@ pub async fn start(
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
         control::refuse_second(&transport, &owner).await?;
     }
-    let engine = config.engine(owner.clone());
+    let engine = Config { queues_end: transport.is_ephemeral(), ..config.engine(owner.clone()) };
     let path = store.path().to_owned();
     let is_command = matches!(config.kind, Kind::Command { .. });
     // What a command's queue held is gone with the process that had it.

@@ -87,8 +87,8 @@ pub fn printed(name: Vec<u8>) -> PathBytes {
     if name == b"-" { PathBytes(b"./-".to_vec()) } else { PathBytes(name) }
 }
 
-/// When a file was written last, and when anything about it has changed last, in nanoseconds since 1970 (UTC). What does
-/// not fit, before 1678 or after 2261, is the nearest that does.
+/// When a file was written last, and when anything about it has changed last, in nanoseconds since 1970 (UTC). What
+/// does not fit, before 1678 or after 2261, is the nearest that does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     /// `st_mtime`: it may be set to anything.
