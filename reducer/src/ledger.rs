@@ -257,8 +257,7 @@ impl Ledger {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
             let open = fold::open_items(workload, known.items, &kept.answer).map_err(unreadable)?;
             body = fold::rest(workload, &body, &open).map_err(unreadable)?;
-            let flight = job.flights.get(&id.number);
-            avoid = flight.and_then(|flight| flight.avoided(kept.by.as_ref())).cloned();
+            avoid = kept.by.filter(|by| self.owner.is_avoided(workload, &class, by));
         }
         self.owner.note_class(&id, &class);
         let owner = self.store.owner().clone();

@@ -2,15 +2,12 @@
 //! They are asked for once more, of another consumer; the rest of the answer is kept.
 
 use shared::clock::Moment;
-use shared::id::ConsumerId;
+use shared::id::{Class, ConsumerId};
 use shared::limits;
 use shared::message::{Outcome, Parts, Verdict};
+use shared::workload::Workload;
 
 use super::{Flight, Known, Owner, Step, Write};
-
-/// How often a task may be given back by a consumer that is not to be asked for it. Then it is asked all the same: the
-/// others may all be busy.
-const GIVEN_BACK_MAX: u32 = 6;
 
 impl Owner {
     /// Whether there is somebody else to ask, who was not asked before.
@@ -38,18 +35,17 @@ impl Owner {
         self.send_due(&task.job, now, step);
     }
 
+    /// Whether the one that gave a part of an answer is still not to be asked for the rest. The others may all be busy for
+    /// long: as long as there is one, the task waits for it.
+    pub(crate) fn is_avoided(&self, workload: Workload, class: &Class, by: &ConsumerId) -> bool {
+        self.consumers.has_other(workload, class, Some(by))
+    }
+
     /// A consumer that was not to be asked has given a task back: another one may take it next time.
     pub(super) fn given_back(flight: &mut Flight, jitter: &mut shared::random::Jitter, now: Moment) {
         flight.given_back += 1;
         flight.untried = true;
         let wait = jitter.back_off(limits::RETRY_DELAY / 4, limits::RETRY_DELAY_MAX / 10, flight.given_back);
         flight.retry_at = Some(now + wait);
-    }
-}
-
-impl Flight {
-    /// Who is not to be asked, as far as that is still of use.
-    pub(crate) fn avoided<'a>(&self, by: Option<&'a ConsumerId>) -> Option<&'a ConsumerId> {
-        by.filter(|_| self.given_back < GIVEN_BACK_MAX)
     }
 }

@@ -226,7 +226,7 @@ impl Owner {
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
                     self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
-                    self.resend_silent(workload, &class, now, &mut step);
+                    self.resend_silent((workload, &class), ready.is_none(), now, &mut step);
                 } else {
                     self.queued(workload, &class, now);
                 }

@@ -130,13 +130,16 @@ impl Owner {
     }
 
     /// The queue of a class is gone, or was empty for two heartbeats, and no live consumer has named these
-    /// tasks for as long: they are lost.
-    pub(super) fn resend_silent(&mut self, workload: Workload, class: &Class, now: Moment, step: &mut Step) {
+    /// tasks for as long: they count as lost. One that does not get to speak may still have them, unless the queue
+    /// `is_gone`.
+    pub(super) fn resend_silent(&mut self, of: (Workload, &Class), is_gone: bool, now: Moment, step: &mut Step) {
+        let (workload, class) = of;
         let silence = self.config.heartbeat * 2;
         let is_lost = |flight: &super::Flight| flight.is_silent(now, silence) && flight.class.as_ref() == Some(class);
         for id in self.unfinished() {
             if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.spec.workload() == workload) {
-                job.counts.returns += job.flights.values().filter(|flight| is_lost(flight)).count() as u64;
+                let lost = job.flights.values().filter(|flight| is_gone && is_lost(flight)).count();
+                job.counts.returns += lost as u64;
                 self.resend(&id, now, step, is_lost);
             }
         }

@@ -18,8 +18,6 @@ pub(super) enum Mutant {
     AckBeforeCommit,
     /// What a turn wants to happen happens although its commit fails.
     EffectsBeforeCommit,
-    /// A job ends when it has taken too long.
-    EndByTime,
     /// A task is never sent again.
     NeverResend,
     /// Nobody looks what became of silent tasks.
@@ -48,13 +46,12 @@ pub(super) enum Mutant {
     Engine(Engine),
 }
 
-/// All of them. The first seventeen break what a driver promises to its engine, at that seam.
-const ALL: [Mutant; 31] = [
+/// All of them. The first sixteen break what a driver promises to its engine, at that seam.
+const ALL: [Mutant; 30] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
     Mutant::EffectsBeforeCommit,
-    Mutant::EndByTime,
     Mutant::NeverResend,
     Mutant::NeverProbe,
     Mutant::SealBeforeConfirm,

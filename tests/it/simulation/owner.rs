@@ -282,18 +282,6 @@ impl OwnerRole {
         }
     }
 
-    /// Gives up waiting, as no owner may.
-    fn end_what_is_old(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
-        let ids: Vec<JobId> = stage.jobs.all.iter().map(|job| job.id.clone()).collect();
-        for job in ids {
-            let status = self.status(&job, stage.now);
-            if status.is_some_and(|status| status.state == JobState::Running && status.seconds > 30.0) {
-                let Some(opening) = self.status(&job, stage.now).map(|status| status.opening) else { continue };
-                self.tell(Event::Reported { job, opening, sha256: String::new() }, stage, out);
-            }
-        }
-    }
-
     /// What the store says that a job came to.
     fn report(&mut self, job: JobId, stage: &mut Stage, out: &mut Vec<Do>) {
         // It may have begun anew since its report was asked for.
@@ -379,9 +367,6 @@ impl Role for OwnerRole {
             Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),
             Input::Alarm(Alarm::Tick) => {
                 self.tell(Event::Tick, stage, &mut out);
-                if stage.breaks(Mutant::EndByTime) {
-                    self.end_what_is_old(stage, &mut out);
-                }
                 let wait = limits::OWNER_TICK * stage.random.random_range(1..=8);
                 out.push(Do::After(wait, Alarm::Tick));
             }
