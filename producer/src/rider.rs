@@ -11,7 +11,7 @@ use shared::id::{OpeningId, OwnerId, PlanHash, TaskId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
 use shared::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
-use shared::notice::{self, Notify, Unserved};
+use shared::notice::{self, Notify, Unserved, Waiting};
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
 use shared::transport::{Oversize, PublishError, Transport};
@@ -212,6 +212,7 @@ struct Watch<'a> {
     whip: String,
     spec: JobSpec,
     unserved: Unserved,
+    waiting: Waiting,
     silent_since: Option<Moment>,
     said_silent: bool,
     /// The seal, once it is confirmed.
@@ -229,9 +230,9 @@ impl<'a> Watch<'a> {
         sealed: watch::Receiver<Option<Seal>>,
     ) -> Self {
         let spec = JobSpec::Steps(rider.config.spec.clone());
-        let unserved = Unserved::default();
+        let (unserved, waiting) = (Unserved::default(), Waiting::default());
         let (silent_since, said_silent, unsealed_since) = (None, false, None);
-        Self { rider, asker, opening, whip, spec, unserved, silent_since, said_silent, sealed, unsealed_since }
+        Self { rider, asker, opening, whip, spec, unserved, waiting, silent_since, said_silent, sealed, unsealed_since }
     }
 
     async fn until_the_end(mut self, mut pause: Duration) -> Result<JobStatus, ProducerError> {
@@ -305,9 +306,9 @@ impl<'a> Watch<'a> {
         let felt = self.rider.transport.queue(&self.whip).await?.is_some_and(|queue| queue.consumers > 0);
         status.unserved = if felt { Vec::new() } else { vec![class().to_string()] };
         let (config, now) = (&self.rider.config, self.rider.clock.now());
-        if let Some(text) = self.unserved.check(&self.spec, &status, &config.broker, now) {
-            (config.notify)(text);
-        }
+        let unserved = self.unserved.check(&self.spec, &status, &config.broker, now);
+        let waits = self.waiting.check(&status.job, status.waits.take(), now);
+        unserved.into_iter().chain(waits).for_each(|text| (config.notify)(text));
         Ok(())
     }
 

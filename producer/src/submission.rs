@@ -13,7 +13,7 @@ use shared::id::{OpeningId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
 use shared::message::{Opened, Place, Planned, Reply};
-use shared::notice::{self, Unserved};
+use shared::notice::{self, Unserved, Waiting};
 
 use crate::retrace::{End, Next, Retrace};
 
@@ -103,6 +103,7 @@ pub struct Submission {
     asked_at: Moment,
     said_no_owner: bool,
     unserved: Unserved,
+    waiting: Waiting,
     next: u64,
     /// How the plan compares with what the owner has; none before the job is open.
     retrace: Option<Retrace>,
@@ -128,6 +129,7 @@ impl Submission {
             asked_at: Moment::ZERO,
             said_no_owner: false,
             unserved: Unserved::default(),
+            waiting: Waiting::default(),
             next: 0,
             retrace: None,
             opening: None,
@@ -219,7 +221,7 @@ impl Submission {
             Reply::Status(status) if status.state == JobState::Cancelled => {
                 self.plan_ended = true;
                 self.phase = Phase::Waiting;
-                if status.report_sha256.is_some() { self.over(Some(status)) } else { Vec::new() }
+                if status.report_sha256.is_some() { self.over(Some(status)) } else { self.say_waits(&status, now) }
             }
             Reply::Status(status) if self.is_lost(&status, now) => {
                 *self = Self::new(self.config.clone());
@@ -233,8 +235,10 @@ impl Submission {
                 }
             }
             Reply::Status(status) => {
-                let say = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
-                say.into_iter().map(Action::Say).collect()
+                let unserved = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
+                let mut say: Vec<Action> = unserved.into_iter().map(Action::Say).collect();
+                say.extend(self.say_waits(&status, now));
+                say
             }
             // The owner has lost its store, or is another one now: begin again.
             Reply::UnknownJob => {
@@ -247,6 +251,11 @@ impl Submission {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn say_waits(&mut self, status: &JobStatus, now: Moment) -> Vec<Action> {
+        let text = self.waiting.check(&status.job, status.waits.clone(), now);
+        text.into_iter().map(Action::Say).collect()
     }
 
     fn is_planning(&self) -> bool {

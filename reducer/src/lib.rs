@@ -10,6 +10,7 @@
 //! - [`mutant`]: invariants that tests break on purpose
 //! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
 //! - [`scratch`]: what must not outlive the process
+//! - `lock`: one process at a time
 //! - `takeover`: what an opening takes over from those before it
 //! - [`service`]: the ledger wired to a transport
 //!
@@ -20,6 +21,7 @@ pub mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod ledger;
+mod lock;
 pub mod mutant;
 pub mod owner;
 pub mod report;

@@ -179,6 +179,9 @@ pub struct JobStatus {
     pub consumers: u32,
     /// The classes that its open tasks wait for and that no live consumer serves.
     pub unserved: Vec<String>,
+    /// What else it waits for that someone can end: a sentence for people, without its subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
     /// Seconds from its opening to now, or to its end.
     pub seconds: f64,
     /// The hash of the whole plan, once it is complete.

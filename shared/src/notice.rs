@@ -7,6 +7,7 @@ use crate::id::{JobId, OwnerId};
 use crate::job::{JobSpec, JobStatus};
 use crate::limits::NO_CONSUMER_NOTICE;
 use crate::message::{Ended, JobRequest, Opened};
+use crate::path::printable;
 use crate::workload::{digest, words};
 
 /// Takes a sentence for people.
@@ -102,12 +103,50 @@ impl Unserved {
     }
 }
 
+/// What a job waits for that someone can end, as far as its owner knows.
+pub fn waits(status: &JobStatus) -> Option<String> {
+    let idle = !status.state.is_over() && status.counts.tasks_open > 0 && !status.unserved.is_empty();
+    let unserved = || format!("no live consumer serves {} of {}", status.unserved.join(", "), status.workload);
+    match (idle.then(unserved), &status.waits) {
+        (Some(unserved), Some(waits)) => Some(format!("{unserved}; {waits}")),
+        (unserved, waits) => unserved.or_else(|| waits.clone()),
+    }
+}
+
+/// Says once what a job waits for, after it has been so for a while, and again when that is something else.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    seen: Option<(String, Moment)>,
+    said: Option<String>,
+}
+
+impl Waiting {
+    /// What to say of a job that waits for this now.
+    pub fn check(&mut self, job: &JobId, waits: Option<String>, now: Moment) -> Option<String> {
+        let Some(waits) = waits else {
+            self.seen = None;
+            return None;
+        };
+        let since = match &self.seen {
+            Some((seen, since)) if *seen == waits => *since,
+            _ => now,
+        };
+        let is_due = now.saturating_sub(since) >= NO_CONSUMER_NOTICE && self.said.as_ref() != Some(&waits);
+        let text = is_due.then(|| format!("job {job} waits: {}", printable(&waits)));
+        if is_due {
+            self.said = Some(waits.clone());
+        }
+        self.seen = Some((waits, since));
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::PlanHash;
-    use crate::job::JobState;
-    use crate::workload::steps;
+    use crate::job::{Counts, JobState};
+    use crate::workload::{Workload, steps};
 
     fn told(resume: bool, change: impl Fn(&mut Opened)) -> Option<String> {
         let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
@@ -135,5 +174,59 @@ mod tests {
         assert!(on.contains("going on with job known") && on.contains("0 tasks are planned so far"), "{on}");
         let mended = told(false, |opened| opened.planned = 3).expect("told");
         assert!(mended.contains("3 tasks are planned so far"), "{mended}");
+    }
+
+    fn status(change: impl Fn(&mut JobStatus)) -> JobStatus {
+        let mut status = JobStatus {
+            schema: 1,
+            job: "j".parse().expect("an id"),
+            opening: "o".parse().expect("an id"),
+            owner: OwnerId::main(),
+            workload: Workload::Digest,
+            state: JobState::Running,
+            counts: Counts { tasks_planned: 1, tasks_open: 1, ..Counts::default() },
+            consumers: 0,
+            unserved: Vec::new(),
+            waits: None,
+            seconds: 1.0,
+            plan: None,
+            report_sha256: None,
+            sum: None,
+        };
+        change(&mut status);
+        status
+    }
+
+    #[test]
+    fn a_status_says_all_that_its_job_waits_for() {
+        let full = || Some("no room".to_owned());
+        assert_eq!(waits(&status(|_| {})), None);
+        assert_eq!(waits(&status(|status| status.waits = full())), full());
+        let both = status(|status| (status.unserved, status.waits) = (vec!["a".to_owned(), "b".to_owned()], full()));
+        assert_eq!(waits(&both).expect("it waits"), "no live consumer serves a, b of digest; no room");
+        // It has no work for a consumer.
+        let idle = status(|status| (status.unserved, status.counts.tasks_open) = (vec!["a".to_owned()], 0));
+        assert_eq!(waits(&idle), None);
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_said_once_and_again_when_it_changes() {
+        let (mut waiting, job) = (Waiting::default(), "j".parse().expect("an id"));
+        let mut at = |time: u32, waits: &str| {
+            let waits = (!waits.is_empty()).then(|| waits.to_owned());
+            waiting.check(&job, waits, NO_CONSUMER_NOTICE * time)
+        };
+        assert_eq!(at(0, "disk\n"), None, "it may be over in a moment");
+        assert_eq!(at(1, "disk\n").expect("said"), "job j waits: disk\\n");
+        assert_eq!(at(2, "disk\n"), None);
+        assert_eq!(at(3, ""), None);
+        assert_eq!(at(4, "disk\n"), None);
+        assert_eq!(at(5, "disk\n"), None, "it was said");
+        assert_eq!(at(6, "root"), None);
+        assert_eq!(at(7, "root").expect("said"), "job j waits: root");
+        assert_eq!(at(8, "disk"), None);
+        assert_eq!(at(9, ""), None);
+        assert_eq!(at(10, "disk"), None, "it waits anew");
+        assert_eq!(at(11, "disk").expect("said"), "job j waits: disk");
     }
 }

@@ -5,12 +5,13 @@ use std::io;
 use reducer::fold::Record;
 use reducer::report::{Checksum, ReportError, Target, receipt_text};
 use serde::Deserialize;
+use shared::clock::Clock;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::job::JobStatus;
 use shared::limits;
 use shared::message::{Reply, ReportOf, ReportPlace, Request};
-use shared::notice;
+use shared::notice::{self, Waiting, waits};
 use shared::path::{PathBytes, from_base64};
 use shared::shutdown::Shutdown;
 use tokio::sync::mpsc;
@@ -54,6 +55,7 @@ impl Source {
     /// Waits for the job's end.
     async fn end(&mut self) -> Result<JobStatus, Failure> {
         let mut said = false;
+        let (clock, mut waiting) = (Clock::start(), Waiting::default());
         let status = Request::Status { job: self.job.clone() };
         loop {
             match self.asker.ask(&self.owner, &status, limits::CONTROL_TIMEOUT).await? {
@@ -64,7 +66,13 @@ impl Source {
                     term::complain(&format!("waiting for job {job}, which reducer {owner} does not have yet"));
                 }
                 None => self.note_silence(),
-                Some(_) => self.said_no_owner = false,
+                Some(reply) => {
+                    self.said_no_owner = false;
+                    if let Reply::Status(status) = reply {
+                        let text = waiting.check(&self.job, waits(&status), clock.now());
+                        text.iter().for_each(|text| term::complain(text));
+                    }
+                }
             }
             tokio::time::sleep(limits::STATUS_INTERVAL).await;
         }

@@ -97,7 +97,7 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Transport(error) => error.into(),
-            ServiceError::Running(_) => Self::usage(error),
+            ServiceError::Running { .. } | ServiceError::OutputDir { .. } => Self::usage(error),
             ServiceError::Store(cause) => Self::from(&*cause),
             other => Self::unfinished(other),
         }

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use reducer::report::{Format, Render, Target, check_directory, receipt_text};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::{Place, Reader, StoreError};
+use shared::clock::Clock;
 use shared::control::Asker;
 use shared::id::{JobId, OwnerId};
 use shared::message::Request;
+use shared::notice::{Waiting, waits};
 use shared::shutdown::{self, Shutdown};
 use shared::transport::Transport;
 use shared::{environment, limits, transport};
@@ -163,7 +165,7 @@ fn stopped(args: &ReducerArgs) -> Exit {
 /// Whether a reducer of this name or with this store runs already.
 fn is_elsewhere(error: &ServiceError) -> bool {
     match error {
-        ServiceError::Running(_) => true,
+        ServiceError::Running { .. } => true,
         ServiceError::Store(cause) => matches!(**cause, StoreError::InUse(_)),
         _ => false,
     }
@@ -172,6 +174,7 @@ fn is_elsewhere(error: &ServiceError) -> bool {
 async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     let Some(job) = args.job.clone() else { return Ok(Exit::Success) };
     let mut said = false;
+    let (clock, mut waiting) = (Clock::start(), Waiting::default());
     let status = loop {
         match handle.status(&job).await {
             Some(status) if status.report_sha256.is_some() => break status,
@@ -179,7 +182,10 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
                 said = true;
                 term::complain(&format!("waiting for job {job}, which this reducer does not have yet"));
             }
-            _ => {}
+            status => {
+                let text = waiting.check(&job, status.as_ref().and_then(waits), clock.now());
+                text.iter().for_each(|text| term::complain(text));
+            }
         }
         tokio::time::sleep(limits::STATUS_INTERVAL).await;
     };

@@ -18,7 +18,7 @@ use shared::id::{JobId, OpeningId};
 use shared::job::JobStatus;
 use shared::limits;
 use shared::message::{JobRequest, Opened};
-use shared::notice::{Notify, Unserved};
+use shared::notice::{Notify, Unserved, Waiting};
 use shared::shutdown::{self, Shutdown};
 use shared::threads::NoThread;
 use shared::transport::{Transport, TransportError};
@@ -182,12 +182,15 @@ async fn ended<T>(handle: &Handle) -> Result<T, RunError> {
 
 /// Shows progress, and says when nobody does the work.
 async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
-    let (clock, mut unserved) = (Clock::start(), Unserved::default());
+    let (clock, mut unserved, mut waiting) = (Clock::start(), Unserved::default(), Waiting::default());
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let Some(status) = handle.status(job).await else { return };
         (config.progress)(&status);
         if let Some(text) = unserved.check(&config.request.spec, &status, &config.broker, clock.now()) {
+            (config.notify)(text);
+        }
+        if let Some(text) = waiting.check(job, status.waits.clone(), clock.now()) {
             (config.notify)(text);
         }
         if status.state.is_over() {

@@ -32,6 +32,7 @@ async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>
         counts: Counts { items_planned: 3, items_failed: 3, ..Counts::default() },
         consumers: 0,
         unserved: Vec::new(),
+        waits: None,
         plan: None,
         seconds: 1.0,
         report_sha256: Some("00".to_owned()),
@@ -41,7 +42,7 @@ async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>
         let Incoming::Delivery(delivery) = requests.next().await.expect("a request") else { continue };
         let request: Request = delivery.message.parse().expect("a request");
         let reply = match request {
-            Request::Ping => Some(Reply::Pong { owner: owner.clone() }),
+            Request::Ping => Some(Reply::Pong { owner: owner.clone(), session: None }),
             Request::Open(request) => {
                 let (job, owner) = (request.job, owner.clone());
                 let (opening, after, sealed) = (OpeningId::from_name(b"o"), PlanHash::start(), Some(0));

@@ -36,6 +36,7 @@
 //! - `secrets`: passwords and keys in logs, errors and process lists
 //! - `operator`: definitions, users with least rights
 //! - `doctor`: seeded faults, and the one finding that each leads to
+//! - `writers`: two reducers of one name or one output directory, and reports that cannot be written
 //! - `readiness`: signs of life, and who sees that there are none
 //! - `foreign`: the consumer in Python of docs/PROTOCOL.md takes part in jobs
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
@@ -93,3 +94,4 @@ mod tls;
 mod variables;
 mod words;
 mod world;
+mod writers;

@@ -10,7 +10,7 @@ use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
     Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
-    ReportPlace, Request, Returned, Seal, Task, Verdict, kind,
+    ReportPlace, Request, Returned, Seal, Session, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
 use shared::seal::Keyring;
@@ -285,6 +285,7 @@ fn requests() -> Vec<String> {
         report(ReportOf::Results),
         report(ReportOf::Failures),
         Request::Ping,
+        Request::Claim { session: session(), answers: Some("9f2e".to_owned()) },
         Request::Cancel { job: job(), opening: opening() },
     ]));
     let filter = Some(job().to_string());
@@ -348,6 +349,7 @@ fn replies() -> Vec<String> {
         counts,
         consumers: 0,
         unserved: vec!["photos".to_owned()],
+        waits: None,
         plan: None,
         seconds: 1.5,
         report_sha256: None,
@@ -357,11 +359,16 @@ fn replies() -> Vec<String> {
     examples.extend(bodies(&[
         Reply::Status(Box::new(status)),
         Reply::Report(ReportChunk { next, last: true, text_base64: "YTk5OQo=".to_owned() }),
-        Reply::Pong { owner: owner() },
+        Reply::Pong { owner: owner(), session: Some(session()) },
         Reply::Refused { reason: "job photos-2026 exists and asks for something else".to_owned() },
         Reply::UnknownJob,
     ]));
     examples
+}
+
+fn session() -> Session {
+    let store = "2b9k1m3q4t7c0s5v".parse().expect("an id");
+    Session { id: "4c1d".to_owned(), store, host: "node-07".to_owned(), process: 4_711, since: 1_767_225_600.0 }
 }
 
 fn signs() -> Vec<String> {

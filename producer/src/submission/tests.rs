@@ -108,6 +108,7 @@ fn status(state: JobState, unserved: &[&str]) -> Reply {
         counts: Counts { tasks_planned: 1, tasks_open: 1, ..Counts::default() },
         consumers: 0,
         unserved: unserved.iter().map(ToString::to_string).collect(),
+        waits: None,
         plan: None,
         seconds: 1.0,
         report_sha256: None,
@@ -352,4 +353,25 @@ fn each_task_says_which_plan_it_goes_on_with() {
         }
     }
     assert_eq!(places, [1, 2].map(|tasks| Place { opening: opening(), after: hash(tasks) }));
+}
+
+fn waiting_for(state: JobState, waits: &str) -> Reply {
+    let Reply::Status(status) = status(state, &[]) else { unreachable!("a status") };
+    Reply::Status(Box::new(JobStatus { waits: Some(waits.to_owned()), ..*status }))
+}
+
+/// The only word that a producer's user has of a full disk elsewhere.
+#[test]
+fn what_its_job_waits_for_is_said_once_also_after_it_was_cancelled() {
+    for state in [JobState::Running, JobState::Cancelled] {
+        let mut bench = Bench::planning(true, 0);
+        assert_eq!(bench.step(Event::PlanEnded), ["seal 0"]);
+        assert!(bench.step(Event::Sealed).is_empty());
+        bench.pass(limits::STATUS_INTERVAL);
+        assert!(bench.reply(waiting_for(state, "disk full")).is_empty());
+        bench.pass(limits::NO_CONSUMER_NOTICE);
+        assert_eq!(bench.reply(waiting_for(state, "disk full")), ["say job job waits: disk full"]);
+        bench.pass(limits::NO_CONSUMER_NOTICE);
+        assert!(bench.reply(waiting_for(state, "disk full")).is_empty());
+    }
 }

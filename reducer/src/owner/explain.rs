@@ -38,11 +38,13 @@ impl Owner {
         };
         match job.state() {
             JobState::Cancelled => {
-                format!("was cancelled when {} of {} tasks were done", counts.tasks_done, counts.tasks_planned)
+                let report = job.waits().map(|waits| format!(", and {waits}")).unwrap_or_default();
+                format!("was cancelled when {} of {} tasks were done{report}", counts.tasks_done, counts.tasks_planned)
             }
             JobState::Finished => format!("has finished: {} of its tasks are done{failed}", counts.tasks_done),
             JobState::Running if job.is_complete() => {
-                "has all its outcomes, and its report is being written".to_owned()
+                let waits = job.waits().unwrap_or_else(|| "its report is being written".to_owned());
+                format!("has all its outcomes, and {waits}")
             }
             JobState::Running => self.explain_open(job),
             JobState::Planning if counts.tasks_open > 0 && !self.unserved(job).is_empty() => self.explain_open(job),
@@ -75,9 +77,10 @@ impl Owner {
                  list_policies), and they are sent again"
             ),
         };
+        let refused = job.refused().map(|text| format!("; {text}")).unwrap_or_default();
         if !unserved.is_empty() {
             return format!(
-                "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open{policy}",
+                "waits: no live consumer serves {} of {}, and {open} of {planned} tasks are open{policy}{refused}",
                 unserved.join(", "),
                 job.spec.workload()
             );
@@ -93,7 +96,7 @@ impl Owner {
         if expired > 0 {
             parts.push(format!("{expired} wait to be sent again"));
         }
-        format!("is running: {open} of {planned} tasks are open, {}{policy}", parts.join(", "))
+        format!("is running: {open} of {planned} tasks are open, {}{policy}{refused}", parts.join(", "))
     }
 
     fn unserved(&self, job: &Job) -> Vec<String> {

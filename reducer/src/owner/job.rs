@@ -75,6 +75,10 @@ pub(crate) struct Job {
     pub counts: Counts,
     /// Whether the report was asked for by this process.
     pub reporting: bool,
+    /// Tasks that the broker has not taken for a while, and whose queue they are for.
+    pub unsent: BTreeMap<u64, Class>,
+    /// Why its report could not be written, if it is to be written and was tried in vain.
+    pub unreported: Option<String>,
     /// Whether its tasks are sent: see [`super::Config::tends_opened`].
     pub tended: bool,
 }
@@ -104,6 +108,8 @@ impl Job {
             replays: BTreeMap::new(),
             counts: Counts::default(),
             reporting: false,
+            unsent: BTreeMap::new(),
+            unreported: None,
             tended: true,
         };
         if let Some(tasks) = fold::derived_tasks(&job.spec) {
@@ -281,6 +287,7 @@ impl Job {
             counts: self.counts.clone(),
             consumers: classes.iter().map(live).max().unwrap_or(0),
             unserved,
+            waits: self.waits(),
             seconds: self.cancelled_at.or(self.finished_at).unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
             plan: (self.sealed.is_some() && !self.is_derived()).then(|| self.plan.clone()),
             report_sha256: self.report_sha256.clone(),

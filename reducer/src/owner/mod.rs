@@ -23,6 +23,8 @@ mod plan;
 mod presence;
 mod recall;
 mod stale;
+mod waits;
+mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +37,7 @@ use shared::message::Reply;
 use shared::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Effect, Event, ReplyTo, Step, Tag, Write};
+pub use event::{Effect, Event, ReplyTo, Step, Tag};
 pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
@@ -43,6 +45,7 @@ use outcome::Answered;
 use plan::Arrived;
 use presence::Consumers;
 use recall::Recalls;
+pub use write::Write;
 
 use crate::mutant::{self, Mutant};
 
@@ -233,6 +236,8 @@ impl Owner {
             }
             Event::Interrupted => self.resend_all(now, &mut step),
             Event::Reported { job, opening, sha256 } => self.reported(&job, &opening, sha256, now, &mut step),
+            Event::Unreported { job, opening, reason } => self.unreported(&job, &opening, reason),
+            Event::Unsent { task, opening, class } => self.unsent(&task, &opening, class),
             Event::Tick => self.tick(now, &mut step),
             Event::Stop => {}
         }
@@ -291,6 +296,7 @@ impl Owner {
         let is_over = |job: &&mut Job| job.cancelled_at.is_some() || job.is_complete();
         let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening).filter(is_over) else { return };
         step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
+        job.unreported = None;
         if job.finished_at.is_some() {
             // Written once more, as a command does that is run again: the job ended long ago.
             return;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use shared::job::{JobState, JobStatus};
+use shared::notice::waits;
 use shared::path::printable;
 
 /// For people, on several lines. `recompute` says how to get the digest of the report again.
@@ -60,6 +61,9 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
 /// What became of messages that did not do what they were sent for.
 fn messages(status: &JobStatus) -> String {
     let (counts, mut text) = (&status.counts, String::new());
+    if let Some(waits) = waits(status) {
+        let _ = writeln!(text, "  waits   {}", printable(&waits));
+    }
     if counts.dead_letters > 0 {
         let _ = writeln!(text, "  dead    {} messages of this job were refused", counts.dead_letters);
     }

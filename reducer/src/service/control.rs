@@ -8,7 +8,7 @@ use shared::clock::Clock;
 use shared::control::Asker;
 use shared::id::OwnerId;
 use shared::limits;
-use shared::message::{Message, Presence, Reason, Reply, Request, kind};
+use shared::message::{Message, Presence, Reason, Reply, Request, Session, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology;
@@ -33,13 +33,22 @@ const PREDECESSOR_LOOK: Duration = Duration::from_millis(500);
 const RENAMES_MAX: u32 = 16;
 
 pub(super) async fn refuse_second(transport: &Arc<dyn Transport>, owner: &OwnerId) -> Result<(), ServiceError> {
-    if answers(transport, owner, SECOND_OWNER).await? { Err(ServiceError::Running(owner.clone())) } else { Ok(()) }
+    match answer(transport, owner, SECOND_OWNER).await? {
+        Some(session) => Err(ServiceError::Running { owner: owner.clone(), session: session.map(Box::new) }),
+        None => Ok(()),
+    }
 }
 
-/// Whether an owner of this name says in this time that it is there.
-async fn answers(transport: &Arc<dyn Transport>, owner: &OwnerId, time: Duration) -> Result<bool, TransportError> {
+/// Which process of this name says in this time that it is there, if one does; one of an older version does not say
+/// which it is.
+async fn answer(
+    transport: &Arc<dyn Transport>,
+    owner: &OwnerId,
+    time: Duration,
+) -> Result<Option<Option<Session>>, TransportError> {
     let mut asker = Asker::new(Arc::clone(transport)).await?;
-    Ok(asker.ask(owner, &Request::Ping, time).await?.is_some())
+    let reply = asker.ask(owner, &Request::Ping, time).await?;
+    Ok(reply.map(|reply| if let Reply::Pong { session, .. } = reply { session } else { None }))
 }
 
 /// The control queue of an owner. A service that was killed, and has no more to say, may still have it.
@@ -61,7 +70,7 @@ pub(super) async fn subscribe(
             // The broker does not miss it.
             Err(error @ TransportError::Occupied { .. }) if wanted.renames() < RENAMES_MAX => {
                 // It may be there after all, and slow.
-                if answers(transport, owner, limits::CONTROL_TIMEOUT).await? {
+                if answer(transport, owner, limits::CONTROL_TIMEOUT).await?.is_some() {
                     return Err(error);
                 }
                 wanted.rename();
@@ -98,7 +107,8 @@ async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
                 Ok(()) => delivery.acker.ack().await,
                 Err(reason) => wiring.bury(wiring.deliveries.hold(delivery), reason.to_string()),
             },
-            Ok(Incoming::Interrupted) => {}
+            // While it was away another one may have taken its name.
+            Ok(Incoming::Interrupted) => wiring.say_name(None),
             Err(error) => return wiring.fail(error.into()).await,
         }
     }
@@ -151,6 +161,10 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     }
     message.expect(kind::REQUEST)?;
     let request: Request = message.parse()?;
+    if let Request::Claim { session, answers } = request {
+        wiring.hear_claim(session, answers.as_deref()).await;
+        return Ok(());
+    }
     let Some(key) = message.reply_to.clone() else { return Ok(()) };
     if !topology::is_reply_key(&key) {
         return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is no key of a reply") });
@@ -188,9 +202,11 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         }),
         Request::Jobs => wiring.tell(Event::Jobs { reply }).await,
         Request::Ping => {
-            let owner = wiring.owner().clone();
-            wiring.reply(reply, Reply::Pong { owner });
+            let (owner, session) = (wiring.owner().clone(), Some(wiring.name.session.clone()));
+            wiring.reply(reply, Reply::Pong { owner, session });
         }
+        // Taken above.
+        Request::Claim { .. } => {}
         Request::Report { job, of, from } => {
             tokio::spawn(report(Arc::clone(wiring), reply, move |store, bytes| {
                 match report::chunk(store, &job, of, from, bytes) {

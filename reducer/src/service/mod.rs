@@ -3,22 +3,26 @@
 //! Inputs reach the ledger's thread through one bounded channel; while it commits, more of them
 //! gather, and the next turn takes them all (group commit). Effects leave through another.
 
+mod claim;
 mod control;
 mod handle;
 mod inbox;
+mod namesake;
 mod opening;
 mod outbox;
+mod reporting;
 #[cfg(test)]
 mod tests;
 mod turns;
 mod under_way;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use shared::clock::Clock;
 use shared::id::{JobId, OpeningId, OwnerId};
 use shared::job::JobSpec;
+use shared::message::Session;
 use shared::shutdown::Shutdown;
 use shared::threads::NoThread;
 use shared::topology;
@@ -30,8 +34,10 @@ use crate::ledger::Ledger;
 use crate::owner::Config;
 use crate::store::StoreError;
 
+use claim::Claim;
 pub use handle::{Handle, OpenError, Progress};
 pub use inbox::read;
+use namesake::Name;
 pub use opening::Opening;
 use under_way::UnderWay;
 
@@ -99,8 +105,47 @@ pub enum ServiceError {
     #[error(transparent)]
     Thread(#[from] NoThread),
     /// Another one has its name.
-    #[error("a reducer {0} is running already. Stop it, ask it (packhorse jobs), or give this one another --owner")]
-    Running(OwnerId),
+    #[error(
+        "a reducer {owner} is running already{}. Stop it, ask it (packhorse jobs), or give this one another --owner",
+        .session.as_ref().map(|session| format!(" ({session})")).unwrap_or_default()
+    )]
+    Running {
+        /// The name.
+        owner: OwnerId,
+        /// Which process it is, if it says so.
+        session: Option<Box<Session>>,
+    },
+    /// Another one has taken its name.
+    #[error(
+        "another reducer {owner} answers: {other}. It started later, when this one did not answer, so this one ends. \
+         To go on with this one's store instead, stop the other one first; what was asked of that since is in its store"
+    )]
+    Superseded {
+        /// The name.
+        owner: OwnerId,
+        /// Which process it is.
+        other: String,
+    },
+    /// Another one writes its reports there.
+    #[error(
+        "the output directory {} is in use by {holder}: of two that write there, one would replace the other's \
+         reports. Stop it, or give this one another --output-dir",
+        .directory.display()
+    )]
+    Claimed {
+        /// The directory.
+        directory: PathBuf,
+        /// Who that is.
+        holder: String,
+    },
+    /// Its output directory cannot be kept for it alone.
+    #[error("cannot use the output directory: {}: {cause}", .path.display())]
+    OutputDir {
+        /// The file that is to be locked.
+        path: PathBuf,
+        /// What the system said.
+        cause: Arc<std::io::Error>,
+    },
 }
 
 impl From<StoreError> for ServiceError {
@@ -127,11 +172,13 @@ pub async fn start(
     let store = store?;
     declared?;
     let owner = store.owner().clone();
+    let name = Name::new(store.id().clone(), clock.system());
+    let claim = Claim::of(&config.kind, &owner, &name.session)?;
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
         control::refuse_second(&transport, &owner).await?;
     }
     let engine = Config { queues_end: transport.is_ephemeral(), ..config.engine(owner.clone()) };
-    let path = store.path().to_owned();
+    let (path, heartbeat) = (store.path().to_owned(), config.heartbeat);
     let is_command = matches!(config.kind, Kind::Command { .. });
     // What a command's queue held is gone with the process that had it.
     let is_fresh = transport.is_ephemeral() || is_command;
@@ -160,7 +207,9 @@ pub async fn start(
         listening: watch::Sender::new(false),
         looking: UnderWay::default(),
         opening: UnderWay::default(),
-        reporting: Arc::default(),
+        reporting: Mutex::default(),
+        _claim: claim,
+        name,
     });
     for action in actions {
         let _ = outbox.send(action);
@@ -173,6 +222,8 @@ pub async fn start(
     } else if let Err(error) = listen(&wiring, &shutdown).await {
         wiring.stop().await;
         return Err(error.into());
+    } else {
+        tokio::spawn(namesake::keep_saying(wiring, heartbeat, shutdown.clone()));
     }
     tokio::spawn(outbox::tick(inbox, shutdown));
     Ok(handle)

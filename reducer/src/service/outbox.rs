@@ -1,13 +1,14 @@
 //! What leaves the owner: tasks, replies, acks, reports.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::clock::Clock;
 use shared::id::{Class, JobId, OpeningId, OwnerId};
 use shared::job::JobSpec;
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
+use shared::message::{Address, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
 use shared::random;
 use shared::shutdown::Shutdown;
 use shared::topology::{self, Topology};
@@ -15,16 +16,17 @@ use shared::transport::{self, PublishError, Transport, TransportError, Unpublish
 use shared::workload::Workload;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::claim::Claim;
 use super::handle::{Progress, Replies};
 use super::inbox::Deliveries;
+use super::namesake::Name;
 use super::under_way::UnderWay;
 use super::{Kind, ServiceError};
 use crate::fold;
 use crate::ledger::Action;
 use crate::owner::{Effect, Event, ReplyTo, Tag};
-use crate::report::{self, Format, Render, ReportError};
-use crate::store::Reader;
 
 /// What the tasks around a ledger share.
 pub(super) struct Wiring {
@@ -44,7 +46,11 @@ pub(super) struct Wiring {
     /// Jobs whose queues are being declared.
     pub opening: UnderWay<JobId>,
     /// Held while a report is written: of two jobs with one report's name, the later one has the last word.
-    pub reporting: Arc<Mutex<()>>,
+    pub reporting: Mutex<()>,
+    /// The output directory, if there is one: nobody else's as long as this is there.
+    pub _claim: Option<Claim>,
+    /// Which of the processes that may have this owner's name it is.
+    pub name: Name,
 }
 
 /// The queue of every class that a job's tasks may have.
@@ -202,7 +208,8 @@ impl Wiring {
         let address = &task.address;
         let key = topology::task_key(address.workload, &task.class, &address.owner);
         let message = || task.to_message(self.clock.system());
-        match until_taken(&*self.transport, topology::TASKS, &key, message).await {
+        let taking = self.noticing(task, until_taken(&*self.transport, topology::TASKS, &key, message));
+        match taking.await {
             Ok(()) | Err(Unpublished::Transport(TransportError::Closed)) => {}
             Err(Unpublished::Transport(error)) => self.fail(error.into()).await,
             // As a consumer's refusal: it is tried again, and in the end its items fail with the reason.
@@ -218,6 +225,22 @@ impl Wiring {
                 self.tell(Event::DeadLetter { letter, known: None, tag: None }).await;
             }
         }
+    }
+
+    /// Tells the ledger of a task that the broker does not take, while it does not.
+    async fn noticing<T>(&self, task: &Task, taking: impl Future<Output = T>) -> T {
+        let unsent = |class| {
+            let Address { task, opening, .. } = task.address.clone();
+            self.tell(Event::Unsent { task, opening, class })
+        };
+        let mut taking = pin!(taking);
+        if let Ok(taken) = timeout(limits::FULL_NOTICE, &mut taking).await {
+            return taken;
+        }
+        unsent(Some(task.class.clone())).await;
+        let taken = taking.await;
+        unsent(None).await;
+        taken
     }
 
     /// Publishes an unusable delivery where people find it, then settles it. In the background, as
@@ -281,73 +304,5 @@ impl Wiring {
                 tracing::warn!(%error, "A cancellation cannot be sent; it is sent again.");
             }
         });
-    }
-
-    /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
-    fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
-        let output_dir = match &self.kind {
-            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(opening)),
-            Kind::Service { output_dir } => output_dir.clone(),
-        };
-        let wiring = Arc::clone(self);
-        tokio::spawn(async move {
-            // The work is done and safe in the store: a full disk delays its report, no more.
-            loop {
-                let (store, directory) = (wiring.store.clone(), output_dir.clone());
-                let (id, of) = (job.clone(), opening.clone());
-                let reporting = Arc::clone(&wiring.reporting);
-                let write = move || {
-                    let _one_at_a_time = reporting.lock().unwrap_or_else(PoisonError::into_inner);
-                    write_report(&store, &id, &of, directory.as_deref())
-                };
-                match tokio::task::spawn_blocking(write).await {
-                    Ok(Ok(Some(sha256))) => return wiring.tell(Event::Reported { job, opening, sha256 }).await,
-                    // The job was begun anew meanwhile.
-                    Ok(Ok(None)) => return,
-                    Ok(Err(error)) => tracing::error!(%error, %job, "A report cannot be written; trying again."),
-                    Err(error) => return wiring.fail(ServiceError::Report(error.to_string())).await,
-                }
-                tokio::time::sleep(limits::REPORT_RETRY).await;
-            }
-        });
-    }
-}
-
-/// Writes what was asked for, and gives the report's SHA-256; nothing if the job has another opening by now.
-fn write_report(
-    store: &Path,
-    job: &JobId,
-    opening: &OpeningId,
-    output_dir: Option<&Path>,
-) -> Result<Option<String>, ReportError> {
-    let is_current = || Ok::<_, ReportError>(Reader::open(store)?.opening(job)?.as_ref() == Some(opening));
-    if !is_current()? {
-        return Ok(None);
-    }
-    let mut render = Render::new(store, job, Format::Text)?;
-    let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
-    let Some(directory) = output_dir else {
-        whole(&mut std::io::sink())?;
-        return Ok(is_current()?.then(|| render.sha256()));
-    };
-    let given = Reader::open(store)?.report_name(job)?;
-    let name = given.as_deref().unwrap_or(job.as_str());
-    report::write_file(&directory.join(format!("{name}.txt")), whole)?;
-    let frequencies = directory.join(format!("{name}.frequencies"));
-    if fold::has_frequencies(render.spec()) {
-        report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
-    } else if given.is_some() {
-        // Of an earlier job of this name they would pass for this one's.
-        remove_if_there(&frequencies)?;
-    }
-    Ok(is_current()?.then(|| render.sha256()))
-}
-
-fn remove_if_there(path: &Path) -> Result<(), ReportError> {
-    match std::fs::remove_file(path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-            Err(ReportError::Output { path: Some(path.to_owned()), cause })
-        }
-        _ => Ok(()),
     }
 }

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use shared::id::{OwnerId, StoreId};
 
+use crate::lock::Lock;
 use crate::scratch::Scratch;
 
 pub use files::files;
@@ -37,7 +38,7 @@ pub struct Store {
     id: StoreId,
     path: PathBuf,
     /// Held open: one process at a time writes a store.
-    _lock: Option<lock::Lock>,
+    _lock: Option<Lock>,
     /// Removed with the store, or with the process.
     _temporary: Option<(tempfile::TempDir, Scratch)>,
 }

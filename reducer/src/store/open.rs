@@ -8,8 +8,9 @@ use shared::id::{OwnerId, StoreId};
 use shared::{environment, random};
 use tempfile::TempDir;
 
-use super::lock::Lock;
+use super::lock::lock;
 use super::{Store, schema};
+use crate::lock::Lock;
 use crate::scratch::Scratch;
 
 /// Where a store is.
@@ -91,7 +92,7 @@ impl Store {
                 Self::begin(connection, path, owner, None, Some((directory, scratch)))
             }
             Place::File(path) => {
-                let lock = Lock::take(path)?;
+                let lock = lock(path)?;
                 let connection = Connection::open(path)?;
                 Self::begin(connection, path.clone(), owner, Some(lock), None)
             }

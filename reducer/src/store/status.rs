@@ -75,6 +75,7 @@ impl Reader {
             counts,
             consumers: 0,
             unserved: Vec::new(),
+            waits: None,
             plan,
             seconds: (row.cancelled_at.or(row.finished_at).unwrap_or(now) - row.opened_at).max(0.0),
             report_sha256: row.report_sha256,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeadDetail, DeadTask};
+use super::{DeadDetail, DeadTask, Session};
 use crate::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName, TaskId};
 use crate::job::{JobSpec, JobState, JobStatus};
 use crate::workload::Workload;
@@ -66,6 +66,14 @@ pub enum Request {
     },
     /// Who are you?
     Ping,
+    /// A process of an owner has its name: for others that have it, too. It has no [`Reply`].
+    Claim {
+        /// The process.
+        session: Session,
+        /// The id of the session whose claim it has just heard, if this is said because of that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answers: Option<String>,
+    },
 }
 
 /// A job as it is asked for.
@@ -146,6 +154,9 @@ pub enum Reply {
     Pong {
         /// The owner.
         owner: OwnerId,
+        /// Which process of that name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Session>,
     },
     /// It cannot be done, and why.
     Refused {

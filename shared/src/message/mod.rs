@@ -12,6 +12,7 @@ mod outcome;
 mod part;
 mod plan;
 mod reject;
+mod session;
 mod task;
 
 pub use cancel::Cancel;
@@ -23,6 +24,7 @@ pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
 pub use plan::{Place, PlanFailure, Planned, Seal};
 pub use reject::{DeadLetter, Death, FIRST_DEATH_REASON, Reason};
+pub use session::Session;
 pub use task::{Address, Task};
 
 /// The version of every message. A reader refuses others by name, so that a newer sender is told

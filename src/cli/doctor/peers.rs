@@ -62,7 +62,7 @@ impl Heard {
             })
         } else {
             message.expect(kind::REPLY).and_then(|()| message.parse::<Reply>()).map(|reply| {
-                let name = if let Reply::Pong { owner } = &reply { owner.as_str() } else { "of another kind" };
+                let name = if let Reply::Pong { owner, .. } = &reply { owner.as_str() } else { "of another kind" };
                 let version = message.app_id.rsplit('/').next().unwrap_or_default().to_owned();
                 let shown = shown_owner(name);
                 (shown.clone(), Peer { shown, is_owner: true, version, ahead, serves: Vec::new() })
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn owner() -> Message {
-        let body = Reply::Pong { owner: OwnerId::from_name(b"main") };
+        let body = Reply::Pong { owner: OwnerId::from_name(b"main"), session: None };
         Message::json(kind::REPLY, "2".to_owned(), &body, at(NOW))
     }
 

@@ -14,6 +14,7 @@
 //! - `restart`: what a new process makes of the same store
 //! - `stale`: messages of other openings and other plans
 //! - `takeover`: what an opening takes over from those before it
+//! - `waiting`: what a job waits for that someone can end
 
 mod cancelling;
 mod counting;
@@ -29,6 +30,7 @@ mod restart;
 mod sending;
 mod stale;
 mod takeover;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

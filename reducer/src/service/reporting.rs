@@ -1,0 +1,87 @@
+//! Reports of finished jobs, written into a service's output directory.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use shared::id::{JobId, OpeningId};
+use shared::limits;
+
+use super::outbox::Wiring;
+use super::{Kind, ServiceError};
+use crate::fold;
+use crate::owner::Event;
+use crate::report::{self, Format, Render, ReportError};
+use crate::store::Reader;
+
+impl Wiring {
+    /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
+    pub fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
+        let output_dir = match &self.kind {
+            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(opening)),
+            Kind::Service { output_dir } => output_dir.clone(),
+        };
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            // The work is done and safe in the store: a full disk delays its report, no more.
+            loop {
+                let (holder, directory) = (Arc::clone(&wiring), output_dir.clone());
+                let (id, of) = (job.clone(), opening.clone());
+                let write = move || {
+                    let _one_at_a_time = holder.reporting.lock().unwrap_or_else(PoisonError::into_inner);
+                    write_report(&holder.store, &id, &of, directory.as_deref())
+                };
+                match tokio::task::spawn_blocking(write).await {
+                    Ok(Ok(Some(sha256))) => return wiring.tell(Event::Reported { job, opening, sha256 }).await,
+                    // The job was begun anew meanwhile.
+                    Ok(Ok(None)) => return,
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, %job, "A report cannot be written; trying again.");
+                        let (job, opening) = (job.clone(), opening.clone());
+                        wiring.tell(Event::Unreported { job, opening, reason: error.to_string() }).await;
+                    }
+                    Err(error) => return wiring.fail(ServiceError::Report(error.to_string())).await,
+                }
+                tokio::time::sleep(limits::REPORT_RETRY).await;
+            }
+        });
+    }
+}
+
+/// Writes what was asked for, and gives the report's SHA-256; nothing if the job has another opening by now.
+fn write_report(
+    store: &Path,
+    job: &JobId,
+    opening: &OpeningId,
+    output_dir: Option<&Path>,
+) -> Result<Option<String>, ReportError> {
+    let is_current = || Ok::<_, ReportError>(Reader::open(store)?.opening(job)?.as_ref() == Some(opening));
+    if !is_current()? {
+        return Ok(None);
+    }
+    let mut render = Render::new(store, job, Format::Text)?;
+    let mut whole = |out: &mut dyn std::io::Write| render.write_up_to(u64::MAX, out, &mut |_| {});
+    let Some(directory) = output_dir else {
+        whole(&mut std::io::sink())?;
+        return Ok(is_current()?.then(|| render.sha256()));
+    };
+    let given = Reader::open(store)?.report_name(job)?;
+    let name = given.as_deref().unwrap_or(job.as_str());
+    report::write_file(&directory.join(format!("{name}.txt")), whole)?;
+    let frequencies = directory.join(format!("{name}.frequencies"));
+    if fold::has_frequencies(render.spec()) {
+        report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
+    } else if given.is_some() {
+        // Of an earlier job of this name they would pass for this one's.
+        remove_if_there(&frequencies)?;
+    }
+    Ok(is_current()?.then(|| render.sha256()))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), ReportError> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(ReportError::Output { path: Some(path.to_owned()), cause })
+        }
+        _ => Ok(()),
+    }
+}
