@@ -16,6 +16,9 @@ use crate::world::{CONSUMER, PACKHORSE, PRODUCER, REDUCER, assert_same, eventual
 /// Larger than anyone reads: its reader is there until the file is cut.
 const ENDLESS: u64 = 1 << 40;
 
+/// What is read to its end, and takes long enough for its reader to be killed meanwhile.
+const LONG: u64 = 3 << 30;
+
 #[tokio::test]
 async fn one_process_a_command_with_consumers_and_three_roles_give_the_same_bytes() {
     let cluster = Cluster::new().await;
@@ -93,16 +96,14 @@ async fn the_roles_may_start_in_any_order_and_a_waiting_one_says_for_whom() {
 async fn a_consumer_that_is_killed_in_mid_job_loses_nothing_and_one_may_join_late() {
     let cluster = Cluster::new().await;
     cluster.world.tree("t", 2_000);
-    cluster.world.file("t/000/0", "held up here");
+    let held = cluster.world.sparse("t/000/0", LONG);
     let wanted = cluster.world.sha1sum(&["t"]);
-    let held = cluster.world.sparse("t/000/0", ENDLESS);
     let reducer = cluster.reducer(&[]);
     let consumer = cluster.consumer(&["-j", "1"]);
     let producer = cluster.producer(&["t", "--job", "j"]);
     let command = cluster.start(PACKHORSE, ["sha1", "t"]);
     consumer.opens(&held);
     consumer.kill();
-    cluster.world.file("t/000/0", "held up here");
     let late = cluster.consumer(&[]);
     let (done, command) = (producer.wait().exits(0), command.wait().exits(0));
     // It held a task of one of the two.
@@ -236,9 +237,8 @@ async fn the_same_job_twice_is_one_job_also_when_its_producer_was_killed() {
 async fn a_reducer_that_is_killed_and_started_again_goes_on_where_it_was() {
     let cluster = Cluster::new().await;
     cluster.world.tree("t", 3_000);
-    cluster.world.file("t/zzz", "held up here");
+    let held = cluster.world.sparse("t/zzz", LONG);
     let wanted = cluster.world.sha1sum(&["t"]);
-    let held = cluster.world.sparse("t/zzz", ENDLESS);
     let reducer = cluster.reducer(&[]);
     let producer = cluster.producer(&["t", "--job", "j"]);
     let consumer = cluster.consumer(&["-j", "2"]);
@@ -249,7 +249,6 @@ async fn a_reducer_that_is_killed_and_started_again_goes_on_where_it_was() {
     consumer.opens(&held);
     reducer.kill();
     consumer.kill();
-    cluster.world.file("t/zzz", "held up here");
     let consumer = cluster.consumer(&[]);
     let reducer = cluster.reducer(&[]);
     producer.wait().exits(0);

@@ -14,11 +14,16 @@ fn file(name: &str, version: i64) -> Item {
     Item { path: PathBytes(name.as_bytes().to_vec()), size: 10, times }
 }
 
-fn files(items: &[Item]) -> Files {
-    Files { links: Links::Skip, root: "r".to_owned(), items: items.to_vec(), strict_times: false }
+fn files(items: &[&Item]) -> Files {
+    Files {
+        links: Links::Skip,
+        root: "r".to_owned(),
+        items: items.iter().copied().cloned().collect(),
+        strict_times: false,
+    }
 }
 
-fn planned_files(number: u64, items: &[Item]) -> Planned {
+fn planned_files(number: u64, items: &[&Item]) -> Planned {
     let batch = Batch { algorithm: Algorithm::Sha1, files: files(items) };
     Planned {
         body: Some(raw(&batch)),
@@ -34,8 +39,8 @@ fn digest(name: &str, version: i64) -> String {
     format!("{:0>36}{version:04}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-fn digests(items: &[Item]) -> Verdict {
-    let of = |item: &Item| {
+fn digests(items: &[&Item]) -> Verdict {
+    let of = |item: &&Item| {
         digest(&String::from_utf8_lossy(item.path.as_bytes()), item.times.map_or(0, |times| times.modified))
     };
     let digests: Vec<String> = items.iter().map(of).collect();
@@ -54,7 +59,7 @@ impl World {
         opened(&self.event(Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }))
     }
 
-    fn plan_files(&mut self, tasks: &[&[Item]]) -> Vec<Action> {
+    fn plan_files(&mut self, tasks: &[&[&Item]]) -> Vec<Action> {
         let mut actions = Vec::new();
         for (number, items) in (0..).zip(tasks) {
             actions.extend(self.plan_task(planned_files(number, items)));
@@ -64,7 +69,7 @@ impl World {
     }
 
     /// Opens the job anew, with this plan.
-    fn anew(&mut self, tasks: &[&[Item]]) -> Vec<Action> {
+    fn anew(&mut self, tasks: &[&[&Item]]) -> Vec<Action> {
         let instead_of = Some(self.opening());
         self.open_as(asked(instead_of));
         self.plan_files(tasks)
@@ -91,10 +96,10 @@ fn asked_for(actions: &[Action]) -> Vec<Vec<String>> {
     actions.iter().filter_map(names).collect()
 }
 
-fn lines(items: &[Item]) -> String {
+fn lines(items: &[&Item]) -> String {
     let Verdict::Done(answer) = digests(items) else { unreachable!() };
     let answer: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
-    let line = |(item, digest): (&Item, &serde_json::Value)| {
+    let line = |(item, digest): (&&Item, &serde_json::Value)| {
         format!("{}  r/{}\n", digest.as_str().expect("a digest"), String::from_utf8_lossy(item.path.as_bytes()))
     };
     items.iter().zip(answer["digests"].as_array().expect("digests")).map(line).collect()
@@ -105,18 +110,18 @@ fn what_is_as_it_was_is_taken_over_and_the_rest_is_asked_for() {
     let mut world = World::new();
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| file(name, 1));
     world.open_as(asked(None));
-    world.plan_files(&[&[a.clone(), b.clone()], &[c.clone(), d.clone()]]);
-    world.answer(0, 1, digests(&[a.clone(), b.clone()]));
-    world.answer(1, 1, digests(&[c.clone(), d.clone()]));
+    world.plan_files(&[&[&a, &b], &[&c, &d]]);
+    world.answer(0, 1, digests(&[&a, &b]));
+    world.answer(1, 1, digests(&[&c, &d]));
     // b has changed, c is gone, e has come; tasks begin elsewhere.
     let (b2, e) = (file("b", 2), file("e", 1));
-    let now = [a.clone(), b2.clone(), d.clone(), e.clone()];
+    let now = [&a, &b2, &d, &e];
     let actions = world.anew(&[&now[..3], &now[3..]]);
     assert_eq!(asked_for(&actions), [vec!["b"], vec!["e"]]);
     assert_eq!((world.counts().items_kept, world.counts().items_done, world.counts().tasks_done), (2, 0, 0));
     world.restart(false);
-    world.answer(0, 1, digests(&[b2]));
-    assert!(wants_report(&world.answer(1, 1, digests(&[e]))));
+    world.answer(0, 1, digests(&[&b2]));
+    assert!(wants_report(&world.answer(1, 1, digests(&[&e]))));
     assert_eq!((world.counts().items_done, world.counts().bytes_done), (4, 40));
     assert_eq!(world.report_text(), lines(&now));
 }
@@ -126,15 +131,15 @@ fn a_task_that_is_taken_over_whole_is_not_sent_and_counts_at_once() {
     let mut world = World::new();
     let [a, b, c] = ["a", "b", "c"].map(|name| file(name, 1));
     world.open_as(asked(None));
-    world.plan_files(&[&[a.clone(), b.clone()], &[c.clone()]]);
-    world.answer(0, 1, digests(&[a.clone(), b.clone()]));
+    world.plan_files(&[&[&a, &b], &[&c]]);
+    world.answer(0, 1, digests(&[&a, &b]));
     let c2 = file("c", 2);
-    let actions = world.anew(&[&[a.clone(), b.clone()], &[c2.clone()]]);
+    let actions = world.anew(&[&[&a, &b], &[&c2]]);
     assert_eq!(asked_for(&actions), [vec!["c"]]);
     assert_eq!((world.counts().tasks_done, world.counts().items_kept, world.counts().sends), (1, 2, 1));
     world.restart(false);
-    assert!(wants_report(&world.answer(1, 1, digests(&[c2.clone()]))));
-    assert_eq!(world.report_text(), lines(&[a, b, c2]));
+    assert!(wants_report(&world.answer(1, 1, digests(&[&c2]))));
+    assert_eq!(world.report_text(), lines(&[&a, &b, &c2]));
 }
 
 /// An answer to the opening before comes late, and so does a part of its plan.
@@ -143,9 +148,9 @@ fn nothing_that_comes_late_for_the_opening_before_counts() {
     let mut world = World::new();
     let [a, b] = ["a", "b"].map(|name| file(name, 1));
     world.open_as(asked(None));
-    world.plan_files(&[&[a.clone()], &[b.clone()]]);
-    let late = world.outcome(0, 1, digests(&[file("a", 9)]));
-    let actions = world.anew(&[&[a.clone()], &[file("b", 2)]]);
+    world.plan_files(&[&[&a], &[&b]]);
+    let late = world.outcome(0, 1, digests(&[&file("a", 9)]));
+    let actions = world.anew(&[&[&a], &[&file("b", 2)]]);
     assert_eq!(asked_for(&actions), [vec!["a"], vec!["b"]]);
     world.event(late);
     assert_eq!(world.counts().tasks_done, 0);
@@ -158,18 +163,18 @@ fn what_two_openings_before_had_is_taken_over() {
     let mut world = World::new();
     let [a, b, c] = ["a", "b", "c"].map(|name| file(name, 1));
     world.open_as(asked(None));
-    world.plan_files(&[&[a.clone()], &[b.clone()], &[c.clone()]]);
+    world.plan_files(&[&[&a], &[&b], &[&c]]);
     for (number, item) in (0..).zip([&a, &b, &c]) {
-        world.answer(number, 1, digests(std::slice::from_ref(item)));
+        world.answer(number, 1, digests(&[item]));
     }
     let instead_of = Some(world.opening());
     world.open_as(asked(instead_of));
-    world.plan_task(planned_files(0, &[file("a", 2)]));
+    world.plan_task(planned_files(0, &[&file("a", 2)]));
     world.restart(false);
-    let actions = world.anew(&[&[file("a", 3)], &[b.clone()], &[c.clone()]]);
+    let actions = world.anew(&[&[&file("a", 3)], &[&b], &[&c]]);
     assert_eq!(asked_for(&actions), [vec!["a"]]);
-    assert!(wants_report(&world.answer(0, 1, digests(&[file("a", 3)]))));
-    assert_eq!(world.report_text(), lines(&[file("a", 3), b, c]));
+    assert!(wants_report(&world.answer(0, 1, digests(&[&file("a", 3)]))));
+    assert_eq!(world.report_text(), lines(&[&file("a", 3), &b, &c]));
 }
 
 #[test]
@@ -177,16 +182,17 @@ fn without_times_nothing_is_taken_over() {
     let mut world = World::new();
     let bare = Item { times: None, ..file("a", 1) };
     world.open_as(asked(None));
-    world.plan_files(&[&[bare.clone()]]);
-    world.answer(0, 1, digests(&[bare.clone()]));
-    assert_eq!(asked_for(&world.anew(&[&[bare], &[file("b", 1)]])), [vec!["a"], vec!["b"]]);
+    world.plan_files(&[&[&bare]]);
+    world.answer(0, 1, digests(&[&bare]));
+    assert_eq!(asked_for(&world.anew(&[&[&bare], &[&file("b", 1)]])), [vec!["a"], vec!["b"]]);
 }
 
 #[test]
 fn what_was_taken_over_from_leaves_the_store() {
     let mut world = World::new();
     let all: Vec<Item> = (0..200).map(|number| file(&format!("{number:03}"), 1)).collect();
-    let tasks: Vec<&[Item]> = all.chunks(1).collect();
+    let all: Vec<&Item> = all.iter().collect();
+    let tasks: Vec<&[&Item]> = all.chunks(1).collect();
     world.open_as(asked(None));
     world.plan_files(&tasks);
     for (number, items) in (0..).zip(&tasks) {
@@ -216,15 +222,15 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     let manner = words::Manner { frequencies: true, ..words::Manner::default() };
     let words_spec = JobSpec::Words(words::Spec { manner, files: selection });
     let request = |instead_of| JobRequest { spec: words_spec.clone(), ..asked(instead_of) };
-    let task = |number, items: &[Item]| {
+    let task = |number, items: &[&Item]| {
         let batch = words::Batch { manner, files: files(items) };
         Planned { body: Some(raw(&batch)), ..planned_files(number, items) }
     };
     let [a, b, c] = ["a", "b", "c"].map(|name| file(name, 1));
     let mut world = World::new();
     world.open_as(request(None));
-    world.plan_task(task(0, &[a.clone(), b.clone()]));
-    world.plan_task(task(1, &[c.clone()]));
+    world.plan_task(task(0, &[&a, &b]));
+    world.plan_task(task(1, &[&c]));
     world.seal(2);
     let mut check = words::Check::default();
     check.add(b"x", 2);
@@ -242,8 +248,8 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     assert_eq!(world.counts().tasks_done, 1);
     let instead_of = Some(world.opening());
     world.open_as(request(instead_of));
-    assert_eq!(sent(&world.plan_task(task(0, &[a, b]))), []);
-    assert_eq!(sent(&world.plan_task(task(1, &[file("c", 2)]))), [(1, 1)]);
+    assert_eq!(sent(&world.plan_task(task(0, &[&a, &b]))), []);
+    assert_eq!(sent(&world.plan_task(task(1, &[&file("c", 2)]))), [(1, 1)]);
     world.seal(2);
     for _ in 0..4 {
         world.pass(Duration::from_millis(250));
