@@ -20,6 +20,10 @@ pub enum Mutant {
     AnyOpening,
     /// What is of another task of the same number passes for this one's.
     AnyPlan,
+    /// The answer to a file that has changed is taken over as well.
+    KeepChanged,
+    /// What one consumer does not have is asked of no other.
+    AskNobodyElse,
     /// A lease never lapses.
     LeaseForEver,
     /// A cancellation is answered that is in no store.

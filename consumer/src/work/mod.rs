@@ -17,8 +17,10 @@ use serde::Serialize;
 use shared::message::{Failure, Reason};
 use shared::workload::Workload;
 
-pub use files::Compare;
 pub(crate) use files::OpenRoot;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use files::judge_plain;
+pub use files::{Compare, Found};
 pub use site::{Site, SiteError};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use words::fuzzing::words as words_property;

@@ -11,6 +11,11 @@ use super::Record;
 /// missing, in the order of the items (see [`shared::workload::files::check_answer`]).
 pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
+/// Whether two answers to one task say the same of each file that both have a result for.
+pub(super) fn agree<T: PartialEq>(first: &[Option<T>], second: &[Option<T>]) -> bool {
+    first.iter().zip(second).all(|(first, second)| first.is_none() || second.is_none() || first == second)
+}
+
 /// How many files a task has.
 pub(super) fn items(files: &Files) -> u32 {
     u32::try_from(files.items.len()).unwrap_or(u32::MAX)

@@ -11,6 +11,7 @@ use shared::message::Reason;
 use shared::workload::files::{Files, Item, ItemFailure};
 
 use super::files::Results;
+use crate::mutant::{self, Mutant};
 
 /// A task of the opening before, with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,8 @@ pub(super) fn unchanged<T: Clone>(files: &Files, before: &[(Files, Results<T>)])
         .flat_map(|(known, (results, _))| known.items.iter().zip(results))
         .filter_map(|(item, result)| Some((&item.path, (item, result.as_ref()?))))
         .collect();
-    let result = |item: &Item| known.get(&item.path).filter(|(known, _)| item.is_unchanged(known));
+    let is_unchanged = |item: &Item, known: &Item| item.is_unchanged(known) || mutant::is(Mutant::KeepChanged);
+    let result = |item: &Item| known.get(&item.path).filter(|(known, _)| is_unchanged(item, known));
     let results: Vec<Option<T>> =
         files.items.iter().map(|item| result(item).map(|(_, kept)| (*kept).clone())).collect();
     let open = (0u32..).zip(&results).filter(|(_, result)| result.is_none());

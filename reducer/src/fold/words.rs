@@ -7,7 +7,7 @@ use shared::path::PathBytes;
 use shared::workload::files::Files;
 use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
-use super::files::{Results, each, items};
+use super::files::{Results, agree, each, items};
 use super::kept::{Before, filled, hole, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json};
 
@@ -87,11 +87,14 @@ pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reas
     Ok(json(&Answer { counts, failed, check, untimed }))
 }
 
-/// The counts, which files have none, and the check over the words; the wording of a failure may
-/// differ between machines.
+/// The counts that both have, and the check over the words if both are about the same files. What one machine cannot
+/// read another one may.
 pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
     match (Answer::parse(first, items), Answer::parse(second, items)) {
-        (Ok(first), Ok(second)) => first.counts == second.counts && first.check == second.check,
+        (Ok(first), Ok(second)) => {
+            let is_of_same = first.counts.iter().map(Option::is_some).eq(second.counts.iter().map(Option::is_some));
+            agree(&first.counts, &second.counts) && (!is_of_same || first.check == second.check)
+        }
         _ => first == second,
     }
 }

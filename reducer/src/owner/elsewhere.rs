@@ -8,6 +8,7 @@ use shared::message::{Outcome, Parts, Verdict};
 use shared::workload::Workload;
 
 use super::{Flight, Known, Owner, Step, Write};
+use crate::mutant::{self, Mutant};
 
 impl Owner {
     /// Whether there is somebody else to ask, who was not asked before.
@@ -17,7 +18,7 @@ impl Owner {
         let is_first = known.kept.as_ref().is_none_or(|kept| kept.attempt == 0 && !kept.has_parts);
         let class = job.flights.get(&task.number).and_then(|flight| flight.class.as_ref());
         let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_ref());
-        is_first && class.is_some_and(has_other)
+        is_first && class.is_some_and(has_other) && !mutant::is(Mutant::AskNobodyElse)
     }
 
     /// Keeps what there is of the answer, and sends the rest.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use consumer::engine::{Action, Config, Consumer, Done, Event, Tag};
-use consumer::work::{Piece, WorkError};
+use consumer::work::{Compare, Piece, WorkError};
 use rand::RngExt;
 use shared::clock::Moment;
 use shared::id::{Class, ConsumerId, JobId, RunId};
@@ -18,7 +18,7 @@ use shared::workload::Workload;
 use super::broker::DeliveryTag;
 use super::mutants::Mutant;
 use super::role::{Alarm, Do, Input, Lane, Role, Stage};
-use super::work::{failed, work};
+use super::work::{Eyes, Sight, failed, work};
 
 /// The lane of requests for a sign of life; tasks have those below.
 const CONTROL: Lane = 100;
@@ -28,6 +28,7 @@ pub(super) struct ConsumerRole {
     name: String,
     slots: u32,
     serves: Vec<(Workload, Class)>,
+    sight: Sight,
     engine: Option<Consumer>,
     deliveries: BTreeMap<Tag, (Rc<str>, Rc<Message>)>,
     /// When each of them came.
@@ -53,10 +54,10 @@ enum For {
 }
 
 impl ConsumerRole {
-    pub fn new(name: String, slots: u32, serves: Vec<(Workload, Class)>) -> Self {
+    pub fn new(name: String, slots: u32, serves: Vec<(Workload, Class)>, sight: Sight) -> Self {
         let (deliveries, taken_at) = (BTreeMap::new(), BTreeMap::new());
         let (running, publishing) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, slots, serves, engine: None, deliveries, taken_at, running, publishing }
+        Self { name, slots, serves, sight, engine: None, deliveries, taken_at, running, publishing }
     }
 
     fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -70,7 +71,8 @@ impl ConsumerRole {
         match action {
             Action::Start { tag, task, isolated } => {
                 self.check_trust(tag, stage);
-                let work = work(&task, stage.jobs, stage.random);
+                let compare = if stage.breaks(Mutant::CompareNothing) { Compare::Nothing } else { Compare::Times };
+                let work = work(&task, stage.jobs, Eyes { sight: self.sight, compare }, stage.random);
                 let breaks_all = work.has_bad && stage.breaks(Mutant::BadItemFailsAll);
                 let result = if breaks_all { Err(failed("one of its files cannot be read")) } else { work.result };
                 let pieces = work.pieces.into();

@@ -103,6 +103,7 @@ impl World {
                 self.processes[process].stop_clock(now, Duration::from_millis(millis));
             }
             Fault::Touch { job, file } => drop(self.touch(job, file)),
+            Fault::Edit { job, file } => self.edit(job, file),
         }
     }
 
@@ -204,21 +205,39 @@ impl World {
         self.oracle.store_is_older(|job| own.contains(job));
     }
 
-    /// A file comes, or goes, in the tree of a digest job.
-    fn touch(&mut self, job: usize, file: u32) -> Option<JobId> {
+    fn pick_digest(&mut self, job: usize) -> Option<&mut super::jobs::Job> {
         let is_digest = |job: &&mut super::jobs::Job| {
             matches!(job.spec, shared::job::JobSpec::Digest(_)) && job.runner != Runner::Command
         };
-        let now = self.now;
         let mut digests: Vec<_> = self.jobs.all.iter_mut().filter(is_digest).collect();
         let count = digests.len();
-        let job = digests.get_mut(job % count.max(1))?;
+        (count > 0).then(|| digests.swap_remove(job % count))
+    }
+
+    /// A file of a digest job is written anew; its size may be the same.
+    fn edit(&mut self, job: usize, file: u32) {
+        let now = self.now;
+        let Some(job) = self.pick_digest(job) else { return };
+        let good: Vec<_> = job.tree.iter_mut().filter(|file| file.fate() == Fate::Good).collect();
+        let count = good.len();
+        if let Some(edited) = good.into_iter().nth(file as usize % count.max(1)) {
+            job.gone.insert(edited.clone());
+            edited.modified = i64::try_from(now.as_nanos()).expect("it is before 2262") + i64::from(file % 2);
+            job.changed_at = Some(now);
+        }
+    }
+
+    /// A file comes, or goes, in the tree of a digest job.
+    fn touch(&mut self, job: usize, file: u32) -> Option<JobId> {
+        let now = self.now;
+        let job = self.pick_digest(job)?;
         job.changed_at = Some(now);
         let name = format!("f{file:03}-");
         match job.tree.iter().position(|file| file.name.starts_with(&name)) {
             Some(at) => {
                 let gone = job.tree.remove(at);
-                job.stayed.retain(|file| *file != gone);
+                job.stayed.retain(|file| file.name != gone.name);
+                job.gone.insert(gone);
             }
             None => job.tree.push(File::new(file, Fate::Good)),
         }

@@ -49,6 +49,8 @@ pub(super) enum Fault {
     StopClock { process: usize, millis: u64 },
     /// The tree of a job changes: a file comes or goes.
     Touch { job: usize, file: u32 },
+    /// A file of a job is written anew.
+    Edit { job: usize, file: u32 },
     /// The same, while its producer is killed and started again.
     Rewalk { job: usize, file: u32 },
     /// A consumer dies some time after its next lease is confirmed.
@@ -85,7 +87,7 @@ impl fmt::Display for Planned {
 /// Some faults of some kinds: few kinds at a time reach further than all of them at once.
 /// `changing`: trees change and stores are lost. `long`: some tasks are leased.
 pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool) -> Vec<Planned> {
-    let kinds: Vec<u32> = (0..if changing { 17 } else { 14 }).collect();
+    let kinds: Vec<u32> = (0..if changing { 18 } else { 14 }).collect();
     let few = random.random_range(1..=6);
     let chosen: Vec<u32> = kinds.sample(random, few).copied().collect();
     let count = random.random_range(0..=24);
@@ -102,6 +104,7 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
             let at = random.random_range(20..200);
             let (job, file, millis) = (at as usize, random.random_range(0..96), random.random_range(200..5_000));
             planned.push(Planned { at, fault: Fault::Lag { process: job, millis } });
+            planned.push(Planned { at, fault: Fault::Edit { job, file } });
             let at = at + random.random_range(0..60);
             planned.push(Planned { at, fault: Fault::Rewalk { job, file } });
         }
@@ -162,7 +165,8 @@ fn fault(random: &mut SmallRng, kind: u32) -> Fault {
         13 if random.random_bool(0.5) => Fault::Pause { process, millis },
         13 => Fault::StopClock { process, millis },
         14 => Fault::Touch { job: process, file: random.random_range(0..96) },
-        15 => Fault::LoseStore,
+        15 => Fault::Edit { job: process, file: random.random_range(0..96) },
+        16 => Fault::LoseStore,
         _ => Fault::OldStore,
     }
 }

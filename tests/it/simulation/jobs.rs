@@ -19,6 +19,8 @@ use shared::workload::{digest, steps, words};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct File {
     pub name: String,
+    /// When it was written last, in nanoseconds since 1970. Its size and its content follow from this and its name.
+    pub modified: i64,
 }
 
 /// What becomes of a file, or of the task that holds it.
@@ -76,22 +78,41 @@ impl Fate {
 }
 
 impl File {
+    /// When files were written that were there from the start.
+    pub const FIRST: i64 = 1_500_000_000_000_000_001;
+
     pub fn new(number: u32, fate: Fate) -> Self {
-        Self { name: format!("f{number:03}-{}", fate.word()) }
+        Self { name: format!("f{number:03}-{}", fate.word()), modified: Self::FIRST }
     }
 
     pub fn fate(&self) -> Fate {
         Fate::of(&self.name)
     }
 
-    /// It is what its name says, for ever.
-    fn times(&self) -> Option<Times> {
-        Some(Times { modified: 1, changed: 1 })
+    /// As a plan has it.
+    fn item(&self) -> Item {
+        let times = Some(Times { modified: self.modified, changed: self.modified });
+        Item { path: PathBytes(self.name.clone().into_bytes()), size: self.size(), times }
     }
 
-    /// Its size follows from its name.
+    /// As it was planned.
+    pub fn of(item: &Item) -> Self {
+        let name = String::from_utf8_lossy(item.path.as_bytes()).into_owned();
+        Self { name, modified: item.times.map_or(Self::FIRST, |times| times.modified) }
+    }
+
+    /// One that cannot be listed has no item.
+    pub fn unlisted(name: &PathBytes) -> Self {
+        Self { name: String::from_utf8_lossy(name.as_bytes()).into_owned(), modified: Self::FIRST }
+    }
+
     pub fn size(&self) -> u64 {
-        10 + u64::from(self.name.as_bytes()[3] % 7)
+        10 + u64::from(self.name.as_bytes()[3] % 7) + (self.modified % 2).unsigned_abs()
+    }
+
+    /// What its digest is of.
+    pub fn content(&self) -> String {
+        if self.modified == Self::FIRST { self.name.clone() } else { format!("{} {}", self.name, self.modified) }
     }
 }
 
@@ -115,8 +136,12 @@ pub(super) struct Job {
     pub runner: Runner,
     /// As it is now, sorted.
     pub tree: Vec<File>,
-    /// What of it was there all the time.
+    /// As it was at first.
+    pub first: Vec<File>,
+    /// What of it was there all the time, if not always the same.
     pub stayed: Vec<File>,
+    /// What was there for a while only.
+    pub gone: BTreeSet<File>,
     /// When it changed last.
     pub changed_at: Option<Moment>,
 }
@@ -170,6 +195,8 @@ pub(super) struct Jobs {
     pub deaths: BTreeMap<TaskId, u32>,
     /// When the latest walk began that came to its end, and what it has planned.
     pub walked: BTreeMap<JobId, (Moment, PlanHash)>,
+    /// Whether consumers may have copies that lag.
+    pub has_copies: bool,
     /// Tasks that take long, and how often each was begun before the last fault was over.
     pub long: BTreeMap<TaskId, u32>,
 }
@@ -283,7 +310,17 @@ impl Jobs {
     fn add(&mut self, name: &str, spec: JobSpec, runner: Runner, tree: Vec<File>) {
         let owner = if runner == Runner::Command { command_owner() } else { owner() };
         let id = JobId::from_name(name.as_bytes());
-        self.all.push(Job { id, spec, owner, runner, stayed: tree.clone(), changed_at: None, tree });
+        self.all.push(Job {
+            id,
+            spec,
+            owner,
+            runner,
+            stayed: tree.clone(),
+            first: tree.clone(),
+            gone: BTreeSet::new(),
+            changed_at: None,
+            tree,
+        });
     }
 
     pub fn job(&self, id: &JobId) -> Option<&Job> {
@@ -306,7 +343,7 @@ impl Plan {
         Self { begun, hash: PlanHash::start(), number: 0, after: None }
     }
 
-    pub fn next_task(&mut self, job: &Job) -> Option<Planned> {
+    pub fn next_task(&mut self, job: &Job, now: Moment) -> Option<Planned> {
         let is_left = |file: &&File| self.after.as_ref().is_none_or(|after| file.name > *after);
         let mut left = job.tree.iter().filter(is_left).peekable();
         let first = left.next()?.clone();
@@ -323,21 +360,21 @@ impl Plan {
         self.number += 1;
         let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
         self.after = Some(last);
-        let task = planned(&job.spec, number, files);
+        let at = i64::try_from(now.as_nanos()).ok();
+        let task = Planned { at, ..planned(&job.spec, number, files) };
         self.hash = task.hash(&self.hash);
         Some(task)
     }
 }
 
 fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
-    let name = |file: &File| PathBytes(file.name.clone().into_bytes());
     if files[0].fate() == Fate::Unlisted {
-        let failed = vec![PlanFailure { name: name(&files[0]), reason: "cannot be listed".to_owned() }];
+        let name = PathBytes(files[0].name.clone().into_bytes());
+        let failed = vec![PlanFailure { name, reason: "cannot be listed".to_owned() }];
         let skipped = BTreeMap::from([("fifo".to_owned(), 1)]);
         return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped, at: None };
     }
-    let items: Vec<_> =
-        files.iter().map(|file| Item { path: name(file), size: file.size(), times: file.times() }).collect();
+    let items: Vec<_> = files.iter().map(File::item).collect();
     let bytes = files.iter().map(File::size).sum();
     let count = u32::try_from(items.len()).expect("a few");
     let files = Files { links: Links::Skip, root: ROOT.to_owned(), items, strict_times: false };

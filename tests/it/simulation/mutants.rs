@@ -40,14 +40,16 @@ pub(super) enum Mutant {
     NeverIsolate,
     /// A file that cannot be read fails its task.
     BadItemFailsAll,
+    /// A consumer takes whatever it finds for what was planned.
+    CompareNothing,
     /// What does not open is acted on.
     TrustAll,
     /// The engine itself is broken.
     Engine(Engine),
 }
 
-/// All of them. The first sixteen break what a driver promises to its engine, at that seam.
-const ALL: [Mutant; 30] = [
+/// All of them. The first seventeen break what a driver promises to its engine, at that seam.
+const ALL: [Mutant; 33] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -63,6 +65,7 @@ const ALL: [Mutant; 30] = [
     Mutant::NeverLease,
     Mutant::NeverIsolate,
     Mutant::BadItemFailsAll,
+    Mutant::CompareNothing,
     Mutant::TrustAll,
     Mutant::Engine(Engine::NoDedupe),
     Mutant::Engine(Engine::ConflictUnseen),
@@ -72,6 +75,8 @@ const ALL: [Mutant; 30] = [
     Mutant::Engine(Engine::NoLinks),
     Mutant::Engine(Engine::AnyOpening),
     Mutant::Engine(Engine::AnyPlan),
+    Mutant::Engine(Engine::KeepChanged),
+    Mutant::Engine(Engine::AskNobodyElse),
     Mutant::Engine(Engine::LeaseForEver),
     Mutant::Engine(Engine::CancelUnwritten),
     Mutant::Engine(Engine::CountLate),

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use reducer::owner::Tag;
+use serde_json::Value;
 use shared::clock::Moment;
 use shared::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
@@ -26,6 +27,8 @@ use super::work::{counts_of, digest_of, steps_of, words_of};
 /// What was committed of one task.
 #[derive(Debug, Clone, Default)]
 struct Record {
+    /// Up to which attempt the whole task was asked for, if some of its items were then asked of another consumer.
+    kept: Option<u32>,
     first: Option<Bytes>,
     duplicates: u64,
     conflicts: u64,
@@ -37,10 +40,12 @@ struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     records: BTreeMap<Key, Record>,
-    /// Each plan that somebody has made, up to some task.
-    plans: BTreeSet<PlanHash>,
-    /// The same when the store was copied.
-    copied: BTreeMap<Key, Record>,
+    /// Each plan that somebody has made, up to some task, and the files of that task.
+    plans: BTreeMap<PlanHash, Vec<File>>,
+    /// What of each job has an answer, from whichever opening.
+    taken: BTreeMap<JobId, BTreeSet<File>>,
+    /// Records and taken files when the store was copied.
+    copied: (BTreeMap<Key, Record>, BTreeMap<JobId, BTreeSet<File>>),
     /// The opening that each job has.
     openings: BTreeMap<JobId, OpeningId>,
     /// Openings that others have replaced.
@@ -78,9 +83,21 @@ impl Oracle {
         }
     }
 
-    /// A turn's transaction is durable. `cancelled`: what its owner has as cancelled after it.
-    pub fn committed(&mut self, seen: Vec<Seen>, cancelled: &BTreeMap<JobId, Counts>) {
+    /// A turn's transaction is durable. `cancelled`: what its owner has as cancelled after it. `was_known`: what it had
+    /// planned before it. `kept`: of which task it has a part of the answer then, from which attempt.
+    pub fn committed(
+        &mut self,
+        seen: Vec<Seen>,
+        cancelled: &BTreeMap<JobId, Counts>,
+        was_known: &BTreeSet<Key>,
+        kept: impl Fn(&Key) -> Option<u32>,
+    ) {
+        let mut planned: BTreeSet<PlanHash> = BTreeSet::new();
         for seen in seen {
+            // What is said of a task that an older store does not have is refused.
+            if seen.key().is_some_and(|of| !was_known.contains(of) && !planned.contains(&of.plan)) {
+                continue;
+            }
             if self.cancelled.contains_key(seen.job()) {
                 // Its account stands.
                 continue;
@@ -91,17 +108,26 @@ impl Oracle {
                     let counts = cancelled.get(&job).cloned();
                     self.cancelled.extend(counts.map(|counts| (job, counts)));
                 }
-                Seen::Planned { plan, .. } => drop(self.plans.insert(plan)),
+                Seen::Planned { plan, files, .. } => {
+                    planned.insert(plan.clone());
+                    self.plans.insert(plan, files);
+                }
                 Seen::Died { task, opening, is_an_attempt } => {
                     self.deaths.entry((task.job, opening)).or_default()[usize::from(!is_an_attempt)] += 1;
                 }
                 Seen::Part { of, run, number } => {
                     self.records.entry(of).or_default().parts.insert((run, number));
                 }
-                Seen::Done { of, answer, parts } => self.records.entry(of).or_default().done(answer, parts),
-                Seen::Failed { of } => {
+                Seen::Done { of, attempt, answer, parts } => {
+                    let files = self.plans.get(&of.plan).cloned().unwrap_or_default();
+                    let (kept, items) = (kept(&of), files.len());
+                    self.taken.entry(of.task.job.clone()).or_default().extend(files);
                     let record = self.records.entry(of).or_default();
-                    record.duplicates += u64::from(record.first.is_some());
+                    record.done((attempt, answer, parts), kept, items);
+                }
+                Seen::Failed { of, attempt } => {
+                    let record = self.records.entry(of).or_default();
+                    record.duplicates += u64::from(record.first.is_some() || record.is_of_before(attempt));
                 }
             }
         }
@@ -109,7 +135,7 @@ impl Oracle {
 
     /// What the store has of a plan somebody has made in one walk.
     pub fn check_planned(&mut self, task: &TaskId, plan: &PlanHash) {
-        if !self.plans.contains(plan) {
+        if !self.plans.contains_key(plan) {
             self.complain(format!("task {task} is planned, and goes on with a plan of another walk"));
         }
     }
@@ -121,19 +147,22 @@ impl Oracle {
         self.finished.retain(|job| !lost.contains(job));
         self.cancelled.retain(|job, _| !lost.contains(job));
         self.replays.retain(|job, _| !lost.contains(job));
+        self.taken.retain(|job, _| !lost.contains(job));
     }
 
     /// The store is copied as it is.
     pub fn store_copied(&mut self) {
-        self.copied = self.records.clone();
+        self.copied = (self.records.clone(), self.taken.clone());
     }
 
     /// That copy takes the place of the store. `is_its`: the jobs in it.
     pub fn store_is_older(&mut self, is_its: impl Fn(&JobId) -> bool) {
         (self.store_was_lost, self.store_was_older) = (true, true);
         self.records.retain(|of, _| !is_its(&of.task.job));
-        let copied = self.copied.iter().filter(|(of, _)| is_its(&of.task.job));
-        self.records.extend(copied.map(|(of, record)| (of.clone(), record.clone())));
+        let (records, taken) = self.copied.clone();
+        self.records.extend(records.into_iter().filter(|(of, _)| is_its(&of.task.job)));
+        self.taken.retain(|job, _| !is_its(job));
+        self.taken.extend(taken.into_iter().filter(|(job, _)| is_its(job)));
     }
 
     /// How a job stands after a turn: one that has another opening has begun anew.
@@ -186,11 +215,13 @@ impl Oracle {
         let has_left = self.store_was_older && job.runner == Runner::Producer { waits: false };
         let is_settled = |plan| status.plan.as_ref() == Some(plan) || (is_last && !has_left);
         let walked = jobs.walked.get(&job.id).filter(|(_, plan)| is_settled(plan));
+        check_lost(jobs, job, &tasks)?;
         self.check_plan(job, walked.map(|(begun, _)| begun), &tasks)?;
         self.check_account(&tasks, status)?;
         let has_answer = |task: &Task| self.records.get(&task.key).is_some_and(|record| record.first.is_some());
-        let stray =
-            tasks.iter().find(|task| task.is_done() && !task.files.is_empty() && !task.is_told(has_answer(task)));
+        let taken = self.taken.get(&job.id);
+        let is_told = |task: &Task| task.files.is_empty() || task.is_told(has_answer(task), taken);
+        let stray = tasks.iter().find(|task| task.is_done() && !is_told(task));
         ensure(stray.is_none(), || format!("it has an answer that was given to another task: {stray:?}"))?;
         let (text, frequencies) = self.reports.get(&job.id).ok_or("it has no report")?;
         ensure_same("report", text, &self.text(job, &tasks)?)?;
@@ -259,14 +290,14 @@ impl Oracle {
         let answer = self.records.get(&task.key).and_then(|record| record.first.clone());
         for (index, file) in task.files.iter().enumerate() {
             let digest = match file.fate() {
-                fate if fate.is_without_result() => continue,
+                _ if task.has_none(file) => continue,
                 // The first answer counts, whichever it was.
                 Fate::Unstable => {
                     let first = answer.as_ref().ok_or_else(|| format!("task {} has no answer", task.id))?;
                     let first: digest::Answer = serde_json::from_slice(first).map_err(|error| error.to_string())?;
                     first.digests[index].clone().unwrap_or_default()
                 }
-                _ => digest_of(&file.name),
+                _ => digest_of(&file.content()),
             };
             *text += &format!("{digest}  r/{}\n", file.name);
         }
@@ -294,20 +325,57 @@ impl Oracle {
     }
 }
 
+/// A file has no result only if some consumer may have seen another one, or none.
+fn check_lost(jobs: &Jobs, job: &Job, tasks: &[Task]) -> Result<(), String> {
+    let is_elsewhere = |file: &File| !job.tree.contains(file) || job.gone.contains(file);
+    let may_lag = |file: &File| jobs.has_copies && !job.first.contains(file);
+    let lost = tasks.iter().flat_map(|task| &task.lost).find(|file| !is_elsewhere(file) && !may_lag(file));
+    ensure(lost.is_none(), || format!("it has no result for {lost:?}, which everybody has"))
+}
+
 impl Record {
-    fn done(&mut self, answer: Bytes, parts: Option<Parts>) {
+    /// Whether it asked for the whole task, of which the rest alone is asked for now.
+    fn is_of_before(&self, attempt: u32) -> bool {
+        self.kept.is_some_and(|kept| attempt <= kept)
+    }
+
+    /// `kept`: the attempt from which the owner has a part of the answer after this; 0 if from an opening before.
+    fn done(&mut self, (attempt, answer, parts): (u32, Bytes, Option<Parts>), kept: Option<u32>, items: usize) {
+        if self.is_of_before(attempt) {
+            self.duplicates += 1;
+            return;
+        }
         if let Some(first) = &self.first {
             self.duplicates += 1;
-            self.conflicts += u64::from(*first != answer);
+            self.conflicts += u64::from(differ(first, &answer));
             return;
         }
         let is_there = |parts: &Parts| (0..parts.count).all(|n| self.parts.contains(&(parts.run.to_string(), n)));
-        if parts.as_ref().is_none_or(is_there) {
+        // The rest of an answer of which an older store does not have the other part.
+        let is_odd = kept.is_none() && items > 0 && results(&answer).is_some_and(|results| results.len() != items);
+        if kept.is_some_and(|kept| kept > 0) && self.kept.is_none() {
+            self.kept = kept;
+        } else if is_odd {
+            self.incomplete += 1;
+        } else if parts.as_ref().is_none_or(is_there) {
             self.first = Some(answer);
         } else {
             self.incomplete += 1;
         }
     }
+}
+
+/// The results in an answer about files, a null for each that has none.
+fn results(answer: &[u8]) -> Option<Vec<Value>> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    ["digests", "counts"].iter().find_map(|results| answer[results].as_array().cloned())
+}
+
+/// Whether two answers contradict each other. What one consumer cannot read another one may.
+fn differ(first: &[u8], second: &[u8]) -> bool {
+    let (Some(one), Some(other)) = (results(first), results(second)) else { return first != second };
+    let is_other = |(one, other): (&Value, &Value)| !one.is_null() && !other.is_null() && one != other;
+    one.len() != other.len() || one.iter().zip(&other).any(is_other)
 }
 
 fn good_files(tasks: &[Task]) -> impl Iterator<Item = &File> {

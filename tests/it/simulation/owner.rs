@@ -266,7 +266,7 @@ impl OwnerRole {
         let Some(id) = self.setup.command.clone() else { return };
         let Some((job, plan)) = stage.jobs.job(&id).zip(self.plan.as_mut()) else { return };
         let (plan, retrace) = plan;
-        match plan.next_task(job) {
+        match plan.next_task(job, stage.now) {
             Some(planned) => {
                 out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
                 if let Next::New(place) = retrace.take(&planned) {

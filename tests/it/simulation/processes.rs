@@ -16,6 +16,7 @@ use super::producer::ProducerRole;
 use super::rider::RiderRole;
 use super::role::Role;
 use super::wire::Wire;
+use super::work::Sight;
 
 /// What a process is.
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ pub(super) enum Kind {
     Consumer {
         slots: u32,
         serves: Vec<(Workload, Class)>,
+        sight: Sight,
     },
     Producer {
         job: JobId,
@@ -96,7 +98,9 @@ impl Process {
         self.role = Some(match self.kind.clone() {
             Kind::Owner => owner(super::jobs::owner(), None),
             Kind::Command { job } => owner(super::jobs::command_owner(), Some(job)),
-            Kind::Consumer { slots, serves } => Box::new(ConsumerRole::new(self.name.clone(), slots, serves)),
+            Kind::Consumer { slots, serves, sight } => {
+                Box::new(ConsumerRole::new(self.name.clone(), slots, serves, sight))
+            }
             Kind::Producer { job } => Box::new(ProducerRole::new(job)),
             Kind::Rider { job } => Box::new(RiderRole::new(job)),
             Kind::Operator { job, deed } => Box::new(OperatorRole::new(job, deed)),

@@ -134,7 +134,7 @@ impl ProducerRole {
         if !wants_more {
             return out.push(Do::After(stage.millis(1, 50), Alarm::Plan));
         }
-        match plan.next_task(job) {
+        match plan.next_task(job, stage.now) {
             Some(planned) => {
                 out.push(Do::After(stage.millis(0, 60), Alarm::Plan));
                 self.tell(Event::Planned(Box::new(planned)), stage, out);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rand::RngExt;
+use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use shared::workload::Workload;
 
@@ -15,6 +16,7 @@ use super::jobs::{Flavour, Jobs, Runner, class};
 use super::mutants::Mutant;
 use super::oracle::Oracle;
 use super::processes::{Kind, Process};
+use super::work::Sight;
 use super::world::{World, seeded};
 
 /// What is run.
@@ -83,12 +85,15 @@ impl Schedule {
         }
         // In memory where there is such a place: no test cuts the power, so none needs the disk.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
-        let jobs = Jobs::new(&mut random, changing, flavour);
+        let mut jobs = Jobs::new(&mut random, changing, flavour);
         let policy = Policy {
             delivery_limit: [2, 5, 20].choose(&mut random).copied().unwrap_or(20),
             messages_max: [4, 20, 1_000].choose(&mut random).copied().unwrap_or(1_000),
             ack_timeout: flavour.long.then_some(Duration::from_secs(60)),
         };
+        // Then consumers look at what is there.
+        let copies = changing && random.random_bool(0.6);
+        jobs.has_copies = copies;
         let window = random.random_range(2..10);
         let mut processes = vec![Process::new("owner".to_owned(), Kind::Owner, directory.path(), window)];
         for number in 0..random.random_range(1..=3) {
@@ -96,7 +101,8 @@ impl Schedule {
                 Workload::Steps => (workload, shared::workload::steps::class()),
                 Workload::Digest | Workload::Words => (workload, class()),
             });
-            let kind = Kind::Consumer { slots: random.random_range(1..=2), serves: serves.into() };
+            let sight = sight(&mut random, copies);
+            let kind = Kind::Consumer { slots: random.random_range(1..=2), serves: serves.into(), sight };
             processes.push(Process::new(format!("consumer-{number}"), kind, directory.path(), window));
         }
         processes.extend(around(&jobs, directory.path(), window));
@@ -131,6 +137,14 @@ impl Schedule {
         let (steps, fingerprint) = (world.steps, world.fingerprint);
         let failure = world.oracle.complaint().map(str::to_owned);
         Run { failure, steps, fingerprint, trace: world.trace.take().unwrap_or_default(), faults }
+    }
+}
+
+fn sight(random: &mut SmallRng, copies: bool) -> Sight {
+    match random.random_range(0..3) {
+        _ if !copies => Sight::Planned,
+        0 => Sight::First,
+        _ => Sight::Now,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use consumer::work::{Piece, WorkError};
+use consumer::work::{Compare, Found, Piece, WorkError, judge_plain};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use shared::message::{Failure, Reason, Task};
-use shared::workload::files::{Files, ItemFailure};
+use shared::workload::files::{Files, Item, ItemFailure};
 use shared::workload::words::{Check, Counts, part};
 use shared::workload::{Workload, digest, steps, words};
 
@@ -32,14 +32,66 @@ impl Work {
         Self { pieces: Vec::new(), result, is_long: false, kills: false, has_bad: false }
     }
 
-    fn of(self, files: &[File]) -> Self {
-        let has = |fate| files.iter().any(|file| file.fate() == fate);
+    fn of(self, files: &[Read]) -> Self {
+        let has = |fate| files.iter().any(|read| read.file.fate() == fate);
         Self { is_long: has(Fate::Long), kills: has(Fate::Killer), has_bad: has(Fate::Bad), ..self }
     }
 }
 
+/// What a consumer sees of the trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All as it was planned.
+    Planned,
+    /// All as it is.
+    Now,
+    /// A copy that lags for ever: all as it was at first.
+    First,
+}
+
+/// How a consumer sees, and what it compares with the plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Eyes {
+    pub sight: Sight,
+    pub compare: Compare,
+}
+
+/// A file of a task as a consumer finds it; or as it was planned, and why there is no such file.
+struct Read {
+    file: File,
+    lost: Option<String>,
+}
+
+impl Read {
+    fn has_result(&self) -> bool {
+        self.lost.is_none() && !self.file.fate().is_without_result()
+    }
+}
+
+fn look(task: &Task, files: &Files, jobs: &Jobs, eyes: Eyes) -> Vec<Read> {
+    let job = jobs.job(&task.address.task.job);
+    let tree = job.and_then(|job| match eyes.sight {
+        Sight::Planned => None,
+        Sight::Now => Some(&job.tree),
+        Sight::First => Some(&job.first),
+    });
+    let look = |item: &Item| {
+        let planned = File::of(item);
+        let Some(tree) = tree else { return Read { file: planned, lost: None } };
+        let Some(found) = tree.iter().find(|file| file.name == planned.name) else {
+            return Read { file: planned, lost: Some("it is not there".to_owned()) };
+        };
+        let here = (found.size(), found.modified);
+        match judge_plain(eyes.compare, files, item, task.planned_at, here) {
+            Found::Other(what) => Read { file: planned, lost: Some(what) },
+            Found::Same | Found::Untimed => Read { file: found.clone(), lost: None },
+        }
+    };
+    files.items.iter().map(look).collect()
+}
+
 /// Works on a task once more.
-pub(super) fn work(task: &Task, jobs: &mut Jobs, random: &mut SmallRng) -> Work {
+pub(super) fn work(task: &Task, jobs: &mut Jobs, eyes: Eyes, random: &mut SmallRng) -> Work {
     let id = &task.address.task;
     let runs = jobs.runs.entry(id.clone()).or_default();
     *runs += 1;
@@ -48,11 +100,11 @@ pub(super) fn work(task: &Task, jobs: &mut Jobs, random: &mut SmallRng) -> Work 
     let work = match task.address.workload {
         Workload::Steps => steps(&task.body, run),
         Workload::Digest => match digest::Batch::parse(&task.body) {
-            Ok(batch) => digests(&batch.files, run, is_cured),
+            Ok(batch) => digests(&look(task, &batch.files, jobs, eyes), run, is_cured),
             Err(reason) => Work::only(Err(reason.into())),
         },
         Workload::Words => match words::Batch::parse(&task.body) {
-            Ok(batch) => counted(&batch.files, run, is_cured, random),
+            Ok(batch) => counted(&look(task, &batch.files, jobs, eyes), run, is_cured, random),
             Err(reason) => Work::only(Err(reason.into())),
         },
     };
@@ -86,8 +138,8 @@ pub(super) fn failed(reason: &str) -> WorkError {
 }
 
 /// Whether the task of these files fails as a whole in this run.
-fn fails(files: &[File], run: u32, is_cured: bool) -> Option<WorkError> {
-    let has = |fate| files.iter().any(|file| file.fate() == fate);
+fn fails(files: &[Read], run: u32, is_cured: bool) -> Option<WorkError> {
+    let has = |fate| files.iter().any(|read| read.file.fate() == fate);
     if has(Fate::Refused) {
         return Some(WorkError::Rejected(Reason::Body { detail: "not a task for anyone".to_owned() }));
     }
@@ -95,30 +147,28 @@ fn fails(files: &[File], run: u32, is_cured: bool) -> Option<WorkError> {
     is_poisoned.then(|| failed("the disk is on fire"))
 }
 
-fn files_of(files: &Files) -> Vec<File> {
-    let name = |path: &shared::path::PathBytes| String::from_utf8_lossy(path.as_bytes()).into_owned();
-    files.items.iter().map(|item| File { name: name(&item.path) }).collect()
-}
-
 /// The items without a result.
-fn item_failures(files: &[File]) -> Vec<ItemFailure> {
-    let bad = (0u32..).zip(files).filter(|(_, file)| file.fate().is_without_result());
-    bad.map(|(item, _)| ItemFailure::new(item, "cannot be read")).collect()
+fn item_failures(files: &[Read]) -> Vec<ItemFailure> {
+    let failed = (0u32..).zip(files).filter(|(_, read)| !read.has_result());
+    let failure = |(item, read): (u32, &Read)| match &read.lost {
+        Some(what) => ItemFailure { elsewhere: true, ..ItemFailure::new(item, what) },
+        None => ItemFailure::new(item, "cannot be read"),
+    };
+    failed.map(failure).collect()
 }
 
-fn digests(files: &Files, run: u32, is_cured: bool) -> Work {
-    let files = files_of(files);
-    if let Some(error) = fails(&files, run, is_cured) {
-        return Work::only(Err(error)).of(&files);
+fn digests(files: &[Read], run: u32, is_cured: bool) -> Work {
+    if let Some(error) = fails(files, run, is_cured) {
+        return Work::only(Err(error)).of(files);
     }
-    let digest = |file: &File| match file.fate() {
-        Fate::Bad | Fate::Killer => None,
-        Fate::Unstable => Some(digest_of(&format!("{} {run}", file.name))),
-        _ => Some(digest_of(&file.name)),
+    let digest = |read: &Read| match read.file.fate() {
+        _ if !read.has_result() => None,
+        Fate::Unstable => Some(digest_of(&format!("{} {run}", read.file.name))),
+        _ => Some(digest_of(&read.file.content())),
     };
-    let bytes = files.iter().filter(|file| !file.fate().is_without_result()).map(File::size).sum();
+    let bytes = files.iter().filter(|read| read.has_result()).map(|read| read.file.size()).sum();
     let digests = files.iter().map(digest).collect();
-    Work::only(Ok(json(&digest::Answer { digests, failed: item_failures(&files), bytes, untimed: 0 }))).of(&files)
+    Work::only(Ok(json(&digest::Answer { digests, failed: item_failures(files), bytes, untimed: 0 }))).of(files)
 }
 
 fn hash(text: &str, seed: u64) -> u64 {
@@ -142,20 +192,19 @@ pub(super) fn counts_of(file: &File) -> Counts {
 
 /// How its words are cut into parts is another each time, as it is with a real table of words; what
 /// was published of a file before it failed must not count.
-fn counted(files: &Files, run: u32, is_cured: bool, random: &mut SmallRng) -> Work {
-    let files = files_of(files);
-    if let Some(error) = fails(&files, run, is_cured) {
-        return Work::only(Err(error)).of(&files);
+fn counted(files: &[Read], run: u32, is_cured: bool, random: &mut SmallRng) -> Work {
+    if let Some(error) = fails(files, run, is_cured) {
+        return Work::only(Err(error)).of(files);
     }
     let mut check = Check::default();
     let mut pieces: Vec<Piece> = Vec::new();
     let mut whole: BTreeMap<String, u64> = BTreeMap::new();
-    for (item, file) in (0u32..).zip(&files) {
-        if file.fate().is_without_result() {
+    for (item, read) in (0u32..).zip(files) {
+        if !read.has_result() {
             pieces.push(piece(Some(item), &[("spoilt".to_owned(), 3)]));
             continue;
         }
-        for word in words_of(file) {
+        for word in words_of(&read.file) {
             check.add(word.as_bytes(), 1);
             if random.random_bool(0.3) {
                 pieces.push(piece(Some(item), &[(word, 1)]));
@@ -170,9 +219,9 @@ fn counted(files: &Files, run: u32, is_cured: bool, random: &mut SmallRng) -> Wo
         let cut = random.random_range(1..=whole.len());
         pieces.push(piece(None, &whole.drain(..cut).collect::<Vec<_>>()));
     }
-    let counts = files.iter().map(|file| (!file.fate().is_without_result()).then(|| counts_of(file))).collect();
-    let result = Ok(json(&words::Answer { counts, failed: item_failures(&files), check, untimed: 0 }));
-    Work { pieces, ..Work::only(result) }.of(&files)
+    let counts = files.iter().map(|read| read.has_result().then(|| counts_of(&read.file))).collect();
+    let result = Ok(json(&words::Answer { counts, failed: item_failures(files), check, untimed: 0 }));
+    Work { pieces, ..Work::only(result) }.of(files)
 }
 
 fn piece(item: Option<u32>, words: &[(String, u64)]) -> Piece {

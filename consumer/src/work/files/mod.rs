@@ -34,8 +34,9 @@ use recent::{Clock, PutOff, SystemClock};
 use system::Systems;
 
 pub(super) use items::{join, split};
-pub use planned::Compare;
-use planned::Found;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use planned::judge_plain;
+pub use planned::{Compare, Found};
 pub(super) use read::{Opened, READ_BYTES, ReadError, read_small, read_through};
 pub(crate) use root::OpenRoot;
 pub(super) use root::Root;

@@ -24,7 +24,7 @@ pub enum Compare {
 
 /// What came of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
     /// It is the file that was planned, as far as can be told.
     Same,
     /// It has the size of it, and a time between that of the planned one and that of the plan: a copy that was made
@@ -72,6 +72,21 @@ pub(super) fn judge(
     } else {
         Found::Untimed
     }
+}
+
+/// The same of a file of this size in bytes, and with this modification time in nanoseconds since 1970, on a file system
+/// that tells both exactly: for those who have no such file.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn judge_plain(
+    compare: Compare,
+    files: &Files,
+    item: &Item,
+    planned_at: Option<i64>,
+    (len, modified): (u64, i64),
+) -> Found {
+    let (second, nanos) = (modified.div_euclid(SECOND), modified.rem_euclid(SECOND).unsigned_abs());
+    let here = Stamp { len, modified: (second, nanos), changed: (second, nanos) };
+    judge(compare, files, item, planned_at, &here, System::Local)
 }
 
 /// Whether two times are one, as exactly as both file systems tell them.

@@ -14,8 +14,7 @@ impl Oracle {
         let counts = &status.counts;
         let sum = |of: &dyn Fn(&Task) -> u64| tasks.iter().map(of).sum::<u64>();
         let record = |task: &Task| self.records.get(&task.key);
-        let is_bad = |file: &&File| file.fate().is_without_result();
-        let good = |task: &Task| task.files.iter().filter(|file| !is_bad(file)).count() as u64;
+        let good = |task: &Task| task.files.iter().filter(|file| !task.has_none(file)).count() as u64;
         let items_done = sum(&|task| {
             if task.is_whip && task.is_done() {
                 1
@@ -32,7 +31,7 @@ impl Oracle {
             } else if task.is_given_up {
                 task.files.len() as u64
             } else if task.has_outcome {
-                task.files.iter().filter(is_bad).count() as u64
+                task.files.iter().filter(|file| task.has_none(file)).count() as u64
             } else {
                 task.files.iter().filter(|file| file.fate() == Fate::Unlisted).count() as u64
             }
@@ -40,8 +39,7 @@ impl Oracle {
         let items_failed = sum(&failed);
         let listed = |file: &&File| file.fate() != Fate::Unlisted;
         let bytes_planned = sum(&|task| task.files.iter().filter(listed).map(File::size).sum());
-        let is_good = |file: &&File| !is_bad(file);
-        let read = |task: &Task| task.files.iter().filter(is_good).map(File::size).sum::<u64>();
+        let read = |task: &Task| task.files.iter().filter(|file| !task.has_none(file)).map(File::size).sum::<u64>();
         let bytes_done = sum(&|task| if task.is_done() { read(task) } else { 0 });
         let tasks_cancelled = sum(&|task| u64::from(!task.has_outcome));
         let tasks_failed = sum(&|task| u64::from(task.is_given_up));

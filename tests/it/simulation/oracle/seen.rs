@@ -5,6 +5,9 @@ use reducer::owner::{Event, Tag};
 use shared::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::message::{Address, Parts, Verdict};
 
+use super::tasks::files_of;
+use crate::simulation::jobs::File;
+
 /// An event that an owner has committed, as far as it matters here.
 #[derive(Debug)]
 pub(in crate::simulation) enum Seen {
@@ -15,16 +18,19 @@ pub(in crate::simulation) enum Seen {
     },
     Done {
         of: Key,
+        attempt: u32,
         answer: Bytes,
         parts: Option<Parts>,
     },
     Failed {
         of: Key,
+        attempt: u32,
     },
-    /// A task of a plan, and the plan that it makes of the one that it says it goes on with.
+    /// A task of a plan with its files, and the plan that it makes of the one that it says it goes on with.
     Planned {
         task: TaskId,
         plan: PlanHash,
+        files: Vec<File>,
     },
     Died {
         task: TaskId,
@@ -52,9 +58,17 @@ impl Key {
 }
 
 impl Seen {
+    /// The task that it is about, unless that is a new one.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of, .. } => Some(of),
+            _ => None,
+        }
+    }
+
     pub fn job(&self) -> &JobId {
         match self {
-            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of } => &of.task.job,
+            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of, .. } => &of.task.job,
             Self::Planned { task, .. } | Self::Died { task, .. } => &task.job,
             Self::Cancel { job } => job,
         }
@@ -68,15 +82,19 @@ impl Seen {
                 Some(Self::Part { of: Key::of(&part.address), run: part.run.to_string(), number: part.number })
             }
             Event::Outcome { outcome, .. } => {
-                let of = Key::of(&outcome.address);
+                let (of, attempt) = (Key::of(&outcome.address), outcome.address.attempt);
                 Some(match &outcome.verdict {
-                    Verdict::Done(answer) => Self::Done { of, answer: answer.clone(), parts: outcome.parts.clone() },
-                    Verdict::Failed(_) => Self::Failed { of },
+                    Verdict::Done(answer) => {
+                        Self::Done { of, attempt, answer: answer.clone(), parts: outcome.parts.clone() }
+                    }
+                    Verdict::Failed(_) => Self::Failed { of, attempt },
                 })
             }
             Event::Planned { job, place, planned, .. } => {
                 let task = TaskId { job: job.clone(), number: planned.number };
-                Some(Self::Planned { task, plan: planned.hash(&place.after) })
+                let files = planned.body.as_ref().map(|body| files_of(body.get().as_bytes()));
+                let files = files.and_then(Result::ok).unwrap_or_default();
+                Some(Self::Planned { task, plan: planned.hash(&place.after), files })
             }
             Event::DeadLetter { letter, .. } => {
                 let opening = letter.of.as_ref().map(|(opening, _)| opening.clone());

@@ -1,16 +1,17 @@
 //! One turn of an owner, and what the oracle learns of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use reducer::fold::is_derived;
 use reducer::owner::{Dead, Event, Tag};
 use shared::id::{JobId, TaskId};
 use shared::job::{Counts, JobState};
 
 use super::{OwnerRole, beside, lose_store};
 use crate::simulation::mutants::Mutant;
-use crate::simulation::oracle::{Seen, tag_of};
+use crate::simulation::oracle::{Key, Seen, tag_of};
 use crate::simulation::role::{Alarm, Do, Role, Stage};
 
 impl OwnerRole {
@@ -22,6 +23,7 @@ impl OwnerRole {
         let length = || fs::metadata(&wal).map_or(0, |metadata| metadata.len());
         let before = length();
         let now = stage.now;
+        let was_known = self.known_of(&seen);
         let actions = match self.ledger().turn(events, now) {
             Ok(actions) => actions,
             Err(error) => {
@@ -48,7 +50,7 @@ impl OwnerRole {
             return out;
         }
         stage.oracle.turned.extend(tags);
-        self.tell_oracle(seen, &dead, stage);
+        self.tell_oracle(seen, &was_known, &dead, stage);
         let mut out = Vec::new();
         self.turning = !self.inbox.is_empty();
         if self.turning {
@@ -76,7 +78,18 @@ impl OwnerRole {
         (events, seen.into_iter().flatten().collect(), dead)
     }
 
-    fn tell_oracle(&mut self, seen: Vec<Seen>, dead: &[Dead], stage: &mut Stage) {
+    /// Those of the tasks that somebody speaks of which are planned so.
+    fn known_of(&mut self, seen: &[Seen]) -> BTreeSet<Key> {
+        let ledger = self.ledger();
+        let is_known = |of: &&Key| {
+            let is_derived = ledger.owner().spec(&of.task.job).is_some_and(is_derived);
+            let known = || ledger.store().known(&of.task.job, of.task.number).expect("it can be read");
+            is_derived || known().is_some_and(|known| known.plan == of.plan)
+        };
+        seen.iter().filter_map(Seen::key).filter(is_known).cloned().collect()
+    }
+
+    fn tell_oracle(&mut self, seen: Vec<Seen>, was_known: &BTreeSet<Key>, dead: &[Dead], stage: &mut Stage) {
         let mut cancelled: BTreeMap<JobId, Counts> = BTreeMap::new();
         if stage.jobs.has_cancels() {
             let own = stage.jobs.all.iter().filter(|job| job.owner == self.setup.owner);
@@ -100,7 +113,11 @@ impl OwnerRole {
         let owner = &self.setup.owner;
         let is_own = |job: &JobId| stage.jobs.job(job).is_some_and(|job| job.owner == *owner);
         stage.oracle.still_cancelled(&cancelled, is_own);
-        stage.oracle.committed(seen, &cancelled);
+        let store = self.ledger().store();
+        stage.oracle.committed(seen, &cancelled, was_known, |of| {
+            let known = store.known(&of.task.job, of.task.number).expect("it can be read")?;
+            known.kept.filter(|_| known.plan == of.plan).map(|kept| kept.attempt)
+        });
         for task in planned {
             if let Some(known) = self.ledger().store().known(&task.job, task.number).expect("it can be read") {
                 stage.oracle.check_planned(&task, &known.plan);
