@@ -118,6 +118,31 @@ async fn each_user_can_do_its_work() {
     }
 }
 
+/// A claim to the name that the broker refused, or that did not open, would leave both at work without a word.
+#[tokio::test]
+async fn two_reducers_of_one_name_hear_each_other_with_their_users_rights_and_keys() {
+    let defined = Defined::new().await;
+    defined.world.packhorse(["key", "new", "key"]).exits(0);
+    // The broker misses a stopped one soon.
+    let url = defined.url("reducer").to_string().replace(":***@", ":reducer's@") + "?heartbeat=1";
+    let start = |state: &str| {
+        let run = defined.world.command(REDUCER, ["--heartbeat", "1", "--key-file", "key", "--state", state]);
+        let reducer = run.env("PACKHORSE_BROKER", &url).start();
+        reducer.says("The reducer is ready.");
+        reducer
+    };
+    let first = start("first");
+    first.signal("STOP");
+    let second = start("second");
+    let ids = (first.id(), second.id());
+    first.signal("CONT");
+    let done = first.wait().exits(3);
+    assert!(done.err.contains(&format!("another reducer main answers: process {} on ", ids.1)), "{}", done.err);
+    assert!(done.err.contains("with another store"), "{}", done.err);
+    second.says(&format!("Another reducer main answers: process {} on ", ids.0));
+    second.stop().exits(0);
+}
+
 /// Rights are by the user's name, which begins the names of queues.
 #[tokio::test]
 async fn a_users_name_means_the_same_however_a_url_spells_it() {
