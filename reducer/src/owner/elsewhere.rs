@@ -36,8 +36,8 @@ impl Owner {
         self.send_due(&task.job, now, step);
     }
 
-    /// Whether the one that gave a part of an answer is still not to be asked for the rest. The others may all be busy for
-    /// long: as long as there is one, the task waits for it.
+    /// Whether the one that gave a part of an answer is still not to be asked for the rest. The others may all be busy
+    /// for long: as long as there is one, the task waits for it.
     pub(crate) fn is_avoided(&self, workload: Workload, class: &Class, by: &ConsumerId) -> bool {
         self.consumers.has_other(workload, class, Some(by))
     }

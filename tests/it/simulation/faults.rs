@@ -63,6 +63,13 @@ pub(super) enum Fault {
     Lag { process: usize, millis: u64 },
 }
 
+impl Fault {
+    /// Whether nothing goes wrong but that a tree changes, and is walked again.
+    pub fn is_of_a_tree(self) -> bool {
+        matches!(self, Self::Touch { .. } | Self::Edit { .. } | Self::Rewalk { .. })
+    }
+}
+
 /// Connections of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {

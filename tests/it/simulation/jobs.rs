@@ -197,6 +197,8 @@ pub(super) struct Jobs {
     pub walked: BTreeMap<JobId, (Moment, PlanHash)>,
     /// Whether consumers may have copies that lag.
     pub has_copies: bool,
+    /// Whether whatever one consumer does not have another one has that is asked next.
+    pub has_whole: bool,
     /// Tasks that take long, and how often each was begun before the last fault was over.
     pub long: BTreeMap<TaskId, u32>,
 }

@@ -328,7 +328,7 @@ impl Oracle {
 /// A file has no result only if some consumer may have seen another one, or none.
 fn check_lost(jobs: &Jobs, job: &Job, tasks: &[Task]) -> Result<(), String> {
     let is_elsewhere = |file: &File| !job.tree.contains(file) || job.gone.contains(file);
-    let may_lag = |file: &File| jobs.has_copies && !job.first.contains(file);
+    let may_lag = |file: &File| jobs.has_copies && !jobs.has_whole && !job.first.contains(file);
     let lost = tasks.iter().flat_map(|task| &task.lost).find(|file| !is_elsewhere(file) && !may_lag(file));
     ensure(lost.is_none(), || format!("it has no result for {lost:?}, which everybody has"))
 }

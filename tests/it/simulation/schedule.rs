@@ -80,31 +80,40 @@ impl Schedule {
         let none = Flavour { cancels: false, long: false, kills: false, replays: false };
         let flavour = if changing { none } else { Flavour::new(&mut random) };
         let mut faults = faults::plan(&mut random, steps, changing, flavour.long);
+        // Then consumers look at what is there.
+        let copies = changing && random.random_bool(0.6);
+        let calm = copies && random.random_bool(0.3);
+        if calm {
+            faults.retain(|planned| planned.fault.is_of_a_tree());
+        }
         if let Some(kept) = &self.kept {
             faults = kept.iter().filter_map(|&index| faults.get(index).copied()).collect();
         }
         // In memory where there is such a place: no test cuts the power, so none needs the disk.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
         let mut jobs = Jobs::new(&mut random, changing, flavour);
+        jobs.has_copies = copies;
         let policy = Policy {
             delivery_limit: [2, 5, 20].choose(&mut random).copied().unwrap_or(20),
             messages_max: [4, 20, 1_000].choose(&mut random).copied().unwrap_or(1_000),
             ack_timeout: flavour.long.then_some(Duration::from_secs(60)),
         };
-        // Then consumers look at what is there.
-        let copies = changing && random.random_bool(0.6);
-        jobs.has_copies = copies;
         let window = random.random_range(2..10);
         let mut processes = vec![Process::new("owner".to_owned(), Kind::Owner, directory.path(), window)];
+        let mut sights = Vec::new();
         for number in 0..random.random_range(1..=3) {
             let serves = Workload::ALL.map(|workload| match workload {
                 Workload::Steps => (workload, shared::workload::steps::class()),
                 Workload::Digest | Workload::Words => (workload, class()),
             });
             let sight = sight(&mut random, copies);
+            sights.push(sight);
             let kind = Kind::Consumer { slots: random.random_range(1..=2), serves: serves.into(), sight };
             processes.push(Process::new(format!("consumer-{number}"), kind, directory.path(), window));
         }
+        // One lags at most, and another one is always there and asked next.
+        let lagging = sights.iter().filter(|sight| **sight == Sight::First).count();
+        jobs.has_whole = calm && lagging <= 1 && sights.contains(&Sight::Now);
         processes.extend(around(&jobs, directory.path(), window));
         let mut world = World {
             now: Duration::from_secs(1_700_000_000),
