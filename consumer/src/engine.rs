@@ -278,6 +278,7 @@ impl Consumer {
             holds,
             heartbeat_millis: self.config.heartbeat_millis,
             leaving: self.stopping,
+            roots: Vec::new(),
         }))
     }
 }
@@ -308,7 +309,7 @@ pub(super) mod tests {
             address,
             class: Class::from_name(b"any"),
             planned_at: None,
-            avoid: None,
+            avoid: Vec::new(),
             body: Bytes::from_static(b"{}"),
         })
     }

@@ -68,7 +68,7 @@ mod tests {
         let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
         let (owner, opening) = ("o".parse().expect("an id"), opening.parse().expect("an id"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt, owner, workload: Workload::Steps };
-        Task { address, class: Class::from_name(b"any"), planned_at: None, avoid: None, body: Bytes::new() }
+        Task { address, class: Class::from_name(b"any"), planned_at: None, avoid: Vec::new(), body: Bytes::new() }
     }
 
     #[test]

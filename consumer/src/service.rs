@@ -1,6 +1,7 @@
 //! The engine and the work wired to a transport.
 
 mod queues;
+mod roots;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::parts::Publisher;
 use crate::publish;
 use crate::work::{Context, Site, WorkError, work};
 use queues::{hear_control, serve_lane};
+use roots::Looked;
 
 /// What a consumer is told.
 #[derive(Clone)]
@@ -105,6 +107,7 @@ struct Running {
     signs_under_way: usize,
     /// A sign of life that waits for the one on its way.
     next_sign: Option<Box<Presence>>,
+    looked: Looked,
     /// Of each task that is worked on: whether nobody wants its result any more.
     cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
     next_tag: Tag,
@@ -128,6 +131,7 @@ pub async fn run(
         signs: JoinSet::new(),
         signs_under_way: 0,
         next_sign: None,
+        looked: Looked::default(),
         cancelled: BTreeMap::new(),
         next_tag: 0,
         config,
@@ -162,6 +166,7 @@ impl Running {
             let wanted = Subscribe { queue, bindings: vec![binding], prefetch: self.config.prefetch(*workload) };
             listeners.spawn(serve_lane(lane, wanted, Arc::clone(&self.transport), self.inputs.clone()));
         }
+        listeners.spawn(self.looked.clone().go_on(Arc::clone(&self.config.site), self.config.heartbeat));
         Ok(listeners)
     }
 
@@ -350,6 +355,7 @@ impl Running {
         }
         self.next_sign = None;
         self.signs_under_way += 1;
+        let presence = Presence { roots: self.looked.latest(), ..*presence };
         let message = Message::json(kind::PRESENCE, random::token(), &presence, self.clock.system());
         let (transport, inputs) = (Arc::clone(&self.transport), self.inputs.clone());
         self.signs.spawn(async move {

@@ -157,7 +157,7 @@ impl Rider {
                 workload: Workload::Steps,
             };
             let body = serde_json::to_vec(&Whip { intensity: number }).expect("a whip is one number");
-            let task = Task { address, class: class(), planned_at: None, avoid: None, body: body.into() };
+            let task = Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: body.into() };
             self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
         let seal = Seal { job, tasks: whips };

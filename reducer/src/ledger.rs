@@ -252,13 +252,14 @@ impl Ledger {
             Some(derived) => StoredTask { class: derived.class, planned_at: None, body: derived.body },
             None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
-        let mut avoid = None;
+        let mut avoid = job.flights.get(&id.number).map(|flight| flight.avoid.clone()).unwrap_or_default();
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
             let open = fold::open_items(workload, known.items, &kept.answer).map_err(unreadable)?;
             body = fold::rest(workload, &body, &open).map_err(unreadable)?;
-            avoid = kept.by.filter(|by| self.owner.is_avoided(workload, &class, by));
+            avoid.extend(kept.by.filter(|by| !avoid.contains(by)));
         }
+        let avoid = self.owner.avoided(workload, &class, avoid);
         self.owner.note_class(&id, &class);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan: known.plan, attempt, owner, workload };

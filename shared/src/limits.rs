@@ -118,6 +118,15 @@ pub const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// The longest wait between two attempts.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// Consumers that a task names as not to be asked again, at most.
+pub const AVOID_MAX: usize = 16;
+
+/// How long an owner that ends waits for its last replies to reach the broker.
+pub const REPLY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Roots whose states a sign of life tells, at most: a sign has to fit a message.
+pub const PRESENCE_ROOTS_MAX: usize = 256;
+
 /// A request over the control exchange is repeated after this long without an answer.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -144,7 +144,7 @@ fn task(number: u64, body: &str) -> Message {
     let id = format!("j.{number}").parse().expect("an id");
     let (owner, opening) = (OwnerId::from_name(b"main"), "o".parse().expect("an id"));
     let address = Address { task: id, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
-    Task { address, class: Class::from_name(b"t"), planned_at: None, avoid: None, body: body.to_owned().into() }
+    Task { address, class: Class::from_name(b"t"), planned_at: None, avoid: Vec::new(), body: body.to_owned().into() }
         .to_message(SystemTime::now())
 }
 

@@ -15,13 +15,13 @@ fn counts(world: &World) -> Option<Value> {
     (done.code == 0).then(|| done.json().first().map(|job| job["counts"].clone())).flatten()
 }
 
-/// Kills a run over 3,000 files when half of them are done; `command` is `sha1` or `words`.
-fn killed_halfway(world: &World, command: &str) {
+/// Kills a run over 3,000 files when some of them are done; `command` is `sha1` or `words`.
+fn killed_midway(world: &World, command: &str) {
     world.tree("t", 3_000);
     let endless = world.sparse("t/014/zzz", ENDLESS);
     let run = world.command(PACKHORSE, [command, "-q", "t", "--state", "store", "-o", "m", "-j", "1"]).start();
     run.reads(&endless);
-    eventually("half is done", || (counts(world)?["items_done"].as_u64()? >= 1_000).then_some(()));
+    eventually("some is done", || (counts(world)?["items_done"].as_u64()? >= 500).then_some(()));
     run.kill();
     fs::remove_file(endless).expect("removed");
 }
@@ -37,21 +37,21 @@ fn report(world: &World) -> Vec<u8> {
 #[test]
 fn a_directory_that_moves_takes_its_files_along() {
     let world = World::new();
-    killed_halfway(&world, "sha1");
+    killed_midway(&world, "sha1");
     fs::rename(world.path("t/029"), world.path("t/000y")).expect("renamed");
     let done = go_on(&world, "sha1", &[]).exits(0);
     assert!(done.err.contains("has changed since it was planned"), "{}", done.err);
     assert_same(&report(&world), &world.sha1sum(&["t"]));
     // What was there and done is not read again.
     let kept = counts(&world).expect("it is there")["items_kept"].as_u64();
-    assert!(kept >= Some(1_000), "{kept:?}");
+    assert!(kept >= Some(500), "{kept:?}");
 }
 
 #[test]
 fn what_was_changed_added_or_removed_is_as_it_is_now() {
     for command in ["sha1", "words"] {
         let world = World::new();
-        killed_halfway(&world, command);
+        killed_midway(&world, command);
         world.file("t/000/00007", "another size");
         // The same size, and a time of before: its change time tells.
         let same = world.path("t/000/00008");

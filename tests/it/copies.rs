@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use crate::cluster::Cluster;
-use crate::world::{CONSUMER, Done, Process, assert_same};
+use crate::world::{CONSUMER, Done, PACKHORSE, Process, assert_same};
 
 /// A long time before any plan.
 const OLD: Duration = Duration::from_secs(1_577_836_800);
@@ -74,8 +74,8 @@ async fn an_older_or_a_newer_file_of_the_same_size_is_another_file() {
     let done = run(&cluster, "alone", &[]).exits(1);
     let told = |name: &str| done.err.lines().find(|line| line.contains(name)).expect("it failed").to_owned();
     assert!(told("t/03").contains("modified at 2019-12-31T23:59:59.999999999Z here, and at 2020-01-01T00:00:00Z"));
-    assert!(told("t/03").ends_with("this copy is older"), "{}", told("t/03"));
-    assert!(told("t/04").ends_with("this copy was changed after that"), "{}", told("t/04"));
+    assert!(told("t/03").contains("this copy is older; its root there is on "), "{}", told("t/03"));
+    assert!(told("t/04").contains("this copy was changed after that"), "{}", told("t/04"));
     assert_eq!(count(&cluster, "alone", "items_failed"), 2);
     // Whoever knows that times mean nothing there says so.
     lagging.stop().exits(0);
@@ -123,7 +123,20 @@ async fn what_is_missing_on_one_consumer_is_asked_of_another() {
         run(&cluster, job, &[]).exits(0);
         assert_same(&cluster.report(job), &wanted);
     }
-    rich.stop().exits(0);
+    // Where nothing is mounted at all.
+    fs::create_dir(cluster.world.path("none")).expect("made");
+    let empty = [(); 2].map(|()| consumer(&cluster, "none", &[]));
+    for job in ["three", "four"] {
+        run(&cluster, job, &[]).exits(0);
+        assert_same(&cluster.report(job), &wanted);
+    }
+    let doctor = cluster.run(PACKHORSE, ["doctor", "--role", "consumer"]);
+    let said = String::from_utf8_lossy(&doctor.out).into_owned();
+    assert!(said.contains("root t is not the same everywhere: "), "{said}");
+    assert!(said.contains(" has it an empty directory on "), "{said}");
+    for role in empty.into_iter().chain([rich]) {
+        role.stop().exits(0);
+    }
     let done = run(&cluster, "poor", &[]).exits(1);
     assert!(done.err.contains("(vanished after it was listed, or was never there)"), "{}", done.err);
     assert_eq!(count(&cluster, "poor", "items_failed"), 3_000);

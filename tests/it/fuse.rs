@@ -7,17 +7,20 @@ use std::process::Command;
 
 use crate::world::{PACKHORSE, World, assert_same};
 
-/// The directory `back` of a world, shown as `mnt` by `bindfs`. Gone with the test.
-struct Mount(PathBuf);
+/// A directory of a world, shown as `mnt` by `bindfs`. Gone with the test.
+pub struct Mount(PathBuf);
 
 impl Mount {
-    fn new(world: &World, options: &[&str]) -> Self {
+    pub fn of(world: &World, directory: &str, options: &[&str]) -> Self {
         let path = world.path("mnt");
         fs::create_dir(&path).expect("made");
-        // What the kernel has heard it takes for true as long as any test runs.
-        let switch = [options, &["-o", "attr_timeout=600,entry_timeout=600", "back", "mnt"]].concat();
-        world.command("bindfs", switch).done().exits(0);
+        world.command("bindfs", [options, &[directory, "mnt"]].concat()).done().exits(0);
         Self(path)
+    }
+
+    /// Of the directory `back`. What the kernel has heard it takes for true as long as any test runs.
+    fn new(world: &World, options: &[&str]) -> Self {
+        Self::of(world, "back", &[options, &["-o", "attr_timeout=600,entry_timeout=600"]].concat())
     }
 }
 

@@ -10,7 +10,7 @@ use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
     Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
-    ReportPlace, Request, Returned, Seal, Session, Task, Verdict, kind,
+    ReportPlace, Request, Returned, RootState, Seal, Session, Task, Verdict, kind,
 };
 use shared::path::{PathBytes, from_base64};
 use shared::seal::Keyring;
@@ -55,7 +55,7 @@ fn task_of_photos() -> Task {
         address: address(Workload::Digest, "photos-2026", 0),
         class: Class::from_name(b"photos"),
         planned_at: Some(1_767_225_600_250_000_000),
-        avoid: None,
+        avoid: Vec::new(),
         body,
     }
 }
@@ -163,7 +163,7 @@ fn tasks() -> Vec<String> {
     let letter = DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
     let steps = address(Workload::Steps, "desert-rider-0", 41);
     let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
-    let whip = Task { address: steps.clone(), class: any.clone(), planned_at: None, avoid: None, body: whip }
+    let whip = Task { address: steps.clone(), class: any.clone(), planned_at: None, avoid: Vec::new(), body: whip }
         .to_message(now());
     let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
     let lease = Lease {
@@ -193,8 +193,8 @@ fn word_messages() -> Vec<String> {
     let files = Files { links: Links::Skip, root: "texts".to_owned(), items, strict_times: false };
     let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
     let class = Class::from_name(b"texts");
-    let task =
-        Task { address: address.clone(), class: class.clone(), planned_at: None, avoid: None, body }.to_message(now());
+    let task = Task { address: address.clone(), class: class.clone(), planned_at: None, avoid: Vec::new(), body }
+        .to_message(now());
     let run: RunId = "q1m8".parse().expect("an id");
     let mut lines = Vec::new();
     let mut check = words::Check::default();
@@ -381,6 +381,12 @@ fn signs() -> Vec<String> {
         holds: vec![HeldTask { opening: opening(), number: 0 }],
         heartbeat_millis: 10_000,
         leaving: false,
+        roots: vec![RootState {
+            name: "photos".to_owned(),
+            system: "nfs4".to_owned(),
+            source: "nas:/export/photos".to_owned(),
+            is_empty: false,
+        }],
     };
     let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());

@@ -60,7 +60,8 @@ async fn a_task_that_is_too_large_is_named_and_keeps_nobody_else() {
     }
     let (_reducer, _consumer) = (cluster.reducer(&[]), cluster.consumer(&[]));
     let done = cluster.run(PACKHORSE, ["sha1", "t"]).exits(1);
-    let failed: Vec<&str> = done.err.lines().filter(|line| line.contains(REFUSED)).collect();
+    let is_named = |line: &&str| line.starts_with("packhorse: t/") && line.contains(REFUSED);
+    let failed: Vec<&str> = done.err.lines().filter(is_named).collect();
     let found = done.out.split(|&byte| byte == b'\n').count() - 1;
     assert!(!failed.is_empty() && found > 100 && found + failed.len() == 2_000, "{found} of {}", failed.len());
     assert!(failed[0].contains("its message was refused: the broker takes no message of"), "{}", failed[0]);

@@ -54,7 +54,7 @@ impl Consumer {
             if self.stopping {
                 return Some(Action::Drop { tag });
             }
-            if held.task.avoid.as_ref() == Some(&self.config.consumer) {
+            if held.task.avoid.contains(&self.config.consumer) {
                 self.publishing.insert(tag, Publishing::Returned(held.task.address.held()));
                 return Some(self.lease_of(tag, *held.task, false));
             }

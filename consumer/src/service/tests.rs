@@ -156,5 +156,5 @@ fn task() -> Task {
     let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
     let plan = PlanHash::start();
     let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Digest };
-    Task { address, class: class(), planned_at: None, avoid: None, body: body.into() }
+    Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: body.into() }
 }

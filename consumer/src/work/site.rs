@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use shared::beneath::{DirectoryIdentity, os_text};
-use shared::message::Reason;
+use shared::limits;
+use shared::message::{Reason, RootState};
 use shared::path::PathBytes;
 
 use super::WorkError;
@@ -91,6 +92,14 @@ impl Site {
 
     pub(crate) fn compared(&self) -> Compare {
         self.compare
+    }
+
+    /// What its roots lie on, [`limits::PRESENCE_ROOTS_MAX`] of them at most. Nothing where nothing is compared.
+    pub(crate) fn root_states(&self) -> Vec<RootState> {
+        if self.compare == Compare::Nothing {
+            return Vec::new();
+        }
+        self.roots.values().filter_map(Root::state).take(limits::PRESENCE_ROOTS_MAX).collect()
     }
 
     /// The names of its roots, in byte order.

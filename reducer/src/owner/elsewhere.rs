@@ -17,7 +17,7 @@ impl Owner {
         let Some((job, known)) = self.jobs.get(&task.job).zip(known) else { return false };
         let is_first = known.kept.as_ref().is_none_or(|kept| kept.attempt == 0 && !kept.has_parts);
         let class = job.flights.get(&task.number).and_then(|flight| flight.class.as_ref());
-        let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_ref());
+        let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_slice());
         is_first && class.is_some_and(has_other) && !mutant::is(Mutant::AskNobodyElse)
     }
 
@@ -28,7 +28,8 @@ impl Owner {
         let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
         flight.retry_at = Some(now);
         flight.lease = None;
-        (flight.untried, flight.given_back) = (false, 0);
+        flight.untried = false;
+        flight.avoid(outcome.consumer.clone());
         let attempt = flight.attempt;
         let run = outcome.parts.map(|Parts { run, .. }| run);
         step.writes.push(Write::Lapsed { task: task.clone() });
@@ -36,10 +37,10 @@ impl Owner {
         self.send_due(&task.job, now, step);
     }
 
-    /// Whether the one that gave a part of an answer is still not to be asked for the rest. The others may all be busy
-    /// for long: as long as there is one, the task waits for it.
-    pub(crate) fn is_avoided(&self, workload: Workload, class: &Class, by: &ConsumerId) -> bool {
-        self.consumers.has_other(workload, class, Some(by))
+    /// Those of these consumers that are not to be asked: none if there is nobody else. The others may all be busy for
+    /// long: as long as there is one, the task waits for it.
+    pub(crate) fn avoided(&self, workload: Workload, class: &Class, asked: Vec<ConsumerId>) -> Vec<ConsumerId> {
+        if self.consumers.has_other(workload, class, &asked) { asked } else { Vec::new() }
     }
 
     /// A consumer that was not to be asked has given a task back: another one may take it next time.
@@ -48,5 +49,17 @@ impl Owner {
         flight.untried = true;
         let wait = jitter.back_off(limits::RETRY_DELAY / 4, limits::RETRY_DELAY_MAX / 10, flight.given_back);
         flight.retry_at = Some(now + wait);
+    }
+}
+
+impl Flight {
+    /// Notes that somebody could not do it.
+    pub(super) fn avoid(&mut self, consumer: Option<ConsumerId>) {
+        self.given_back = 0;
+        let Some(consumer) = consumer.filter(|consumer| !self.avoid.contains(consumer)) else { return };
+        if self.avoid.len() >= limits::AVOID_MAX {
+            self.avoid.remove(0);
+        }
+        self.avoid.push(consumer);
     }
 }

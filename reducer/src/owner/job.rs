@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::clock::Moment;
-use shared::id::{Class, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName};
+use shared::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::message::{Ended, JobRequest, Place, Planned};
 
@@ -31,6 +31,8 @@ pub(crate) struct Flight {
     pub seen_at: Moment,
     /// When its queue last held something, which may have been this task.
     pub queued_at: Moment,
+    /// Where it failed, the last at the end: others may have what these lack.
+    pub avoid: Vec<ConsumerId>,
     /// How often a consumer gave it back that was not to be asked for it.
     pub given_back: u32,
     /// When it is to be sent again after a failure.
@@ -304,6 +306,7 @@ impl Flight {
             failed: None,
             expired: 0,
             untried: false,
+            avoid: Vec::new(),
             given_back: 0,
             seen_at: now,
             queued_at: now,

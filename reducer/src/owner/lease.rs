@@ -37,7 +37,8 @@ impl Owner {
         if !lease.is_started {
             // Another one may have room. A later attempt is out already.
             if flight.retry_at.is_none() && attempt >= flight.attempt {
-                if known.and_then(|known| known.kept?.by).is_some_and(|by| by == lease.holder) {
+                let by = known.and_then(|known| known.kept?.by);
+                if flight.avoid.contains(&lease.holder) || by.as_ref() == Some(&lease.holder) {
                     return Self::given_back(flight, &mut self.jitter, now);
                 }
                 flight.retry_at = Some(now);

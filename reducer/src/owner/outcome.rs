@@ -133,6 +133,10 @@ impl Owner {
             return;
         }
         if self.retry(task, format!("{reason} (on {})", outcome.host), now) {
+            let job = self.jobs.get_mut(&task.job);
+            if let Some(flight) = job.and_then(|job| job.flights.get_mut(&task.number)) {
+                flight.avoid(outcome.consumer);
+            }
             tracing::info!(%task, reason, "A task failed and will be sent again.");
             return;
         }

@@ -47,11 +47,11 @@ impl Consumers {
         found.map(|(presence, heard)| (presence, *heard))
     }
 
-    /// Whether somebody else serves a class.
-    pub fn has_other(&self, workload: Workload, class: &Class, than: Option<&ConsumerId>) -> bool {
-        let is_other = |id: &ConsumerId| Some(id) != than;
+    /// Whether somebody else serves a class than these; not so if they are none.
+    pub fn has_other(&self, workload: Workload, class: &Class, than: &[ConsumerId]) -> bool {
+        let is_other = |id: &ConsumerId| !than.contains(id);
         let serves = |presence: &Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
-        than.is_some() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
+        !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
     }
 
     /// Live consumers of a class, and their slots.

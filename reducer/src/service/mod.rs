@@ -10,6 +10,7 @@ mod inbox;
 mod namesake;
 mod opening;
 mod outbox;
+mod replying;
 mod reporting;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use handle::{Handle, OpenError, Progress};
 pub use inbox::read;
 use namesake::Name;
 pub use opening::Opening;
+use replying::Replying;
 use under_way::UnderWay;
 
 /// What kind of owner it is.
@@ -204,6 +206,7 @@ pub async fn start(
         progress,
         deliveries: inbox::Deliveries::default(),
         replies: handle.replies(),
+        replying: Replying::default(),
         listening: watch::Sender::new(false),
         looking: UnderWay::default(),
         opening: UnderWay::default(),

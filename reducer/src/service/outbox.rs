@@ -22,6 +22,7 @@ use super::claim::Claim;
 use super::handle::{Progress, Replies};
 use super::inbox::Deliveries;
 use super::namesake::Name;
+use super::replying::Replying;
 use super::under_way::UnderWay;
 use super::{Kind, ServiceError};
 use crate::fold;
@@ -39,6 +40,8 @@ pub(super) struct Wiring {
     pub progress: watch::Sender<Progress>,
     pub deliveries: Deliveries,
     pub replies: Replies,
+    /// Replies on their way to the broker.
+    pub replying: Replying,
     /// Whether what is sent to this owner finds its queues.
     pub listening: watch::Sender<bool>,
     /// Queues of tasks that the broker is asked about.
@@ -102,6 +105,8 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
         }
         // Tasks that are not confirmed by now are sent again by whoever opens the store next.
         publishing.abort_all();
+        // Whoever has a job cancelled that ends its command is to hear that it was.
+        wiring.replying.wait(limits::REPLY_PATIENCE).await;
         wiring.finish();
     });
 }
@@ -271,7 +276,7 @@ impl Wiring {
             }
             ReplyTo::Remote { key, correlation } => {
                 let wiring = Arc::clone(self);
-                tokio::spawn(async move { wiring.reply_remotely(&key, &correlation, &reply).await });
+                self.replying.spawn(async move { wiring.reply_remotely(&key, &correlation, &reply).await });
             }
         }
     }

@@ -42,7 +42,7 @@ fn seeds() -> Vec<Message> {
             address: address.clone(),
             class,
             planned_at: Some(-5),
-            avoid: Some(ConsumerId::from_name(b"c")),
+            avoid: vec![ConsumerId::from_name(b"c"), ConsumerId::from_name(b"d")],
             body: body.into(),
         }
         .to_message(NOW),

@@ -1,10 +1,13 @@
 //! The control exchange: requests to owners, their replies, and consumers' signs of life.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{DeadDetail, DeadTask, Session};
 use crate::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName, TaskId};
 use crate::job::{JobSpec, JobState, JobStatus};
+use crate::path::printable;
 use crate::workload::Workload;
 
 /// What one may ask an owner.
@@ -267,4 +270,29 @@ pub struct Presence {
     pub heartbeat_millis: u64,
     /// It stops: do not wait for it.
     pub leaving: bool,
+    /// What its roots lie on, as far as it can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<RootState>,
+}
+
+/// What a root of a consumer lies on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RootState {
+    /// The root.
+    pub name: String,
+    /// The type of its file system, such as `ext4` or `nfs4`.
+    pub system: String,
+    /// What is mounted there, such as `/dev/sda1` or `SERVER:/EXPORT`.
+    pub source: String,
+    /// Whether it has no entry at all.
+    #[serde(rename = "empty")]
+    pub is_empty: bool,
+}
+
+impl fmt::Display for RootState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { system, source, is_empty, .. } = self;
+        let empty = if *is_empty { "an empty directory " } else { "" };
+        write!(f, "{empty}on {} ({})", printable(system), printable(source))
+    }
 }

@@ -16,7 +16,7 @@ mod session;
 mod task;
 
 pub use cancel::Cancel;
-pub use control::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request};
+pub use control::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState};
 pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
 pub use envelope::{HeaderValue, Message, from_json};
 pub use lease::Lease;

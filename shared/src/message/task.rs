@@ -72,8 +72,8 @@ pub struct Task {
     pub class: Class,
     /// When it was planned, in nanoseconds since 1970, if that is known.
     pub planned_at: Option<i64>,
-    /// A consumer that could not do it, and gives it back as long as another one may take it.
-    pub avoid: Option<ConsumerId>,
+    /// Consumers that could not do it, and are to give it back: others may have what they lack.
+    pub avoid: Vec<ConsumerId>,
     /// The batch, in the form of its workload's contract.
     pub body: Bytes,
 }
@@ -86,21 +86,23 @@ impl Task {
         if let Some(at) = self.planned_at {
             message = message.with_integer("planned_at", at);
         }
-        match &self.avoid {
-            Some(avoid) => message.with_text("avoid", avoid.as_str()),
-            None => message,
+        if !self.avoid.is_empty() {
+            let avoid: Vec<&str> = self.avoid.iter().map(ConsumerId::as_str).collect();
+            message = message.with_text("avoid", &avoid.join(" "));
         }
+        message
     }
 
     /// From a message; the body is left to the workload.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::TASK)?;
-        let avoid = message.text("avoid").map(|_| message.header("avoid")).transpose()?;
+        let avoid = message.text("avoid").unwrap_or_default().split(' ').filter(|id| !id.is_empty());
+        let avoid: Result<Vec<ConsumerId>, _> = avoid.map(str::parse).collect();
         Ok(Self {
             address: Address::read(message)?,
             class: message.header("class")?,
             planned_at: message.integer("planned_at"),
-            avoid,
+            avoid: avoid.map_err(|error| Reason::header("avoid", &error.to_string()))?,
             body: message.body.clone(),
         })
     }
@@ -116,7 +118,7 @@ mod tests {
         let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
         let body = vec![b' '; bytes].into();
-        Task { address, class: Class::from_name(b"r"), planned_at: None, avoid: None, body }
+        Task { address, class: Class::from_name(b"r"), planned_at: None, avoid: Vec::new(), body }
             .to_message(SystemTime::UNIX_EPOCH)
     }
 

@@ -26,7 +26,7 @@ fn task(job: &[u8]) -> Message {
     let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
     let address = Address { task, opening, plan: PlanHash::start(), attempt: 2, owner, workload: Workload::Digest };
     let body = r#"{"files":"name-of-a-file"}"#.into();
-    Task { address, class: Class::from_name(b"photos"), planned_at: None, avoid: None, body }
+    Task { address, class: Class::from_name(b"photos"), planned_at: None, avoid: Vec::new(), body }
         .to_message(SystemTime::UNIX_EPOCH)
 }
 

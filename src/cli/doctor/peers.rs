@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use shared::clock::Clock;
 use shared::definitions::Role;
 use shared::id::{Class, JobId};
-use shared::message::{Message, Presence, Reply, Request, kind};
+use shared::message::{Message, Presence, Reply, Request, RootState, kind};
 use shared::random;
 use shared::topology::{self, Binding, CONTROL, Queue};
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
@@ -33,6 +33,8 @@ pub(super) struct Peer {
     /// By how many seconds its clock is ahead of ours.
     pub(super) ahead: i64,
     pub(super) serves: Vec<(Workload, Class)>,
+    /// What its roots lie on.
+    pub(super) roots: Vec<RootState>,
 }
 
 /// What was heard.
@@ -56,16 +58,16 @@ impl Heard {
         let ahead = message.timestamp.cast_signed().saturating_sub(now.cast_signed());
         let read = if message.kind == kind::PRESENCE {
             message.expect(kind::PRESENCE).and_then(|()| message.parse::<Presence>()).map(|presence| {
-                let Presence { consumer, host, version, serves, .. } = presence;
+                let Presence { consumer, host, version, serves, roots, .. } = presence;
                 let shown = format!("consumer on {host}");
-                (consumer.to_string(), Peer { shown, is_owner: false, version, ahead, serves })
+                (consumer.to_string(), Peer { shown, is_owner: false, version, ahead, serves, roots })
             })
         } else {
             message.expect(kind::REPLY).and_then(|()| message.parse::<Reply>()).map(|reply| {
                 let name = if let Reply::Pong { owner, .. } = &reply { owner.as_str() } else { "of another kind" };
                 let version = message.app_id.rsplit('/').next().unwrap_or_default().to_owned();
                 let shown = shown_owner(name);
-                (shown.clone(), Peer { shown, is_owner: true, version, ahead, serves: Vec::new() })
+                (shown.clone(), Peer { shown, is_owner: true, version, ahead, serves: Vec::new(), roots: Vec::new() })
             })
         };
         match read {
@@ -124,6 +126,7 @@ async fn listen(
 /// What follows from it.
 pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
     let mut findings = vec![owners(scope, heard), consumers(scope, heard)];
+    findings.extend(roots(heard));
     let shown = |peers: &mut dyn Iterator<Item = String>| peers.collect::<Vec<_>>().join(", ");
     let ours = env!("CARGO_PKG_VERSION");
     let all: BTreeSet<&str> = heard.peers.values().map(|peer| peer.version.as_str()).chain([ours]).collect();
@@ -195,6 +198,24 @@ fn consumers(scope: &Scope, heard: &Heard) -> Finding {
     Finding::ok("consumers", what)
 }
 
+/// Roots that are another thing on each machine: a file system may not be mounted there, or be another one.
+fn roots(heard: &Heard) -> Vec<Finding> {
+    let mut by_name: BTreeMap<&str, Vec<(&Peer, &RootState)>> = BTreeMap::new();
+    for peer in heard.peers.values() {
+        peer.roots.iter().for_each(|root| by_name.entry(&root.name).or_default().push((peer, root)));
+    }
+    // Each machine has its own names for its disks.
+    let source = |root: &RootState| Some(root.source.clone()).filter(|source| !source.starts_with("/dev/"));
+    let kind = |root: &RootState| (root.system.clone(), source(root), root.is_empty);
+    let differs = |all: &[(&Peer, &RootState)]| all.iter().any(|(_, root)| kind(root) != kind(all[0].1));
+    let told = |(name, all): (&str, Vec<(&Peer, &RootState)>)| {
+        let each: Vec<String> = all.iter().map(|(peer, root)| format!("{} has it {root}", peer.shown)).collect();
+        let remedy = "mount the same tree for each of them; what one does not have is asked of one other consumer only";
+        Finding::warn("roots", format!("root {name} is not the same everywhere: {}", each.join(", ")), remedy)
+    };
+    by_name.into_iter().filter(|(_, all)| differs(all)).map(told).collect()
+}
+
 fn with_version(peer: &Peer) -> String {
     let classes: BTreeSet<&str> = peer.serves.iter().map(|(_, class)| class.as_str()).collect();
     let serves = classes.into_iter().collect::<Vec<_>>().join(" ");
@@ -226,8 +247,32 @@ mod tests {
             holds: Vec::new(),
             heartbeat_millis: 1_000,
             leaving: false,
+            roots: Vec::new(),
         };
         Message::json(kind::PRESENCE, "1".to_owned(), &body, at(sent))
+    }
+
+    fn rooted(name: &str, system: &str, source: &str, is_empty: bool) -> Message {
+        let (system, source) = (system.to_owned(), source.to_owned());
+        let mut message = consumer(env!("CARGO_PKG_VERSION"), NOW);
+        let mut body: Presence = message.parse().expect("a presence");
+        body.consumer = ConsumerId::from_name(name.as_bytes());
+        body.roots = vec![RootState { name: "t".to_owned(), system, source, is_empty }];
+        message.body = serde_json::to_vec(&body).expect("JSON").into();
+        message
+    }
+
+    #[test]
+    fn roots_that_are_not_the_same_are_told() {
+        let judged = |one: Message, other: Message| troubles(&[Role::Consumer], &[], &[one, other]);
+        let nothing: [&str; 0] = [];
+        let nas = |name| rooted(name, "nfs4", "nas:/export", false);
+        assert_eq!(judged(nas("a"), nas("b")), nothing);
+        assert_eq!(judged(nas("a"), rooted("b", "nfs4", "nas:/other", false)), ["roots"]);
+        assert_eq!(judged(nas("a"), rooted("b", "ext4", "/dev/sda1", false)), ["roots"]);
+        assert_eq!(judged(nas("a"), rooted("b", "nfs4", "nas:/export", true)), ["roots"]);
+        let disk = |name, device| rooted(name, "ext4", device, false);
+        assert_eq!(judged(disk("a", "/dev/sda1"), disk("b", "/dev/nvme0n1p2")), nothing);
     }
 
     fn owner() -> Message {

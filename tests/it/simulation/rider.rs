@@ -99,7 +99,7 @@ impl RiderRole {
             let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
             (
                 (topology::TASKS, key),
-                Task { address, class: class(), planned_at: None, avoid: None, body }.to_message(UNIX_EPOCH),
+                Task { address, class: class(), planned_at: None, avoid: Vec::new(), body }.to_message(UNIX_EPOCH),
             )
         } else {
             let seal = Seal { job: id.clone(), tasks: spec.whips };

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - `root`: the directory that the files lie in, opened for each task anew
+//! - `mount`: what a root lies on
 //! - `open`: opening beneath a root, never outside, whatever changes meanwhile
 //! - `read`: reading a file to its end, and noticing that it changed
 //! - `stamp`: by what a change is noticed
@@ -10,6 +11,7 @@
 //! - `items`: a task in tasks of one file each, and their answers in one
 
 mod items;
+mod mount;
 mod open;
 mod planned;
 mod read;
@@ -20,6 +22,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io;
 
@@ -77,6 +80,7 @@ fn each_by(
     let mut opener = Opener::new(&root, files.links, site.follows_outside());
     let (mut systems, mut put_off) = (Systems::default(), PutOff::default());
     let (mut found, mut vanished, mut untimed) = (Done::default(), 0, BTreeSet::new());
+    let place = OnceCell::new();
     let mut open = |at: usize| {
         if cancelled() {
             return Err(WorkError::failed("cancelled"));
@@ -102,8 +106,13 @@ fn each_by(
         let Err(error) = result else { return Ok(()) };
         vanished += usize::from(matches!(&error, ReadError::Os(error) if is_gone(error)));
         let elsewhere = is_anothers(&error);
-        let failure = ItemFailure::new(at as u32, reason(error, site.compared())?);
-        found.failed.push(ItemFailure { elsewhere, ..failure });
+        let reason = reason(error, site.compared())?;
+        let here = || {
+            place.get_or_init(|| root.state().map_or_else(String::new, |state| format!("; its root there is {state}")))
+        };
+        let reason =
+            if elsewhere && site.compared() != Compare::Nothing { format!("{reason}{}", here()) } else { reason };
+        found.failed.push(ItemFailure { elsewhere, ..ItemFailure::new(at as u32, reason) });
         Ok::<_, WorkError>(())
     };
     for at in 0..files.items.len() {

@@ -18,8 +18,10 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use shared::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
 use shared::descriptor::is_descriptor_of_another;
 use shared::limits::ROOT_PATIENCE;
+use shared::message::RootState;
 use shared::path::PathBytes;
 
+use super::mount;
 use super::open::is_exhaustion;
 use crate::work::WorkError;
 
@@ -88,6 +90,11 @@ impl Root {
     #[cfg(test)]
     pub(in crate::work) fn forgo_openat2(&self) {
         self.beneath.forgo_openat2();
+    }
+
+    /// What it lies on now.
+    pub(in crate::work) fn state(&self) -> Option<RootState> {
+        mount::look(&self.name, &self.path)
     }
 
     /// Opens it for one task.
@@ -180,6 +187,11 @@ impl OpenRoot {
             Err(error) => os_text(&error),
         };
         Err(WorkError::failed(format!("{} went away while its files were read: {why}", self.title)))
+    }
+
+    /// What it lies on now, unless the system does not tell.
+    pub(super) fn state(&self) -> Option<RootState> {
+        mount::look("", &self.path)
     }
 
     /// Where another process finds it as long as this value lives: the directory that is open, whatever its

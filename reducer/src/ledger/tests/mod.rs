@@ -240,6 +240,7 @@ impl World {
             holds: holds.iter().map(|&number| HeldTask { opening: opening.clone(), number }).collect(),
             heartbeat_millis: 10_000,
             leaving: false,
+            roots: Vec::new(),
         })))
     }
 
