@@ -72,6 +72,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         request,
         roots,
         workers,
+        is_kept: args.state.is_some(),
         window: args.window.map(NonZero::get),
         recheck,
         output: Output {

@@ -35,6 +35,8 @@ pub struct RunConfig {
     pub roots: Vec<PathBuf>,
     /// Workers in this process, if any.
     pub workers: Option<ConsumerConfig>,
+    /// Whether the store outlives the run, so that another may go on.
+    pub is_kept: bool,
     /// Unanswered tasks at a time; see [`limits::WINDOW_MIN`].
     pub window: Option<usize>,
     /// Whether a plan that is complete from a run before is made again, to see whether what it is over has changed.

@@ -82,6 +82,8 @@ async fn catch_up(mut planner: Planner, mut retrace: Retrace) -> Result<CaughtUp
 
 fn planner(config: &RunConfig, handle: &Handle) -> Result<Planner, RunError> {
     let plan = Plan::new(&config.request.spec, &config.roots)?;
+    let is_compared = config.is_kept || config.workers.is_none();
+    let plan = if is_compared { plan } else { plan.without_times() };
     let identity = |root: &str| config.workers.as_ref().and_then(|workers| workers.site.identity(root));
     Ok(Planner::spawn(plan.leaving_out(own(config, handle)).expecting(&identity))?)
 }

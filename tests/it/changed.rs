@@ -19,7 +19,7 @@ fn counts(world: &World) -> Option<Value> {
 fn killed_midway(world: &World, command: &str) {
     world.tree("t", 3_000);
     let endless = world.sparse("t/014/zzz", ENDLESS);
-    let run = world.command(PACKHORSE, [command, "-q", "t", "--state", "store", "-o", "m", "-j", "1"]).start();
+    let run = world.command(PACKHORSE, [command, "-q", "t", "--state", "store", "-o", "m", "-j", "2"]).start();
     run.reads(&endless);
     eventually("some is done", || (counts(world)?["items_done"].as_u64()? >= 500).then_some(()));
     run.kill();
@@ -114,9 +114,10 @@ async fn a_job_over_a_broker_that_goes_on_is_of_the_tree_as_it_is() {
     let cluster = Cluster::new().await;
     cluster.world.tree("t", 3_000);
     let endless = cluster.world.sparse("t/zzz", ENDLESS);
-    let (reducer, consumer) = (cluster.reducer(&[]), cluster.consumer(&["-j", "1"]));
+    let (reducer, consumer) = (cluster.reducer(&[]), cluster.consumer(&["-j", "2"]));
     let first = cluster.producer(&["t", "--job", "nightly"]);
     consumer.reads(&endless);
+    cluster.reaches("nightly", "items_done", 1_000);
     cluster.world.file("t/000/00007", "changed");
     cluster.world.file("t/new", "new");
     fs::remove_file(&endless).expect("removed");

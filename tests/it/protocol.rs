@@ -171,6 +171,7 @@ fn tasks() -> Vec<String> {
         holder: "2p8d".parse().expect("an id"),
         host: "node-07".to_owned(),
         is_started: true,
+        redelivered: false,
         body: task.body.clone(),
     };
     vec![

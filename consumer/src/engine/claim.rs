@@ -56,7 +56,7 @@ impl Consumer {
             }
             if held.task.avoid.contains(&self.config.consumer) {
                 self.publishing.insert(tag, Publishing::Returned(held.task.address.held()));
-                return Some(self.lease_of(tag, *held.task, false));
+                return Some(self.lease_of(tag, *held.task, held.returns > 0, false));
             }
             self.waiting.push_back((tag, held));
             None
@@ -73,30 +73,30 @@ impl Consumer {
         held.task.address.attempt = held.task.address.attempt.max(attempt);
         let task = Task::clone(&held.task);
         self.publishing.insert(tag, Publishing::Joined(id));
-        Some(self.lease_of(tag, task, true))
+        Some(self.lease_of(tag, task, false, true))
     }
 
     /// Takes a task over that is worked on, and gives one back that waits: another consumer may have
     /// room for it.
     pub(super) fn lease(&mut self, tag: Tag) -> Option<Action> {
         let waiting = self.waiting.iter().position(|(waiting, _)| *waiting == tag);
-        let (task, is_started) = match waiting.and_then(|at| self.waiting.remove(at)) {
+        let (task, redelivered, is_started) = match waiting.and_then(|at| self.waiting.remove(at)) {
             Some((_, held)) => {
                 self.publishing.insert(tag, Publishing::Returned(held.task.address.held()));
-                (held.task, false)
+                (held.task, held.returns > 0, false)
             }
             None => {
                 let held = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Delivery)?;
                 held.claim = Claim::Leasing;
-                (held.task.clone(), true)
+                (held.task.clone(), held.returns > 0, true)
             }
         };
-        Some(self.lease_of(tag, *task, is_started))
+        Some(self.lease_of(tag, *task, redelivered, is_started))
     }
 
-    fn lease_of(&self, tag: Tag, task: Task, is_started: bool) -> Action {
+    fn lease_of(&self, tag: Tag, task: Task, redelivered: bool, is_started: bool) -> Action {
         let (holder, host) = (self.config.consumer.clone(), self.config.host.clone());
-        let lease = Lease { address: task.address, holder, host, is_started, body: task.body };
+        let lease = Lease { address: task.address, holder, host, is_started, redelivered, body: task.body };
         Action::Lease { tag, lease: Box::new(lease) }
     }
 

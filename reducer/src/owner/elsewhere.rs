@@ -5,6 +5,7 @@ use shared::clock::Moment;
 use shared::id::{Class, ConsumerId};
 use shared::limits;
 use shared::message::{Outcome, Parts, Verdict};
+use shared::random::Jitter;
 use shared::workload::Workload;
 
 use super::{Flight, Known, Owner, Step, Write};
@@ -43,10 +44,11 @@ impl Owner {
         if self.consumers.has_other(workload, class, &asked) { asked } else { Vec::new() }
     }
 
-    /// A consumer that was not to be asked has given a task back: another one may take it next time.
-    pub(super) fn given_back(flight: &mut Flight, jitter: &mut shared::random::Jitter, now: Moment) {
+    /// A consumer that was not to be asked has given a task back: another one may take it next time. If it had been
+    /// delivered to somebody before, that one may have died of it, which is a try.
+    pub(super) fn given_back(flight: &mut Flight, redelivered: bool, jitter: &mut Jitter, now: Moment) {
         flight.given_back += 1;
-        flight.untried = true;
+        flight.untried = !redelivered;
         let wait = jitter.back_off(limits::RETRY_DELAY / 4, limits::RETRY_DELAY_MAX / 10, flight.given_back);
         flight.retry_at = Some(now + wait);
     }

@@ -39,7 +39,7 @@ impl Owner {
             if flight.retry_at.is_none() && attempt >= flight.attempt {
                 let by = known.and_then(|known| known.kept?.by);
                 if flight.avoid.contains(&lease.holder) || by.as_ref() == Some(&lease.holder) {
-                    return Self::given_back(flight, &mut self.jitter, now);
+                    return Self::given_back(flight, lease.redelivered, &mut self.jitter, now);
                 }
                 flight.retry_at = Some(now);
                 self.send_due(&task.job, now, step);

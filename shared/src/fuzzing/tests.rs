@@ -49,7 +49,8 @@ fn seeds() -> Vec<Message> {
         outcome.to_message(NOW),
         Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
         Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),
-        Lease { address, holder, host: "h".to_owned(), is_started: true, body: body.into() }.to_message(NOW),
+        Lease { address, holder, host: "h".to_owned(), is_started: true, redelivered: false, body: body.into() }
+            .to_message(NOW),
         Cancel { openings: vec![opening] }.to_message("c.1".to_owned(), NOW),
         planned.to_message(&job, &place, NOW),
         Seal { job: job.clone(), tasks: 3 }.to_message(&place, NOW),

@@ -18,6 +18,8 @@ pub struct Lease {
     pub host: String,
     /// Whether it is worked on. If not it is given back: it has waited too long for a slot.
     pub is_started: bool,
+    /// Whether it had come back from somebody before: then somebody may have died of it.
+    pub redelivered: bool,
     /// The task's body.
     pub body: Bytes,
 }
@@ -29,6 +31,7 @@ impl Lease {
         let message = self.address.write(message).with_text("holder", self.holder.as_str());
         let mut message = message.with_text("host", self.host.as_str());
         message.headers.insert("started".to_owned(), HeaderValue::Bool(self.is_started));
+        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
         message
     }
 
@@ -44,6 +47,7 @@ impl Lease {
             holder: message.header("holder")?,
             host: message.text("host").unwrap_or("unknown").to_owned(),
             is_started,
+            redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
             body: message.body.clone(),
         })
     }

@@ -49,6 +49,8 @@ pub struct FilesPlan {
     next: u64,
     /// A finding that did not fit into the task before.
     pending: Option<Finding>,
+    /// Whether it tells files' times.
+    times: bool,
 }
 
 impl FilesPlan {
@@ -59,7 +61,12 @@ impl FilesPlan {
         if let Some((start, bad)) = selection.starts.iter().enumerate().find(|(_, start)| start.root >= dirs.len()) {
             return Err(PlanError::Start { start, root: bad.root });
         }
-        Ok(Self { walk: Walk::new(selection, dirs.to_vec()), next: 0, pending: None })
+        Ok(Self { walk: Walk::new(selection, dirs.to_vec()), next: 0, pending: None, times: true })
+    }
+
+    /// Tells no times, where nobody compares them.
+    pub(super) fn omit_times(&mut self) {
+        self.times = false;
     }
 
     /// Leaves these files out.
@@ -74,7 +81,7 @@ impl FilesPlan {
 
     /// The next task, whose body the workload makes of its files.
     pub(super) fn next_task(&mut self, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
-        let mut draft = Draft::new(self.next);
+        let mut draft = Draft::new(self.next, self.times);
         while !draft.is_full() {
             let Some(finding) = self.pending.take().or_else(|| self.walk.next()) else { break };
             if !draft.fits(&finding, self.walk.selection()) {

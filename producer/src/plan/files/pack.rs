@@ -31,12 +31,15 @@ pub(super) struct Draft {
     content_bytes: u64,
     /// Root of the last finding taken.
     last: Option<usize>,
+    times: bool,
 }
 
 impl Draft {
-    pub(super) fn new(number: u64) -> Self {
+    /// `times`: whether it tells those of files.
+    pub(super) fn new(number: u64, times: bool) -> Self {
         Self {
             number,
+            times,
             kind: None,
             items: Vec::new(),
             failed: Vec::new(),
@@ -82,7 +85,11 @@ impl Draft {
                     self.kind = Some((finding.root, *links));
                 }
                 self.content_bytes = self.content_bytes.saturating_add(*size);
-                self.items.push(Item { path: finding.at.clone(), size: *size, times: Some(*times) });
+                self.items.push(Item {
+                    path: finding.at.clone(),
+                    size: *size,
+                    times: Some(*times).filter(|_| self.times),
+                });
             }
         }
         self.last = Some(finding.root);
