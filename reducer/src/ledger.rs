@@ -112,8 +112,9 @@ impl Ledger {
             Event::Explain { job, number: Some(number), counted, .. } if *number < limits::JOB_TASKS_MAX => {
                 *counted = self.store.counted(job, *number)?;
             }
-            Event::Replay { filter, dead, .. } | Event::Forget { filter, dead, .. } => {
+            Event::Replay { filter, openings, dead, .. } | Event::Forget { filter, openings, dead, .. } => {
                 *dead = self.store.dead(filter.as_deref())?;
+                dead.retain(|dead| openings.as_ref().is_none_or(|openings| openings.contains(&dead.opening)));
             }
             Event::DeadLetter { letter, known, .. } => *known = self.known(&letter.task)?,
             _ => {}

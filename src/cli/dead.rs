@@ -4,9 +4,8 @@ use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reducer::owner::Event;
-use reducer::store::StoreError;
 use serde_json::{Value, json};
-use shared::id::{OwnerId, TaskId};
+use shared::id::{OpeningId, OwnerId, TaskId};
 use shared::job::JobStatus;
 use shared::message::{DeadDetail, DeadTask, Reply, Request};
 use shared::path::printable;
@@ -32,17 +31,13 @@ async fn list(args: DeadFilter) -> Result<Exit, Failure> {
     let replies = match &args.from.state {
         Some(state) => {
             let reader = reader(state)?;
-            let look = || {
-                let (tasks, more) = reader.dead(args.filter.as_deref())?;
-                Ok(Reply::Dead { owner: reader.owner()?, tasks, more })
-            };
-            vec![look().map_err(|error: StoreError| Failure::from(&error))?]
+            vec![reader.dead(args.filter.as_deref()).map_err(|error| Failure::from(&error))?]
         }
         None => gather(args.from.whom(), &Request::Dead { filter: args.filter.clone() }).await?,
     };
     let (mut found, mut untold) = (Vec::new(), 0);
     for reply in replies {
-        if let Reply::Dead { owner, tasks, more } = reply {
+        if let Reply::Dead { owner, tasks, more, .. } = reply {
             found.extend(tasks.into_iter().map(|dead| (owner.clone(), dead)));
             untold += more;
         }
@@ -145,21 +140,23 @@ fn describe(detail: &DeadDetail) -> String {
     text
 }
 
-/// What is meant by the name of a job must be one job.
-async fn change_all(args: &DeadFilter, request: &Request) -> Result<Vec<Reply>, Failure> {
+/// What is meant by the name of a job must be one job, and of all jobs those openings that there are now.
+async fn change_all(args: &DeadFilter, request: impl FnOnce(Vec<OpeningId>) -> Request) -> Result<Vec<Reply>, Failure> {
     let filter = args.filter.as_deref().unwrap_or_default();
     let job = filter.parse::<TaskId>().map(|task| task.job).or_else(|_| filter.parse());
     if let Ok(job) = job {
         check_one(args.from.whom(), &job).await?;
     }
-    change(args.from.whom(), request).await
+    let listed = gather(args.from.whom(), &Request::Dead { filter: args.filter.clone() }).await?;
+    let of = |reply| if let Reply::Dead { openings, .. } = reply { openings } else { Vec::new() };
+    change(args.from.whom(), &request(listed.into_iter().flat_map(of).collect())).await
 }
 
 async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
-        Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, dead: Vec::new(), reply })?],
-        None => change_all(&args, &Request::Replay { filter }).await?,
+        Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, openings: None, dead: Vec::new(), reply })?],
+        None => change_all(&args, |openings| Request::Replay { filter, openings }).await?,
     };
     let (mut back, mut left) = (0, 0);
     for reply in replies {
@@ -187,8 +184,8 @@ async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
 async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
-        Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, dead: Vec::new(), reply })?],
-        None => change_all(&args, &Request::Forget { filter }).await?,
+        Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, openings: None, dead: Vec::new(), reply })?],
+        None => change_all(&args, |openings| Request::Forget { filter, openings }).await?,
     };
     let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };
     let tasks: u64 = replies.iter().map(dropped).sum();

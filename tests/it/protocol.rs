@@ -294,8 +294,8 @@ fn requests() -> Vec<String> {
         Request::Explain { job: job(), number: Some(0) },
         Request::Dead { filter: None },
         Request::DeadTask { task: TaskId { job: job(), number: 0 } },
-        Request::Replay { filter },
-        Request::Forget { filter: Some("out of memory".to_owned()) },
+        Request::Replay { filter, openings: vec![opening()] },
+        Request::Forget { filter: Some("out of memory".to_owned()), openings: vec![opening()] },
     ]));
     examples
 }
@@ -319,7 +319,7 @@ fn dead() -> Vec<String> {
     };
     bodies(&[
         Reply::Explained { text: "task photos-2026.0 is done: attempt 1, on node-07.".to_owned() },
-        Reply::Dead { owner: owner(), tasks: vec![dead], more: 0 },
+        Reply::Dead { owner: owner(), tasks: vec![dead], more: 0, openings: vec![opening()] },
         Reply::DeadTask(Box::new(detail)),
         Reply::Replayed { tasks: 1, kept: 0 },
         Reply::Forgotten { tasks: 1 },

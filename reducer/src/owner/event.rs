@@ -72,6 +72,8 @@ pub enum Event {
     Replay {
         /// Which.
         filter: Option<String>,
+        /// Of which openings; of whichever, if `None`.
+        openings: Option<Vec<OpeningId>>,
         /// What the ledger found.
         dead: Vec<Dead>,
         /// Who waits for [`Reply::Replayed`].
@@ -81,6 +83,8 @@ pub enum Event {
     Forget {
         /// Which.
         filter: Option<String>,
+        /// Of which openings; of whichever, if `None`.
+        openings: Option<Vec<OpeningId>>,
         /// What the ledger found.
         dead: Vec<Dead>,
         /// Who waits for [`Reply::Forgotten`].

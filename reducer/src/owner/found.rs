@@ -1,7 +1,7 @@
 //! What the ledger finds out about an event before the engine sees it.
 
 use bytes::Bytes;
-use shared::id::{ConsumerId, PlanHash, TaskId};
+use shared::id::{ConsumerId, OpeningId, PlanHash, TaskId};
 use shared::message::Reason;
 
 use crate::fold::{Kept, Tally};
@@ -71,6 +71,8 @@ pub struct Counted {
 pub struct Dead {
     /// Which.
     pub task: TaskId,
+    /// Of which opening of its job.
+    pub opening: OpeningId,
     /// Its items.
     pub items: u32,
     /// How often it was tried.

@@ -187,15 +187,13 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,
         // A command writes its report as it goes: what it has written of a failed task would stay so.
         Request::Replay { .. } if matches!(wiring.kind, Kind::Command { .. }) => {}
-        Request::Replay { filter } => wiring.tell(Event::Replay { filter, dead: Vec::new(), reply }).await,
-        Request::Forget { filter } => wiring.tell(Event::Forget { filter, dead: Vec::new(), reply }).await,
-        Request::Dead { filter } => {
-            let owner = wiring.owner().clone();
-            look(wiring, reply, move |store| {
-                let (tasks, more) = Reader::open(store)?.dead(filter.as_deref())?;
-                Ok(Reply::Dead { owner, tasks, more })
-            });
+        Request::Replay { filter, openings } => {
+            wiring.tell(Event::Replay { filter, openings: Some(openings), dead: Vec::new(), reply }).await;
         }
+        Request::Forget { filter, openings } => {
+            wiring.tell(Event::Forget { filter, openings: Some(openings), dead: Vec::new(), reply }).await;
+        }
+        Request::Dead { filter } => look(wiring, reply, move |store| Reader::open(store)?.dead(filter.as_deref())),
         Request::DeadTask { task } => look(wiring, reply, move |store| {
             let detail = Reader::open(store)?.dead_task(&task)?;
             Ok(detail.map_or(Reply::UnknownJob, |detail| Reply::DeadTask(Box::new(detail))))

@@ -1,11 +1,13 @@
 //! Dead tasks: written, found, shown, replayed, forgotten.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::clock::Moment;
-use shared::id::{JobId, TaskId};
+use shared::id::{JobId, OpeningId, TaskId};
 use shared::job::Counts;
 use shared::limits;
-use shared::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Returned};
+use shared::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Reply, Returned};
 
 use super::{Reader, Store, StoreError};
 use crate::fold::{self, Record};
@@ -28,7 +30,7 @@ WITH all_dead AS (
                                                AND outcomes.number = dead_letters.number)
     GROUP BY jobs.job, number
 )
-SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at
+SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at, jobs.opening
 FROM all_dead JOIN jobs USING (job)
 LEFT JOIN tasks ON tasks.job_id = jobs.id AND tasks.number = all_dead.number
 WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1
@@ -44,12 +46,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {
     Ok((row.get(0)?, DeadTask { task, state, items, attempts, host, reason, at: row.get(7)? }))
 }
 
-fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(DeadTask)) -> Result<(), StoreError> {
+fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(DeadTask, OpeningId)) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(DEAD)?;
-    for row in statement.query_map(params![filter], read)? {
-        let (job, mut dead) = row?;
-        dead.task.job = JobId::try_from(job).map_err(|error| StoreError::Content(error.to_string()))?;
-        take(dead);
+    let content = |error: shared::id::InvalidId| StoreError::Content(error.to_string());
+    for row in statement.query_map(params![filter], |row| Ok((read(row)?, row.get::<_, String>(8)?)))? {
+        let ((job, mut dead), opening) = row?;
+        dead.task.job = JobId::try_from(job).map_err(content)?;
+        take(dead, OpeningId::try_from(opening).map_err(content)?);
     }
     Ok(())
 }
@@ -103,19 +106,20 @@ impl Store {
     /// Dead tasks that a filter fits.
     pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
         let mut found = Vec::new();
-        find(&self.connection, filter, |dead| {
+        find(&self.connection, filter, |dead, opening| {
             let is_failed = dead.state == DeadState::Failed;
-            found.push(Dead { task: dead.task, items: dead.items, attempts: dead.attempts, is_failed });
+            found.push(Dead { task: dead.task, opening, items: dead.items, attempts: dead.attempts, is_failed });
         })?;
         Ok(found)
     }
 }
 
 impl Reader {
-    /// The latest dead tasks that a filter fits, oldest first, and how many more there are.
-    pub fn dead(&self, filter: Option<&str>) -> Result<(Vec<DeadTask>, u64), StoreError> {
-        let (mut tasks, mut more) = (Vec::new(), 0);
-        find(&self.connection, filter, |mut dead| {
+    /// The latest dead tasks that a filter fits, oldest first, as an owner tells of them.
+    pub fn dead(&self, filter: Option<&str>) -> Result<Reply, StoreError> {
+        let (mut tasks, mut more, mut openings) = (Vec::new(), 0, BTreeSet::new());
+        find(&self.connection, filter, |mut dead, opening| {
+            openings.insert(opening);
             if tasks.len() < limits::DEAD_LISTED_MAX {
                 dead.reason = dead.reason.chars().take(limits::DEAD_REASON_CHARS).collect();
                 tasks.push(dead);
@@ -124,13 +128,13 @@ impl Reader {
             }
         })?;
         tasks.reverse();
-        Ok((tasks, more))
+        Ok(Reply::Dead { owner: self.owner()?, tasks, more, openings: openings.into_iter().collect() })
     }
 
     /// All about one dead task.
     pub fn dead_task(&self, task: &TaskId) -> Result<Option<DeadDetail>, StoreError> {
         let mut found = None;
-        find(&self.connection, Some(&task.to_string()), |dead| {
+        find(&self.connection, Some(&task.to_string()), |dead, _| {
             if dead.task == *task {
                 found = Some(dead);
             }

@@ -51,11 +51,15 @@ pub enum Request {
     Replay {
         /// Which, as in [`Request::Dead`].
         filter: Option<String>,
+        /// Of which openings, as [`Reply::Dead`] had them: it says nothing about a later job of that name.
+        openings: Vec<OpeningId>,
     },
     /// Forget dead tasks: they stay failed.
     Forget {
         /// Which, as in [`Request::Dead`].
         filter: Option<String>,
+        /// Of which openings, as [`Reply::Dead`] had them.
+        openings: Vec<OpeningId>,
     },
     /// A report's bytes from a place on, once the job is finished.
     Report {
@@ -136,6 +140,8 @@ pub enum Reply {
         tasks: Vec<DeadTask>,
         /// How many more there are.
         more: u64,
+        /// The openings of all of them.
+        openings: Vec<OpeningId>,
     },
     /// To [`Request::DeadTask`].
     DeadTask(Box<DeadDetail>),

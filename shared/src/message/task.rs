@@ -88,7 +88,7 @@ impl Task {
         }
         if !self.avoid.is_empty() {
             let avoid: Vec<&str> = self.avoid.iter().map(ConsumerId::as_str).collect();
-            message = message.with_text("avoid", &avoid.join(" "));
+            message = message.with_text("avoid", avoid.join(" "));
         }
         message
     }

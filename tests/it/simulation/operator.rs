@@ -52,9 +52,11 @@ impl OperatorRole {
             (Deed::Replay, Phase::Waiting | Phase::WaitingAgain) => Request::Status { job: id },
             (Deed::Replay, Phase::Replaying) => {
                 stage.jobs.cured.insert(id);
-                Request::Replay { filter }
+                Request::Replay { filter, openings: self.opening.clone().into_iter().collect() }
             }
-            (Deed::Replay, Phase::Forgetting) => Request::Forget { filter },
+            (Deed::Replay, Phase::Forgetting) => {
+                Request::Forget { filter, openings: self.opening.clone().into_iter().collect() }
+            }
         };
         self.questions.ask(&job, &request, stage, out);
     }
@@ -71,6 +73,9 @@ impl OperatorRole {
             let is_over = matches!(reply, Reply::Status(status) if status.state.is_over());
             let is_done = self.heard >= if is_over { times } else { PATIENCE };
             return (!is_done).then(|| stage.millis(0, 3_000));
+        }
+        if let (Deed::Replay, Reply::Status(status)) = (self.deed, reply) {
+            self.opening = Some(status.opening.clone());
         }
         let is_finished = matches!(reply, Reply::Status(status) if status.state == JobState::Finished);
         self.phase = match self.phase {

@@ -161,11 +161,11 @@ impl OwnerRole {
             Request::Cancel { job, opening } => {
                 self.tell(Event::Cancel { job, opening: Some(opening), reply }, stage, out);
             }
-            Request::Replay { filter } => {
-                self.tell(Event::Replay { filter, dead: Vec::new(), reply }, stage, out);
+            Request::Replay { filter, openings } => {
+                self.tell(Event::Replay { filter, openings: Some(openings), dead: Vec::new(), reply }, stage, out);
             }
-            Request::Forget { filter } => {
-                self.tell(Event::Forget { filter, dead: Vec::new(), reply }, stage, out);
+            Request::Forget { filter, openings } => {
+                self.tell(Event::Forget { filter, openings: Some(openings), dead: Vec::new(), reply }, stage, out);
             }
             // Nobody here asks for more.
             _ => {}

@@ -1,6 +1,6 @@
 //! Dead tasks: what is kept of them, and what a replay makes of a job's account.
 
-use shared::message::DeadState;
+use shared::message::{DeadState, DeadTask};
 
 use super::*;
 use crate::store::Reader;
@@ -31,7 +31,7 @@ fn die(world: &mut World, first: u32) {
 
 fn replay(world: &mut World, filter: Option<&str>) -> (Vec<Action>, (u64, u64)) {
     let filter = filter.map(str::to_owned);
-    let actions = world.event(Event::Replay { filter, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    let actions = world.event(Event::Replay { filter, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
     let replied = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => match &**reply {
             Reply::Replayed { tasks, kept } => Some((*tasks, *kept)),
@@ -47,11 +47,33 @@ fn reader(world: &World) -> Reader {
     Reader::open(&world.path).expect("it can be read")
 }
 
+/// As a request that is said again when another job has taken the name.
+#[test]
+fn a_replay_of_other_openings_replays_nothing() {
+    let mut world = one_dead();
+    let known = world.opening();
+    let event = |openings| {
+        let (filter, dead, reply) = (None, Vec::new(), ReplyTo::Local(0));
+        Event::Replay { filter, openings: Some(openings), dead, reply }
+    };
+    let replied = |actions: &[Action]| format!("{actions:?}").contains("Replayed { tasks: 1");
+    assert!(!replied(&world.event(event(vec!["another".parse().expect("an id")]))));
+    assert!(replied(&world.event(event(vec![known]))));
+}
+
 // Reasons quote names: whoever means a job must not meet the tasks of others.
+/// Dead tasks, and how many more there are.
+fn listed(world: &World, filter: Option<&str>) -> (Vec<DeadTask>, u64) {
+    match reader(world).dead(filter).expect("a list") {
+        Reply::Dead { tasks, more, .. } => (tasks, more),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_filter_that_names_a_job_is_no_part_of_a_reason() {
     let mut world = one_dead();
-    let count = |world: &World, filter| reader(world).dead(Some(filter)).expect("a list").0.len();
+    let count = |world: &World, filter| listed(world, Some(filter)).0.len();
     let found = ["job", "job.1", "job.0", "job.17", "memory", "o memory", "none"].map(|filter| count(&world, filter));
     assert_eq!(found, [1, 1, 0, 0, 1, 1, 0]);
     // A job that is called like a part of that reason.
@@ -64,7 +86,7 @@ fn a_filter_that_names_a_job_is_no_part_of_a_reason() {
 fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
     let mut world = one_dead();
     world.dead_letter(0, 1);
-    let (dead, more) = reader(&world).dead(None).expect("a list");
+    let (dead, more) = listed(&world, None);
     assert_eq!((dead.len(), more), (1, 0), "a letter that comes home after the end is none");
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is dead");
     assert_eq!(detail.dead, dead[0]);
@@ -80,20 +102,20 @@ fn a_letter_that_came_home_is_listed_while_its_task_is_tried_again() {
     let mut world = World::new();
     world.open_with(2);
     world.dead_letter(1, 1);
-    let (dead, _) = reader(&world).dead(None).expect("a list");
+    let (dead, _) = listed(&world, None);
     assert_eq!((dead.len(), dead[0].state, dead[0].host.as_str()), (1, DeadState::Returned, "h"));
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is listed");
     assert_eq!(detail.returned.len(), 1);
     assert_eq!(replay(&mut world, None).1, (0, 0), "it is at work anyway");
     world.done(1);
-    assert_eq!(reader(&world).dead(None).expect("a list"), (Vec::new(), 0), "now it is done");
+    assert_eq!(listed(&world, None), (Vec::new(), 0), "now it is done");
 }
 
 #[test]
 fn filters_are_jobs_tasks_and_parts_of_reasons() {
     let world = one_dead();
     for (filter, count) in [("job", 1), ("job.1", 1), ("memory", 1), ("job.2", 0), ("jo", 0), ("%", 0), ("", 1)] {
-        assert_eq!(reader(&world).dead(Some(filter)).expect("a list").0.len(), count, "{filter:?}");
+        assert_eq!(listed(&world, Some(filter)).0.len(), count, "{filter:?}");
     }
 }
 
@@ -107,7 +129,7 @@ fn a_replayed_task_is_open_again_and_so_is_its_job_with_an_exact_account() {
         let counts = world.counts();
         assert_eq!((counts.tasks_open, counts.tasks_failed, counts.items_failed, counts.replays), (1, 0, 0, 1));
         assert_eq!((world.status().state, world.status().report_sha256), (JobState::Running, None));
-        assert_eq!(reader(&world).dead(None).expect("a list").0.len(), 0);
+        assert_eq!(listed(&world, None).0.len(), 0);
         assert_eq!(replay(&mut world, None).1, (0, 0), "twice is once");
         if restart {
             assert_eq!(sent(&world.restart(true)), [(1, 2)]);
@@ -127,7 +149,7 @@ fn a_replayed_task_may_die_again() {
     die(&mut world, 3);
     let counts = world.counts();
     assert_eq!((counts.tasks_failed, counts.items_failed, counts.tasks_done), (1, 2, 2));
-    assert_eq!(reader(&world).dead(None).expect("a list").0[0].attempts, 4);
+    assert_eq!(listed(&world, None).0[0].attempts, 4);
 }
 
 #[test]
@@ -163,8 +185,8 @@ fn cancelled_jobs_and_reports_under_way_keep_their_dead() {
 #[test]
 fn what_is_forgotten_stays_failed_and_is_listed_no_more() {
     let mut world = one_dead();
-    world.event(Event::Forget { filter: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
-    assert_eq!(reader(&world).dead(None).expect("a list").0.len(), 0);
+    world.event(Event::Forget { filter: None, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    assert_eq!(listed(&world, None).0.len(), 0);
     assert_eq!((world.counts().tasks_failed, world.status().state), (1, JobState::Finished));
     assert_eq!(replay(&mut world, None).1, (0, 0));
 }

@@ -93,7 +93,7 @@ fn of_a_task_that_was_given_up_no_part_stays() {
     world.part("a", 0, None);
     world.answer(0, 1, failed("no memory"));
     world.report();
-    world.event(Event::Replay { filter: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    world.event(Event::Replay { filter: None, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
     world.whole(2, "a", 1);
     assert_eq!((world.parts(), world.counts().tasks_done), (Vec::new(), 0), "what it counted on is gone");
 }

@@ -71,7 +71,11 @@ impl OwnerRole {
         let rest = self.inbox.split_off(count);
         let taken = std::mem::replace(&mut self.inbox, rest);
         let dead = match taken.first() {
-            Some((Event::Replay { filter, .. }, _)) => self.ledger().store().dead(filter.as_deref()).expect("a list"),
+            Some((Event::Replay { filter, openings, .. }, _)) => {
+                let mut dead = self.ledger().store().dead(filter.as_deref()).expect("a list");
+                dead.retain(|dead| openings.as_ref().is_none_or(|openings| openings.contains(&dead.opening)));
+                dead
+            }
             _ => Vec::new(),
         };
         let (events, seen): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
