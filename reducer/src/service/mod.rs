@@ -166,13 +166,11 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Handle, ServiceError> {
     let clock = Clock::start();
+    let spec = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
     let mut topology = topology::shared();
-    if let Kind::Command { spec } = &config.kind {
-        topology.extend(outbox::classes(spec));
-    }
+    spec.iter().for_each(|spec| topology.extend(outbox::classes(spec)));
     let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
-    let store = store?;
-    declared?;
+    let (store, ()) = (store?, declared?);
     let owner = store.owner().clone();
     let name = Name::new(store.id().clone(), clock.system());
     let claim = Claim::of(&config.kind, &owner, &name.session)?;
@@ -194,8 +192,7 @@ pub async fn start(
     // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
     let (progress, progressed) = watch::channel(handle::Progress::default());
-    let declared = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
-    let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), declared);
+    let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), spec);
     let wiring = Arc::new(outbox::Wiring {
         transport: Arc::clone(&transport),
         clock,

@@ -77,14 +77,7 @@ impl World {
                 let (process, until) = (self.pick_owner(process), self.now + Duration::from_millis(millis));
                 self.processes[process].wire.last_delivered.insert(OWN, until);
             }
-            Fault::Rewalk { job, file } => {
-                if let Some(id) = self.touch(job, file) {
-                    let walks = |process: &Process| matches!(&process.kind, Kind::Producer { job } if *job == id);
-                    let process = self.processes.iter().position(walks);
-                    let process = process.filter(|&process| self.processes[process].role.is_some());
-                    process.into_iter().for_each(|process| self.crash(process, Duration::from_millis(20)));
-                }
-            }
+            Fault::Rewalk { job, file } => self.rewalk(job, file),
             Fault::Forge { message } => {
                 self.broker.forge(message);
                 self.give();
@@ -105,6 +98,15 @@ impl World {
             Fault::Touch { job, file } => drop(self.touch(job, file)),
             Fault::Edit { job, file } => self.edit(job, file),
         }
+    }
+
+    /// A file changes, and its producer starts anew.
+    fn rewalk(&mut self, job: usize, file: u32) {
+        let Some(id) = self.touch(job, file) else { return };
+        let walks = |process: &Process| matches!(&process.kind, Kind::Producer { job } if *job == id);
+        let process = self.processes.iter().position(walks);
+        let process = process.filter(|&process| self.processes[process].role.is_some());
+        process.into_iter().for_each(|process| self.crash(process, Duration::from_millis(20)));
     }
 
     fn pick_owner(&self, process: usize) -> usize {

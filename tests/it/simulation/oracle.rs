@@ -2,39 +2,26 @@
 //! the owners have committed, in order.
 
 mod account;
+mod record;
 mod seen;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bytes::Bytes;
 use reducer::owner::Tag;
-use serde_json::Value;
 use shared::clock::Moment;
 use shared::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::Parts;
 use shared::workload::digest;
 
+use record::Record;
 pub(super) use seen::{Key, Seen, tag_of};
 use tasks::{Task, sections};
 
 use super::jobs::{Fate, File, Job, Jobs, Runner};
 use super::work::{counts_of, digest_of, steps_of, words_of};
-
-/// What was committed of one task.
-#[derive(Debug, Clone, Default)]
-struct Record {
-    /// Up to which attempt the whole task was asked for, if some of its items were then asked of another consumer.
-    kept: Option<u32>,
-    first: Option<Bytes>,
-    duplicates: u64,
-    conflicts: u64,
-    incomplete: u32,
-    parts: BTreeSet<(String, u32)>,
-}
 
 /// What is known of a run.
 #[derive(Debug, Default)]
@@ -331,51 +318,6 @@ fn check_lost(jobs: &Jobs, job: &Job, tasks: &[Task]) -> Result<(), String> {
     let may_lag = |file: &File| jobs.has_copies && !jobs.has_whole && !job.first.contains(file);
     let lost = tasks.iter().flat_map(|task| &task.lost).find(|file| !is_elsewhere(file) && !may_lag(file));
     ensure(lost.is_none(), || format!("it has no result for {lost:?}, which everybody has"))
-}
-
-impl Record {
-    /// Whether it asked for the whole task, of which the rest alone is asked for now.
-    fn is_of_before(&self, attempt: u32) -> bool {
-        self.kept.is_some_and(|kept| attempt <= kept)
-    }
-
-    /// `kept`: the attempt from which the owner has a part of the answer after this; 0 if from an opening before.
-    fn done(&mut self, (attempt, answer, parts): (u32, Bytes, Option<Parts>), kept: Option<u32>, items: usize) {
-        if self.is_of_before(attempt) {
-            self.duplicates += 1;
-            return;
-        }
-        if let Some(first) = &self.first {
-            self.duplicates += 1;
-            self.conflicts += u64::from(differ(first, &answer));
-            return;
-        }
-        let is_there = |parts: &Parts| (0..parts.count).all(|n| self.parts.contains(&(parts.run.to_string(), n)));
-        // The rest of an answer of which an older store does not have the other part.
-        let is_odd = kept.is_none() && items > 0 && results(&answer).is_some_and(|results| results.len() != items);
-        if kept.is_some_and(|kept| kept > 0) && self.kept.is_none() {
-            self.kept = kept;
-        } else if is_odd {
-            self.incomplete += 1;
-        } else if parts.as_ref().is_none_or(is_there) {
-            self.first = Some(answer);
-        } else {
-            self.incomplete += 1;
-        }
-    }
-}
-
-/// The results in an answer about files, a null for each that has none.
-fn results(answer: &[u8]) -> Option<Vec<Value>> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    ["digests", "counts"].iter().find_map(|results| answer[results].as_array().cloned())
-}
-
-/// Whether two answers contradict each other. What one consumer cannot read another one may.
-fn differ(first: &[u8], second: &[u8]) -> bool {
-    let (Some(one), Some(other)) = (results(first), results(second)) else { return first != second };
-    let is_other = |(one, other): (&Value, &Value)| !one.is_null() && !other.is_null() && one != other;
-    one.len() != other.len() || one.iter().zip(&other).any(is_other)
 }
 
 fn good_files(tasks: &[Task]) -> impl Iterator<Item = &File> {

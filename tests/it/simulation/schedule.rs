@@ -102,13 +102,9 @@ impl Schedule {
         let mut processes = vec![Process::new("owner".to_owned(), Kind::Owner, directory.path(), window)];
         let mut sights = Vec::new();
         for number in 0..random.random_range(1..=3) {
-            let serves = Workload::ALL.map(|workload| match workload {
-                Workload::Steps => (workload, shared::workload::steps::class()),
-                Workload::Digest | Workload::Words => (workload, class()),
-            });
             let sight = sight(&mut random, copies);
             sights.push(sight);
-            let kind = Kind::Consumer { slots: random.random_range(1..=2), serves: serves.into(), sight };
+            let kind = consumer(random.random_range(1..=2), sight);
             processes.push(Process::new(format!("consumer-{number}"), kind, directory.path(), window));
         }
         // One lags at most, and another one is always there and asked next.
@@ -147,6 +143,15 @@ impl Schedule {
         let failure = world.oracle.complaint().map(str::to_owned);
         Run { failure, steps, fingerprint, trace: world.trace.take().unwrap_or_default(), faults }
     }
+}
+
+/// One that does all.
+fn consumer(slots: u32, sight: Sight) -> Kind {
+    let serves = Workload::ALL.map(|workload| match workload {
+        Workload::Steps => (workload, shared::workload::steps::class()),
+        Workload::Digest | Workload::Words => (workload, class()),
+    });
+    Kind::Consumer { slots, serves: serves.into(), sight }
 }
 
 fn sight(random: &mut SmallRng, copies: bool) -> Sight {

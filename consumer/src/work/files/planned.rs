@@ -74,8 +74,8 @@ pub(super) fn judge(
     }
 }
 
-/// The same of a file of this size in bytes, and with this modification time in nanoseconds since 1970, on a file system
-/// that tells both exactly: for those who have no such file.
+/// The same of a file of this size in bytes, and with this modification time in nanoseconds since 1970,
+/// on a file system that tells both exactly: for those who have no such file.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn judge_plain(
     compare: Compare,
