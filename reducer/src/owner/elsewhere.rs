@@ -11,6 +11,9 @@ use shared::workload::Workload;
 use super::{Flight, Known, Owner, Step, Write};
 use crate::mutant::{self, Mutant};
 
+/// How often a task is given back until that is worth telling: the waits between add up to some seconds.
+const GIVEN_BACK_OFTEN: u32 = 4;
+
 impl Owner {
     /// Whether there is somebody else to ask, who was not asked before.
     pub(super) fn may_ask_another(&self, outcome: &Outcome, known: Option<&Known>) -> bool {
@@ -55,6 +58,11 @@ impl Owner {
 }
 
 impl Flight {
+    /// Whether those that were not asked for it have not taken it for some seconds.
+    pub(super) fn waits_for_another(&self) -> bool {
+        self.given_back >= GIVEN_BACK_OFTEN
+    }
+
     /// Notes that somebody could not do it.
     pub(super) fn avoid(&mut self, consumer: Option<ConsumerId>) {
         self.given_back = 0;

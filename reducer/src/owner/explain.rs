@@ -145,6 +145,12 @@ impl Owner {
         }
     }
 
+    /// Who is not to have it again, as far as this process knows.
+    fn tried_by(&self, flight: &Flight) -> String {
+        let tried: Vec<String> = flight.avoid.iter().map(|consumer| self.consumers.name(consumer)).collect();
+        if tried.is_empty() { String::new() } else { format!(" (by {})", tried.join(", ")) }
+    }
+
     fn explain_flight(&self, job: &Job, number: u64, flight: &Flight, now: Moment) -> String {
         let ago = |moment: Moment| format!("{:.0} s ago", now.saturating_sub(moment).as_secs_f64());
         let mut before = match &flight.failed {
@@ -160,11 +166,25 @@ impl Owner {
                     flight.expired
                 );
             }
+            if flight.given_back > 0 {
+                return format!(
+                    "could not be done where it was tried{}, and is offered to another consumer in {wait:.1} s: it was \
+                     given back {} times, as the others are busy{before}",
+                    self.tried_by(flight),
+                    flight.given_back
+                );
+            }
             let reason = flight.failed.as_deref().unwrap_or("no reason given");
             return format!(
                 "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",
                 flight.failures, self.config.attempts_max
             );
+        }
+        if flight.given_back > 0 {
+            before.push_str(&format!(
+                "; it waits for another consumer than those that tried it{}",
+                self.tried_by(flight)
+            ));
         }
         if flight.expired > 0 {
             before.push_str(&format!(

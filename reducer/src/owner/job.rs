@@ -33,7 +33,7 @@ pub(crate) struct Flight {
     pub queued_at: Moment,
     /// Where it failed, the last at the end: others may have what these lack.
     pub avoid: Vec<ConsumerId>,
-    /// How often a consumer gave it back that was not to be asked for it.
+    /// How often in a row a consumer gave it back that was not to be asked for it.
     pub given_back: u32,
     /// When it is to be sent again after a failure.
     pub retry_at: Option<Moment>,

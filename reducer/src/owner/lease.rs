@@ -48,6 +48,7 @@ impl Owner {
         }
         let holder = Holder { consumer: lease.holder, host: lease.host };
         flight.seen_at = now;
+        flight.given_back = 0;
         flight.lease = Some(holder.clone());
         step.writes.push(Write::Leased { task, attempt, holder });
     }

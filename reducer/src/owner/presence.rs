@@ -47,6 +47,12 @@ impl Consumers {
         found.map(|(presence, heard)| (presence, *heard))
     }
 
+    /// Who that is and, while it lives, where.
+    pub fn name(&self, consumer: &ConsumerId) -> String {
+        let host = self.alive.get(consumer).map(|(presence, _)| format!(" on {}", presence.host));
+        format!("{consumer}{}", host.unwrap_or_default())
+    }
+
     /// Whether somebody else serves a class than these; not so if they are none.
     pub fn has_other(&self, workload: Workload, class: &Class, than: &[ConsumerId]) -> bool {
         let is_other = |id: &ConsumerId| !than.contains(id);
@@ -71,6 +77,7 @@ impl Owner {
         for task in &presence.holds {
             if let Some(flight) = self.flight_of(task).filter(|_| !presence.leaving) {
                 flight.seen_at = until;
+                flight.given_back = 0;
             }
         }
         let (holds, serves) = (presence.holds.clone(), presence.serves.clone());

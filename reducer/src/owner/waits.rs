@@ -5,7 +5,7 @@
 use shared::id::{Class, JobId, OpeningId, TaskId};
 use shared::limits;
 
-use super::{Job, Owner};
+use super::{Flight, Job, Owner};
 
 impl Job {
     /// All that is known of it, without a subject; `None` if the job waits for nothing but its consumers' work.
@@ -14,9 +14,11 @@ impl Job {
             let seconds = limits::REPORT_RETRY.as_secs();
             format!("its report cannot be written: {reason}; it is tried again every {seconds} s")
         });
-        let tasks =
-            if self.is_open() { [self.taken_away(), self.fails(), self.refused()] } else { [const { None }; 3] };
-        let all: Vec<String> = tasks.into_iter().flatten().chain(report).collect();
+        let mut all = Vec::new();
+        if self.is_open() {
+            all.extend([self.taken_away(), self.fails(), self.for_another(), self.refused()].into_iter().flatten());
+        }
+        all.extend(report);
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -32,6 +34,14 @@ impl Job {
     fn fails(&self) -> Option<String> {
         let reason = self.flights.values().find_map(|flight| flight.failed.as_ref())?;
         Some(format!("tasks of it failed and are tried again, one of them because: {reason}"))
+    }
+
+    fn for_another(&self) -> Option<String> {
+        self.flights.values().any(Flight::waits_for_another).then(|| {
+            "tasks of it could not be done where they were tried, and wait for consumers that have not tried them, \
+             which are busy"
+                .to_owned()
+        })
     }
 
     pub fn refused(&self) -> Option<String> {

@@ -1,9 +1,15 @@
 //! What a job waits for that someone can end: in its status, and in what explains it.
 
+use shared::message::Lease;
+
 use super::*;
 
 fn explained(world: &mut World) -> String {
-    let event = Event::Explain { job: job(), number: None, counted: None, reply: ReplyTo::Local(0) };
+    explain(world, None)
+}
+
+fn explain(world: &mut World, number: Option<u64>) -> String {
+    let event = Event::Explain { job: job(), number, counted: None, reply: ReplyTo::Local(0) };
     let text = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => match &**reply {
             Reply::Explained { text } => Some(text.clone()),
@@ -56,6 +62,40 @@ fn so_is_the_report_of_a_cancelled_job() {
     );
     world.report();
     assert_eq!(world.status().waits, None);
+}
+
+#[test]
+fn a_task_that_waits_for_another_consumer_says_so() {
+    let mut world = World::new();
+    world.open_with(1);
+    let first = ConsumerId::from_name(b"first");
+    let mut event = world.outcome(0, 1, failed("no memory"));
+    if let Event::Outcome { outcome, .. } = &mut event {
+        outcome.consumer = Some(first.clone());
+    }
+    world.event(event);
+    for attempt in 2..7 {
+        world.pass(Duration::from_secs(60));
+        let (tag, address) = (world.tag(), world.address(0, attempt));
+        let (holder, host) = (first.clone(), "h1".to_owned());
+        let lease = Lease { address, holder, host, is_started: false, redelivered: true, body: "{}".into() };
+        world.event(Event::Lease { lease: Box::new(lease), known: None, tag });
+    }
+    let waits = world.status().waits.unwrap_or_default();
+    assert!(waits.contains("wait for consumers that have not tried them, which are busy"), "{waits}");
+    let text = explain(&mut world, Some(0));
+    assert!(text.starts_with("task job.0 could not be done where it was tried (by first"), "{text}");
+    assert!(text.contains("is offered to another consumer in "), "{text}");
+    assert!(
+        text.ends_with(
+            "given back 5 times, as the others are busy; it failed 1 times before, the last time: no memory (on h)."
+        ),
+        "{text}"
+    );
+    world.pass(Duration::from_secs(60));
+    world.presence(1, &[0]);
+    let waits = world.status().waits.unwrap_or_default();
+    assert!(!waits.contains("busy"), "somebody has it: {waits}");
 }
 
 #[test]
