@@ -92,7 +92,7 @@ impl Ledger {
             }
         }
         self.store.commit_turn()?;
-        effects.into_iter().filter_map(|effect| self.complete(effect).transpose()).collect()
+        effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
     }
 
     /// Finds out from the store what the engine does not keep in memory.
@@ -105,7 +105,7 @@ impl Ledger {
             }
             Event::Part { part, known, .. } => {
                 *known = self.known(&part.address.task)?;
-                self.number_as_planned(part, known.as_ref());
+                number_as_planned(part, known.as_ref());
             }
             Event::Tick => self.sweep()?,
             Event::Lease { lease, known, .. } => *known = self.known(&lease.address.task)?,
@@ -125,7 +125,7 @@ impl Ledger {
     fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
         match self.owner.spec(&task.job) {
             Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
-            Some(_) => self.store.known(&task.job, task.number),
+            Some(spec) => self.store.known(&task.job, task.number, spec.workload()),
             None => Ok(None),
         }
     }
@@ -137,9 +137,9 @@ impl Ledger {
             return Ok((Check::None, 0));
         };
         let items = known.map_or(0, |known| known.items);
-        if let Some(kept) = known.and_then(|known| known.kept.as_ref()) {
+        if let Some((known, kept)) = known.and_then(|known| Some((known, known.kept.as_ref()?))) {
             // It is of a try at the whole task, of which the rest alone is asked for now.
-            if outcome.address.attempt <= kept.attempt {
+            if !known.is_rest(&outcome.address.plan) {
                 return Ok((Check::Repeat { same: true }, 0));
             }
             if let Verdict::Done(rest) = &outcome.verdict {
@@ -213,18 +213,6 @@ impl Ledger {
         Ok(Some(Box::new(TakenOver { kept, whole })))
     }
 
-    /// An item of the rest of a task has another number in the whole of it.
-    fn number_as_planned(&self, part: &mut Part, known: Option<&Known>) {
-        let Some(spec) = self.owner.spec(&part.address.task.job) else { return };
-        let Some((items, kept)) = known.and_then(|known| Some((known.items, known.kept.as_ref()?))) else { return };
-        if part.address.attempt > kept.attempt
-            && let Some(item) = part.item
-            && let Ok(open) = fold::open_items(spec.workload(), items, &kept.answer)
-        {
-            part.item = open.get(item as usize).copied().or(Some(u32::MAX));
-        }
-    }
-
     /// What jobs have taken over from goes, a little at a time, once their plans are complete.
     fn sweep(&mut self) -> Result<(), StoreError> {
         for job in self.owner.sweepable() {
@@ -237,14 +225,16 @@ impl Ledger {
     }
 
     /// Adds from the store what an effect needs to happen outside.
-    fn complete(&mut self, effect: Effect) -> Result<Option<Action>, StoreError> {
+    fn complete(&mut self, effect: Effect, now: Moment) -> Result<Option<Action>, StoreError> {
         match effect {
-            Effect::Send { task, attempt } => Ok(self.load(task, attempt)?.map(|task| Action::Publish(Box::new(task)))),
+            Effect::Send { task, attempt } => {
+                Ok(self.load(task, attempt, now)?.map(|task| Action::Publish(Box::new(task))))
+            }
             other => Ok(Some(Action::Other(other))),
         }
     }
 
-    fn load(&mut self, id: TaskId, attempt: u32) -> Result<Option<Task>, StoreError> {
+    fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Task>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
         let (workload, opening) = (job.spec.workload(), job.opening.clone());
         let missing = || StoreError::Content(format!("task {id} was planned and is not there"));
@@ -254,16 +244,25 @@ impl Ledger {
             None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
         let mut avoid = job.flights.get(&id.number).map(|flight| flight.avoid.clone()).unwrap_or_default();
+        let mut plan = known.plan;
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
-            let open = fold::open_items(workload, known.items, &kept.answer).map_err(unreadable)?;
-            body = fold::rest(workload, &body, &open).map_err(unreadable)?;
+            body = fold::rest(workload, &body, &kept.open).map_err(unreadable)?;
+            plan = kept.rest;
             avoid.extend(kept.by.filter(|by| !avoid.contains(by)));
         }
-        let avoid = self.owner.avoided(workload, &class, avoid);
+        let avoid = self.owner.avoided(workload, &class, avoid, now);
         self.owner.note_class(&id, &class);
         let owner = self.store.owner().clone();
-        let address = Address { task: id, opening, plan: known.plan, attempt, owner, workload };
+        let address = Address { task: id, opening, plan, attempt, owner, workload };
         Ok(Some(Task { address, class, planned_at, avoid, body }))
+    }
+}
+
+/// An item of the rest of a task has another number in the whole of it.
+fn number_as_planned(part: &mut Part, known: Option<&Known>) {
+    let Some(known) = known.filter(|known| known.is_rest(&part.address.plan)) else { return };
+    if let Some((item, kept)) = part.item.as_mut().zip(known.kept.as_ref()) {
+        *item = kept.open.get(*item as usize).copied().unwrap_or(u32::MAX);
     }
 }

@@ -40,7 +40,7 @@ impl Takeover {
         let body = body.get().as_bytes();
         let Some((first, last)) = fold::range(spec, body) else { return Ok(None) };
         let mut before = Vec::new();
-        // The latest opening has the last word about an item that several of them have.
+        // The latest opening comes first: it tells of an item that several of them have.
         for source in self.sources.iter_mut().rev() {
             source.collect(store, spec, (&first, &last), &mut before)?;
         }

@@ -160,6 +160,12 @@ impl PlanHash {
         Self("start".to_owned())
     }
 
+    /// Of a plan up to a task of which these items alone are asked for, by their numbers in it.
+    pub fn rest(&self, items: &[u32]) -> Self {
+        let items: Vec<String> = items.iter().map(u32::to_string).collect();
+        self.then(&["rest", &items.join(",")])
+    }
+
     /// Of the plan that goes on with a task whose content is `parts`.
     pub(crate) fn then(&self, parts: &[&str]) -> Self {
         let mut text = self.0.clone();

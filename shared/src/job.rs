@@ -108,6 +108,10 @@ pub struct Counts {
     /// Items whose file had another modification time than planned, and the same size: copies made without times.
     #[serde(default, skip_serializing_if = "is_none")]
     pub items_untimed: u64,
+    /// Items whose file had changed when it was read, where one process plans and reads: their results are of what it
+    /// was then. Known where plans tell times.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub items_changed: u64,
     /// Bytes that the planned items hold, as the plan saw them.
     pub bytes_planned: u64,
     /// Bytes read for items with a result.

@@ -11,6 +11,7 @@ use reducer::report::Target;
 use reducer::service::Handle;
 use reducer::store;
 use shared::id::JobId;
+use shared::job::Counts;
 use shared::message::{JobRequest, Opened, Place, Planned, Seal};
 use shared::notice;
 use shared::resolve::resolve;
@@ -47,7 +48,8 @@ pub(super) async fn retrace(config: &RunConfig, handle: &Handle, mut opened: Ope
         if opened.has_ended() || (opened.has_whole_plan() && !config.recheck) {
             return Ok(Rest { opened, to_plan: None });
         }
-        match catch_up(planner(config, handle)?, Retrace::new(&opened)).await? {
+        let unsettled = handle.status(&opened.job).await.map_or(0, |status| unsettled(&status.counts));
+        match catch_up(planner(config, handle)?, Retrace::new(&opened), unsettled).await? {
             CaughtUp::Same(to_plan) => return Ok(Rest { opened, to_plan: Some(to_plan) }),
             CaughtUp::Differs => opened = open_anew(config, handle, &opened).await?,
         }
@@ -64,18 +66,28 @@ async fn open_anew(config: &RunConfig, handle: &Handle, before: &Opened) -> Resu
     Ok(opened)
 }
 
-async fn catch_up(mut planner: Planner, mut retrace: Retrace) -> Result<CaughtUp, RunError> {
-    let (mut first, mut has_ended) = (None, false);
+/// Items whose results, or the lack of one, are not of the file that was planned, or failed in planning.
+fn unsettled(counts: &Counts) -> u64 {
+    counts.items_failed + counts.items_changed
+}
+
+/// `unsettled`: of those that failed in planning each is found again.
+async fn catch_up(mut planner: Planner, mut retrace: Retrace, unsettled: u64) -> Result<CaughtUp, RunError> {
+    let (mut first, mut has_ended, mut unlisted) = (None, false, 0);
     while retrace.has_known() && first.is_none() && !has_ended {
         match planner.next().await? {
             Step::Task(task) => match retrace.take(&task) {
-                Next::Known => {}
+                Next::Known => unlisted += task.failed.len() as u64,
                 Next::New(place) => first = Some((task, place)),
                 Next::Differs => return Ok(CaughtUp::Differs),
             },
             Step::End if retrace.end() == End::Differs => return Ok(CaughtUp::Differs),
             Step::End => has_ended = true,
         }
+    }
+    // What was not as planned when it was read may be so now: the tree may have changed and changed back.
+    if unsettled > unlisted {
+        return Ok(CaughtUp::Differs);
     }
     Ok(CaughtUp::Same(ToPlan { planner, retrace, first, has_ended }))
 }

@@ -116,6 +116,10 @@ async fn what_is_missing_on_one_consumer_is_asked_of_another() {
         cluster.world.file(format!("half/{number:02}/other"), "something else");
     }
     cluster.world.file("half/mounted", "not much");
+    // Something else in a file's place, and on the way to some.
+    fs::create_dir_all(cluster.world.path("half/20/2000")).expect("made");
+    cluster.world.file("half/21", "no directory");
+    std::os::unix::fs::symlink("20", cluster.world.path("half/22")).expect("made");
     let wanted = cluster.world.sha1sum(&["t"]);
     let (reducer, poor) = (cluster.reducer(&[]), consumer(&cluster, "half", &[]));
     let rich = consumer(&cluster, "t", &[]);

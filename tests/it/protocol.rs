@@ -206,7 +206,7 @@ fn word_messages() -> Vec<String> {
     let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: lines.into() };
     let counts = words::Counts { lines: 1, words: 3, characters: 16, bytes: 16 };
     let failed = vec![ItemFailure::new(1, "Permission denied")];
-    let answer = words::Answer { counts: vec![Some(counts), None], failed, check, untimed: 0 };
+    let answer = words::Answer { counts: vec![Some(counts), None], failed, check, differing: Default::default() };
     let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
     let parts = Some(Parts { run, count: 1 });
     let outcome = Outcome {

@@ -5,7 +5,7 @@ use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch, Spec};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, filled, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, filled, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json, kept};
 
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
@@ -14,7 +14,8 @@ pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     Ok(Tally {
         items_done: u64::from(items) - failed,
         items_failed: failed,
-        items_untimed: answer.untimed.into(),
+        items_untimed: answer.differing.untimed.len() as u64,
+        items_changed: answer.differing.changed.len() as u64,
         bytes: answer.bytes,
         ..Tally::default()
     })
@@ -34,12 +35,12 @@ pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32)> {
     let before = before.iter().filter_map(|before| {
         let known = Batch::parse(&before.body).ok()?.files;
         let answer = Answer::parse(&before.answer, items(&known)).ok()?;
-        Some((known, (answer.digests, answer.failed)))
+        Some(Earlier { files: known, results: answer.digests, differing: answer.differing })
     });
-    let (digests, failed) = unchanged(&files, &before.collect::<Vec<_>>())?;
+    let ((digests, failed), differing) = unchanged(&files, &before.collect::<Vec<_>>())?;
     let kept = digests.iter().flatten().count() as u32;
     let bytes = kept::bytes(&files, &digests);
-    Some((json(&Answer { digests, failed, bytes, untimed: 0 }), kept))
+    Some((json(&Answer { digests, failed, bytes, differing }), kept))
 }
 
 pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
@@ -52,13 +53,15 @@ pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
 }
 
 pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
-    let first = Answer::parse(first, items)?;
-    let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
+    let mut first = Answer::parse(first, items)?;
+    let holes = holes(&first.failed);
+    let rest = Answer::parse(rest, holes.len() as u32)?;
     let bytes = first.bytes.saturating_add(rest.bytes);
-    let untimed = first.untimed.saturating_add(rest.untimed);
+    first.differing.add(&rest.differing, |item| holes.get(item as usize).copied());
+    let differing = std::mem::take(&mut first.differing);
     let results = |answer: Answer| -> Results<String> { (answer.digests, answer.failed) };
     let (digests, failed) = filled(results(first), results(rest))?;
-    Ok(json(&Answer { digests, failed, bytes, untimed }))
+    Ok(json(&Answer { digests, failed, bytes, differing }))
 }
 
 pub(super) fn records(spec: &Spec, task: &Settled) -> Result<Vec<Record>, Reason> {

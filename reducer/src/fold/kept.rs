@@ -5,10 +5,13 @@
 //! The items that are still open are the *holes* of an answer: they have no result, and their failure says that another
 //! consumer may have it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use shared::id::RunId;
 use shared::message::Reason;
-use shared::workload::files::{Files, Item, ItemFailure};
+use shared::path::PathBytes;
+use shared::workload::files::{Differing, Files, Item, ItemFailure};
 
 use super::files::Results;
 use crate::mutant::{self, Mutant};
@@ -41,22 +44,44 @@ pub struct Kept {
     pub host: String,
 }
 
-/// The results of files that are as they were, and a hole for each other one; nothing if there is no such file.
-pub(super) fn unchanged<T: Clone>(files: &Files, before: &[(Files, Results<T>)]) -> Option<Results<T>> {
-    let is_it = |(known, _): &&(Files, Results<T>)| known.root == files.root && known.links == files.links;
-    let known: std::collections::BTreeMap<_, _> = before
-        .iter()
-        .filter(is_it)
-        .flat_map(|(known, (results, _))| known.items.iter().zip(results))
-        .filter_map(|(item, result)| Some((&item.path, (item, result.as_ref()?))))
-        .collect();
+/// What is known of the files of a task of an opening before.
+pub(super) struct Earlier<T> {
+    /// Its files.
+    pub files: Files,
+    /// For each its result, or none.
+    pub results: Vec<Option<T>>,
+    /// Which of these are of files that were not just as they were planned.
+    pub differing: Differing,
+}
+
+/// The results of files that are as they were, and a hole for each other one, with what differs of those that have one;
+/// nothing if there is no such file. Of one that several tasks had, the first of these tells.
+pub(super) fn unchanged<T: Clone>(files: &Files, before: &[Earlier<T>]) -> Option<(Results<T>, Differing)> {
+    let is_it = |earlier: &&Earlier<T>| earlier.files.root == files.root && earlier.files.links == files.links;
+    let known: BTreeMap<_, _> = before.iter().filter(is_it).rev().flat_map(Earlier::known).collect();
     let is_unchanged = |item: &Item, known: &Item| item.is_unchanged(known) || mutant::is(Mutant::KeepChanged);
-    let result = |item: &Item| known.get(&item.path).filter(|(known, _)| is_unchanged(item, known));
-    let results: Vec<Option<T>> =
-        files.items.iter().map(|item| result(item).map(|(_, kept)| (*kept).clone())).collect();
-    let open = (0u32..).zip(&results).filter(|(_, result)| result.is_none());
-    let failed = open.map(|(item, _)| hole(item)).collect();
-    results.iter().any(Option::is_some).then_some((results, failed))
+    let found = |item: &Item| known.get(&item.path).filter(|(known, ..)| is_unchanged(item, known));
+    let (mut results, mut failed, mut differing) = (Vec::new(), Vec::new(), Differing::default());
+    for (number, item) in (0u32..).zip(&files.items) {
+        let found = found(item);
+        results.push(found.map(|(_, result, _)| (*result).clone()));
+        match found {
+            Some((.., is_untimed)) => differing.untimed.extend(is_untimed.then_some(number)),
+            None => failed.push(hole(number)),
+        }
+    }
+    results.iter().any(Option::is_some).then_some(((results, failed), differing))
+}
+
+impl<T> Earlier<T> {
+    /// The results that are of the files as they were planned, or of copies of them without their times.
+    fn known(&self) -> impl Iterator<Item = (&PathBytes, (&Item, &T, bool))> {
+        let has = |items: &[u32], number: u32| items.binary_search(&number).is_ok();
+        (0u32..).zip(self.files.items.iter().zip(&self.results)).filter_map(move |(number, (item, result))| {
+            let result = result.as_ref().filter(|_| !has(&self.differing.changed, number))?;
+            Some((&item.path, (item, result, has(&self.differing.untimed, number))))
+        })
+    }
 }
 
 /// An item that is still to be asked for.
@@ -97,6 +122,7 @@ pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> 
                 told.push(match (second, failure.reason.as_str()) {
                     // It was never tried before.
                     (Some(second), "") => ItemFailure { item: failure.item, ..second },
+                    (Some(second), first) if second.reason == first => ItemFailure { item: failure.item, ..second },
                     (Some(second), first) => {
                         ItemFailure::new(failure.item, format!("{first}; then: {}", second.reason))
                     }

@@ -27,6 +27,8 @@ pub struct Tally {
     pub items_failed: u64,
     /// Items whose file had another modification time than planned.
     pub items_untimed: u64,
+    /// Of these, those that had changed when they were read.
+    pub items_changed: u64,
     /// Bytes read.
     pub bytes: u64,
     /// What it adds to the sum of the job's label, if its workload has one.

@@ -8,7 +8,7 @@ use shared::workload::files::Files;
 use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, filled, hole, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, filled, hole, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json};
 
 /// The names of a job's totals.
@@ -25,7 +25,8 @@ pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally,
     Ok(Tally {
         items_done: u64::from(items) - failed,
         items_failed: failed,
-        items_untimed: answer.untimed.into(),
+        items_untimed: answer.differing.untimed.len() as u64,
+        items_changed: answer.differing.changed.len() as u64,
         bytes: total.bytes,
         amount: 0,
         totals: vec![(LINES, total.lines), (WORDS, total.words), (CHARACTERS, total.characters)],
@@ -55,16 +56,18 @@ pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32, Option
     });
     if batch.manner.frequencies {
         let is_same = |files: &Files| *files == batch.files && files.items.iter().all(|item| item.times.is_some());
-        let (at, (_, mut answer)) =
-            known.enumerate().find_map(|(at, known)| Some((at, known.filter(|k| is_same(&k.0))?)))?;
+        // Of which file a word is, nobody knows.
+        let holds = |(files, answer): &(Files, Answer)| is_same(files) && answer.differing.changed.is_empty();
+        let (at, (_, mut answer)) = known.enumerate().find_map(|(at, known)| Some((at, known.filter(holds)?)))?;
         answer.failed.iter_mut().for_each(|failure| *failure = hole(failure.item));
         let kept = answer.counts.iter().flatten().count() as u32;
         return (kept > 0).then(|| (json(&answer), kept, Some(at)));
     }
-    let known: Vec<_> = known.flatten().map(|(files, answer)| (files, (answer.counts, answer.failed))).collect();
-    let (counts, failed) = unchanged(&batch.files, &known)?;
+    let earlier = |(files, answer): (_, Answer)| Earlier { files, results: answer.counts, differing: answer.differing };
+    let known: Vec<_> = known.flatten().map(earlier).collect();
+    let ((counts, failed), differing) = unchanged(&batch.files, &known)?;
     let kept = counts.iter().flatten().count() as u32;
-    Some((json(&Answer { counts, failed, check: Check::default(), untimed: 0 }), kept, None))
+    Some((json(&Answer { counts, failed, check: Check::default(), differing }), kept, None))
 }
 
 pub(super) fn open_items(answer: &[u8], items: u32) -> Result<Vec<u32>, Reason> {
@@ -77,14 +80,16 @@ pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
 }
 
 pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
-    let first = Answer::parse(first, items)?;
-    let rest = Answer::parse(rest, holes(&first.failed).len() as u32)?;
+    let mut first = Answer::parse(first, items)?;
+    let holes = holes(&first.failed);
+    let rest = Answer::parse(rest, holes.len() as u32)?;
     let mut check = first.check;
     check += rest.check;
-    let untimed = first.untimed.saturating_add(rest.untimed);
+    first.differing.add(&rest.differing, |item| holes.get(item as usize).copied());
+    let differing = std::mem::take(&mut first.differing);
     let results = |answer: Answer| -> Results<Counts> { (answer.counts, answer.failed) };
     let (counts, failed) = filled(results(first), results(rest))?;
-    Ok(json(&Answer { counts, failed, check, untimed }))
+    Ok(json(&Answer { counts, failed, check, differing }))
 }
 
 /// The counts that both have, and the check over the words if both are about the same files. What one machine cannot

@@ -16,12 +16,12 @@ const GIVEN_BACK_OFTEN: u32 = 4;
 
 impl Owner {
     /// Whether there is somebody else to ask, who was not asked before.
-    pub(super) fn may_ask_another(&self, outcome: &Outcome, known: Option<&Known>) -> bool {
+    pub(super) fn may_ask_another(&self, outcome: &Outcome, known: Option<&Known>, now: Moment) -> bool {
         let task = &outcome.address.task;
         let Some((job, known)) = self.jobs.get(&task.job).zip(known) else { return false };
-        let is_first = known.kept.as_ref().is_none_or(|kept| kept.attempt == 0 && !kept.has_parts);
+        let is_first = known.kept.as_ref().is_none_or(|kept| !kept.is_left);
         let class = job.flights.get(&task.number).and_then(|flight| flight.class.as_ref());
-        let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_slice());
+        let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_slice(), now);
         is_first && class.is_some_and(has_other) && !mutant::is(Mutant::AskNobodyElse)
     }
 
@@ -34,17 +34,22 @@ impl Owner {
         flight.lease = None;
         flight.untried = false;
         flight.avoid(outcome.consumer.clone());
-        let attempt = flight.attempt;
         let run = outcome.parts.map(|Parts { run, .. }| run);
         step.writes.push(Write::Lapsed { task: task.clone() });
-        step.writes.push(Write::Kept { task: task.clone(), answer, attempt, run, by: outcome.consumer });
+        step.writes.push(Write::Kept { task: task.clone(), answer, run, by: outcome.consumer });
         self.send_due(&task.job, now, step);
     }
 
     /// Those of these consumers that are not to be asked: none if there is nobody else. The others may all be busy for
     /// long: as long as there is one, the task waits for it.
-    pub(crate) fn avoided(&self, workload: Workload, class: &Class, asked: Vec<ConsumerId>) -> Vec<ConsumerId> {
-        if self.consumers.has_other(workload, class, &asked) { asked } else { Vec::new() }
+    pub(crate) fn avoided(
+        &self,
+        workload: Workload,
+        class: &Class,
+        asked: Vec<ConsumerId>,
+        now: Moment,
+    ) -> Vec<ConsumerId> {
+        if self.consumers.has_other(workload, class, &asked, now) { asked } else { Vec::new() }
     }
 
     /// A consumer that was not to be asked has given a task back: another one may take it next time. If it had been

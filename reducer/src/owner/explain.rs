@@ -151,6 +151,30 @@ impl Owner {
         if tried.is_empty() { String::new() } else { format!(" (by {})", tried.join(", ")) }
     }
 
+    /// `wait`: until it is sent again, in seconds. `before`: what became of it before.
+    fn explain_retry(&self, flight: &Flight, wait: f64, before: &str) -> String {
+        if flight.expired > 0 {
+            return format!(
+                "was taken out of its queue by a policy of the broker (rabbitmqctl list_policies), {} times in a \
+                 row, and is sent again in {wait:.1} s{before}",
+                flight.expired
+            );
+        }
+        if flight.given_back > 0 {
+            return format!(
+                "could not be done where it was tried{}, and is offered to another consumer in {wait:.1} s: it was \
+                 given back {} times, as the others are busy{before}",
+                self.tried_by(flight),
+                flight.given_back
+            );
+        }
+        let reason = flight.failed.as_deref().unwrap_or("no reason given");
+        format!(
+            "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",
+            flight.failures, self.config.attempts_max
+        )
+    }
+
     fn explain_flight(&self, job: &Job, number: u64, flight: &Flight, now: Moment) -> String {
         let ago = |moment: Moment| format!("{:.0} s ago", now.saturating_sub(moment).as_secs_f64());
         let mut before = match &flight.failed {
@@ -158,27 +182,7 @@ impl Owner {
             None => String::new(),
         };
         if let Some(due) = flight.retry_at {
-            let wait = due.saturating_sub(now).as_secs_f64();
-            if flight.expired > 0 {
-                return format!(
-                    "was taken out of its queue by a policy of the broker (rabbitmqctl list_policies), {} times in a \
-                     row, and is sent again in {wait:.1} s{before}",
-                    flight.expired
-                );
-            }
-            if flight.given_back > 0 {
-                return format!(
-                    "could not be done where it was tried{}, and is offered to another consumer in {wait:.1} s: it was \
-                     given back {} times, as the others are busy{before}",
-                    self.tried_by(flight),
-                    flight.given_back
-                );
-            }
-            let reason = flight.failed.as_deref().unwrap_or("no reason given");
-            return format!(
-                "failed {} times of {} and is sent again in {wait:.1} s; the last time: {reason}",
-                flight.failures, self.config.attempts_max
-            );
+            return self.explain_retry(flight, due.saturating_sub(now).as_secs_f64(), &before);
         }
         if flight.given_back > 0 {
             before.push_str(&format!(

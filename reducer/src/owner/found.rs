@@ -17,13 +17,30 @@ pub struct Known {
     pub kept: Option<FirstAnswer>,
 }
 
+impl Known {
+    /// Whether a message that names this plan is about this task, or about the rest of it.
+    pub fn is_about(&self, plan: &PlanHash) -> bool {
+        self.plan == *plan || self.is_rest(plan)
+    }
+
+    /// Whether it is about what is still asked for of a task of which a part is known.
+    pub fn is_rest(&self, plan: &PlanHash) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.rest == *plan)
+    }
+}
+
 /// A part of an answer, from before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstAnswer {
     /// The answer, with its holes.
     pub answer: Bytes,
-    /// Attempts up to this one were for the whole task; 0 if it is taken over from an opening before.
-    pub attempt: u32,
+    /// The items that are still asked for.
+    pub open: Vec<u32>,
+    /// Stands for these: an answer to others, of a store of before, has as many results and is of other files.
+    pub rest: PlanHash,
+    /// Whether these have been left to another consumer already: they are no second time. Not so if all of it is taken
+    /// over from an opening before.
+    pub is_left: bool,
     /// Whether parts belong to it.
     pub has_parts: bool,
     /// The consumer that gave it, which is not asked for the rest.

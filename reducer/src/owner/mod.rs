@@ -123,6 +123,9 @@ impl Owner {
 
     pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>, now: Moment) {
         let tended = !self.config.tends_opened;
+        if !self.config.queues_end && jobs.iter().any(Job::is_open) {
+            self.consumers.unknown_until(now + self.config.heartbeat);
+        }
         for mut job in jobs {
             if self.config.queues_end {
                 job.counts.returns = job.counts.sends;

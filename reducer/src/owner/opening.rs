@@ -76,15 +76,18 @@ impl Owner {
         true
     }
 
-    /// Whether a new job's report would have the name of another job's.
+    /// Whether a new job's report could have the name of another job's. Jobs whose reports were given one name replace
+    /// each other's on purpose; but such a report goes under its job's id once a later one is there, so that no other
+    /// may have that id as its name.
     fn report_is_taken(&self, JobRequest { job: id, report, .. }: &JobRequest) -> Option<String> {
-        let name = report.as_ref().map_or(id.as_str(), ReportName::as_str);
-        let is_other = |other: &&Job| other.report.is_some() != report.is_some() && other.report_name() == name;
+        let is_of = |report: Option<&ReportName>, id: &JobId| report.is_some_and(|name| name.as_str() == id.as_str());
+        let is_other = |other: &&Job| is_of(report.as_ref(), &other.id) || is_of(other.report.as_ref(), id);
         let other = self.jobs.values().filter(|other| other.id != *id).find(is_other)?;
+        let (name, option) =
+            if is_of(report.as_ref(), &other.id) { (other.id.as_str(), "--report") } else { (id.as_str(), "--job") };
         Some(format!(
-            "job {} has a report of the name {name} already; give this one another {}",
-            other.id,
-            if report.is_some() { "--report" } else { "--job" }
+            "job {} has a report of the name {name}, or may have one; give this one another {option}",
+            other.id
         ))
     }
 

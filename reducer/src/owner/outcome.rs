@@ -2,7 +2,7 @@
 //! a dead letter.
 
 use shared::clock::Moment;
-use shared::id::TaskId;
+use shared::id::{OpeningId, PlanHash, TaskId};
 use shared::limits;
 use shared::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
 
@@ -36,7 +36,7 @@ impl Owner {
             return;
         }
         // Or it is of a try at the whole task, of which the rest alone is asked for now.
-        let is_of_before = known.and_then(|known| known.kept).is_some_and(|kept| part.address.attempt <= kept.attempt);
+        let is_of_before = known.is_some_and(|known| known.kept.is_some() && !known.is_rest(&part.address.plan));
         if self.is_cancelled(&task.job) || is_of_before {
             return step.ack(tag);
         }
@@ -81,7 +81,7 @@ impl Owner {
                 job.counts.conflicts += u64::from(!same);
                 return;
             }
-            (Check::First(Ok(_)), _) if open > 0 && self.may_ask_another(&outcome, known.as_ref()) => {
+            (Check::First(Ok(_)), _) if open > 0 && self.may_ask_another(&outcome, known.as_ref(), now) => {
                 return self.ask_another(*outcome, now, step);
             }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
@@ -101,6 +101,7 @@ impl Owner {
         job.counts.items_done += tally.items_done;
         job.counts.items_failed += tally.items_failed;
         job.counts.items_untimed = job.counts.items_untimed.saturating_add(tally.items_untimed);
+        job.counts.items_changed = job.counts.items_changed.saturating_add(tally.items_changed);
         job.counts.bytes_done = job.counts.bytes_done.saturating_add(tally.bytes);
         for (name, value) in tally.totals {
             let total = job.counts.totals.entry(name.to_owned()).or_default();
@@ -196,7 +197,9 @@ impl Owner {
             return self.drop_stale(&task.job, Stale::Opening, None, step);
         }
         // Only what this owner sent says anything about its task.
-        let known = known.filter(|known| letter.of == Some((job.opening.clone(), known.plan.clone())));
+        let is_its =
+            |(opening, plan): &(OpeningId, PlanHash), known: &Known| *opening == job.opening && known.is_about(plan);
+        let known = known.filter(|known| letter.of.as_ref().is_some_and(|of| is_its(of, known)));
         job.counts.returns += u64::from(known.is_some());
         if !letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
             return self.expired(&letter, known.is_some(), now);

@@ -16,11 +16,13 @@ use super::{Effect, Owner, Step, Write};
 pub(super) struct Consumers {
     silence: Duration,
     alive: BTreeMap<ConsumerId, (Presence, Moment)>,
+    /// Until then others may be there that have not been heard yet.
+    settled_at: Option<Moment>,
 }
 
 impl Consumers {
     pub fn new(heartbeat: Duration) -> Self {
-        Self { silence: heartbeat * 2, alive: BTreeMap::new() }
+        Self { silence: heartbeat * 2, alive: BTreeMap::new(), settled_at: None }
     }
 
     /// Takes a sign of life; whether it is a consumer's first.
@@ -53,8 +55,16 @@ impl Consumers {
         format!("{consumer}{}", host.unwrap_or_default())
     }
 
-    /// Whether somebody else serves a class than these; not so if they are none.
-    pub fn has_other(&self, workload: Workload, class: &Class, than: &[ConsumerId]) -> bool {
+    /// Those that are alive have heard nothing of this owner yet: all are asked to say so, and get this long.
+    pub fn unknown_until(&mut self, moment: Moment) {
+        self.settled_at = Some(moment);
+    }
+
+    /// Whether somebody else serves a class than these, or may do so; not so if they are none.
+    pub fn has_other(&self, workload: Workload, class: &Class, than: &[ConsumerId], now: Moment) -> bool {
+        if !than.is_empty() && self.settled_at.is_some_and(|settled| now < settled) {
+            return true;
+        }
         let is_other = |id: &ConsumerId| !than.contains(id);
         let serves = |presence: &Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
         !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))

@@ -68,7 +68,7 @@ impl Owner {
             step.bury(tag, format!("{what} for task {task}, which this owner has not sent"));
             return false;
         }
-        if known.is_none_or(|known| known.plan != *plan) && !mutant::is(Mutant::AnyPlan) {
+        if !known.is_some_and(|known| known.is_about(plan)) && !mutant::is(Mutant::AnyPlan) {
             self.drop_stale(&task.job, Stale::Plan, tag, step);
             return false;
         }

@@ -39,8 +39,6 @@ pub enum Write {
         task: TaskId,
         /// The answer, with its holes.
         answer: Bytes,
-        /// Attempts up to this one were for the whole task.
-        attempt: u32,
         /// Whose parts belong to it.
         run: Option<RunId>,
         /// Who gave it.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use shared::job::{Counts, JobSpec};
 use shared::message::{Parts, PlanFailure};
+use shared::workload::Workload;
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
@@ -29,22 +30,26 @@ fn id<T: TryFrom<String, Error = shared::id::InvalidId>>(text: String) -> Result
 
 impl Store {
     /// What a message about a task of the stored plan is compared with.
-    pub fn known(&self, job: &JobId, number: u64) -> Result<Option<Known>, StoreError> {
+    pub fn known(&self, job: &JobId, number: u64, workload: Workload) -> Result<Option<Known>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT items, plan, kept, kept_attempt, kept_run IS NOT NULL, kept_by FROM tasks
+            "SELECT items, plan, kept, kept_left, kept_run IS NOT NULL, kept_by FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
         let read = |row: &Row<'_>| {
-            let (kept, attempt, has_parts): (Option<String>, u32, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let (kept, is_left, has_parts): (Option<String>, bool, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
             let by: Option<String> = row.get(5)?;
-            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (answer, attempt, has_parts, by))))
+            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (Bytes::from(answer), is_left, has_parts, by))))
         };
         let row = statement.query_row(params![job.as_str(), number], read).optional()?;
         let Some((items, plan, kept)) = row else { return Ok(None) };
-        let kept = kept.map(|(answer, attempt, has_parts, by)| {
-            Ok::<_, StoreError>(FirstAnswer { answer: answer.into(), attempt, has_parts, by: by.map(id).transpose()? })
+        let plan: PlanHash = id(plan)?;
+        let kept = kept.map(|(answer, is_left, has_parts, by)| {
+            let open = fold::open_items(workload, items, &answer);
+            let open = open.map_err(|reason| StoreError::Content(format!("task {job}.{number}: {reason}")))?;
+            let rest = plan.rest(&open);
+            Ok::<_, StoreError>(FirstAnswer { answer, open, rest, is_left, has_parts, by: by.map(id).transpose()? })
         });
-        Ok(Some(Known { items, plan: id(plan)?, kept: kept.transpose()? }))
+        Ok(Some(Known { items, kept: kept.transpose()?, plan }))
     }
 
     /// The answer that was counted; `Err` holds the reason of a task that was given up.

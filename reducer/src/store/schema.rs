@@ -1,7 +1,7 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
 /// Written into `PRAGMA user_version`; any other is refused.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
@@ -43,7 +43,7 @@ CREATE TABLE tasks (
     plan    TEXT NOT NULL,            -- the hash of the plan up to this task
     planned_at INTEGER,               -- nanoseconds since 1970, if its planner told
     kept    TEXT,                     -- JSON: an answer to a part of its items, from before; the rest is asked for
-    kept_attempt INTEGER NOT NULL DEFAULT 0, -- attempts up to this one were for the whole task
+    kept_left INTEGER NOT NULL DEFAULT 0, -- whether its other items were left to another consumer already
     kept_run TEXT,                    -- whose parts belong to it, beside those of its outcome
     kept_by TEXT,                     -- the consumer that gave it, which is not asked for the rest
     PRIMARY KEY (job_id, number)

@@ -33,9 +33,7 @@ impl Store {
                 write_task(db, job, planned, plan, kept.as_deref())?;
                 kept.as_deref().map_or(Ok(()), |kept| move_parts(db, job, planned.number, kept))?;
             }
-            Write::Kept { task, answer, attempt, run, by } => {
-                write_kept(db, task, answer, *attempt, run.as_ref(), by.as_ref())?;
-            }
+            Write::Kept { task, answer, run, by } => write_kept(db, task, answer, run.as_ref(), by.as_ref())?,
             Write::Part { part } => {
                 // The same part may be delivered again.
                 db.prepare_cached(
@@ -149,21 +147,39 @@ fn write_task(
 /// count no more.
 fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<(), StoreError> {
     let Some((row, before)) = kept.parts else { return Ok(()) };
-    let to = params![job.as_str(), number, row, before];
+    let ids = db
+        .prepare_cached(
+            "SELECT run, kept_run FROM tasks LEFT JOIN outcomes USING (job_id, number)
+                         WHERE job_id = ? AND number = ?",
+        )?
+        .query_row(params![row, before], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
+    let mut runs = [ids.0, ids.1].into_iter().flatten();
+    let Some(first) = runs.next() else { return Ok(()) };
     db.prepare_cached(
-        "UPDATE tasks SET kept_run = (SELECT coalesce(run, kept_run) FROM tasks AS before
-                                      LEFT JOIN outcomes USING (job_id, number)
-                                      WHERE before.job_id = ?3 AND before.number = ?4)
-         WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2",
+        "UPDATE tasks SET kept_run = ? WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
     )?
-    .execute(to)?;
-    db.prepare_cached(
-        "UPDATE parts SET job_id = (SELECT id FROM jobs WHERE job = ?1), number = ?2
-         WHERE job_id = ?3 AND number = ?4 AND run = (SELECT kept_run FROM tasks WHERE number = ?2
-                                                      AND job_id = (SELECT id FROM jobs WHERE job = ?1))",
-    )?
-    .execute(to)?;
+    .execute(params![first, job.as_str(), number])?;
+    let moved = "UPDATE parts SET job_id = (SELECT id FROM jobs WHERE job = ?), number = ?
+                   WHERE job_id = ? AND number = ? AND run = ?";
+    db.prepare_cached(moved)?.execute(params![job.as_str(), number, row, before, first])?;
+    for run in runs {
+        db.prepare_cached(moved)?.execute(params![job.as_str(), number, row, before, run])?;
+        join_runs(db, job, number, &run, &first)?;
+    }
     drop_open_parts(db, job, number, &kept.answer)
+}
+
+/// The parts of one run go on with those of another.
+fn join_runs(db: &Connection, job: &JobId, number: u64, run: &str, into: &str) -> Result<(), StoreError> {
+    let of = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
+    let next: u32 = db
+        .prepare_cached(&format!("SELECT coalesce(max(part) + 1, 0) FROM parts WHERE {of} AND run = ?3"))?
+        .query_row(params![job.as_str(), number, into], |row| row.get(0))?;
+    db.prepare_cached(&format!("UPDATE parts SET run = ?4, part = part + ?5 WHERE {of} AND run = ?3"))?
+        .execute(params![job.as_str(), number, run, into, next])?;
+    Ok(())
 }
 
 /// What was published of an item before it failed is not of its result.
@@ -180,29 +196,32 @@ fn write_kept(
     db: &Connection,
     task: &TaskId,
     answer: &[u8],
-    attempt: u32,
     run: Option<&RunId>,
     by: Option<&ConsumerId>,
 ) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "UPDATE tasks SET kept = ?, kept_attempt = ?, kept_run = coalesce(kept_run, ?), kept_by = ?
-         WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
-    )?
+    let of = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
+    let known: Option<String> = db
+        .prepare_cached(&format!("SELECT kept_run FROM tasks WHERE {of}"))?
+        .query_row(params![task.job.as_str(), task.number], |row| row.get(0))?;
+    match (&known, run) {
+        (Some(known), Some(run)) if known != run.as_str() => {
+            join_runs(db, &task.job, task.number, run.as_str(), known)?;
+        }
+        _ => {}
+    }
+    db.prepare_cached(&format!(
+        "UPDATE tasks SET kept = ?3, kept_left = 1, kept_run = coalesce(kept_run, ?4), kept_by = ?5 WHERE {of}"
+    ))?
     .execute(params![
-        text_of(answer),
-        attempt,
-        run.map(RunId::as_str),
-        by.map(ConsumerId::as_str),
         task.job.as_str(),
-        task.number
+        task.number,
+        text_of(answer),
+        run.map(RunId::as_str),
+        by.map(ConsumerId::as_str)
     ])?;
     // Parts of other tries would pass for those that are still to come.
-    db.prepare_cached(
-        "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
-         AND run IS NOT (SELECT kept_run FROM tasks WHERE number = ?2
-                         AND job_id = (SELECT id FROM jobs WHERE job = ?1))",
-    )?
-    .execute(params![task.job.as_str(), task.number])?;
+    db.prepare_cached(&format!("DELETE FROM parts WHERE {of} AND run IS NOT (SELECT kept_run FROM tasks WHERE {of})"))?
+        .execute(params![task.job.as_str(), task.number])?;
     drop_open_parts(db, &task.job, task.number, answer)
 }
 

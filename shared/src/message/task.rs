@@ -15,7 +15,8 @@ pub struct Address {
     pub task: TaskId,
     /// Of which opening of its job.
     pub opening: OpeningId,
-    /// The plan that it is of, up to itself: an older copy of its owner's store may have gone on with another.
+    /// The plan that it is of, up to itself, and where not all of its items are asked for, which: an older copy of its
+    /// owner's store may have gone on with another, or have asked for others.
     pub plan: PlanHash,
     /// 1 for the first try.
     pub attempt: u32,

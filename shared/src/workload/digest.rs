@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{Files, ItemFailure, Selection, check_answer};
+use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
 use crate::message::{Reason, from_json};
 
 /// Which digest.
@@ -71,20 +71,16 @@ pub struct Answer {
     pub failed: Vec<ItemFailure>,
     /// Bytes read of the items that have a digest.
     pub bytes: u64,
-    /// How many of these have another modification time than planned: copies that were made without times.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub untimed: u32,
-}
-
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+    /// Those that were read from files which are not just as they were planned.
+    #[serde(default, skip_serializing_if = "Differing::is_empty")]
+    pub differing: Differing,
 }
 
 impl Answer {
     /// Reads an answer and checks that it can be one for a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
         let answer: Self = from_json(body)?;
-        check_answer(items, &answer.digests, &answer.failed)?;
+        check_answer(items, &answer.digests, &answer.failed, &answer.differing)?;
         let is_hex =
             |digest: &String| digest.len() == 40 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if let Some(digest) = answer.digests.iter().flatten().find(|digest| !is_hex(digest)) {

@@ -209,9 +209,50 @@ impl ItemFailure {
     }
 }
 
-/// Checks that an answer is one for `items` items: `results` holds a value or null for each, and
-/// `failed` has the reason of each null, in the same order.
-pub fn check_answer<T>(items: u32, results: &[Option<T>], failed: &[ItemFailure]) -> Result<(), Reason> {
+/// Which items of an answer were read from files that are not just as they were planned: by their numbers, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Differing {
+    /// With the planned size and another modification time: copies that were made without times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untimed: Vec<u32>,
+    /// Of another size, or written or renamed between the planning and the reading, where both are one process's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<u32>,
+}
+
+impl Differing {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.untimed.is_empty() && self.changed.is_empty()
+    }
+
+    /// Adds those of another answer under the numbers that they have in this one.
+    pub fn add(&mut self, other: &Self, number: impl Fn(u32) -> Option<u32>) {
+        for (all, more) in [(&mut self.untimed, &other.untimed), (&mut self.changed, &other.changed)] {
+            all.extend(more.iter().filter_map(|&item| number(item)));
+            all.sort_unstable();
+        }
+    }
+
+    fn check<T>(&self, results: &[Option<T>]) -> Result<(), Reason> {
+        let has_result = |item: &u32| matches!(results.get(*item as usize), Some(Some(_)));
+        let is_good = |items: &[u32]| items.is_sorted_by(|one, next| one < next) && items.iter().all(has_result);
+        if is_good(&self.untimed) && is_good(&self.changed) {
+            return Ok(());
+        }
+        Err(Reason::Body { detail: "the differing items are not in order, each once and with a result".to_owned() })
+    }
+}
+
+/// Checks that an answer is one for `items` items: `results` holds a value or null for each,
+/// `failed` has the reason of each null, in the same order, and those that are `differing` have a value.
+pub fn check_answer<T>(
+    items: u32,
+    results: &[Option<T>],
+    failed: &[ItemFailure],
+    differing: &Differing,
+) -> Result<(), Reason> {
     let wrong = |detail: String| Err(Reason::Body { detail });
     if results.len() != items as usize {
         return wrong(format!("{} results for {items} items", results.len()));
@@ -220,5 +261,5 @@ pub fn check_answer<T>(items: u32, results: &[Option<T>], failed: &[ItemFailure]
     if !nulls.eq(failed.iter().map(|failure| failure.item)) {
         return wrong("the failed items are not the ones without a result".to_owned());
     }
-    Ok(())
+    differing.check(results)
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{Files, ItemFailure, Selection, check_answer};
+use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
 use crate::id::fnv1a;
 use crate::message::{Reason, from_json};
 
@@ -118,20 +118,16 @@ pub struct Answer {
     pub failed: Vec<ItemFailure>,
     /// Over the words of the parts that count; of none without frequencies.
     pub check: Check,
-    /// How many of the counted items have another modification time than planned: copies that were made without times.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub untimed: u32,
-}
-
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+    /// Those that were read from files which are not just as they were planned.
+    #[serde(default, skip_serializing_if = "Differing::is_empty")]
+    pub differing: Differing,
 }
 
 impl Answer {
     /// Reads an answer and checks that it can be one for a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
         let answer: Self = from_json(body)?;
-        check_answer(items, &answer.counts, &answer.failed)?;
+        check_answer(items, &answer.counts, &answer.failed, &answer.differing)?;
         match answer.counts.iter().flatten().try_fold(Counts::default(), |sum, counts| sum.checked_add(*counts)) {
             Some(_) => Ok(answer),
             None => Err(Reason::Body { detail: "the counts add up to more than 64 bits hold".to_owned() }),

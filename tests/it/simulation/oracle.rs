@@ -27,6 +27,8 @@ use super::work::{counts_of, digest_of, steps_of, words_of};
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     records: BTreeMap<Key, Record>,
+    /// The plans of which a rest was sent, by what stands for that.
+    rests: BTreeMap<PlanHash, PlanHash>,
     /// Each plan that somebody has made, up to some task, and the files of that task.
     plans: BTreeMap<PlanHash, Vec<File>>,
     /// What of each job has an answer, from whichever opening.
@@ -70,19 +72,35 @@ impl Oracle {
         }
     }
 
+    /// A task was sent of which a part of the answer is known: a message that names `rest` is about that plan's.
+    pub fn sent_rest(&mut self, rest: PlanHash, plan: PlanHash) {
+        self.rests.insert(rest, plan);
+    }
+
+    /// Says which of what is said is about the rest of a task.
+    pub fn sort_out(&self, seen: &mut [Seen]) {
+        for said in seen.iter_mut().filter_map(Seen::said) {
+            if let Some(plan) = self.rests.get(&said.key.plan) {
+                said.rest = Some(std::mem::replace(&mut said.key.plan, plan.clone()));
+            }
+        }
+    }
+
     /// A turn's transaction is durable. `cancelled`: what its owner has as cancelled after it. `was_known`: what it had
-    /// planned before it. `kept`: of which task it has a part of the answer then, from which attempt.
+    /// planned before it, and which rest of it was asked for. `left`: the rest that it asks another consumer for after
+    /// it.
     pub fn committed(
         &mut self,
         seen: Vec<Seen>,
         cancelled: &BTreeMap<JobId, Counts>,
-        was_known: &BTreeSet<Key>,
-        kept: impl Fn(&Key) -> Option<u32>,
+        was_known: &BTreeMap<Key, Option<PlanHash>>,
+        left: impl Fn(&Key) -> Option<PlanHash>,
     ) {
         let mut planned: BTreeSet<PlanHash> = BTreeSet::new();
-        for seen in seen {
+        for mut seen in seen {
             // What is said of a task that an older store does not have is refused.
-            if seen.key().is_some_and(|of| !was_known.contains(of) && !planned.contains(&of.plan)) {
+            let is_known = |of: &Key| was_known.contains_key(of) || planned.contains(&of.plan);
+            if seen.said().is_some_and(|said| !is_known(&said.key)) {
                 continue;
             }
             if self.cancelled.contains_key(seen.job()) {
@@ -103,18 +121,18 @@ impl Oracle {
                     self.deaths.entry((task.job, opening)).or_default()[usize::from(!is_an_attempt)] += 1;
                 }
                 Seen::Part { of, run, number } => {
-                    self.records.entry(of).or_default().parts.insert((run, number));
+                    self.records.entry(of.key).or_default().parts.insert((run, number));
                 }
-                Seen::Done { of, attempt, answer, parts } => {
-                    let files = self.plans.get(&of.plan).cloned().unwrap_or_default();
-                    let (kept, items) = (kept(&of), files.len());
-                    self.taken.entry(of.task.job.clone()).or_default().extend(files);
-                    let record = self.records.entry(of).or_default();
-                    record.done((attempt, answer, parts), kept, items);
+                Seen::Done { of, answer, parts } => {
+                    let files = self.plans.get(&of.key.plan).cloned().unwrap_or_default();
+                    let asked = was_known.get(&of.key).and_then(Option::as_ref);
+                    self.taken.entry(of.key.task.job.clone()).or_default().extend(files);
+                    let record = self.records.entry(of.key.clone()).or_default();
+                    record.done(&of, (answer, parts), asked, left(&of.key));
                 }
-                Seen::Failed { of, attempt } => {
-                    let record = self.records.entry(of).or_default();
-                    record.duplicates += u64::from(record.first.is_some() || record.is_of_before(attempt));
+                Seen::Failed { of } => {
+                    let asked = was_known.get(&of.key).and_then(Option::as_ref);
+                    self.records.entry(of.key.clone()).or_default().failed(&of, asked);
                 }
             }
         }

@@ -20,7 +20,7 @@ use shared::clock::Moment;
 use shared::id::{JobId, OpeningId, OwnerId};
 use shared::job::{JobSpec, JobState, JobStatus};
 use shared::limits;
-use shared::message::{Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind};
+use shared::message::{Address, Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind};
 use shared::topology::{self, Topology};
 
 use super::broker::DeliveryTag;
@@ -181,6 +181,7 @@ impl OwnerRole {
                         continue;
                     }
                     self.check_window(&task.address, stage);
+                    self.tell_rest(&task.address, stage);
                     let address = &task.address;
                     let key = topology::task_key(address.workload, &task.class, &address.owner);
                     let message = task.to_message(UNIX_EPOCH);
@@ -188,6 +189,15 @@ impl OwnerRole {
                 }
                 Action::Other(effect) => self.effect(effect, stage, out),
             }
+        }
+    }
+
+    /// Tells the oracle whether the rest of a task is asked for, and not the whole.
+    fn tell_rest(&mut self, address: &Address, stage: &mut Stage) {
+        let (task, ledger) = (&address.task, self.ledger());
+        let known = ledger.store().known(&task.job, task.number, address.workload).expect("it can be read");
+        if let Some(known) = known.filter(|known| known.is_rest(&address.plan)) {
+            stage.oracle.sent_rest(address.plan.clone(), known.plan);
         }
     }
 

@@ -84,7 +84,7 @@ fn look(task: &Task, files: &Files, jobs: &Jobs, eyes: Eyes) -> Vec<Read> {
         let here = (found.size(), found.modified);
         match judge_plain(eyes.compare, files, item, task.planned_at, here) {
             Found::Other(what) => Read { file: planned, lost: Some(what) },
-            Found::Same | Found::Untimed => Read { file: found.clone(), lost: None },
+            Found::Same | Found::Untimed | Found::Changed => Read { file: found.clone(), lost: None },
         }
     };
     files.items.iter().map(look).collect()
@@ -168,7 +168,13 @@ fn digests(files: &[Read], run: u32, is_cured: bool) -> Work {
     };
     let bytes = files.iter().filter(|read| read.has_result()).map(|read| read.file.size()).sum();
     let digests = files.iter().map(digest).collect();
-    Work::only(Ok(json(&digest::Answer { digests, failed: item_failures(files), bytes, untimed: 0 }))).of(files)
+    Work::only(Ok(json(&digest::Answer {
+        digests,
+        failed: item_failures(files),
+        bytes,
+        differing: Default::default(),
+    })))
+    .of(files)
 }
 
 fn hash(text: &str, seed: u64) -> u64 {
@@ -220,7 +226,8 @@ fn counted(files: &[Read], run: u32, is_cured: bool, random: &mut SmallRng) -> W
         pieces.push(piece(None, &whole.drain(..cut).collect::<Vec<_>>()));
     }
     let counts = files.iter().map(|read| read.has_result().then(|| counts_of(&read.file))).collect();
-    let result = Ok(json(&words::Answer { counts, failed: item_failures(files), check, untimed: 0 }));
+    let result =
+        Ok(json(&words::Answer { counts, failed: item_failures(files), check, differing: Default::default() }));
     Work { pieces, ..Work::only(result) }.of(files)
 }
 

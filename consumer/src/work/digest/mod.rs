@@ -13,6 +13,7 @@ mod tests;
 
 use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch};
+use shared::workload::files::Differing;
 
 use super::{Context, ItemResult, Split, WorkError, files, json};
 use reader::{Digested, Reader};
@@ -35,18 +36,18 @@ pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
 }
 
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
-    let (mut bytes, mut untimed) = (0, 0);
-    let (digests, failed) = files::join(results, |answer| {
+    let (mut bytes, mut differing) = (0, Differing::default());
+    let (digests, failed) = files::join(results, |item, answer| {
         let answer = Answer::parse(answer, 1)?;
         bytes += answer.bytes;
-        untimed += answer.untimed;
+        differing.add(&answer.differing, |_| Some(item));
         Ok((answer.digests, answer.failed))
     })?;
-    Ok(Answer { digests, failed, bytes, untimed })
+    Ok(Answer { digests, failed, bytes, differing })
 }
 
-fn answer(items: usize, digested: Vec<(usize, Digested)>, files::Done { failed, untimed }: files::Done) -> Answer {
-    let mut answer = Answer { digests: vec![None; items], failed, bytes: 0, untimed };
+fn answer(items: usize, digested: Vec<(usize, Digested)>, files::Done { failed, differing }: files::Done) -> Answer {
+    let mut answer = Answer { digests: vec![None; items], failed, bytes: 0, differing };
     for (at, (digest, bytes)) in digested {
         answer.digests[at] = Some(digest.to_hex());
         answer.bytes += bytes;

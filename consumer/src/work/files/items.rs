@@ -20,17 +20,17 @@ pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> R
     Ok(Split { root: Some(root), bodies })
 }
 
-/// What came of each file, in order. `take` reads the answer to a task of one file.
+/// What came of each file, in order. `take` reads the answer to a task of one file, which has this number here.
 pub(in crate::work) fn join<T>(
     results: Vec<ItemResult>,
-    mut take: impl FnMut(&[u8]) -> Result<Results<T>, Reason>,
+    mut take: impl FnMut(u32, &[u8]) -> Result<Results<T>, Reason>,
 ) -> Result<Results<T>, WorkError> {
     let (mut joined, mut failed) = (Vec::with_capacity(results.len()), Vec::new());
     for (item, result) in (0u32..).zip(results) {
         match result {
             Ok(answer) => {
                 let unreadable = |reason| WorkError::failed(format!("the answer to one item cannot be read: {reason}"));
-                let (one, why) = take(&answer).map_err(unreadable)?;
+                let (one, why) = take(item, &answer).map_err(unreadable)?;
                 joined.extend(one);
                 failed.extend(why.into_iter().map(|failure| ItemFailure { item, ..failure }));
             }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn results_keep_their_places() {
-        let take = |answer: &[u8]| match answer {
+        let take = |_, answer: &[u8]| match answer {
             b"gone" => Ok((vec![None], vec![ItemFailure::new(0, "gone")])),
             b"?" => Err(Reason::Body { detail: "no answer".to_owned() }),
             other => Ok((vec![Some(other.to_vec())], Vec::new())),

@@ -23,13 +23,13 @@ mod system;
 mod tests;
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use shared::beneath::os_text;
 use shared::limits::TASK_ITEMS_MAX;
 use shared::message::Reason;
-use shared::workload::files::{Files, ItemFailure};
+use shared::workload::files::{Differing, Files, ItemFailure};
 
 use super::{Site, Unsent, WorkError};
 use open::{Opener, is_exhaustion};
@@ -61,8 +61,8 @@ pub(super) fn each(
 pub(super) struct Done {
     /// Those that have no result, in order.
     pub failed: Vec<ItemFailure>,
-    /// How many of the others have another modification time than planned.
-    pub untimed: u32,
+    /// Which of the others are not just as they were planned.
+    pub differing: Differing,
 }
 
 /// What is done with a file, whose index comes with it.
@@ -79,7 +79,7 @@ fn each_by(
     let root = site.open(&files.root, cancelled)?;
     let mut opener = Opener::new(&root, files.links, site.follows_outside());
     let (mut systems, mut put_off) = (Systems::default(), PutOff::default());
-    let (mut found, mut vanished, mut untimed) = (Done::default(), 0, BTreeSet::new());
+    let (mut found, mut vanished, mut differing) = (Done::default(), 0, BTreeMap::new());
     let place = OnceCell::new();
     let mut open = |at: usize| {
         if cancelled() {
@@ -92,15 +92,10 @@ fn each_by(
     let mut take = |at: usize, opened: Opened| {
         let item = &files.items[at];
         match planned::judge(site.compared(), files, item, planned_at, &opened.before, opened.system) {
-            Found::Same => {}
-            Found::Untimed => {
-                untimed.insert(at);
-            }
-            Found::Other(what) => return Err(ReadError::Elsewhere(what)),
+            Found::Other(what) => Err(ReadError::Elsewhere(what)),
+            Found::Same => take(at, &opened),
+            found => take(at, &opened).map(|()| drop(differing.insert(at as u32, found))),
         }
-        take(at, &opened).inspect_err(|_| {
-            untimed.remove(&at);
-        })
     };
     let mut done = |at: usize, result: Result<(), ReadError>| {
         let Err(error) = result else { return Ok(()) };
@@ -126,7 +121,8 @@ fn each_by(
         done(at, opened.and_then(|opened| take(at, opened)))?;
     }
     found.failed.sort_by_key(|failure| failure.item);
-    found.untimed = untimed.len() as u32;
+    let those = |what: &Found| differing.iter().filter(|(_, found)| *found == what).map(|(&at, _)| at).collect();
+    found.differing = Differing { untimed: those(&Found::Untimed), changed: those(&Found::Changed) };
     root.check()?;
     if vanished > 0 && vanished == files.items.len() {
         root.emptiness().map_or(Ok(()), Err)?;
@@ -137,8 +133,8 @@ fn each_by(
 /// Whether another consumer may have what this one has not.
 fn is_anothers(error: &ReadError) -> bool {
     match error {
-        ReadError::Elsewhere(_) => true,
-        ReadError::Os(error) => is_gone(error),
+        ReadError::Elsewhere(_) | ReadError::NotThere(_) => true,
+        ReadError::Os(error) => is_gone(error) || error.kind() == io::ErrorKind::NotADirectory,
         _ => false,
     }
 }
@@ -171,7 +167,7 @@ fn reason(error: ReadError, compared: Compare) -> Result<String, WorkError> {
             format!("{} on {host} (vanished after it was listed, or was never there)", os_text(&error))
         }
         ReadError::Os(error) => os_text(&error),
-        ReadError::Refused(reason) => reason.to_owned(),
+        ReadError::Refused(reason) | ReadError::NotThere(reason) => reason.to_owned(),
         ReadError::Elsewhere(what) => format!("on {}, {what}", shared::host::name()),
         ReadError::Unsent(Unsent::TooLarge(reason)) => reason,
         ReadError::Unsent(unsent) => return Err(unsent.into()),

@@ -12,8 +12,8 @@ use super::system::System;
 /// What a consumer compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Compare {
-    /// Nothing: it sees the very files that were planned, as where one process plans and works. That they do not change
-    /// while they are read is looked after in any case.
+    /// Nothing: it sees the very files that were planned, as where one process plans and works. One that has changed
+    /// since is read as it is, and told. That they do not change while they are read is looked after in any case.
     #[default]
     Nothing,
     /// Sizes: its files have times of their own.
@@ -30,6 +30,8 @@ pub enum Found {
     /// It has the size of it, and a time between that of the planned one and that of the plan: a copy that was made
     /// without times.
     Untimed,
+    /// It has changed since, or its name leads to another file now, which counts in its place.
+    Changed,
     /// It is another file, and what differs, for people.
     Other(String),
 }
@@ -46,8 +48,13 @@ pub(super) fn judge(
     system: System,
 ) -> Found {
     // What the kernel makes up has the time of the first look at it, on each machine another.
-    if compare == Compare::Nothing || system == System::MadeUp {
+    if system == System::MadeUp {
         return Found::Same;
+    }
+    let times = times_of(here);
+    if compare == Compare::Nothing {
+        let is_as_planned = |planned: Times| here.len == item.size && times == planned;
+        return if item.times.is_none_or(is_as_planned) { Found::Same } else { Found::Changed };
     }
     if here.len != item.size {
         return Found::Other(format!("it has {} bytes here, and {} where it was planned", here.len, item.size));
@@ -55,13 +62,14 @@ pub(super) fn judge(
     let Some(planned) = item.times.filter(|_| compare == Compare::Times).map(|times| times.modified) else {
         return Found::Same;
     };
-    let nanos = |(second, nanos): (i64, u64)| (second, i64::try_from(nanos).unwrap_or(0));
-    let here = Times::new(nanos(here.modified), (0, 0)).modified;
+    let here = times.modified;
     let other = |how: &str| {
         let (here, planned) = (utc(here), utc(planned));
         Found::Other(format!("it was modified at {here} here, and at {planned} where it was planned: {how}"))
     };
-    if is_same(here, planned, system) {
+    if files.strict_times && [i64::MIN, i64::MAX].contains(&planned) {
+        other("times before 1678 and after 2261 cannot be told apart, and the job asks for the very same")
+    } else if is_same(here, planned, system, files.strict_times) {
         Found::Same
     } else if here < planned {
         other("this copy is older")
@@ -89,13 +97,19 @@ pub fn judge_plain(
     judge(compare, files, item, planned_at, &here, System::Local)
 }
 
-/// Whether two times are one, as exactly as both file systems tell them.
-fn is_same(here: i64, planned: i64, system: System) -> bool {
+fn times_of(stamp: &Stamp) -> Times {
+    let nanos = |(second, nanos): (i64, u64)| (second, i64::try_from(nanos).unwrap_or(0));
+    Times::new(nanos(stamp.modified), nanos(stamp.changed))
+}
+
+/// Whether two times are one, as exactly as both file systems tell them. A time without a fraction may be one of a file
+/// system that has none, and is compared by the second, unless times have to be the very same.
+fn is_same(here: i64, planned: i64, system: System, is_strict: bool) -> bool {
     let second = |time: i64| time.div_euclid(SECOND);
     let is_whole = |time: i64| time.rem_euclid(SECOND) == 0;
     match system {
         System::Fat => here.abs_diff(planned) <= 2 * SECOND.unsigned_abs(),
-        _ if is_whole(here) || is_whole(planned) => second(here) == second(planned),
+        _ if !is_strict && (is_whole(here) || is_whole(planned)) => second(here) == second(planned),
         _ => here == planned,
     }
 }
@@ -147,7 +161,6 @@ mod tests {
             let found = found(compare, false, (1_000, 7), 4, (1_000, 7));
             assert!(is_other(&found, "it has 4 bytes here, and 5 where it was planned"), "{found:?}");
         }
-        assert_eq!(found(Compare::Nothing, true, (1_000, 7), 4, (1, 0)), Found::Same);
     }
 
     #[test]
@@ -180,6 +193,25 @@ mod tests {
         let fat = |here| on(System::Fat, Compare::Times, false, (1_001, 7), 5, here);
         assert_eq!([fat((1_000, 0)), fat((1_002, 0)), fat((1_003, 0))], [Found::Same, Found::Same, Found::Same]);
         assert!(is_other(&fat((998, 0)), "older"));
+    }
+
+    #[test]
+    fn times_that_have_to_be_the_same_are_not_rounded() {
+        let strict = |planned, here| found(Compare::Times, true, planned, 5, here);
+        assert_eq!(strict((1_000, 7), (1_000, 7)), Found::Same);
+        assert!(is_other(&strict((1_000, 7), (1_000, 0)), "this copy is older"));
+        assert!(is_other(&strict((1_000, 0), (1_000, 7)), "asks for the very same time"));
+        // Neither can be told from others as far away.
+        let (year_2300, year_2350) = (10_413_792_000, 11_991_628_800);
+        assert!(is_other(&strict((year_2350, 0), (year_2300, 0)), "cannot be told apart"));
+        assert_eq!(times((year_2350, 0), (year_2300, 0)), Found::Same);
+    }
+
+    #[test]
+    fn where_nothing_is_compared_a_file_that_has_changed_is_told() {
+        let found = |len, here| found(Compare::Nothing, true, (1_000, 7), len, here);
+        assert_eq!(found(5, (1_000, 7)), Found::Same);
+        assert_eq!([found(4, (1_000, 7)), found(5, (1_000, 8)), found(5, (1, 0))], [const { Found::Changed }; 3]);
     }
 
     #[test]

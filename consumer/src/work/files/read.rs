@@ -20,6 +20,8 @@ pub(in crate::work) enum ReadError {
     Os(io::Error),
     /// Its content is not taken on principle, such as that of a file that changes meanwhile.
     Refused(&'static str),
+    /// There is something else in its place, or on the way to it.
+    NotThere(&'static str),
     /// It is another file than the one that was planned, and what differs.
     Elsewhere(String),
     /// A piece of its answer cannot be sent.
@@ -42,7 +44,7 @@ impl From<OpenError> for ReadError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Os(error) => Self::Os(error),
-            OpenError::Refused(reason) => Self::Refused(reason),
+            OpenError::Refused(reason) => Self::NotThere(reason),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Stamp {
             Some(found) => found,
             None => tell(file)?,
         };
-        if FileType::from_raw_mode(mode).is_file() { Ok(found) } else { Err(ReadError::Refused(NOT_REGULAR)) }
+        if FileType::from_raw_mode(mode).is_file() { Ok(found) } else { Err(ReadError::NotThere(NOT_REGULAR)) }
     }
 
     /// Whether the file is what it was, and `bytes` is all of it.

@@ -157,7 +157,7 @@ mod tests {
         }
         assert!((2..=4).contains(&systems.met.len()), "{systems:?}");
         let refused = systems.look(&File::open("/dev/null").expect("it is there"));
-        assert!(matches!(refused, Err(ReadError::Refused(_))));
+        assert!(matches!(refused, Err(ReadError::NotThere(_))));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod table;
 mod tests;
 
 use shared::message::Reason;
+use shared::workload::files::Differing;
 use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, Opened, READ_BYTES, ReadError, read_through};
@@ -31,13 +32,13 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
     let batch = Batch::parse(body)?;
     let mut reader = Reader::new(batch.manner);
     let mut counts = vec![None; batch.files.items.len()];
-    let files::Done { failed, untimed } =
+    let files::Done { failed, differing } =
         files::each(&batch.files, (site, planned_at), cancelled, &mut |at, opened| {
             counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
             Ok(())
         })?;
     let check = reader.finish(publish)?;
-    Ok(Answer { counts, failed, check, untimed })
+    Ok(Answer { counts, failed, check, differing })
 }
 
 /// A batch of one file for each file of a batch.
@@ -49,14 +50,14 @@ pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
 /// The words themselves were published, each part under its item: the checks of the items that have a
 /// result are that of the parts that count.
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
-    let (mut check, mut untimed) = (Check::default(), 0);
-    let (counts, failed) = files::join(results, |answer| {
+    let (mut check, mut differing) = (Check::default(), Differing::default());
+    let (counts, failed) = files::join(results, |item, answer| {
         let answer = Answer::parse(answer, 1)?;
         check += answer.check;
-        untimed += answer.untimed;
+        differing.add(&answer.differing, |_| Some(item));
         Ok((answer.counts, answer.failed))
     })?;
-    Ok(Answer { counts, failed, check, untimed })
+    Ok(Answer { counts, failed, check, differing })
 }
 
 /// After the line that reaches over the middle, or before it if it is the last.

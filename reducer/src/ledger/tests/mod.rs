@@ -27,6 +27,7 @@ mod parts;
 mod planning;
 mod reporting;
 mod restart;
+mod rests;
 mod sending;
 mod stale;
 mod takeover;
@@ -50,7 +51,7 @@ use shared::workload::digest::{Algorithm, Batch, Spec};
 use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
 
 use super::{Action, Ledger};
-use crate::owner::{Check, Config, Effect, Event, ReplyTo, Tag};
+use crate::owner::{Check, Config, Effect, Event, Known, ReplyTo, Tag};
 use crate::store::{Place as StorePlace, Store};
 
 /// A digest of some content.
@@ -111,10 +112,16 @@ impl World {
         Place { opening: self.opening(), after }
     }
 
+    fn known(&self, number: u64) -> Option<Known> {
+        let workload = self.ledger().owner().spec(&job()).map_or(Workload::Digest, |spec| spec.workload());
+        self.ledger().store().known(&job(), number, workload).expect("the store can be read")
+    }
+
     /// What is said of a task that was sent.
     fn address(&self, number: u64, attempt: u32) -> Address {
-        let known = self.ledger().store().known(&job(), number).expect("the store can be read");
-        let plan = known.map_or_else(PlanHash::start, |known| known.plan);
+        let known = self.known(number);
+        // What is asked for is the rest, where a part of the answer is known.
+        let plan = known.map_or_else(PlanHash::start, |known| known.kept.map_or(known.plan, |kept| kept.rest));
         let (opening, workload) = (self.opening(), Workload::Digest);
         Address { task: id(number), opening, plan, attempt, owner: owner(), workload }
     }
@@ -236,7 +243,7 @@ impl World {
             host: "h".to_owned(),
             version: "0".to_owned(),
             slots,
-            serves: vec![(Workload::Digest, class())],
+            serves: vec![(Workload::Digest, class()), (Workload::Words, class())],
             holds: holds.iter().map(|&number| HeldTask { opening: opening.clone(), number }).collect(),
             heartbeat_millis: 10_000,
             leaving: false,

@@ -73,6 +73,27 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     assert_eq!(told(&world.ask(request("named", true, Some("n")))), ("named", None), "its report goes elsewhere");
 }
 
+/// A job whose report was given a name writes it under its own id once a later job of that name is done.
+#[test]
+fn no_report_is_named_as_another_job_that_may_write_one_there() {
+    let mut world = World::new();
+    world.ask(request("n1", false, Some("photos")));
+    world.ask(request("n2", false, Some("photos")));
+    let refused = |world: &mut World, id, report| {
+        let request = Box::new(request(id, false, report));
+        let reply = world.event(Event::Open { request, opening: OpeningId::from_name(b"n"), reply: ReplyTo::Local(0) });
+        reply.iter().any(|action| {
+            matches!(action, Action::Other(Effect::Reply { reply, .. })
+            if matches!(&**reply, Reply::Refused { reason } if reason.contains("another --")))
+        })
+    };
+    assert!(refused(&mut world, "n3", Some("n1")));
+    assert!(refused(&mut world, "photos", None) && refused(&mut world, "photos", Some("photos")));
+    world.ask(request("n4", false, None));
+    assert!(refused(&mut world, "n5", Some("n4")));
+    assert!(!refused(&mut world, "n6", Some("n6")));
+}
+
 /// Directories that are spelt alike on two machines, or one after the other at the same place.
 #[test]
 fn what_comes_from_elsewhere_is_another_job_however_it_is_spelt() {

@@ -141,7 +141,7 @@ fn counted() -> Verdict {
     let mut check = words::Check::default();
     check.add(b"a", 3);
     let counts = words::Counts { lines: 1, words: 3, characters: 6, bytes: 6 };
-    let answer = words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check, untimed: 0 };
+    let answer = words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check, differing: Default::default() };
     Verdict::Done(serde_json::to_vec(&answer).expect("it is JSON").into())
 }
 

@@ -235,7 +235,8 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     let mut check = words::Check::default();
     check.add(b"x", 2);
     let counts = words::Counts { lines: 1, words: 1, characters: 2, bytes: 2 };
-    let answer = words::Answer { counts: vec![Some(counts); 2], failed: Vec::new(), check, untimed: 0 };
+    let answer =
+        words::Answer { counts: vec![Some(counts); 2], failed: Vec::new(), check, differing: Default::default() };
     let run = RunId::from_name(b"run");
     let address = world.address(0, 1);
     let part = Part { address, run: run.clone(), number: 0, item: None, body: b"2\tx\n"[..].into() };
@@ -254,8 +255,12 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     for _ in 0..4 {
         world.pass(Duration::from_millis(250));
     }
-    let none =
-        words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check: words::Check::default(), untimed: 0 };
+    let none = words::Answer {
+        counts: vec![Some(counts)],
+        failed: Vec::new(),
+        check: words::Check::default(),
+        differing: Default::default(),
+    };
     world.answer(1, 1, Verdict::Done(serde_json::to_vec(&none).expect("JSON").into()));
     let reader = Reader::open(&world.path).expect("the store can be read");
     let (_, body) = reader.next_part(&job(), None).expect("it can be read").expect("a part");

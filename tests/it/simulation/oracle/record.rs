@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::Value;
+use shared::id::PlanHash;
 use shared::message::Parts;
+
+use super::seen::Said;
 
 /// What was committed of one task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
-    /// Up to which attempt the whole task was asked for, if some of its items were then asked of another consumer.
-    pub kept: Option<u32>,
+    /// What is asked for since some of its items were left to another consumer.
+    pub rest: Option<PlanHash>,
     pub first: Option<Bytes>,
     pub duplicates: u64,
     pub conflicts: u64,
@@ -18,17 +21,39 @@ pub(super) struct Record {
     pub parts: BTreeSet<(String, u32)>,
 }
 
+/// How what is said of a task stands to what is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Asked,
+    /// It is of the whole task, of which the rest alone is asked for.
+    Before,
+    /// It is of another rest, or of one where the whole task is asked for.
+    Stale,
+}
+
 impl Record {
-    /// Whether it asked for the whole task, of which the rest alone is asked for now.
-    pub fn is_of_before(&self, attempt: u32) -> bool {
-        self.kept.is_some_and(|kept| attempt <= kept)
+    fn standing(&self, said: &Said, asked: Option<&PlanHash>) -> Standing {
+        match (self.rest.as_ref().or(asked), &said.rest) {
+            (None, None) => Standing::Asked,
+            (Some(_), None) => Standing::Before,
+            (asked, rest) if asked == rest.as_ref() => Standing::Asked,
+            _ => Standing::Stale,
+        }
     }
 
-    /// `kept`: the attempt from which the owner has a part of the answer after this; 0 if from an opening before.
-    pub fn done(&mut self, (attempt, answer, parts): (u32, Bytes, Option<Parts>), kept: Option<u32>, items: usize) {
-        if self.is_of_before(attempt) {
-            self.duplicates += 1;
-            return;
+    /// `asked`: the rest that was asked for before this turn. `left`: the one that is asked for after it, if another
+    /// consumer is.
+    pub fn done(
+        &mut self,
+        said: &Said,
+        (answer, parts): (Bytes, Option<Parts>),
+        asked: Option<&PlanHash>,
+        left: Option<PlanHash>,
+    ) {
+        match self.standing(said, asked) {
+            Standing::Asked => {}
+            Standing::Before => return self.duplicates += 1,
+            Standing::Stale => return,
         }
         if let Some(first) = &self.first {
             self.duplicates += 1;
@@ -36,17 +61,19 @@ impl Record {
             return;
         }
         let is_there = |parts: &Parts| (0..parts.count).all(|n| self.parts.contains(&(parts.run.to_string(), n)));
-        // The rest of an answer of which an older store does not have the other part.
-        let is_odd = kept.is_none() && items > 0 && results(&answer).is_some_and(|results| results.len() != items);
-        if kept.is_some_and(|kept| kept > 0) && self.kept.is_none() {
-            self.kept = kept;
-        } else if is_odd {
+        if !parts.as_ref().is_none_or(is_there) {
             self.incomplete += 1;
-        } else if parts.as_ref().is_none_or(is_there) {
-            self.first = Some(answer);
+        } else if left.is_some() && self.rest.is_none() {
+            self.rest = left;
         } else {
-            self.incomplete += 1;
+            self.first = Some(answer);
         }
+    }
+
+    pub fn failed(&mut self, said: &Said, asked: Option<&PlanHash>) {
+        let standing = self.standing(said, asked);
+        let is_late = standing == Standing::Before || (standing == Standing::Asked && self.first.is_some());
+        self.duplicates += u64::from(is_late);
     }
 }
 

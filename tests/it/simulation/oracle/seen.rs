@@ -12,19 +12,17 @@ use crate::simulation::jobs::File;
 #[derive(Debug)]
 pub(in crate::simulation) enum Seen {
     Part {
-        of: Key,
+        of: Said,
         run: String,
         number: u32,
     },
     Done {
-        of: Key,
-        attempt: u32,
+        of: Said,
         answer: Bytes,
         parts: Option<Parts>,
     },
     Failed {
-        of: Key,
-        attempt: u32,
+        of: Said,
     },
     /// A task of a plan with its files, and the plan that it makes of the one that it says it goes on with.
     Planned {
@@ -50,25 +48,32 @@ pub(in crate::simulation) struct Key {
     pub plan: PlanHash,
 }
 
-impl Key {
+/// Of which task something is said, and if not of the whole of it, of which rest.
+#[derive(Debug, Clone)]
+pub(in crate::simulation) struct Said {
+    pub key: Key,
+    pub rest: Option<PlanHash>,
+}
+
+impl Said {
     fn of(address: &Address) -> Self {
         let Address { task, opening, plan, .. } = address.clone();
-        Self { task, opening, plan }
+        Self { key: Key { task, opening, plan }, rest: None }
     }
 }
 
 impl Seen {
     /// The task that it is about, unless that is a new one.
-    pub fn key(&self) -> Option<&Key> {
+    pub fn said(&mut self) -> Option<&mut Said> {
         match self {
-            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of, .. } => Some(of),
+            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of } => Some(of),
             _ => None,
         }
     }
 
     pub fn job(&self) -> &JobId {
         match self {
-            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of, .. } => &of.task.job,
+            Self::Part { of, .. } | Self::Done { of, .. } | Self::Failed { of } => &of.key.task.job,
             Self::Planned { task, .. } | Self::Died { task, .. } => &task.job,
             Self::Cancel { job } => job,
         }
@@ -79,15 +84,13 @@ impl Seen {
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::Part { part, .. } => {
-                Some(Self::Part { of: Key::of(&part.address), run: part.run.to_string(), number: part.number })
+                Some(Self::Part { of: Said::of(&part.address), run: part.run.to_string(), number: part.number })
             }
             Event::Outcome { outcome, .. } => {
-                let (of, attempt) = (Key::of(&outcome.address), outcome.address.attempt);
+                let of = Said::of(&outcome.address);
                 Some(match &outcome.verdict {
-                    Verdict::Done(answer) => {
-                        Self::Done { of, attempt, answer: answer.clone(), parts: outcome.parts.clone() }
-                    }
-                    Verdict::Failed(_) => Self::Failed { of, attempt },
+                    Verdict::Done(answer) => Self::Done { of, answer: answer.clone(), parts: outcome.parts.clone() },
+                    Verdict::Failed(_) => Self::Failed { of },
                 })
             }
             Event::Planned { job, place, planned, .. } => {

@@ -1,12 +1,12 @@
 //! One turn of an owner, and what the oracle learns of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use reducer::fold::is_derived;
 use reducer::owner::{Dead, Event, Tag};
-use shared::id::{JobId, TaskId};
+use shared::id::{JobId, PlanHash, TaskId};
 use shared::job::{Counts, JobState};
 
 use super::{OwnerRole, beside, lose_store};
@@ -17,13 +17,14 @@ use crate::simulation::role::{Alarm, Do, Role, Stage};
 impl OwnerRole {
     /// One transaction, and then what it wants to happen; or, if the write is torn, nothing of it.
     pub(super) fn turn(&mut self, stage: &mut Stage) -> Vec<Do> {
-        let (events, seen, dead) = self.take_inbox();
+        let (events, mut seen, dead) = self.take_inbox();
+        stage.oracle.sort_out(&mut seen);
         let tags: Vec<Tag> = events.iter().filter_map(tag_of).collect();
         let wal = beside(&self.setup.path, "-wal");
         let length = || fs::metadata(&wal).map_or(0, |metadata| metadata.len());
         let before = length();
         let now = stage.now;
-        let was_known = self.known_of(&seen);
+        let was_known = self.known_of(&mut seen);
         let actions = match self.ledger().turn(events, now) {
             Ok(actions) => actions,
             Err(error) => {
@@ -82,18 +83,28 @@ impl OwnerRole {
         (events, seen.into_iter().flatten().collect(), dead)
     }
 
-    /// Those of the tasks that somebody speaks of which are planned so.
-    fn known_of(&mut self, seen: &[Seen]) -> BTreeSet<Key> {
+    /// Those of the tasks that somebody speaks of which are planned so, and the rest that is asked for, if not the
+    /// whole.
+    fn known_of(&mut self, seen: &mut [Seen]) -> BTreeMap<Key, Option<PlanHash>> {
         let ledger = self.ledger();
-        let is_known = |of: &&Key| {
-            let is_derived = ledger.owner().spec(&of.task.job).is_some_and(is_derived);
-            let known = || ledger.store().known(&of.task.job, of.task.number).expect("it can be read");
-            is_derived || known().is_some_and(|known| known.plan == of.plan)
+        let known = |of: Key| {
+            let spec = ledger.owner().spec(&of.task.job)?;
+            if is_derived(spec) {
+                return Some((of, None));
+            }
+            let known = ledger.store().known(&of.task.job, of.task.number, spec.workload()).expect("it can be read")?;
+            (known.plan == of.plan).then(|| (of, known.kept.map(|kept| kept.rest)))
         };
-        seen.iter().filter_map(Seen::key).filter(is_known).cloned().collect()
+        seen.iter_mut().filter_map(Seen::said).map(|said| said.key.clone()).filter_map(known).collect()
     }
 
-    fn tell_oracle(&mut self, seen: Vec<Seen>, was_known: &BTreeSet<Key>, dead: &[Dead], stage: &mut Stage) {
+    fn tell_oracle(
+        &mut self,
+        seen: Vec<Seen>,
+        was_known: &BTreeMap<Key, Option<PlanHash>>,
+        dead: &[Dead],
+        stage: &mut Stage,
+    ) {
         let mut cancelled: BTreeMap<JobId, Counts> = BTreeMap::new();
         if stage.jobs.has_cancels() {
             let own = stage.jobs.all.iter().filter(|job| job.owner == self.setup.owner);
@@ -117,13 +128,17 @@ impl OwnerRole {
         let owner = &self.setup.owner;
         let is_own = |job: &JobId| stage.jobs.job(job).is_some_and(|job| job.owner == *owner);
         stage.oracle.still_cancelled(&cancelled, is_own);
-        let store = self.ledger().store();
+        let ledger = self.ledger();
+        let known = |job: &JobId, number: u64| {
+            let spec = ledger.owner().spec(job).filter(|spec| !is_derived(spec))?;
+            ledger.store().known(job, number, spec.workload()).expect("it can be read")
+        };
         stage.oracle.committed(seen, &cancelled, was_known, |of| {
-            let known = store.known(&of.task.job, of.task.number).expect("it can be read")?;
-            known.kept.filter(|_| known.plan == of.plan).map(|kept| kept.attempt)
+            let known = known(&of.task.job, of.task.number).filter(|known| known.plan == of.plan)?;
+            known.kept.filter(|kept| kept.is_left).map(|kept| kept.rest)
         });
         for task in planned {
-            if let Some(known) = self.ledger().store().known(&task.job, task.number).expect("it can be read") {
+            if let Some(known) = known(&task.job, task.number) {
                 stage.oracle.check_planned(&task, &known.plan);
             }
         }
