@@ -42,7 +42,7 @@
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `words`: `packhorse words` and `producer words`, against wc and awk
 //! - `simulation`: the engines in virtual time, under seeded faults
-//! - `readme`: the examples in README.md print what it says
+//! - `readme`: the examples in README.md and docs/guide print what they say
 //! - `packages`: what they hold, and the oldest Rust that builds them
 //! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules

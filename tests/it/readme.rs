@@ -1,5 +1,6 @@
-//! README.md is run: every line after `$ ` in a block that begins with ```` ```console ````, in the
-//! order of the page, with the real commands, in a directory with the tree that the page speaks of.
+//! README.md and the pages of docs/guide are run: every line after `$ ` in a block that begins with
+//! ```` ```console ````, in the order of the page, with the real commands, in a directory with the tree
+//! that the page speaks of.
 //!
 //! # What the page may say
 //! - The lines under a command are what it prints, on stdout and then on stderr. Numbers, ids and runs
@@ -14,7 +15,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::broker;
 use crate::horse_rider;
@@ -26,8 +27,22 @@ struct Command {
     prints: Vec<String>,
 }
 
+/// The pages whose examples are run, by their names, with their texts.
+fn pages() -> Vec<(String, String)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_dir(top.join("docs/guide")).expect("the guide");
+    let mut pages: Vec<_> = guide.map(|page| page.expect("a page").path()).collect();
+    pages.sort();
+    pages.insert(0, top.join("README.md"));
+    let named = |page: &PathBuf| {
+        let name = page.file_name().and_then(|name| name.to_str()).expect("a plain name");
+        (name.to_owned(), fs::read_to_string(page).expect("a text"))
+    };
+    pages.iter().map(named).collect()
+}
+
 /// The blocks of a page.
-fn blocks(page: &str) -> Vec<Vec<Command>> {
+fn blocks(name: &str, page: &str) -> Vec<Vec<Command>> {
     let mut blocks: Vec<Vec<Command>> = Vec::new();
     let mut inside = false;
     for text in page.lines() {
@@ -40,7 +55,7 @@ fn blocks(page: &str) -> Vec<Vec<Command>> {
             match (text.strip_prefix("$ "), block.last_mut()) {
                 (Some(line), _) => block.push(Command { line: line.to_owned(), prints: Vec::new() }),
                 (None, Some(command)) => command.prints.push(text.to_owned()),
-                (None, None) => panic!("a block of README.md begins with output: {text}"),
+                (None, None) => panic!("a block of {name} begins with output: {text}"),
             }
         }
     }
@@ -49,6 +64,7 @@ fn blocks(page: &str) -> Vec<Vec<Command>> {
 
 /// The page while it is run.
 struct Page {
+    name: String,
     world: World,
     url: String,
     /// Ids on the page and in reality.
@@ -57,14 +73,14 @@ struct Page {
 
 impl Page {
     /// 2,880 photos of 5 to 56 kB, with content by number, and one link.
-    fn new(url: String) -> Self {
+    fn new(name: String, url: String) -> Self {
         let world = World::new();
         for number in 0..2_880 {
             let name = format!("{}/{:02}/IMG_{:04}.jpg", 2019 + number / 720, number / 60 % 12 + 1, number % 60);
             world.file(format!("photos/{name}"), photo(number));
         }
         symlink("2022", world.path("photos/latest")).expect("a link");
-        Self { world, url, ids: Vec::new() }
+        Self { name, world, url, ids: Vec::new() }
     }
 
     fn translate(&self, line: &str) -> String {
@@ -146,11 +162,11 @@ impl Page {
             let at =
                 if is_loose { left.iter().position(is_same) } else { left.first().filter(|h| is_same(h)).map(|_| 0) };
             let Some(at) = at else {
-                panic!("README.md: $ {line}\nline {}: {want}\nwas not printed; this was:\n{found}", number + 1)
+                panic!("{}: $ {line}\nline {}: {want}\nwas not printed; this was:\n{found}", self.name, number + 1)
             };
             self.ids.extend(ids(want).into_iter().zip(ids(left.remove(at))));
         }
-        assert!(is_loose || left.is_empty(), "README.md: $ {line}\nprints more than is shown:\n{found}");
+        assert!(is_loose || left.is_empty(), "{}: $ {line}\nprints more than is shown:\n{found}", self.name);
     }
 }
 
@@ -193,18 +209,23 @@ fn normal(line: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_examples_in_the_readme_print_what_it_says() {
+async fn the_examples_of_the_readme_and_the_guide_print_what_they_say() {
     let broker = broker::shared().await;
     let url = broker.url().to_string().replace(":***@", ":guest@");
     let run = move || {
-        let text = include_str!("../../README.md");
-        let blocks = blocks(text);
-        let commands: usize = blocks.iter().map(Vec::len).sum();
-        assert!(blocks.len() >= 5 && commands >= 14, "{} blocks with {commands} commands", blocks.len());
-        let mut page = Page::new(url);
-        for block in &blocks {
-            page.run_block(block);
+        let (mut runs, mut commands) = (0, 0);
+        for (name, text) in pages() {
+            let blocks = blocks(&name, &text);
+            if blocks.is_empty() {
+                continue;
+            }
+            let mut page = Page::new(name, url.clone());
+            for block in &blocks {
+                (runs, commands) = (runs + 1, commands + block.len());
+                page.run_block(block);
+            }
         }
+        assert!(runs >= 8 && commands >= 24, "{runs} blocks with {commands} commands");
     };
     tokio::task::spawn_blocking(run).await.expect("all of it is so");
 }
