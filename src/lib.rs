@@ -8,6 +8,8 @@
 //! - [`consumer`]: does its tasks
 //! - [`reducer`]: owns it, counts, reports
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod caravan;
 pub mod cli;
 pub mod run;

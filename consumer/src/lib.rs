@@ -10,6 +10,8 @@
 //! Invariant: a task is acked only after the broker has confirmed its outcome. So a crash at any
 //! point repeats a task and never loses one.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod engine;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -8,6 +8,8 @@
 //! - [`service`]: that engine wired to a transport
 //! - [`rider`]: the producer of `steps`, which sends its tasks itself
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod plan;
 pub mod planner;
 pub mod retrace;

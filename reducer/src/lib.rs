@@ -17,6 +17,8 @@
 //! Invariant: what has an effect outside (an ack, a publish, a reply) happens after the transaction
 //! that it rests on. [`ledger::Ledger::turn`] is the one place that orders the two.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -28,6 +28,8 @@
 //! - [`telemetry`]: logs on stderr
 //! - [`threads`]: starting threads, and what to say when there are no more
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod beneath;
 pub mod clock;
 pub mod control;
