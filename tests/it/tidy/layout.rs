@@ -48,6 +48,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "producer/src/plan/files/",
             "shared/src/beneath",
             "shared/src/descriptor/",
+            "shared/src/host",
             "src/cli/",
         ],
     ),
