@@ -7,8 +7,10 @@
 //! - `source`: the tree as the rules see it
 //! - `text`: rules about any one file
 //! - `layout`: rules about who may name what, and where things stand
+//! - `prose`: rules about the pages that people read
 
 mod layout;
+mod prose;
 mod source;
 mod text;
 
@@ -40,7 +42,7 @@ const FILE_RULES: [FileRule; 15] = [
     layout::rooms,
 ];
 
-const TREE_RULES: [TreeRule; 3] = [layout::top_level, layout::dependencies, layout::workload_rows];
+const TREE_RULES: [TreeRule; 4] = [layout::top_level, layout::dependencies, layout::workload_rows, prose::pages];
 
 #[test]
 fn the_tree_is_tidy() {

@@ -231,8 +231,7 @@ mod tests {
 
     #[test]
     fn the_top_level_is_closed() {
-        let tree =
-            Tree { sources: Vec::new(), top: vec!["src".to_owned(), "scripts".to_owned()], manifests: Vec::new() };
+        let tree = Tree { top: vec!["src".to_owned(), "scripts".to_owned()], ..Tree::default() };
         assert_eq!(top_level(&tree).len(), 1);
     }
 

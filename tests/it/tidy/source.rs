@@ -1,7 +1,8 @@
-//! The tree as the rules see it: Rust files with their comments and texts blanked out.
+//! The tree as the rules see it: Rust files with their comments and texts blanked out, and the pages
+//! that people read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One Rust file.
 pub(super) struct Source {
@@ -13,10 +14,23 @@ pub(super) struct Source {
     pub code: String,
 }
 
+/// One page in Markdown.
+pub(super) struct Page {
+    /// Relative to the top, with slashes.
+    pub path: String,
+    /// As it stands.
+    pub text: String,
+}
+
 /// Everything that rules look at.
+#[derive(Default)]
 pub(super) struct Tree {
+    /// Where it stands.
+    pub root: PathBuf,
     /// Every Rust file.
     pub sources: Vec<Source>,
+    /// Every page.
+    pub pages: Vec<Page>,
     /// Names at the top level, without dotfiles and what git ignores.
     pub top: Vec<String>,
     /// The manifest of each package of ours: its path and text.
@@ -49,23 +63,46 @@ impl Source {
     }
 }
 
+impl Page {
+    /// Its lines outside of examples, with their numbers.
+    pub(super) fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut inside = false;
+        (1..).zip(self.text.lines()).filter(move |(_, line)| {
+            let is_fence = line.trim_start().starts_with("```");
+            inside ^= is_fence;
+            !inside && !is_fence
+        })
+    }
+
+    pub(super) fn complain(&self, line: usize, rule: &str) -> String {
+        format!("{}:{line}: {rule}", self.path)
+    }
+}
+
 impl Tree {
     pub(super) fn read(top: &Path) -> Self {
         let ignored = fs::read_to_string(top.join(".gitignore")).unwrap_or_default();
         let is_ignored = |name: &str| ignored.lines().any(|line| line.trim_matches('/') == name);
         let mut names: Vec<String> = names(top).into_iter().filter(|name| !is_ignored(name)).collect();
         names.sort();
-        let mut sources = Vec::new();
+        let mut files = Vec::new();
         for name in &names {
-            collect(top, name, &mut sources);
+            collect(top, name, &mut files);
         }
+        let of_kind = |end: &str| {
+            let those = files.iter().filter(|path| path.ends_with(end)).cloned().collect::<Vec<String>>();
+            those.into_iter().map(|path| (fs::read_to_string(top.join(&path)).expect("it is UTF-8"), path))
+        };
+        let sources = of_kind(".rs").map(|(text, path)| Source::new(&path, &text)).collect();
+        let pages = of_kind(".md").map(|(text, path)| Page { path, text }).collect();
         let packages = ["", "shared/", "producer/", "consumer/", "reducer/"];
         let manifest = |package: &str| {
             let path = format!("{package}Cargo.toml");
             let text = fs::read_to_string(top.join(&path)).expect("each package has a manifest");
             (path, text)
         };
-        Self { sources, top: names, manifests: packages.into_iter().map(manifest).collect() }
+        let manifests = packages.into_iter().map(manifest).collect();
+        Self { root: top.to_path_buf(), sources, pages, top: names, manifests }
     }
 }
 
@@ -76,15 +113,14 @@ fn names(directory: &Path) -> Vec<String> {
     names.filter(|name| !name.starts_with('.') && name != "target").collect()
 }
 
-fn collect(top: &Path, relative: &str, sources: &mut Vec<Source>) {
+fn collect(top: &Path, relative: &str, files: &mut Vec<String>) {
     let path = top.join(relative);
     if path.is_dir() {
         let mut names = names(&path);
         names.sort();
-        names.iter().for_each(|name| collect(top, &format!("{relative}/{name}"), sources));
-    } else if relative.ends_with(".rs") {
-        let text = fs::read_to_string(&path).expect("Rust files are UTF-8");
-        sources.push(Source::new(relative, &text));
+        names.iter().for_each(|name| collect(top, &format!("{relative}/{name}"), files));
+    } else {
+        files.push(relative.to_owned());
     }
 }
 
