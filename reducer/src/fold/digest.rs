@@ -5,7 +5,7 @@ use shared::message::Reason;
 use shared::workload::digest::{Answer, Batch, Spec};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, Earlier, filled, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, differing, filled, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json, kept};
 
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
@@ -53,12 +53,11 @@ pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
 }
 
 pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
-    let mut first = Answer::parse(first, items)?;
+    let first = Answer::parse(first, items)?;
     let holes = holes(&first.failed);
     let rest = Answer::parse(rest, holes.len() as u32)?;
     let bytes = first.bytes.saturating_add(rest.bytes);
-    first.differing.add(&rest.differing, |item| holes.get(item as usize).copied());
-    let differing = std::mem::take(&mut first.differing);
+    let differing = differing(&first.differing, &rest.differing, &holes);
     let results = |answer: Answer| -> Results<String> { (answer.digests, answer.failed) };
     let (digests, failed) = filled(results(first), results(rest))?;
     Ok(json(&Answer { digests, failed, bytes, differing }))

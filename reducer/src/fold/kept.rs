@@ -134,6 +134,13 @@ pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> 
     Ok((results, told))
 }
 
+/// What differs in an answer whose holes were filled: items of the rest have other numbers in the whole of it.
+pub(super) fn differing(first: &Differing, rest: &Differing, holes: &[u32]) -> Differing {
+    let mut all = first.clone();
+    all.add(rest, |item| holes.get(item as usize).copied());
+    all
+}
+
 /// Bytes of the items that have a result, as they were planned: of files that are as they were.
 pub(super) fn bytes<T>(files: &Files, results: &[Option<T>]) -> u64 {
     let kept = files.items.iter().zip(results).filter(|(_, result)| result.is_some());

@@ -8,7 +8,7 @@ use shared::workload::files::Files;
 use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, Earlier, filled, hole, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, differing, filled, hole, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json};
 
 /// The names of a job's totals.
@@ -80,13 +80,12 @@ pub(super) fn rest(body: &[u8], holes: &[u32]) -> Result<Bytes, Reason> {
 }
 
 pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
-    let mut first = Answer::parse(first, items)?;
+    let first = Answer::parse(first, items)?;
     let holes = holes(&first.failed);
     let rest = Answer::parse(rest, holes.len() as u32)?;
     let mut check = first.check;
     check += rest.check;
-    first.differing.add(&rest.differing, |item| holes.get(item as usize).copied());
-    let differing = std::mem::take(&mut first.differing);
+    let differing = differing(&first.differing, &rest.differing, &holes);
     let results = |answer: Answer| -> Results<Counts> { (answer.counts, answer.failed) };
     let (counts, failed) = filled(results(first), results(rest))?;
     Ok(json(&Answer { counts, failed, check, differing }))

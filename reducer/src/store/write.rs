@@ -9,6 +9,9 @@ use super::{Store, StoreError};
 use crate::fold::Kept;
 use crate::owner::{Holder, Job, Write};
 
+/// A row that is of one task: the parameters 1 and 2 are its job and its number.
+const OF_TASK: &str = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
+
 impl Store {
     /// Begins a turn's transaction.
     pub fn begin_turn(&mut self) -> Result<(), StoreError> {
@@ -173,11 +176,10 @@ fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<
 
 /// The parts of one run go on with those of another.
 fn join_runs(db: &Connection, job: &JobId, number: u64, run: &str, into: &str) -> Result<(), StoreError> {
-    let of = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
     let next: u32 = db
-        .prepare_cached(&format!("SELECT coalesce(max(part) + 1, 0) FROM parts WHERE {of} AND run = ?3"))?
+        .prepare_cached(&format!("SELECT coalesce(max(part) + 1, 0) FROM parts WHERE {OF_TASK} AND run = ?3"))?
         .query_row(params![job.as_str(), number, into], |row| row.get(0))?;
-    db.prepare_cached(&format!("UPDATE parts SET run = ?4, part = part + ?5 WHERE {of} AND run = ?3"))?
+    db.prepare_cached(&format!("UPDATE parts SET run = ?4, part = part + ?5 WHERE {OF_TASK} AND run = ?3"))?
         .execute(params![job.as_str(), number, run, into, next])?;
     Ok(())
 }
@@ -199,18 +201,16 @@ fn write_kept(
     run: Option<&RunId>,
     by: Option<&ConsumerId>,
 ) -> Result<(), StoreError> {
-    let of = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
     let known: Option<String> = db
-        .prepare_cached(&format!("SELECT kept_run FROM tasks WHERE {of}"))?
+        .prepare_cached(&format!("SELECT kept_run FROM tasks WHERE {OF_TASK}"))?
         .query_row(params![task.job.as_str(), task.number], |row| row.get(0))?;
-    match (&known, run) {
-        (Some(known), Some(run)) if known != run.as_str() => {
-            join_runs(db, &task.job, task.number, run.as_str(), known)?;
-        }
-        _ => {}
+    if let (Some(known), Some(run)) = (&known, run)
+        && known != run.as_str()
+    {
+        join_runs(db, &task.job, task.number, run.as_str(), known)?;
     }
     db.prepare_cached(&format!(
-        "UPDATE tasks SET kept = ?3, kept_left = 1, kept_run = coalesce(kept_run, ?4), kept_by = ?5 WHERE {of}"
+        "UPDATE tasks SET kept = ?3, kept_left = 1, kept_run = coalesce(kept_run, ?4), kept_by = ?5 WHERE {OF_TASK}"
     ))?
     .execute(params![
         task.job.as_str(),
@@ -220,8 +220,10 @@ fn write_kept(
         by.map(ConsumerId::as_str)
     ])?;
     // Parts of other tries would pass for those that are still to come.
-    db.prepare_cached(&format!("DELETE FROM parts WHERE {of} AND run IS NOT (SELECT kept_run FROM tasks WHERE {of})"))?
-        .execute(params![task.job.as_str(), task.number])?;
+    db.prepare_cached(&format!(
+        "DELETE FROM parts WHERE {OF_TASK} AND run IS NOT (SELECT kept_run FROM tasks WHERE {OF_TASK})"
+    ))?
+    .execute(params![task.job.as_str(), task.number])?;
     drop_open_parts(db, &task.job, task.number, answer)
 }
 

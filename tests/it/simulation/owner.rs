@@ -194,8 +194,7 @@ impl OwnerRole {
 
     /// Tells the oracle whether the rest of a task is asked for, and not the whole.
     fn tell_rest(&mut self, address: &Address, stage: &mut Stage) {
-        let (task, ledger) = (&address.task, self.ledger());
-        let known = ledger.store().known(&task.job, task.number, address.workload).expect("it can be read");
+        let known = self.ledger().known(&address.task).expect("it can be read");
         if let Some(known) = known.filter(|known| known.is_rest(&address.plan)) {
             stage.oracle.sent_rest(address.plan.clone(), known.plan);
         }

@@ -113,8 +113,7 @@ impl World {
     }
 
     fn known(&self, number: u64) -> Option<Known> {
-        let workload = self.ledger().owner().spec(&job()).map_or(Workload::Digest, |spec| spec.workload());
-        self.ledger().store().known(&job(), number, workload).expect("the store can be read")
+        self.ledger().known(&id(number)).expect("the store can be read")
     }
 
     /// What is said of a task that was sent.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use reducer::fold::is_derived;
 use reducer::owner::{Dead, Event, Tag};
 use shared::id::{JobId, PlanHash, TaskId};
 use shared::job::{Counts, JobState};
@@ -88,11 +87,7 @@ impl OwnerRole {
     fn known_of(&mut self, seen: &mut [Seen]) -> BTreeMap<Key, Option<PlanHash>> {
         let ledger = self.ledger();
         let known = |of: Key| {
-            let spec = ledger.owner().spec(&of.task.job)?;
-            if is_derived(spec) {
-                return Some((of, None));
-            }
-            let known = ledger.store().known(&of.task.job, of.task.number, spec.workload()).expect("it can be read")?;
+            let known = ledger.known(&of.task).expect("it can be read")?;
             (known.plan == of.plan).then(|| (of, known.kept.map(|kept| kept.rest)))
         };
         seen.iter_mut().filter_map(Seen::said).map(|said| said.key.clone()).filter_map(known).collect()
@@ -129,16 +124,13 @@ impl OwnerRole {
         let is_own = |job: &JobId| stage.jobs.job(job).is_some_and(|job| job.owner == *owner);
         stage.oracle.still_cancelled(&cancelled, is_own);
         let ledger = self.ledger();
-        let known = |job: &JobId, number: u64| {
-            let spec = ledger.owner().spec(job).filter(|spec| !is_derived(spec))?;
-            ledger.store().known(job, number, spec.workload()).expect("it can be read")
-        };
+        let known = |task: &TaskId| ledger.known(task).expect("it can be read");
         stage.oracle.committed(seen, &cancelled, was_known, |of| {
-            let known = known(&of.task.job, of.task.number).filter(|known| known.plan == of.plan)?;
+            let known = known(&of.task).filter(|known| known.plan == of.plan)?;
             known.kept.filter(|kept| kept.is_left).map(|kept| kept.rest)
         });
         for task in planned {
-            if let Some(known) = known(&task.job, task.number) {
+            if let Some(known) = known(&task) {
                 stage.oracle.check_planned(&task, &known.plan);
             }
         }
