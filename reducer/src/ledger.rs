@@ -99,9 +99,9 @@ impl Ledger {
     fn look_up(&mut self, event: &mut Event) -> Result<(), StoreError> {
         match event {
             Event::Planned { job, place, planned, kept, .. } => *kept = self.taken_over(job, place, planned)?,
-            Event::Outcome { outcome, check, known, open, .. } => {
+            Event::Outcome { outcome, check, known, .. } => {
                 *known = self.known(&outcome.address.task)?;
-                (*check, *open) = self.check(outcome, known.as_ref())?;
+                *check = self.check(outcome, known.as_ref())?;
             }
             Event::Part { part, known, .. } => {
                 *known = self.known(&part.address.task)?;
@@ -131,31 +131,26 @@ impl Ledger {
         }
     }
 
-    /// What an outcome says of its task, and how many items another consumer is to be asked for.
-    fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<(Check, u32), StoreError> {
+    /// What an outcome says of its task.
+    fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
         let task = outcome.address.task.clone();
         let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else {
-            return Ok((Check::None, 0));
+            return Ok(Check::None);
         };
         let items = known.map_or(0, |known| known.items);
         if let Some((known, kept)) = known.and_then(|known| Some((known, known.kept.as_ref()?))) {
             // It is of a try at the whole task, of which the rest alone is asked for now.
             if !known.is_rest(&outcome.address.plan) {
-                return Ok((Check::Repeat { same: true }, 0));
+                return Ok(Check::Repeat { same: true });
             }
             if let Verdict::Done(rest) = &outcome.verdict {
                 match fold::merge(workload, items, &kept.answer, rest) {
                     Ok(answer) => outcome.verdict = Verdict::Done(answer),
-                    Err(reason) => return Ok((Check::First(Err(reason)), 0)),
+                    Err(reason) => return Ok(Check::First(Err(reason))),
                 }
             }
         }
-        let check = self.check_whole(workload, outcome, items, known)?;
-        let open = match (&check, &outcome.verdict) {
-            (Check::First(Ok(_)), Verdict::Done(answer)) => fold::open_items(workload, items, answer),
-            _ => Ok(Vec::new()),
-        };
-        Ok((check, open.map_or(0, |open| u32::try_from(open.len()).unwrap_or(u32::MAX))))
+        self.check_whole(workload, outcome, items, known)
     }
 
     fn check_whole(
@@ -208,9 +203,8 @@ impl Ledger {
         let Some(takeover) = self.takeovers.get_mut(job) else { return Ok(None) };
         let Some(kept) = takeover.find(&self.store, &known.spec, body)? else { return Ok(None) };
         let (workload, items) = (known.spec.workload(), planned.items);
-        let is_whole = fold::open_items(workload, items, &kept.answer).is_ok_and(|open| open.is_empty());
-        let tally = || fold::tally(workload, items, &kept.answer, kept.parts.is_some()).ok();
-        let whole = if is_whole { tally() } else { None };
+        let tally = fold::tally(workload, items, &kept.answer, kept.parts.is_some());
+        let whole = tally.ok().filter(|tally| tally.open == 0);
         Ok(Some(Box::new(TakenOver { kept, whole })))
     }
 

@@ -16,6 +16,7 @@ pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
         items_failed: failed,
         items_untimed: answer.differing.untimed.len() as u64,
         items_changed: answer.differing.changed.len() as u64,
+        open: holes(&answer.failed).len() as u32,
         bytes: answer.bytes,
         ..Tally::default()
     })

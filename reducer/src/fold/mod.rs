@@ -29,6 +29,8 @@ pub struct Tally {
     pub items_untimed: u64,
     /// Of these, those that had changed when they were read.
     pub items_changed: u64,
+    /// Of the items without a result, those that another consumer is to be asked for: see [`open_items`].
+    pub open: u32,
     /// Bytes read.
     pub bytes: u64,
     /// What it adds to the sum of the job's label, if its workload has one.

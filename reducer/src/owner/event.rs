@@ -129,8 +129,6 @@ pub enum Event {
         check: Check,
         /// Its task, as planned.
         known: Option<Known>,
-        /// How many of the task's items another consumer is to be asked for.
-        open: u32,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },

@@ -223,8 +223,8 @@ impl Owner {
             Event::Replay { dead, reply, .. } => self.replay(dead, reply, now, &mut step),
             Event::Forget { dead, reply, .. } => self.forget(dead, reply, &mut step),
             Event::Part { part, known, tag } => self.part(part, known, tag, now, &mut step),
-            Event::Outcome { outcome, check, known, open, tag } => {
-                self.outcome(Answered { outcome, check, known, open }, tag, now, &mut step)
+            Event::Outcome { outcome, check, known, tag } => {
+                self.outcome(Answered { outcome, check, known }, tag, now, &mut step)
             }
             Event::Lease { lease, known, tag } => self.lease(*lease, known, tag, now, &mut step),
             Event::DeadLetter { letter, known, tag } => self.dead_letter(letter, known, tag, now, &mut step),

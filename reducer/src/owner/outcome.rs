@@ -16,8 +16,6 @@ pub(super) struct Answered {
     pub outcome: Box<Outcome>,
     pub check: Check,
     pub known: Option<Known>,
-    /// How many of its items another consumer is to be asked for.
-    pub open: u32,
 }
 
 impl Owner {
@@ -55,7 +53,7 @@ impl Owner {
     }
 
     pub(super) fn outcome(&mut self, answered: Answered, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Answered { outcome, check, known, open } = answered;
+        let Answered { outcome, check, known } = answered;
         let task = outcome.address.task.clone();
         if !self.is_sent(&outcome.address, known.as_ref(), "an outcome", tag, step) {
             return;
@@ -81,7 +79,7 @@ impl Owner {
                 job.counts.conflicts += u64::from(!same);
                 return;
             }
-            (Check::First(Ok(_)), _) if open > 0 && self.may_ask_another(&outcome, known.as_ref(), now) => {
+            (Check::First(Ok(tally)), _) if tally.open > 0 && self.may_ask_another(&outcome, known.as_ref(), now) => {
                 return self.ask_another(*outcome, now, step);
             }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),

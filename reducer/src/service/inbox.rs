@@ -83,7 +83,7 @@ pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     match message.kind.as_str() {
         kind::OUTCOME => {
             let outcome = Box::new(Outcome::from_message(message)?);
-            Ok(Event::Outcome { outcome, check: Check::None, known: None, open: 0, tag })
+            Ok(Event::Outcome { outcome, check: Check::None, known: None, tag })
         }
         kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), known: None, tag }),
         kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), known: None, tag }),

@@ -194,7 +194,7 @@ fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
         verdict,
         parts: None,
     });
-    world.event(Event::Outcome { outcome, check: Check::None, known: None, open: 0, tag: None });
+    world.event(Event::Outcome { outcome, check: Check::None, known: None, tag: None });
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl World {
             verdict,
             parts: None,
         };
-        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, open: 0, tag }
+        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, tag }
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
