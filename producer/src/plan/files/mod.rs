@@ -84,11 +84,10 @@ impl FilesPlan {
         let mut draft = Draft::new(self.next, self.times);
         while !draft.is_full() {
             let Some(finding) = self.pending.take().or_else(|| self.walk.next()) else { break };
-            if !draft.fits(&finding, self.walk.selection()) {
+            if let Err(finding) = draft.take(finding, self.walk.selection()) {
                 self.pending = Some(finding);
                 break;
             }
-            draft.take(finding, self.walk.selection());
         }
         let task = draft.finish(self.walk.selection(), body)?;
         self.next += 1;

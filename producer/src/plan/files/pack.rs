@@ -55,11 +55,35 @@ impl Draft {
         self.items.len() + self.failed.len() >= items_max(self.number)
     }
 
-    /// Whether `finding` may be added. Alone in a task, anything may: a file that is larger than a
-    /// task's content has a task of its own.
-    pub(super) fn fits(&self, finding: &Finding, selection: &Selection) -> bool {
-        let message_fits = (self.items.is_empty() && self.failed.is_empty())
-            || self.message_bytes + message_bytes(finding, selection) <= TASK_MESSAGE_BYTES;
+    /// Adds a finding, or gives it back where it does not fit. Alone in a task, anything fits: a file that is larger
+    /// than a task's content has a task of its own.
+    pub(super) fn take(&mut self, finding: Finding, selection: &Selection) -> Result<(), Finding> {
+        let bytes = message_bytes(&finding, selection);
+        if !self.fits(&finding, bytes) {
+            return Err(finding);
+        }
+        self.message_bytes += bytes;
+        self.last = Some(finding.root);
+        match finding.what {
+            What::Skipped(kind) => *self.skipped.entry(kind.to_owned()).or_default() += 1,
+            What::Failed(ref reason) => {
+                self.failed.push(PlanFailure { name: finding.name(selection), reason: reason.clone() })
+            }
+            What::File { size, times, links } => {
+                if self.kind.is_none() {
+                    self.message_bytes += text_bytes(selection.roots[finding.root].name.as_bytes());
+                    self.kind = Some((finding.root, links));
+                }
+                self.content_bytes = self.content_bytes.saturating_add(size);
+                self.items.push(Item { path: finding.at, size, times: Some(times).filter(|_| self.times) });
+            }
+        }
+        Ok(())
+    }
+
+    fn fits(&self, finding: &Finding, bytes: usize) -> bool {
+        let message_fits =
+            (self.items.is_empty() && self.failed.is_empty()) || self.message_bytes + bytes <= TASK_MESSAGE_BYTES;
         match finding.what {
             What::Skipped(_) => true,
             What::Failed(_) => message_fits,
@@ -70,29 +94,6 @@ impl Draft {
                 message_fits && content_fits && same_kind
             }
         }
-    }
-
-    /// Adds a finding.
-    pub(super) fn take(&mut self, finding: Finding, selection: &Selection) {
-        self.message_bytes += message_bytes(&finding, selection);
-        let name = || finding.name(selection);
-        match &finding.what {
-            What::Skipped(kind) => *self.skipped.entry((*kind).to_owned()).or_default() += 1,
-            What::Failed(reason) => self.failed.push(PlanFailure { name: name(), reason: reason.clone() }),
-            What::File { size, times, links } => {
-                if self.kind.is_none() {
-                    self.message_bytes += text_bytes(selection.roots[finding.root].name.as_bytes());
-                    self.kind = Some((finding.root, *links));
-                }
-                self.content_bytes = self.content_bytes.saturating_add(*size);
-                self.items.push(Item {
-                    path: finding.at.clone(),
-                    size: *size,
-                    times: Some(*times).filter(|_| self.times),
-                });
-            }
-        }
-        self.last = Some(finding.root);
     }
 
     /// The task, or `None` when nothing was taken.
