@@ -3,6 +3,8 @@
 //! An id is 1 to 64 bytes of `[A-Za-z0-9_-]`, so that it can stand in a routing key, a queue name
 //! and a file name without quoting. [`encode`] turns any other name into one.
 
+mod plan;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -154,28 +156,6 @@ id!(
     /// that the task holds.
     PlanHash
 );
-impl PlanHash {
-    /// Of a plan without tasks, and of every task that follows from its job's spec alone.
-    pub fn start() -> Self {
-        Self("start".to_owned())
-    }
-
-    /// Of a plan up to a task of which these items alone are asked for, by their numbers in it.
-    pub fn rest(&self, items: &[u32]) -> Self {
-        let items: Vec<String> = items.iter().map(u32::to_string).collect();
-        self.then(&["rest", &items.join(",")])
-    }
-
-    /// Of the plan that goes on with a task whose content is `parts`.
-    pub(crate) fn then(&self, parts: &[&str]) -> Self {
-        let mut text = self.0.clone();
-        parts.iter().for_each(|part| {
-            text.push('\n');
-            text.push_str(part);
-        });
-        Self(format!("{:016x}", fnv1a(text.as_bytes())))
-    }
-}
 id!(
     /// Who can do a task: a root's name, `any`, later a kind of device.
     Class

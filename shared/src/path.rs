@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A file name or a path, as the bytes that the file system holds.
@@ -66,28 +67,22 @@ impl PathBytes {
             _ => Err(InvalidName::Keys),
         }
     }
-
-    /// The values of the keys `path` and `path_base64`.
-    pub(crate) fn into_keys(self) -> (Option<String>, Option<String>) {
-        match String::from_utf8(self.0) {
-            Ok(text) => (Some(text), None),
-            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
-        }
-    }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Wire {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     path_base64: Option<String>,
 }
 
 impl Serialize for PathBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (path, path_base64) = self.clone().into_keys();
-        Wire { path, path_base64 }.serialize(serializer)
+        let mut object = serializer.serialize_map(Some(1))?;
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => object.serialize_entry("path", text)?,
+            Err(_) => object.serialize_entry("path_base64", &STANDARD.encode(&self.0))?,
+        }
+        object.end()
     }
 }
 

@@ -149,7 +149,7 @@ fn task(number: u64, body: &str) -> Message {
 }
 
 fn batch(root: &str, path: &str, more: &str) -> String {
-    let items = format!(r#"[{{"path":"{path}","size":1}}]"#);
+    let items = format!(r#"[["{path}",1]]"#);
     format!(r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"{root}","items":{items}}}{more}}}"#)
 }
 

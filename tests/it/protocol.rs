@@ -12,7 +12,7 @@ use shared::message::{
     Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
     ReportPlace, Request, Returned, RootState, Seal, Session, Task, Verdict, kind,
 };
-use shared::path::{PathBytes, from_base64};
+use shared::path::{PathBytes, from_base64, to_base64};
 use shared::seal::Keyring;
 use shared::topology;
 use shared::workload::Workload;
@@ -40,13 +40,14 @@ fn the_sealed_example_opens() {
     let keys: Keyring = line.parse().expect("a key");
     let plain = task_of_photos().to_message(now());
     let mut sealed = keys.seal("digest.photos.main", plain.clone());
+    let made = to_base64(&sealed.body);
     let shown = |sealed: &Message| show(topology::TASKS, "digest.photos.main", sealed);
     sealed.body = bytes::Bytes::new();
     let envelope = shown(&sealed);
     let (_, rest) = page.split_once(&envelope).unwrap_or_else(|| panic!("docs/PROTOCOL.md lacks:\n\n{envelope}"));
     let body = rest.lines().next().expect("a body");
     sealed.body = from_base64(body).expect("base64").into();
-    assert_eq!(keys.open("digest.photos.main", sealed), plain);
+    assert_eq!(keys.open("digest.photos.main", sealed), plain, "docs/PROTOCOL.md lacks:\n\n{made}");
 }
 
 fn task_of_photos() -> Task {
@@ -74,8 +75,11 @@ fn owner() -> OwnerId {
 
 fn address(workload: Workload, job: &str, number: u64) -> Address {
     let task = TaskId { job: job.parse().expect("an id"), number };
-    let plan =
-        if workload == Workload::Steps { PlanHash::start() } else { "1f0a9c7b5e3d2846".parse().expect("a hash") };
+    let plan = if workload == Workload::Steps {
+        PlanHash::start()
+    } else {
+        "2e58e0c1ea673cd22bd3a55a2fc1177945495215".parse().expect("a hash")
+    };
     Address { task, opening: opening(), plan, attempt: 1, owner: owner(), workload }
 }
 

@@ -151,7 +151,7 @@ fn class() -> Class {
 }
 
 fn task() -> Task {
-    let body = r#"{"algorithm":"sha1","files":{"links":"skip","root":"r","items":[{"path":"a","size":1}]}}"#;
+    let body = r#"{"algorithm":"sha1","files":{"links":"skip","root":"r","items":[["a",1]]}}"#;
     let (owner, opening) = ("o".parse().expect("an id"), "j1".parse().expect("an id"));
     let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
     let plan = PlanHash::start();

@@ -36,7 +36,7 @@ fn planned() -> Box<Planned> {
     Box::new(Planned {
         number: 0,
         class: Class::from_name(b"r"),
-        body: Some(json(r#"{"algorithm":"sha1","links":"skip","root":"r","items":[{"path":"a","size":1}]}"#)),
+        body: Some(json(r#"{"algorithm":"sha1","links":"skip","root":"r","items":[["a",1]]}"#)),
         items: 1,
         bytes: 1,
         failed: Vec::new(),

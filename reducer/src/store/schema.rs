@@ -1,7 +1,7 @@
 //! The store's tables and views, made to explain themselves in the `sqlite3` shell.
 
 /// Written into `PRAGMA user_version`; any other is refused.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: whose store this is
@@ -128,8 +128,8 @@ FROM jobs WHERE job IS NOT NULL;
 -- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
 CREATE VIEW files AS
 SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
-       item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
-       item.value ->> '$.size' AS size,
+       CASE json_type(item.value, '$[0]') WHEN 'text' THEN item.value ->> 0 END AS path,
+       item.value ->> '$[0].path_base64' AS path_base64, item.value ->> 1 AS size,
        json_extract(outcomes.answer, '$.digests[' || item.key || ']') AS digest,
        outcomes.status AS task_status, outcomes.host
 FROM tasks
@@ -141,7 +141,8 @@ WHERE jobs.workload = 'digest' AND jobs.job IS NOT NULL;
 -- One row per file of words jobs.
 CREATE VIEW word_counts AS
 SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
-       item.value ->> '$.path' AS path, item.value ->> '$.path_base64' AS path_base64,
+       CASE json_type(item.value, '$[0]') WHEN 'text' THEN item.value ->> 0 END AS path,
+       item.value ->> '$[0].path_base64' AS path_base64,
        count.value ->> '$.lines' AS lines, count.value ->> '$.words' AS words,
        count.value ->> '$.characters' AS characters, count.value ->> '$.bytes' AS bytes,
        outcomes.status AS task_status, outcomes.host
@@ -159,7 +160,8 @@ SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
 WHERE jobs.job IS NOT NULL
 UNION ALL
-SELECT jobs.job, tasks.number, file.value ->> '$.path', file.value ->> '$.path_base64', item.value ->> '$.reason'
+SELECT jobs.job, tasks.number, CASE json_type(file.value, '$[0]') WHEN 'text' THEN file.value ->> 0 END,
+       file.value ->> '$[0].path_base64', item.value ->> '$.reason'
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
 JOIN json_each(outcomes.answer, '$.failed') AS item
 JOIN json_each(tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'

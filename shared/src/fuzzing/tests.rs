@@ -28,7 +28,7 @@ fn seeds() -> Vec<Message> {
     );
     let body = concat!(
         r#"{"manner":{"mode":"ascii","characters":false,"frequencies":true},"#,
-        r#""files":{"links":"skip","root":"r","items":[{"path_base64":"/w==","size":3}]}}"#
+        r#""files":{"links":"skip","root":"r","items":[[{"path_base64":"/w=="},3]]}}"#
     );
     let planned = r#"{"number":7,"class":"photos","body":{"a":1},"items":1,"bytes":3,"skipped":{"fifo":1}}"#;
     let planned: Planned = serde_json::from_str(planned).expect("a planned task");

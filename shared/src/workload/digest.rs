@@ -97,9 +97,7 @@ mod tests {
     #[test]
     fn paths_that_escape_are_refused() {
         for bad in ["/etc/passwd", "..", "a/../b", "a//b", "a/", "./a", "", "a/.."] {
-            let body = format!(
-                r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"r","items":[{{"path":"{bad}","size":1}}]}}}}"#
-            );
+            let body = format!(r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"r","items":[["{bad}",1]]}}}}"#);
             assert!(matches!(Batch::parse(body.as_bytes()), Err(Reason::PathEscapes { .. })), "{bad}");
         }
     }

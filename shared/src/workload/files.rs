@@ -2,11 +2,15 @@
 //! holds files of one root by their paths relative to it, an answer says of each file what came of
 //! it.
 
+mod item;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Class, encode};
 use crate::message::Reason;
-use crate::path::{InvalidName, PathBytes};
+use crate::path::PathBytes;
+
+pub use item::{Item, Times};
 
 /// What to do with symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -85,76 +89,6 @@ impl Selection {
 /// current directory that is called `-` is told from standard input, as which `sha1sum -c` would read it.
 pub fn printed(name: Vec<u8>) -> PathBytes {
     if name == b"-" { PathBytes(b"./-".to_vec()) } else { PathBytes(name) }
-}
-
-/// When a file was written last, and when anything about it has changed last, in nanoseconds since 1970 (UTC). What
-/// does not fit, before 1678 or after 2261, is the nearest that does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
-    /// `st_mtime`: it may be set to anything.
-    pub modified: i64,
-    /// `st_ctime`: it is the file system's own.
-    pub changed: i64,
-}
-
-impl Times {
-    /// From the seconds and nanoseconds that the system tells.
-    pub fn new(modified: (i64, i64), changed: (i64, i64)) -> Self {
-        let nanos = |(seconds, nanos): (i64, i64)| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
-        Self { modified: nanos(modified), changed: nanos(changed) }
-    }
-}
-
-/// One file to read. In JSON an object of its name, as `path` or `path_base64`, its size, and its times as `mtime` and
-/// `ctime`, which is left out where it is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "ItemWire", into = "ItemWire")]
-pub struct Item {
-    /// Relative to the root: no empty, `.` or `..` component.
-    pub path: PathBytes,
-    /// Its size when it was planned, in bytes.
-    pub size: u64,
-    /// Its times when it was planned, if its planner tells them.
-    pub times: Option<Times>,
-}
-
-impl Item {
-    /// Whether this is the same file with the same content, as far as size and times tell. Without times nothing does.
-    pub fn is_unchanged(&self, other: &Self) -> bool {
-        self.times.is_some() && self == other
-    }
-}
-
-/// Written out rather than flattened: flattening makes serde hold every value twice, which is a
-/// tenth of the cost of a small file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ItemWire {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path_base64: Option<String>,
-    size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mtime: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ctime: Option<i64>,
-}
-
-impl TryFrom<ItemWire> for Item {
-    type Error = InvalidName;
-    fn try_from(ItemWire { path, path_base64, size, mtime, ctime }: ItemWire) -> Result<Self, InvalidName> {
-        let times = mtime.map(|modified| Times { modified, changed: ctime.unwrap_or(modified) });
-        Ok(Self { path: PathBytes::from_keys(path, path_base64)?, size, times })
-    }
-}
-
-impl From<Item> for ItemWire {
-    fn from(Item { path, size, times }: Item) -> Self {
-        let (path, path_base64) = path.into_keys();
-        let (mtime, ctime) = (times.map(|times| times.modified), times.map(|times| times.changed));
-        Self { path, path_base64, size, mtime, ctime: ctime.filter(|ctime| Some(*ctime) != mtime) }
-    }
 }
 
 /// The files of one task.

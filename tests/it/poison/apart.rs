@@ -54,7 +54,7 @@ fn here(world: &World, workload: Workload, body: &Value) -> Answer {
 }
 
 fn files(names: &[String]) -> Value {
-    let items: Vec<Value> = names.iter().map(|name| json!({"path": name, "size": 1})).collect();
+    let items: Vec<Value> = names.iter().map(|name| json!([name, 1])).collect();
     json!({"links": "skip", "root": "t", "items": items})
 }
 

@@ -53,7 +53,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("rustls", &["shared/src/transport/rabbitmq/"]),
-    ("sha1", &["consumer/src/work/digest/"]),
+    ("sha1", &["consumer/src/work/digest/", "shared/src/id/plan.rs"]),
     ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
     ("tracing-subscriber", &["shared/src/telemetry.rs"]),
     ("walkdir", &["producer/src/plan/"]),
