@@ -5,9 +5,10 @@ mod held;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::id::{Class, ConsumerId, HeldTask, OpeningId};
-use shared::message::{Failure, Lease, Outcome, Parts, Presence, Reason, Task, Verdict};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, ConsumerId, HeldTask, OpeningId};
+use shared::protocol::message::{Failure, Lease, Outcome, Parts, Presence, Task, Verdict};
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::Workload;
 
 use claim::{Claim, Publishing};
 use held::Held;
@@ -287,8 +288,8 @@ impl Consumer {
 pub(super) mod tests {
     use super::*;
     use bytes::Bytes;
-    use shared::id::{PlanHash, TaskId};
-    use shared::message::Address;
+    use shared::protocol::id::{PlanHash, TaskId};
+    use shared::protocol::message::Address;
 
     pub(in crate::engine) fn consumer(slots: u32) -> Consumer {
         Consumer::new(Config {

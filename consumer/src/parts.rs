@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::clock::Clock;
-use shared::id::RunId;
-use shared::message::{Address, Part, Parts};
-use shared::random;
+use shared::protocol::id::RunId;
+use shared::protocol::message::{Address, Part, Parts};
+use shared::system::clock::Clock;
+use shared::system::random;
 use shared::transport::{Oversize, Transport, Unpublished};
 
 use crate::publish::to_owner;
@@ -101,11 +101,11 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use async_trait::async_trait;
-    use shared::id::{PlanHash, TaskId};
-    use shared::message::Message;
-    use shared::topology::Topology;
+    use shared::protocol::id::{PlanHash, TaskId};
+    use shared::protocol::message::Message;
+    use shared::protocol::topology::Topology;
+    use shared::protocol::workload::Workload;
     use shared::transport::{PublishError, QueueState, Subscribe, Subscription, TransportError};
-    use shared::workload::Workload;
 
     use super::*;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::clock::Clock;
-use shared::id::OwnerId;
-use shared::message::{Lease, Message, Outcome, Verdict};
-use shared::topology;
+use shared::protocol::id::OwnerId;
+use shared::protocol::message::{Lease, Message, Outcome, Verdict};
+use shared::protocol::topology;
+use shared::system::clock::Clock;
 use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_taken};
 
 use crate::engine::Consumer;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::id::OpeningId;
-use shared::limits;
-use shared::message::Task;
+use shared::protocol::id::OpeningId;
+use shared::protocol::limits;
+use shared::protocol::message::Task;
 
 /// Tasks of one opening that are remembered as dropped: as many as an owner ever has out.
 const DROPPED_MAX: usize = limits::WINDOW_MAX;
@@ -60,9 +60,9 @@ impl Recalled {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use shared::id::{Class, PlanHash, TaskId};
-    use shared::message::Address;
-    use shared::workload::Workload;
+    use shared::protocol::id::{Class, PlanHash, TaskId};
+    use shared::protocol::message::Address;
+    use shared::protocol::workload::Workload;
 
     fn task(opening: &str, attempt: u32) -> Task {
         let task = TaskId { job: "j".parse().expect("an id"), number: 0 };

@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use shared::clock::Clock;
-use shared::id::{Class, ConsumerId};
-use shared::limits;
-use shared::message::{DeadLetter, Message, Presence, Reason, Task, kind};
-use shared::random;
-use shared::shutdown::Shutdown;
-use shared::topology;
+use shared::protocol::id::{Class, ConsumerId};
+use shared::protocol::limits;
+use shared::protocol::message::{DeadLetter, Message, Presence, Task, kind};
+use shared::protocol::reason::Reason;
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Clock;
+use shared::system::random;
+use shared::system::shutdown::Shutdown;
 use shared::transport::{self, Delivery, PublishError, Subscribe, Transport, TransportError};
-use shared::workload::Workload;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
@@ -122,7 +123,7 @@ pub async fn run(
 ) -> Result<(), TransportError> {
     let (inputs, mut outputs) = mpsc::unbounded_channel();
     let mut running = Running {
-        host: shared::host::name(),
+        host: shared::system::host::name(),
         clock: Clock::start(),
         deliveries: BTreeMap::new(),
         taken_at: BTreeMap::new(),

@@ -26,9 +26,9 @@ use packhorse::cli::args::{BrokerArgs, ReducerArgs};
 use packhorse::cli::term::{self, Lines};
 use packhorse::cli::{self, Exit, Failure, Threads, broker, enter, keys, signals};
 use producer::ProducerError;
-use shared::id::{JobId, OwnerId};
-use shared::limits;
-use shared::shutdown::Shutdown;
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::limits;
+use shared::system::shutdown::Shutdown;
 use shared::transport::{BrokerUrl, Transport};
 
 /// Riders whip, horses step, and every step is counted once.

@@ -2,8 +2,8 @@
 
 use tokio::sync::mpsc;
 
-use shared::message::Planned;
-use shared::threads::{self, NoThread};
+use shared::protocol::message::Planned;
+use shared::system::threads::{self, NoThread};
 
 use crate::plan::Plan;
 

@@ -1,7 +1,7 @@
 //! A plan that its owner has in part: what it has is compared, what it has not is to be sent.
 
-use shared::id::{OpeningId, PlanHash};
-use shared::message::{Opened, Place, Planned};
+use shared::protocol::id::{OpeningId, PlanHash};
+use shared::protocol::message::{Opened, Place, Planned};
 
 /// What becomes of a task that was planned again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Retrace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::id::OwnerId;
+    use shared::protocol::id::OwnerId;
 
     fn planned(number: u64, class: &str) -> Planned {
         let text = format!(r#"{{"number":{number},"class":"{class}","items":0,"bytes":0}}"#);

@@ -8,12 +8,12 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use shared::clock::Moment;
-use shared::id::{OpeningId, OwnerId};
-use shared::job::{JobSpec, JobState, JobStatus};
-use shared::limits;
-use shared::message::{Opened, Place, Planned, Reply};
-use shared::notice::{self, Unserved, Waiting};
+use shared::protocol::id::{OpeningId, OwnerId};
+use shared::protocol::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::message::{Opened, Place, Planned, Reply};
+use shared::protocol::notice::{self, Unserved, Waiting};
+use shared::system::clock::Moment;
 
 use crate::retrace::{End, Next, Retrace};
 

@@ -8,11 +8,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use shared::clock::Moment;
-use shared::id::{JobId, PlanHash, TaskId};
-use shared::limits;
-use shared::message::{Address, Outcome, Part, Place, Planned, Reason, Task, Verdict};
-use shared::workload::Workload;
+use shared::protocol::id::{JobId, PlanHash, TaskId};
+use shared::protocol::limits;
+use shared::protocol::message::{Address, Outcome, Part, Place, Planned, Task, Verdict};
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use crate::fold;
 use crate::mutant::{self, Mutant};

@@ -4,8 +4,8 @@
 //! not, nothing is found, and the work is done again.
 
 use serde_json::value::RawValue;
-use shared::id::OpeningId;
-use shared::job::JobSpec;
+use shared::protocol::id::OpeningId;
+use shared::protocol::job::JobSpec;
 
 use crate::fold::{self, Before, Kept};
 use crate::store::{Store, StoreError};

@@ -7,10 +7,10 @@ use producer::ProducerError;
 use producer::rider::{Cues, Ride};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::Place;
-use shared::limits;
-use shared::shutdown::{self, Shutdown};
+use shared::protocol::limits;
+use shared::protocol::workload::steps;
+use shared::system::shutdown::{self, Shutdown};
 use shared::transport::{BrokerUrl, Transport, TransportError, connect};
-use shared::workload::steps;
 use tokio::task::JoinSet;
 
 use super::{Caravan, Role, distance, steps_of};

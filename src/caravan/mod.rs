@@ -15,11 +15,11 @@ use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::ProducerError;
 use producer::rider::{Cues, Ride, RiderConfig};
-use shared::id::{JobId, OwnerId};
-use shared::job::JobStatus;
-use shared::shutdown::Shutdown;
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::workload::{Workload, steps};
+use shared::system::shutdown::Shutdown;
 use shared::transport::{Transport, TransportError};
-use shared::workload::{Workload, steps};
 
 pub use launch::{Lap, Launch, LaunchError, expected_steps};
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use shared::environment;
+use shared::system::environment;
 
 /// Between two looks at the windows.
 pub const LOOKS: Duration = Duration::from_millis(100);

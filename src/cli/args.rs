@@ -17,8 +17,8 @@ use std::time::Duration;
 use ::reducer::report::Target;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use shared::id::{JobId, OwnerId, ReportName};
-use shared::workload::Workload;
+use shared::protocol::id::{JobId, OwnerId, ReportName};
+use shared::protocol::workload::Workload;
 
 use super::exit::EXIT_CODES;
 use super::manual::{CompletionsArgs, ManArgs};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shared::environment;
+use shared::system::environment;
 use shared::transport::{BrokerUrl, InvalidUrl, Tls, Transport, connect};
 
 use super::args::BrokerArgs;

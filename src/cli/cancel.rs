@@ -2,8 +2,8 @@
 
 use reducer::owner::Event;
 use reducer::report::{receipt_json, receipt_text};
-use shared::job::{JobState, JobStatus};
-use shared::message::{Reply, Request};
+use shared::protocol::job::{JobState, JobStatus};
+use shared::protocol::message::{Reply, Request};
 
 use super::args::CancelArgs;
 use super::owners::{at_rest, of_its_owner};

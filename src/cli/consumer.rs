@@ -9,11 +9,11 @@ use std::sync::Arc;
 use consumer::ConsumerConfig;
 use consumer::isolation::{self, Isolation};
 use consumer::work::{Compare, Site};
-use shared::id::Class;
-use shared::limits;
-use shared::workload::Workload;
-use shared::workload::files::Root;
-use shared::workload::steps;
+use shared::protocol::id::Class;
+use shared::protocol::limits;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::files::Root;
+use shared::protocol::workload::steps;
 
 use super::args::ConsumerArgs;
 use super::health::{Signs, give_signs};

@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reducer::owner::Event;
 use serde_json::{Value, json};
-use shared::id::{OpeningId, OwnerId, TaskId};
-use shared::job::JobStatus;
-use shared::message::{DeadDetail, DeadTask, Reply, Request};
-use shared::path::printable;
+use shared::protocol::id::{OpeningId, OwnerId, TaskId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::{DeadDetail, DeadTask, Reply, Request};
+use shared::protocol::path::printable;
 
 use super::args::dead::DeadShow;
 use super::args::{DeadArgs, DeadCommand, DeadFilter};

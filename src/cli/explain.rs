@@ -2,10 +2,10 @@
 
 use reducer::owner::Event;
 use serde_json::json;
-use shared::id::{JobId, TaskId};
-use shared::job::JobStatus;
-use shared::message::{Reply, Request};
-use shared::path::printable;
+use shared::protocol::id::{JobId, TaskId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::{Reply, Request};
+use shared::protocol::path::printable;
 
 use super::args::ExplainArgs;
 use super::owners::{at_rest, of_its_owner};

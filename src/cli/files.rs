@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use producer::plan::files::{Naming, selection};
-use shared::id::Origin;
-use shared::workload::files::{Links, Selection};
+use shared::protocol::id::Origin;
+use shared::protocol::workload::files::{Links, Selection};
 
 use super::Failure;
 use super::args::FilesArgs;

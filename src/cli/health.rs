@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use shared::environment;
+use shared::system::environment;
 use shared::transport::Transport;
 
 use super::args::HealthArgs;

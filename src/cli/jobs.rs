@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use reducer::report::{receipt_json, receipt_text};
-use shared::job::JobStatus;
-use shared::message::{Reply, Request};
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
 use super::broker::required;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use shared::seal::{Key, Keyring};
+use shared::protocol::seal::{Key, Keyring};
 
 use super::args::security::{KeyArgs, KeyCommand};
 use super::{Exit, Failure, term};

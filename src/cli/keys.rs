@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
-use shared::threads;
+use shared::system::threads;
 use tokio::sync::broadcast;
 
 use super::{Failure, signals};

@@ -166,7 +166,7 @@ pub fn enter(
     threads: Threads,
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> ExitCode {
-    if let Err(error) = shared::telemetry::init(level, json) {
+    if let Err(error) = shared::system::telemetry::init(level, json) {
         return Failure::usage(error).tell();
     }
     match runtime::start(threads) {
@@ -177,7 +177,7 @@ pub fn enter(
 
 /// Runs a command that needs no other thread than this one.
 fn enter_alone(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
-    if let Err(error) = shared::telemetry::init("warn", false) {
+    if let Err(error) = shared::system::telemetry::init("warn", false) {
         return Failure::usage(error).tell();
     }
     match runtime::start_alone() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
-use shared::job::{JobState, JobStatus};
+use shared::protocol::job::{JobState, JobStatus};
 
 use super::term;
 

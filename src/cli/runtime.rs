@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use shared::threads::{Gate, NoThread, can_start};
+use shared::system::threads::{Gate, NoThread, can_start};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, Failure, term};

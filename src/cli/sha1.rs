@@ -1,8 +1,8 @@
 //! `sha1`: the digest of every file.
 
-use shared::job::JobSpec;
-use shared::workload::digest::{Algorithm, Spec};
-use shared::workload::files::Selection;
+use shared::protocol::job::JobSpec;
+use shared::protocol::workload::digest::{Algorithm, Spec};
+use shared::protocol::workload::files::Selection;
 
 use super::args::{ProducerSha1Args, Sha1Args};
 use super::{Exit, Failure, owned, submit};

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use shared::shutdown::{Shutdown, Stopper, channel};
+use shared::system::shutdown::{Shutdown, Stopper, channel};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, term};

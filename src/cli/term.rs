@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reducer::report::ReportError;
-use shared::descriptor;
-use shared::notice::Notify;
+use shared::protocol::notice::Notify;
+use shared::system::descriptor;
 
 use super::Failure;
 

@@ -2,9 +2,9 @@
 
 use reducer::report::ReportError;
 use sha2::{Digest, Sha256};
-use shared::definitions::{Definitions, Role, User};
-use shared::path::to_base64;
-use shared::random;
+use shared::protocol::definitions::{Definitions, Role, User};
+use shared::protocol::path::to_base64;
+use shared::system::random;
 
 use super::args::TopologyArgs;
 use super::passwords::{Kept, password};

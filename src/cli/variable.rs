@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use shared::environment;
+use shared::system::environment;
 
 use super::Failure;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reducer::fold::words_so_far;
-use shared::job::{JobState, JobStatus};
+use shared::protocol::job::{JobState, JobStatus};
 
 use super::term;
 

@@ -1,9 +1,9 @@
 //! `words`: lines, words and bytes of every file, and how often each word occurs.
 
 use reducer::report::Target;
-use shared::job::JobSpec;
-use shared::workload::files::Selection;
-use shared::workload::words::{Manner, Spec};
+use shared::protocol::job::JobSpec;
+use shared::protocol::workload::files::Selection;
+use shared::protocol::workload::words::{Manner, Spec};
 
 use super::args::words::{ProducerWordsArgs, WordsArgs};
 use super::watch::Watch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reducer::fold::Record;
 use reducer::report::{Format, Render, ReportError, Sink, Target, write_frequencies};
 use reducer::service::{Handle, Progress};
-use shared::id::{JobId, OpeningId};
+use shared::protocol::id::{JobId, OpeningId};
 use tokio::task::JoinHandle;
 
 /// How a report is written.

@@ -10,11 +10,11 @@ use producer::retrace::{End, Next, Retrace};
 use reducer::report::Target;
 use reducer::service::Handle;
 use reducer::store;
-use shared::id::JobId;
-use shared::job::Counts;
-use shared::message::{JobRequest, Opened, Place, Planned, Seal};
-use shared::notice;
-use shared::resolve::resolve;
+use shared::protocol::id::JobId;
+use shared::protocol::job::Counts;
+use shared::protocol::message::{JobRequest, Opened, Place, Planned, Seal};
+use shared::protocol::notice;
+use shared::system::resolve::resolve;
 
 use super::{RunConfig, RunError};
 

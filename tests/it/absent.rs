@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use shared::id::{JobId, OpeningId, PlanHash};
-use shared::job::{Counts, JobState, JobStatus};
-use shared::limits;
-use shared::message::{Ended, Message, Opened, Reply, ReportChunk, ReportOf, Request, kind};
-use shared::path::to_base64;
-use shared::topology;
+use shared::protocol::id::{JobId, OpeningId, PlanHash};
+use shared::protocol::job::{Counts, JobState, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::message::{Ended, Message, Opened, Reply, ReportChunk, ReportOf, Request, kind};
+use shared::protocol::path::to_base64;
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
 use shared::transport::{Incoming, Subscribe, Transport, connect};
-use shared::workload::Workload;
 
 use crate::cluster::Cluster;
 use crate::world::{PACKHORSE, REDUCER, assert_same};

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use shared::id::{Class, OwnerId, PlanHash};
-use shared::message::{Address, HeaderValue, Message, Task};
-use shared::topology::{self, QueueKind, Topology};
+use shared::protocol::id::{Class, OwnerId, PlanHash};
+use shared::protocol::message::{Address, HeaderValue, Message, Task};
+use shared::protocol::topology::{self, QueueKind, Topology};
+use shared::protocol::workload::Workload;
 use shared::transport::{Incoming, Subscribe, Transport, connect};
-use shared::workload::Workload;
 
 use crate::broker;
 use crate::cluster::Cluster;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use shared::topology;
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::files::Root;
 use shared::transport::connect;
-use shared::workload::Workload;
-use shared::workload::files::Root;
 
 use crate::cluster::Cluster;
 use crate::world::{CONSUMER, PACKHORSE, Process, REDUCER, World, assert_same, counts, eventually};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use shared::message::{Failure, Outcome, Task, Verdict};
-use shared::topology::{self, OUTCOMES};
+use shared::protocol::message::{Failure, Outcome, Task, Verdict};
+use shared::protocol::topology::{self, OUTCOMES};
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::files::Root;
 use shared::transport::{Incoming, Subscribe, Transport, connect};
-use shared::workload::Workload;
-use shared::workload::files::Root;
 
 use crate::cluster::Cluster;
 use crate::world::{PACKHORSE, REDUCER, assert_same};

@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use shared::id::{Class, ConsumerId};
-use shared::message::{Message, Presence, kind};
-use shared::topology::{self, CONTROL, DEAD, PRESENCE, TASKS, Topology};
+use shared::protocol::id::{Class, ConsumerId};
+use shared::protocol::message::{Message, Presence, kind};
+use shared::protocol::topology::{self, CONTROL, DEAD, PRESENCE, TASKS, Topology};
+use shared::protocol::workload::Workload;
 use shared::transport::{Transport, connect};
-use shared::workload::Workload;
 
 use crate::broker;
 use crate::cluster::Cluster;

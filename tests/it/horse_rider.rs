@@ -17,15 +17,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use packhorse::caravan::{Caravan, Launch, Say};
-use shared::control::Asker;
-use shared::id::{JobId, OwnerId};
-use shared::job::JobStatus;
-use shared::limits::{CONTROL_TIMEOUT, WHIP_CAPACITY};
-use shared::message::{Reply, Request};
-use shared::shutdown;
-use shared::topology;
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::limits::{CONTROL_TIMEOUT, WHIP_CAPACITY};
+use shared::protocol::message::{Reply, Request};
+use shared::protocol::topology;
+use shared::protocol::workload::{Workload, steps};
+use shared::system::shutdown;
+use shared::transport::ask::Asker;
 use shared::transport::{BrokerUrl, Transport, connect};
-use shared::workload::{Workload, steps};
 use tempfile::TempDir;
 
 pub use self::process::example;

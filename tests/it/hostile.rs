@@ -95,7 +95,7 @@ fn every_name_survives_json() {
         .filter(|line| line["type"] == "file")
         .map(|line| match (line["name"]["path"].as_str(), line["name"]["path_base64"].as_str()) {
             (Some(text), None) => text.as_bytes().to_vec(),
-            (None, Some(text)) => shared::path::from_base64(text).expect("base64"),
+            (None, Some(text)) => shared::protocol::path::from_base64(text).expect("base64"),
             other => panic!("{other:?}"),
         })
         .collect();

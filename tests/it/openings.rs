@@ -4,8 +4,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use shared::message::{Message, kind};
-use shared::topology::{self, Binding};
+use shared::protocol::message::{Message, kind};
+use shared::protocol::topology::{self, Binding};
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, connect};
 
 use crate::cluster::Cluster;
@@ -241,7 +241,7 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     let recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
     let text = r#"{"job":"old","tasks":1}"#;
     let mut old = Message::new(kind::SEAL, "old.seal".to_owned(), text.into(), std::time::SystemTime::now());
-    old.headers.insert("schema".to_owned(), shared::message::HeaderValue::Integer(1));
+    old.headers.insert("schema".to_owned(), shared::protocol::message::HeaderValue::Integer(1));
     recorder.says(topology::OUTCOMES, "main", &[old]).await;
     reducer.says("unknown schema version 1, this program speaks 2");
     reducer.stop().exits(0);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use shared::id::OwnerId;
-use shared::message::Message;
-use shared::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::id::OwnerId;
+use shared::protocol::message::Message;
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::workload::{Workload, files::Root, steps};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
-use shared::workload::{Workload, files::Root, steps};
 
 use crate::broker::{self, Broker};
 use crate::doctor;

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 
 use producer::rider::{self, RiderConfig};
-use shared::id::{JobId, OwnerId};
-use shared::topology;
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::topology;
+use shared::protocol::workload::steps;
 use shared::transport::{Subscribe, Subscription, Transport, connect};
-use shared::workload::steps;
 
 use crate::cluster::Cluster;
 use crate::hostile;
@@ -130,7 +130,7 @@ async fn two_jobs_of_different_kinds_progress_together_and_each_is_exact() {
     let spec = steps::Spec { caravan: JobId::from_name(b"caravan"), rider: 0, whips: 300 };
     let (owner, broker) = ("main".parse().expect("an id"), cluster.broker.url().to_string());
     let config = RiderConfig { spec, owner, broker, notify: Arc::new(|_| {}), progress: Arc::new(|_| {}), cues: None };
-    let (_stopper, shutdown) = shared::shutdown::channel();
+    let (_stopper, shutdown) = shared::system::shutdown::channel();
     let ride = tokio::time::timeout(crate::world::LIMIT, rider::run(config, Arc::clone(&transport), shutdown));
     let ride = ride.await.expect("it ends").expect("it rides");
     transport.close().await;

@@ -5,21 +5,22 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
-use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::{
+use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
+use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
-    Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reason, Reply, ReportChunk, ReportOf,
+    Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reply, ReportChunk, ReportOf,
     ReportPlace, Request, Returned, RootState, Seal, Session, Task, Verdict, kind,
 };
-use shared::path::{PathBytes, from_base64, to_base64};
-use shared::seal::Keyring;
-use shared::topology;
-use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Batch, Spec};
-use shared::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start, Times};
-use shared::workload::steps::{Answer, Whip};
-use shared::workload::words::{self, Manner, Mode};
+use shared::protocol::path::{PathBytes, from_base64, to_base64};
+use shared::protocol::reason::Reason;
+use shared::protocol::seal::Keyring;
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
+use shared::protocol::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start, Times};
+use shared::protocol::workload::steps::{Answer, Whip};
+use shared::protocol::workload::words::{self, Manner, Mode};
 
 const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
 
@@ -149,7 +150,7 @@ fn tasks() -> Vec<String> {
     let key = topology::task_key(Workload::Digest, &photos, &owner());
     let answer =
         format!(r#"{{"digests":["{DIGEST}",null],"failed":[{{"item":1,"reason":"Permission denied"}}],"bytes":3}}"#);
-    shared::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
+    shared::protocol::workload::digest::Answer::parse(answer.as_bytes(), 2).expect("an answer to the batch");
     let outcome = |address: &Address, verdict: Verdict| {
         let (address, host) = (address.clone(), "node-07".to_owned());
         let outcome = Outcome {

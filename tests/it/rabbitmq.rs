@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use shared::limits::MESSAGE_BYTES_MAX;
-use shared::message::Message;
-use shared::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
+use shared::protocol::limits::MESSAGE_BYTES_MAX;
+use shared::protocol::message::Message;
+use shared::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use shared::transport::rabbitmq::RabbitMq;
 use shared::transport::{
     BrokerUrl, Delivery, Incoming, Oversize, PublishError, Subscribe, Subscription, Transport, TransportError,

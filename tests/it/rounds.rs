@@ -60,7 +60,7 @@ async fn rounds(kind: Kind) {
 async fn rounds_on(mut broker: Broker, kind: Kind, rounds: u64) -> Broker {
     let job = tokio::task::spawn_blocking(move || Job::of(kind)).await.expect("files can be made");
     let rounds = number("PACKHORSE_ROUNDS").unwrap_or(rounds);
-    let first = number("PACKHORSE_ROUNDS_SEED").unwrap_or_else(|| shared::random::seed() >> 16);
+    let first = number("PACKHORSE_ROUNDS_SEED").unwrap_or_else(|| shared::system::random::seed() >> 16);
     let mut pace = Pace { job: Duration::from_secs(3), command: Duration::from_secs(1) };
     for seed in (first..).take(usize::try_from(rounds).expect("not that many")) {
         let test = kind.test();

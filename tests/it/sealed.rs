@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use shared::id::{Class, OwnerId};
-use shared::message::{Message, Request, kind};
-use shared::topology;
+use shared::protocol::id::{Class, OwnerId};
+use shared::protocol::message::{Message, Request, kind};
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
 use shared::transport::{BrokerUrl, Incoming, Subscribe, Transport, connect};
-use shared::workload::Workload;
 
 use crate::bad_input::dead;
 use crate::cluster::Cluster;
@@ -155,7 +155,7 @@ impl Stranger {
 }
 
 /// The keys of someone who makes their own.
-fn own_keys(world: &World, name: &str) -> shared::seal::Keyring {
+fn own_keys(world: &World, name: &str) -> shared::protocol::seal::Keyring {
     world.packhorse(["key", "new", name]).exits(0);
     std::fs::read_to_string(world.path(name)).expect("a file").parse().expect("keys")
 }
@@ -180,7 +180,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
         message.correlation = Some("j".to_owned());
         message
     };
-    let liar = Message { distrust: None, ..theirs.seal(&stranger.key, clear(kind::TASK, "j.0", "{}")) };
+    let liar = Message { untrusted: None, ..theirs.seal(&stranger.key, clear(kind::TASK, "j.0", "{}")) };
     let broken = "its seal does not fit: it was forged, or changed on its way";
     let tasks = [
         (clear(kind::TASK, "j.0", "{}"), "it is not sealed, and only sealed messages are taken here"),

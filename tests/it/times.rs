@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::control::Asker;
-use shared::id::{JobId, OwnerId};
-use shared::message::{Reply, Request};
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::message::{Reply, Request};
+use shared::transport::ask::Asker;
 use shared::transport::connect;
 
 use crate::cluster::Cluster;

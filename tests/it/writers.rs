@@ -4,11 +4,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use shared::control::Asker;
-use shared::id::{OwnerId, StoreId};
-use shared::limits;
-use shared::message::{Message, Reply, Request, Session, kind};
-use shared::topology;
+use shared::protocol::id::{OwnerId, StoreId};
+use shared::protocol::limits;
+use shared::protocol::message::{Message, Reply, Request, Session, kind};
+use shared::protocol::topology;
+use shared::transport::ask::Asker;
 use shared::transport::{Transport, connect};
 
 use crate::cluster::Cluster;

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use shared::id::HeldTask;
-use shared::message::{Lease, Task};
+use shared::protocol::id::HeldTask;
+use shared::protocol::message::{Lease, Task};
 
 use super::{Action, Consumer, Held, Tag};
 

@@ -1,7 +1,7 @@
 //! A task that was delivered and is not done.
 
-use shared::limits::ISOLATED_AFTER;
-use shared::message::Task;
+use shared::protocol::limits::ISOLATED_AFTER;
+use shared::protocol::message::Task;
 
 use super::{Claim, Lane};
 

@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
-use shared::descriptor;
-use shared::path::PathBytes;
+use shared::protocol::path::PathBytes;
+use shared::system::descriptor;
 
 use super::frame::{self, Ask, Tell};
 use crate::work::{Context, Piece, Site, Unsent, WorkError, work};

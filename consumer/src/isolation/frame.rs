@@ -5,9 +5,10 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shared::message::{Failure, Reason};
-use shared::path::PathBytes;
-use shared::workload::Workload;
+use shared::protocol::message::Failure;
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::Workload;
 
 use crate::work::Compare;
 

@@ -22,7 +22,7 @@ mod process;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use shared::workload::Workload;
+use shared::protocol::workload::Workload;
 
 use crate::work::{Context, Piece, Split, WorkError, join, split};
 use process::{Lost, Process};

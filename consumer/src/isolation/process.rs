@@ -8,10 +8,10 @@ use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
-use shared::limits::TASK_STDERR_BYTES;
-use shared::message::Failure;
-use shared::threads::explained;
-use shared::workload::Workload;
+use shared::protocol::limits::TASK_STDERR_BYTES;
+use shared::protocol::message::Failure;
+use shared::protocol::workload::Workload;
+use shared::system::threads::explained;
 
 use super::Isolation;
 use super::frame::{self, Ask, Tell};

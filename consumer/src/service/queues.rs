@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use shared::message::Cancel;
-use shared::topology::Topology;
+use shared::protocol::message::Cancel;
+use shared::protocol::topology::Topology;
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
 use tokio::sync::mpsc;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::message::RootState;
+use shared::protocol::message::RootState;
 
 use crate::work::Site;
 

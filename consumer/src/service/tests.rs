@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
-use shared::id::{PlanHash, TaskId};
-use shared::message::Address;
-use shared::shutdown;
-use shared::topology::Topology;
+use shared::protocol::id::{PlanHash, TaskId};
+use shared::protocol::message::Address;
+use shared::protocol::topology::Topology;
+use shared::system::shutdown;
 use shared::transport::embedded::Embedded;
 use shared::transport::{Incoming, QueueState, Subscription};
 use tokio::sync::watch;

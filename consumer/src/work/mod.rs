@@ -14,8 +14,9 @@ mod steps;
 mod words;
 
 use serde::Serialize;
-use shared::message::{Failure, Reason};
-use shared::workload::Workload;
+use shared::protocol::message::Failure;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::Workload;
 
 pub(crate) use files::OpenRoot;
 #[cfg(any(test, feature = "fuzzing"))]

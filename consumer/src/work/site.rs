@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use shared::beneath::{DirectoryIdentity, os_text};
-use shared::limits;
-use shared::message::{Reason, RootState};
-use shared::path::PathBytes;
+use shared::protocol::limits;
+use shared::protocol::message::RootState;
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::system::beneath::{DirectoryIdentity, os_text};
 
 use super::WorkError;
 use super::files::{Compare, OpenRoot, Root};

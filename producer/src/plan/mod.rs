@@ -11,9 +11,9 @@ mod words;
 use std::path::PathBuf;
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::beneath::DirectoryIdentity;
-use shared::job::JobSpec;
-use shared::message::Planned;
+use shared::protocol::job::JobSpec;
+use shared::protocol::message::Planned;
+use shared::system::beneath::DirectoryIdentity;
 
 use files::Own;
 

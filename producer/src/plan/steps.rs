@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::message::Planned;
-use shared::workload::steps::{Spec, Whip, class};
+use shared::protocol::message::Planned;
+use shared::protocol::workload::steps::{Spec, Whip, class};
 
 use super::raw;
 

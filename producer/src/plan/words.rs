@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use shared::message::Planned;
-use shared::workload::words::{Batch, Manner, Spec};
+use shared::protocol::message::Planned;
+use shared::protocol::workload::words::{Batch, Manner, Spec};
 
 use super::files::FilesPlan;
 use super::{PlanError, raw};

@@ -4,9 +4,9 @@ mod anew;
 
 use std::time::Duration;
 
-use shared::id::{Class, JobId, PlanHash};
-use shared::job::Counts;
-use shared::workload::steps;
+use shared::protocol::id::{Class, JobId, PlanHash};
+use shared::protocol::job::Counts;
+use shared::protocol::workload::steps;
 
 use super::*;
 

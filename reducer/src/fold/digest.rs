@@ -1,8 +1,8 @@
 //! Digests: one record a file.
 
 use bytes::Bytes;
-use shared::message::Reason;
-use shared::workload::digest::{Answer, Batch, Spec};
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::digest::{Answer, Batch, Spec};
 
 use super::files::{Results, agree, each, items};
 use super::kept::{Before, Earlier, differing, filled, holes, open_files, unchanged};

@@ -1,14 +1,14 @@
 //! What folds of workloads over files have in common.
 
 use bytes::Bytes;
-use shared::message::Reason;
-use shared::path::PathBytes;
-use shared::workload::files::{Files, Item, ItemFailure, Selection, printed};
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::{Files, Item, ItemFailure, Selection, printed};
 
 use super::Record;
 
 /// What an answer says of the files of its task: for each its result, and the reason of each that is
-/// missing, in the order of the items (see [`shared::workload::files::check_answer`]).
+/// missing, in the order of the items (see [`shared::protocol::workload::files::check_answer`]).
 pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
 /// Whether two answers to one task say the same of each file that both have a result for.

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use shared::id::RunId;
-use shared::message::Reason;
-use shared::path::PathBytes;
-use shared::workload::files::{Differing, Files, Item, ItemFailure};
+use shared::protocol::id::RunId;
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::{Differing, Files, Item, ItemFailure};
 
 use super::files::Results;
 use crate::mutant::{self, Mutant};

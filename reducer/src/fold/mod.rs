@@ -10,11 +10,11 @@ mod steps;
 mod words;
 
 use bytes::Bytes;
-use shared::id::Class;
-use shared::job::{Counts, JobSpec};
-use shared::message::Reason;
-use shared::path::PathBytes;
-use shared::workload::{Workload, digest as digests, words as contract};
+use shared::protocol::id::Class;
+use shared::protocol::job::{Counts, JobSpec};
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::{Workload, digest as digests, words as contract};
 
 pub use kept::{Before, Kept};
 
@@ -131,7 +131,7 @@ pub fn classes(spec: &JobSpec) -> Vec<Class> {
     match spec {
         JobSpec::Digest(spec) => spec.files.classes(),
         JobSpec::Words(spec) => spec.files.classes(),
-        JobSpec::Steps(_) => vec![shared::workload::steps::class()],
+        JobSpec::Steps(_) => vec![shared::protocol::workload::steps::class()],
     }
 }
 

@@ -1,9 +1,9 @@
 //! Steps: a sum over the caravan, one record a whip.
 
 use bytes::Bytes;
-use shared::message::Reason;
-use shared::path::PathBytes;
-use shared::workload::steps::{Answer, Spec, Whip, class};
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::steps::{Answer, Spec, Whip, class};
 
 use super::{Derived, Record, Settled, Tally};
 

@@ -1,11 +1,11 @@
 //! Words: one record a file, and one for their total.
 
 use bytes::Bytes;
-use shared::job;
-use shared::message::Reason;
-use shared::path::PathBytes;
-use shared::workload::files::Files;
-use shared::workload::words::{Answer, Batch, Check, Counts, Spec, part};
+use shared::protocol::job;
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::Files;
+use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
 use super::files::{Results, agree, each, items};
 use super::kept::{Before, Earlier, differing, filled, hole, holes, open_files, unchanged};

@@ -1,7 +1,7 @@
 //! Lines of reports against independent decoders.
 
-use shared::path::PathBytes;
-use shared::workload::words::Counts;
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::words::Counts;
 
 use crate::fold::Record;
 use crate::report::line;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
-use shared::path::PathBytes;
+use shared::protocol::path::PathBytes;
 
 use crate::fold::Record;
 use crate::report::line;

@@ -1,8 +1,8 @@
 //! Cancelling: a job ends as it stands.
 
-use shared::clock::Moment;
-use shared::id::{JobId, OpeningId};
-use shared::message::Reply;
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::message::Reply;
+use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 use crate::mutant::{self, Mutant};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shared::clock::Moment;
-use shared::id::JobId;
-use shared::message::Reply;
+use shared::protocol::id::JobId;
+use shared::protocol::message::Reply;
+use shared::system::clock::Moment;
 
 use super::found::Dead;
 use super::{Job, Owner, ReplyTo, Step, Write};

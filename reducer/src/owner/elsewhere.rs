@@ -1,12 +1,12 @@
 //! Items that a consumer cannot do, and another one may: a file that is not there on its machine, or is another one.
 //! They are asked for once more, of another consumer; the rest of the answer is kept.
 
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId};
-use shared::limits;
-use shared::message::{Outcome, Parts, Verdict};
-use shared::random::Jitter;
-use shared::workload::Workload;
+use shared::protocol::id::{Class, ConsumerId};
+use shared::protocol::limits;
+use shared::protocol::message::{Outcome, Parts, Verdict};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
+use shared::system::random::Jitter;
 
 use super::{Flight, Known, Owner, Step, Write};
 use crate::mutant::{self, Mutant};

@@ -1,8 +1,8 @@
 //! What an owner is told, and what it answers: the engine's whole vocabulary.
 
-use shared::id::{Class, JobId, OpeningId, TaskId};
-use shared::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence, Reply, Seal};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
+use shared::protocol::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence, Reply, Seal};
+use shared::protocol::workload::Workload;
 
 use super::found::{Check, Counted, Dead, Known, TakenOver};
 use super::write::Write;
@@ -33,7 +33,7 @@ pub enum Event {
         request: Box<JobRequest>,
         /// The opening that it gets if it is a new one: of nobody else.
         opening: OpeningId,
-        /// Who waits for [`shared::message::Opened`].
+        /// Who waits for [`shared::protocol::message::Opened`].
         reply: ReplyTo,
     },
     /// Someone asks how a job stands.

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::Class;
-use shared::limits;
-use shared::message::DeadLetter;
-use shared::workload::Workload;
+use shared::protocol::id::Class;
+use shared::protocol::limits;
+use shared::protocol::message::DeadLetter;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::{Flight, Owner};
 

@@ -1,8 +1,8 @@
 //! Why a job or a task is as it is, in one sentence for people.
 
-use shared::clock::Moment;
-use shared::id::{JobId, TaskId};
-use shared::job::JobState;
+use shared::protocol::id::{JobId, TaskId};
+use shared::protocol::job::JobState;
+use shared::system::clock::Moment;
 
 use super::found::Counted;
 use super::{Flight, Job, Owner};
@@ -102,7 +102,7 @@ impl Owner {
     fn unserved(&self, job: &Job) -> Vec<String> {
         let workload = job.spec.workload();
         let classes = fold::classes(&job.spec);
-        let is_served = |class: &shared::id::Class| self.consumers.serving(workload, class).0 > 0;
+        let is_served = |class: &shared::protocol::id::Class| self.consumers.serving(workload, class).0 > 0;
         classes.iter().filter(|class| !is_served(class)).map(ToString::to_string).collect()
     }
 

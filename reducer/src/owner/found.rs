@@ -1,8 +1,8 @@
 //! What the ledger finds out about an event before the engine sees it.
 
 use bytes::Bytes;
-use shared::id::{ConsumerId, OpeningId, PlanHash, TaskId};
-use shared::message::Reason;
+use shared::protocol::id::{ConsumerId, OpeningId, PlanHash, TaskId};
+use shared::protocol::reason::Reason;
 
 use crate::fold::{Kept, Tally};
 

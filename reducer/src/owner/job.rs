@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName};
-use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::{Ended, JobRequest, Place, Planned};
+use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName};
+use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::protocol::message::{Ended, JobRequest, Place, Planned};
+use shared::system::clock::Moment;
 
 use super::contiguous::Contiguous;
 use super::lease::Holder;

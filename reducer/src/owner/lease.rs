@@ -1,9 +1,9 @@
 //! Leases: a task that outlasts the broker's patience is its consumer's, which names it with each sign
 //! of life. One that nobody names for two heartbeats is sent again; it is in no queue, so none is asked.
 
-use shared::clock::Moment;
-use shared::id::{ConsumerId, JobId};
-use shared::message::Lease;
+use shared::protocol::id::{ConsumerId, JobId};
+use shared::protocol::message::Lease;
+use shared::system::clock::Moment;
 
 use super::{Effect, Flight, Known, Owner, Step, Tag, Write};
 use crate::mutant::{self, Mutant};

@@ -29,12 +29,12 @@ mod write;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::{Class, HeldTask, JobId, OpeningId, OwnerId, TaskId};
-use shared::job::{JobSpec, JobStatus};
-use shared::limits;
-use shared::message::Reply;
-use shared::random::Jitter;
+use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, TaskId};
+use shared::protocol::job::{JobSpec, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::message::Reply;
+use shared::system::clock::Moment;
+use shared::system::random::Jitter;
 
 pub use contiguous::Contiguous;
 pub use event::{Effect, Event, ReplyTo, Step, Tag};

@@ -1,9 +1,9 @@
 //! Opening a job: a new one, or one that goes on.
 
-use shared::clock::Moment;
-use shared::id::{JobId, OpeningId, ReportName};
-use shared::limits;
-use shared::message::{Ended, JobRequest, Opened, Reply};
+use shared::protocol::id::{JobId, OpeningId, ReportName};
+use shared::protocol::limits;
+use shared::protocol::message::{Ended, JobRequest, Opened, Reply};
+use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 use crate::fold;

@@ -1,10 +1,10 @@
 //! What becomes of a task that was sent: its outcome and the parts of it, its failure, its return as
 //! a dead letter.
 
-use shared::clock::Moment;
-use shared::id::{OpeningId, PlanHash, TaskId};
-use shared::limits;
-use shared::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
+use shared::protocol::id::{OpeningId, PlanHash, TaskId};
+use shared::protocol::limits;
+use shared::protocol::message::{Address, DeadLetter, Failure, Outcome, Part, Verdict};
+use shared::system::clock::Moment;
 
 use super::stale::Stale;
 use super::{Check, Effect, Flight, Job, Known, Owner, Step, Tag, Write};

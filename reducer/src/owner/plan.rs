@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use shared::clock::Moment;
-use shared::id::{JobId, PlanHash, TaskId};
-use shared::limits;
-use shared::message::{Address, Outcome, Place, Planned, Seal, Verdict};
+use shared::protocol::id::{JobId, PlanHash, TaskId};
+use shared::protocol::limits;
+use shared::protocol::message::{Address, Outcome, Place, Planned, Seal, Verdict};
+use shared::system::clock::Moment;
 
 use super::stale::Stale;
 use super::{Effect, Owner, Step, Tag, TakenOver, Write};

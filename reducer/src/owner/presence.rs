@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, HeldTask, JobId, TaskId};
-use shared::limits;
-use shared::message::Presence;
-use shared::workload::Workload;
+use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, TaskId};
+use shared::protocol::limits;
+use shared::protocol::message::Presence;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::{Effect, Owner, Step, Write};
 

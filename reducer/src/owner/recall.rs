@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::{Class, HeldTask, OpeningId};
-use shared::limits;
-use shared::workload::Workload;
+use shared::protocol::id::{Class, HeldTask, OpeningId};
+use shared::protocol::limits;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, Step};
 use crate::fold;

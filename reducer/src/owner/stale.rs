@@ -1,8 +1,8 @@
 //! Messages that name a job and are not about it: of another opening, or of a plan that its store does not have. A
 //! store may be older than what the broker holds, and a message may be repeated long after.
 
-use shared::id::{JobId, OpeningId};
-use shared::message::Address;
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::message::Address;
 
 use super::{Job, Known, Owner, Step, Tag};
 use crate::mutant::{self, Mutant};

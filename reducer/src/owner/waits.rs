@@ -2,8 +2,8 @@
 //!
 //! That nobody serves a class stands in a status by itself: whoever reads that may know how to start one.
 
-use shared::id::{Class, JobId, OpeningId, TaskId};
-use shared::limits;
+use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
+use shared::protocol::limits;
 
 use super::{Flight, Job, Owner};
 

@@ -1,8 +1,8 @@
 //! What a step asks to be committed.
 
 use bytes::Bytes;
-use shared::id::{ConsumerId, JobId, OpeningId, PlanHash, RunId, TaskId};
-use shared::message::{DeadLetter, JobRequest, Outcome, Part, Planned};
+use shared::protocol::id::{ConsumerId, JobId, OpeningId, PlanHash, RunId, TaskId};
+use shared::protocol::message::{DeadLetter, JobRequest, Outcome, Part, Planned};
 
 use super::lease::Holder;
 use crate::fold::Kept;

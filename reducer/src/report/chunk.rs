@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use shared::id::JobId;
-use shared::message::{ReportChunk, ReportOf, ReportPlace};
-use shared::path::to_base64;
+use shared::protocol::id::JobId;
+use shared::protocol::message::{ReportChunk, ReportOf, ReportPlace};
+use shared::protocol::path::to_base64;
 
 use super::render::{Format, Render, ReportError};
 

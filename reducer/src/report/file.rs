@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use shared::descriptor::is_descriptor_of_another;
-use shared::draft;
-use shared::resolve::{directory_of, resolve};
+use shared::system::descriptor::is_descriptor_of_another;
+use shared::system::draft;
+use shared::system::resolve::{directory_of, resolve};
 use tempfile::NamedTempFile;
 
 use super::ReportError;

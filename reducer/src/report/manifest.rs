@@ -57,7 +57,7 @@ const fn escape(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::path::PathBytes;
+    use shared::protocol::path::PathBytes;
 
     fn text(name: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();

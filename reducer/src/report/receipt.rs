@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use shared::job::{JobState, JobStatus};
-use shared::notice::waits;
-use shared::path::printable;
+use shared::protocol::job::{JobState, JobStatus};
+use shared::protocol::notice::waits;
+use shared::protocol::path::printable;
 
 /// For people, on several lines. `recompute` says how to get the digest of the report again.
 pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {

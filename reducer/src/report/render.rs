@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
-use shared::id::JobId;
-use shared::job::{Counts, JobSpec};
+use shared::protocol::id::JobId;
+use shared::protocol::job::{Counts, JobSpec};
 
 use super::{Checksum, manifest};
 use crate::fold::{self, Record};
@@ -56,7 +56,7 @@ pub enum ReportError {
         /// The task.
         number: u64,
         /// Why.
-        reason: shared::message::Reason,
+        reason: shared::protocol::reason::Reason,
     },
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shared::descriptor;
+use shared::system::descriptor;
 
 use super::ReportError;
 use super::file::Draft;

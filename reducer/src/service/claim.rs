@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use shared::id::OwnerId;
-use shared::message::Session;
-use shared::path::printable;
+use shared::protocol::id::OwnerId;
+use shared::protocol::message::Session;
+use shared::protocol::path::printable;
 
 use super::{Kind, ServiceError};
 use crate::lock::Lock;

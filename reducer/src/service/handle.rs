@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::id::{JobId, OpeningId, OwnerId};
-use shared::job::{JobSpec, JobStatus};
-use shared::message::{JobRequest, Opened, Place, Planned, Reply, Seal};
+use shared::protocol::id::{JobId, OpeningId, OwnerId};
+use shared::protocol::job::{JobSpec, JobStatus};
+use shared::protocol::message::{JobRequest, Opened, Place, Planned, Reply, Seal};
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 

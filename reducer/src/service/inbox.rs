@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Reason, Seal, kind};
-use shared::shutdown::Shutdown;
+use shared::protocol::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Seal, kind};
+use shared::protocol::reason::Reason;
+use shared::system::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
 use super::outbox::Wiring;

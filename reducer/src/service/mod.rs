@@ -4,7 +4,6 @@
 //! gather, and the next turn takes them all (group commit). Effects leave through another.
 
 mod claim;
-mod control;
 mod handle;
 mod inbox;
 mod namesake;
@@ -12,6 +11,7 @@ mod opening;
 mod outbox;
 mod replying;
 mod reporting;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -20,15 +20,16 @@ mod under_way;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use shared::clock::Clock;
-use shared::id::{JobId, OpeningId, OwnerId};
-use shared::job::JobSpec;
-use shared::message::Session;
-use shared::shutdown::Shutdown;
-use shared::threads::NoThread;
-use shared::topology;
+use shared::protocol::id::{JobId, OpeningId, OwnerId};
+use shared::protocol::job::JobSpec;
+use shared::protocol::limits;
+use shared::protocol::message::Session;
+use shared::protocol::topology;
+use shared::system::clock::Clock;
+use shared::system::random;
+use shared::system::shutdown::Shutdown;
+use shared::system::threads::NoThread;
 use shared::transport::{Subscribe, Transport, TransportError};
-use shared::{limits, random};
 use tokio::sync::{mpsc, watch};
 
 use crate::ledger::Ledger;
@@ -175,7 +176,7 @@ pub async fn start(
     let name = Name::new(store.id().clone(), clock.system());
     let claim = Claim::of(&config.kind, &owner, &name.session)?;
     if matches!(config.kind, Kind::Service { .. }) && !transport.is_ephemeral() {
-        control::refuse_second(&transport, &owner).await?;
+        requests::refuse_second(&transport, &owner).await?;
     }
     let engine = Config { queues_end: transport.is_ephemeral(), ..config.engine(owner.clone()) };
     let (path, heartbeat) = (store.path().to_owned(), config.heartbeat);
@@ -236,11 +237,11 @@ async fn listen(wiring: &Arc<outbox::Wiring>, shutdown: &Shutdown) -> Result<(),
     let own = if is_command { topology::command_owner(owner) } else { topology::service_owner(owner) };
     let (queue, bindings) = own;
     let own = transport.subscribe(Subscribe { queue, bindings, prefetch: limits::OWNER_PREFETCH });
-    let (own, requests) = tokio::try_join!(own, control::subscribe(transport, owner))?;
+    let (own, requests) = tokio::try_join!(own, requests::subscribe(transport, owner))?;
     inbox::spawn(own, is_command, Arc::clone(wiring), shutdown.clone());
-    control::spawn(requests, Arc::clone(wiring), shutdown.clone());
+    requests::spawn(requests, Arc::clone(wiring), shutdown.clone());
     wiring.listening.send_replace(true);
-    tokio::spawn(control::call_consumers(Arc::clone(transport), wiring.clock));
+    tokio::spawn(requests::call_consumers(Arc::clone(transport), wiring.clock));
     Ok(())
 }
 
@@ -257,7 +258,7 @@ async fn listen_unless_stopped(wiring: Arc<outbox::Wiring>, shutdown: Shutdown) 
 /// The id of a command's owner: it begins with the broker user's name, so that permissions on
 /// routing keys can keep submitters apart.
 pub fn command_owner_id(user: &str) -> OwnerId {
-    OwnerId::from_name(format!("{}-{}", shared::id::encode(user.as_bytes()), random::token()).as_bytes())
+    OwnerId::from_name(format!("{}-{}", shared::protocol::id::encode(user.as_bytes()), random::token()).as_bytes())
 }
 
 /// A fresh opening.

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use shared::id::StoreId;
-use shared::message::{Message, Request, Session, kind};
-use shared::random;
-use shared::shutdown::Shutdown;
-use shared::topology;
+use shared::protocol::id::StoreId;
+use shared::protocol::message::{Message, Request, Session, kind};
+use shared::protocol::topology;
+use shared::system::random;
+use shared::system::shutdown::Shutdown;
 
 use super::outbox::Wiring;
 use super::{Kind, ServiceError};
@@ -35,7 +35,7 @@ impl Name {
     pub fn new(store: StoreId, now: SystemTime) -> Self {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let (id, process) = (random::token(), std::process::id());
-        let session = Session { id, store, host: shared::host::name(), process, since };
+        let session = Session { id, store, host: shared::system::host::name(), process, since };
         Self { session, heard: Mutex::default() }
     }
 

@@ -1,6 +1,6 @@
 //! A store that is opened while other things go on.
 
-use shared::id::OwnerId;
+use shared::protocol::id::OwnerId;
 
 use crate::store::{Place, Store, StoreError};
 

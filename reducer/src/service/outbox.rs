@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::clock::Clock;
-use shared::id::{Class, JobId, OpeningId, OwnerId};
-use shared::job::JobSpec;
-use shared::limits;
-use shared::message::{Address, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
-use shared::random;
-use shared::shutdown::Shutdown;
-use shared::topology::{self, Topology};
+use shared::protocol::id::{Class, JobId, OpeningId, OwnerId};
+use shared::protocol::job::JobSpec;
+use shared::protocol::limits;
+use shared::protocol::message::{Address, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
+use shared::protocol::topology::{self, Topology};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Clock;
+use shared::system::random;
+use shared::system::shutdown::Shutdown;
 use shared::transport::{self, PublishError, Transport, TransportError, Unpublished, until_taken};
-use shared::workload::Workload;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -224,7 +224,7 @@ impl Wiring {
                     of: Some((address.opening.clone(), address.plan.clone())),
                     death: Death::Refused,
                     reason: oversize.to_string(),
-                    host: Some(shared::host::name()),
+                    host: Some(shared::system::host::name()),
                     attempt: Some(address.attempt),
                 };
                 self.tell(Event::DeadLetter { letter, known: None, tag: None }).await;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use shared::id::{JobId, OpeningId};
-use shared::limits;
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::limits;
 
 use super::outbox::Wiring;
 use super::{Kind, ServiceError};

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
-use shared::control::Asker;
-use shared::id::Class;
-use shared::job::JobSpec;
-use shared::limits;
-use shared::message::{JobRequest, Message, Opened, Place, Planned, Reply, Request};
-use shared::shutdown;
-use shared::topology::{self, Topology};
+use shared::protocol::id::Class;
+use shared::protocol::job::JobSpec;
+use shared::protocol::limits;
+use shared::protocol::message::{JobRequest, Message, Opened, Place, Planned, Reply, Request};
+use shared::protocol::topology::{self, Topology};
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::digest::{Algorithm, Spec};
+use shared::protocol::workload::files::{Links, Root, Selection, Start};
+use shared::system::shutdown;
+use shared::transport::ask::Asker;
 use shared::transport::embedded::Embedded;
 use shared::transport::{PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
-use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Spec};
-use shared::workload::files::{Links, Root, Selection, Start};
 
 use super::{Handle, Kind, Opening, ServiceConfig, start};
 use crate::store::Place as StorePlace;

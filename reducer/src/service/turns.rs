@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use shared::clock::Clock;
-use shared::threads::{self, NoThread};
+use shared::system::clock::Clock;
+use shared::system::threads::{self, NoThread};
 use tokio::sync::mpsc;
 
 use super::ServiceError;

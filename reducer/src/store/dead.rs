@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shared::clock::Moment;
-use shared::id::{JobId, OpeningId, TaskId};
-use shared::job::Counts;
-use shared::limits;
-use shared::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Reply, Returned};
+use shared::protocol::id::{JobId, OpeningId, TaskId};
+use shared::protocol::job::Counts;
+use shared::protocol::limits;
+use shared::protocol::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Reply, Returned};
+use shared::system::clock::Moment;
 
 use super::{Reader, Store, StoreError};
 use crate::fold::{self, Record};
@@ -48,7 +48,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {
 
 fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(DeadTask, OpeningId)) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(DEAD)?;
-    let content = |error: shared::id::InvalidId| StoreError::Content(error.to_string());
+    let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
     for row in statement.query_map(params![filter], |row| Ok((read(row)?, row.get::<_, String>(8)?)))? {
         let ((job, mut dead), opening) = row?;
         dead.task.job = JobId::try_from(job).map_err(content)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shared::resolve::resolve;
+use shared::system::resolve::resolve;
 
 /// What the name of the locked file ends in.
 pub(super) const LOCK: &str = ".lock";

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
-use shared::id::{JobId, OpeningId, RunId};
+use shared::protocol::id::{JobId, OpeningId, RunId};
 
 use super::{Store, StoreError};
 use crate::fold::Before;

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use shared::id::{JobId, OwnerId};
-use shared::job::Counts;
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::job::Counts;
 
 use super::{Place, Reader, Store, StoreError};
 use crate::ledger::Ledger;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use shared::resolve::directory_of;
+use shared::system::resolve::directory_of;
 
 use super::StoreError;
 use super::files::{LOCK, beside};

@@ -20,7 +20,7 @@ mod write;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
-use shared::id::{OwnerId, StoreId};
+use shared::protocol::id::{OwnerId, StoreId};
 
 use crate::lock::Lock;
 use crate::scratch::Scratch;

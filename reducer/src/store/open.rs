@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use shared::id::{OwnerId, StoreId};
-use shared::{environment, random};
+use shared::protocol::id::{OwnerId, StoreId};
+use shared::system::{environment, random};
 use tempfile::TempDir;
 
 use super::lock::lock;
@@ -130,7 +130,7 @@ impl Store {
         let (id, owner) = connection.query_row("SELECT store_id, owner FROM store", [], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?;
-        let content = |error: shared::id::InvalidId| StoreError::Content(error.to_string());
+        let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
         let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
         Ok(Self { connection, owner, id, path, _lock: lock, _temporary: temporary })
     }

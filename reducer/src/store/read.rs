@@ -4,10 +4,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shared::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
-use shared::job::{Counts, JobSpec};
-use shared::message::{Parts, PlanFailure};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
+use shared::protocol::job::{Counts, JobSpec};
+use shared::protocol::message::{Parts, PlanFailure};
+use shared::protocol::workload::Workload;
 
 use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
@@ -24,7 +24,7 @@ pub struct StoredTask {
     pub body: Bytes,
 }
 
-fn id<T: TryFrom<String, Error = shared::id::InvalidId>>(text: String) -> Result<T, StoreError> {
+fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String) -> Result<T, StoreError> {
     T::try_from(text).map_err(|error| StoreError::Content(error.to_string()))
 }
 
@@ -137,7 +137,7 @@ fn verdict(status: String, answer: String) -> Result<Bytes, String> {
     if status == "done" {
         return Ok(answer.into());
     }
-    let failure: Result<shared::message::Failure, _> = serde_json::from_str(&answer);
+    let failure: Result<shared::protocol::message::Failure, _> = serde_json::from_str(&answer);
     Err(failure.map_or(answer, |failure| failure.reason))
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Row, params};
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName};
-use shared::job::JobSpec;
-use shared::message::JobRequest;
+use shared::protocol::id::{Class, ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName};
+use shared::protocol::job::JobSpec;
+use shared::protocol::message::JobRequest;
+use shared::system::clock::Moment;
 
 use super::read::account;
 use super::{Store, StoreError};

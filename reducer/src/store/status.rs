@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Row;
-use shared::id::{JobId, OpeningId, OwnerId, PlanHash};
-use shared::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::id::{JobId, OpeningId, OwnerId, PlanHash};
+use shared::protocol::job::{JobSpec, JobState, JobStatus};
 
 use super::read::account;
 use super::{Reader, StoreError};

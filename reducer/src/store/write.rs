@@ -1,9 +1,9 @@
 //! Writing: a turn is one transaction.
 
 use rusqlite::{Connection, params};
-use shared::clock::Moment;
-use shared::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
-use shared::message::{JobRequest, Planned, Verdict};
+use shared::protocol::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
+use shared::protocol::message::{JobRequest, Planned, Verdict};
+use shared::system::clock::Moment;
 
 use super::{Store, StoreError};
 use crate::fold::Kept;
@@ -253,7 +253,7 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_outcome(db: &Connection, outcome: &shared::message::Outcome, now: Moment) -> Result<(), StoreError> {
+fn write_outcome(db: &Connection, outcome: &shared::protocol::message::Outcome, now: Moment) -> Result<(), StoreError> {
     let (status, answer) = match &outcome.verdict {
         Verdict::Done(answer) => ("done", text_of(answer)),
         Verdict::Failed(failure) => ("failed", json(failure)?),

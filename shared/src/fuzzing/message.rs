@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::text;
-use crate::id::{OwnerId, TaskId};
-use crate::job::JobSpec;
-use crate::limits::{HEADERS_BYTES_MAX, MESSAGE_BYTES_MAX};
-use crate::message::{
-    Cancel, DeadLetter, Lease, Message, Outcome, Part, Planned, Presence, Reason, Reply, Request, Seal, Task,
+use crate::protocol::id::{OwnerId, TaskId};
+use crate::protocol::job::JobSpec;
+use crate::protocol::limits::{HEADERS_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::protocol::message::{
+    Cancel, DeadLetter, Lease, Message, Outcome, Part, Planned, Presence, Reply, Request, Seal, Task,
 };
-use crate::workload::{digest, steps, words};
+use crate::protocol::reason::Reason;
+use crate::protocol::workload::{digest, steps, words};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 

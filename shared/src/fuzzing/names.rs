@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::id::{JobId, encode};
-use crate::path::PathBytes;
+use crate::protocol::id::{JobId, encode};
+use crate::protocol::path::PathBytes;
 
 /// Every name comes back from its JSON, also by way of a decoder that is not ours; what people are
 /// shown is one line; any JSON that reads as a name is written as the same name; and every name makes

@@ -1,7 +1,7 @@
 //! Sealed messages: what nobody sealed does not open.
 
-use crate::message::Message;
-use crate::seal::{CONTENT_TYPE, Keyring};
+use crate::protocol::message::{Message, SEALED};
+use crate::protocol::seal::Keyring;
 
 use super::text;
 
@@ -15,13 +15,13 @@ pub fn seal(input: &[u8]) {
     let keyring: Keyring = KEY.parse().expect("a key");
     let _ = String::from_utf8_lossy(input).parse::<Keyring>();
     let message = text::read(input);
-    let forged = Message { content_type: CONTENT_TYPE.to_owned(), ..message.clone() }.with_text("key", "known");
+    let forged = Message { content_type: SEALED.to_owned(), ..message.clone() }.with_text("key", "known");
     for met in [forged, message.clone()] {
         let opened = keyring.open(ROUTING_KEY, met.clone());
-        assert!(opened.distrust.is_some(), "it opens: {met:?}");
-        assert_eq!(Message { distrust: None, ..opened }, met, "what does not open stays as it came");
+        assert!(opened.untrusted.is_some(), "it opens: {met:?}");
+        assert_eq!(Message { untrusted: None, ..opened }, met, "what does not open stays as it came");
     }
-    if message.content_type == CONTENT_TYPE {
+    if message.content_type == SEALED {
         return;
     }
     let sealed = keyring.seal(ROUTING_KEY, message.clone());
@@ -29,7 +29,7 @@ pub fn seal(input: &[u8]) {
     let mut body = sealed.body.to_vec();
     body[at] ^= 1 << (input.len() % 8);
     let changed = Message { body: body.into(), ..sealed.clone() };
-    assert!(keyring.open(ROUTING_KEY, changed).distrust.is_some(), "byte {at} was changed");
-    assert!(keyring.open("digest.photos.other", sealed.clone()).distrust.is_some(), "it came another way");
+    assert!(keyring.open(ROUTING_KEY, changed).untrusted.is_some(), "byte {at} was changed");
+    assert!(keyring.open("digest.photos.other", sealed.clone()).untrusted.is_some(), "it came another way");
     assert_eq!(keyring.open(ROUTING_KEY, sealed), message);
 }

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::text;
-use crate::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
-use crate::message::{
+use crate::protocol::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
+use crate::protocol::message::{
     Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Place, Planned, Request, Seal, Task, Verdict, kind,
 };
-use crate::workload::Workload;
+use crate::protocol::workload::Workload;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::message::{HeaderValue, Message};
+use crate::protocol::message::{HeaderValue, Message};
 
 /// Reads one. Every input is a message: what is no line of the form is passed over.
 pub(super) fn read(input: &[u8]) -> Message {

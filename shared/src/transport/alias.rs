@@ -45,8 +45,8 @@ impl Alias {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::OwnerId;
-    use crate::topology;
+    use crate::protocol::id::OwnerId;
+    use crate::protocol::topology;
 
     #[test]
     fn each_name_is_the_first_with_a_number_and_has_all_its_bindings() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::url::{GUEST, Parts, redact};
 use super::{Sealed, Transport, TransportError, embedded, rabbitmq};
-use crate::seal::Keyring;
+use crate::protocol::seal::Keyring;
 
 /// The URL of the transport inside this process.
 const EMBEDDED: &str = "embedded:";

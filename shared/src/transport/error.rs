@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::protocol::limits::MESSAGE_BYTES_MAX;
 
 /// A message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub struct Oversize {
     /// Bytes of its body, as it was to be sent.
     pub bytes: usize,
     /// The words in which the broker stated its limit. `None` where it is our own,
-    /// [`crate::limits::MESSAGE_BYTES_MAX`].
+    /// [`crate::protocol::limits::MESSAGE_BYTES_MAX`].
     pub words: Option<String>,
 }
 

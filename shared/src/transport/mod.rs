@@ -14,6 +14,7 @@
 //!   decision. Nothing buffers without a limit.
 
 mod alias;
+pub mod ask;
 mod choose;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -32,8 +33,8 @@ pub use error::{Oversize, PublishError, TransportError};
 pub use sealed::Sealed;
 pub use taken::{Unpublished, bury, until_taken};
 
-use crate::message::Message;
-use crate::topology::{Binding, Queue, Topology};
+use crate::protocol::message::Message;
+use crate::protocol::topology::{Binding, Queue, Topology};
 
 /// What a role needs of a broker.
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A transport whose messages are sealed, around any other: see [`crate::seal`].
+//! A transport whose messages are sealed, around any other: see [`crate::protocol::seal`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{Incoming, Oversize, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::message::Message;
-use crate::seal::Keyring;
-use crate::topology::{CONTROL, Topology};
+use crate::protocol::limits::MESSAGE_BYTES_MAX;
+use crate::protocol::message::Message;
+use crate::protocol::seal::Keyring;
+use crate::protocol::topology::{CONTROL, Topology};
 
 /// Seals what is published and opens what comes.
 ///
-/// What does not open is delivered with [`Message::distrust`] set, and its taker buries it with the
+/// What does not open is delivered with [`Message::untrusted`] set, and its taker buries it with the
 /// reason. On the control exchange, where a message is a hint or will be asked for again, it is
 /// dropped instead, with one warning.
 pub struct Sealed {
@@ -37,7 +37,7 @@ impl Transport for Sealed {
 
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         // Of what a caller can make smaller, not of what the seal adds.
-        if message.distrust.is_none() && message.body.len() > MESSAGE_BYTES_MAX {
+        if message.untrusted.is_none() && message.body.len() > MESSAGE_BYTES_MAX {
             return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
         }
         self.inner.publish(exchange, key, self.keys.seal(key, message)).await
@@ -84,7 +84,7 @@ impl Subscription for Opened {
                 Incoming::Interrupted => return Ok(Incoming::Interrupted),
             };
             delivery.message = self.keys.open(&delivery.key, std::mem::take(&mut delivery.message));
-            match &delivery.message.distrust {
+            match &delivery.message.untrusted {
                 Some(reason) if self.is_control => {
                     let (kind, id) = (&delivery.message.kind, &delivery.message.id);
                     if self.has_warned.swap(true, Ordering::Relaxed) {
@@ -104,7 +104,7 @@ impl Subscription for Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::Key;
+    use crate::protocol::seal::Key;
     use crate::transport::conformance::{Features, Harness};
     use crate::transport::embedded::Embedded;
 

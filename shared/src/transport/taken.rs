@@ -3,10 +3,10 @@
 use tokio::time::Instant;
 
 use super::{Oversize, PublishError, Transport, TransportError};
-use crate::limits;
-use crate::message::Message;
-use crate::random::{self, Jitter};
-use crate::topology;
+use crate::protocol::limits;
+use crate::protocol::message::Message;
+use crate::protocol::topology;
+use crate::system::random::{self, Jitter};
 
 /// Why a message will never arrive.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ mod tests {
 
     use super::super::{QueueState, Subscribe, Subscription};
     use super::*;
-    use crate::topology::Topology;
+    use crate::protocol::topology::Topology;
 
     /// A broker with a queue that is full at first, and takes no body.
     #[derive(Default)]

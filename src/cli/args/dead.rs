@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use shared::id::{OwnerId, TaskId};
+use shared::protocol::id::{OwnerId, TaskId};
 
 use super::BrokerArgs;
 use crate::cli::owners::Whom;

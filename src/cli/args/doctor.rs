@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use shared::definitions::Role;
-use shared::id::OwnerId;
+use shared::protocol::definitions::Role;
+use shared::protocol::id::OwnerId;
 
 use super::BrokerArgs;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shared::id::{JobId, OwnerId};
+use shared::protocol::id::{JobId, OwnerId};
 
 use super::BrokerArgs;
 use crate::cli::owners::Whom;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use reducer::report::Target;
-use shared::id::{JobId, OwnerId};
+use shared::protocol::id::{JobId, OwnerId};
 
 use super::time::heartbeat;
 use super::{BrokerArgs, LogArgs, target};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::limits;
+use shared::protocol::limits;
 
 /// Seconds of some thirty years: whatever is reckoned with them stays a time.
 const SECONDS_MAX: f64 = 1e9;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use reducer::report::Target;
-use shared::workload::words::{Manner, Mode};
+use shared::protocol::workload::words::{Manner, Mode};
 
 use super::time::seconds;
 use super::{FilesArgs, JobArgs, SubmitArgs, target};

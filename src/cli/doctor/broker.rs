@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::definitions::Role;
-use shared::id::{ConsumerId, JobId, OwnerId};
-use shared::random;
-use shared::seal::Keyring;
-use shared::topology::{self, Queue};
+use shared::protocol::definitions::Role;
+use shared::protocol::id::{ConsumerId, JobId, OwnerId};
+use shared::protocol::seal::Keyring;
+use shared::protocol::topology::{self, Queue};
+use shared::system::random;
 use shared::transport::rabbitmq::probe::{self, Probe, Reach, Refusal, Treatment};
 use shared::transport::{BrokerUrl, TransportError, connect};
 use tokio::time::timeout;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::definitions::Role;
-use shared::id::Class;
-use shared::topology::{self, DEAD_QUEUE, Exchange, Queue, UNROUTED_QUEUE};
+use shared::protocol::definitions::Role;
+use shared::protocol::id::Class;
+use shared::protocol::topology::{self, DEAD_QUEUE, Exchange, Queue, UNROUTED_QUEUE};
+use shared::protocol::workload::Workload;
 use shared::transport::rabbitmq::probe::{Arguments, Found, Refusal};
-use shared::workload::Workload;
 
 use super::finding::Finding;
 use super::{Scope, rights};

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ::reducer::store::check as check_store;
 use consumer::work::Site;
 use rustix::process::{Resource, getrlimit};
-use shared::definitions::Role;
-use shared::resolve::directory_of;
-use shared::seal::Keyring;
+use shared::protocol::definitions::Role;
+use shared::protocol::seal::Keyring;
+use shared::system::resolve::directory_of;
 
 use super::super::args::doctor::DoctorArgs;
 use super::super::{Failure, broker, key_file, owned, reducer};

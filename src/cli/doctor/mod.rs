@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reducer::service::command_owner_id;
-use shared::definitions::Role;
-use shared::id::{Class, OwnerId};
-use shared::workload::files::Root;
+use shared::protocol::definitions::Role;
+use shared::protocol::id::{Class, OwnerId};
+use shared::protocol::workload::files::Root;
 
 use self::finding::{Finding, Level};
 use super::args::doctor::DoctorArgs;

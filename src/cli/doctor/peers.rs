@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use shared::clock::Clock;
-use shared::definitions::Role;
-use shared::id::{Class, JobId};
-use shared::message::{Message, Presence, Reply, Request, RootState, kind};
-use shared::random;
-use shared::topology::{self, Binding, CONTROL, Queue};
+use shared::protocol::definitions::Role;
+use shared::protocol::id::{Class, JobId};
+use shared::protocol::message::{Message, Presence, Reply, Request, RootState, kind};
+use shared::protocol::topology::{self, Binding, CONTROL, Queue};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Clock;
+use shared::system::random;
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
-use shared::workload::Workload;
 use tokio::time::{Instant, timeout_at};
 
 use super::Scope;
@@ -225,8 +225,8 @@ fn with_version(peer: &Peer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::id::{ConsumerId, OwnerId};
-    use shared::workload::files::Root;
+    use shared::protocol::id::{ConsumerId, OwnerId};
+    use shared::protocol::workload::files::Root;
 
     use super::super::finding::Level;
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::topology::Queue;
+use shared::protocol::topology::Queue;
 use shared::transport::rabbitmq::probe::{POLICY_LOOK, Refusal, Treatment};
 
 use super::finding::Finding;
@@ -88,7 +88,7 @@ fn join(troubles: &BTreeMap<String, BTreeSet<String>>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use shared::topology::{self, CONSUMER_QUEUES, CONTROL_QUEUES, OWNER_QUEUES, REPLY_QUEUES, TASKS};
+    use shared::protocol::topology::{self, CONSUMER_QUEUES, CONTROL_QUEUES, OWNER_QUEUES, REPLY_QUEUES, TASKS};
 
     use super::super::finding::Level;
     use super::*;

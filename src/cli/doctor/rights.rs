@@ -1,11 +1,11 @@
 //! What each role has to be allowed, and what the broker says to it. No I/O.
 
-use shared::definitions::Role;
-use shared::id::{Class, JobId};
-use shared::random;
-use shared::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::definitions::Role;
+use shared::protocol::id::{Class, JobId};
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::workload::{Workload, steps};
+use shared::system::random;
 use shared::transport::rabbitmq::probe::Refusal;
-use shared::workload::{Workload, steps};
 
 use super::finding::Finding;
 use super::{Scope, name_of};
@@ -61,7 +61,9 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
         ],
         Role::Consumer => {
             let mut needs = vec![
-                own(topology::consumer_control(&shared::id::ConsumerId::from_name(token.as_str().as_bytes()))),
+                own(topology::consumer_control(&shared::protocol::id::ConsumerId::from_name(
+                    token.as_str().as_bytes(),
+                ))),
                 to(OUTCOMES, owner.as_str()),
                 Need::Publish(DEAD, task_of(owner)),
                 to(CONTROL, topology::PRESENCE),

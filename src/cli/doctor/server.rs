@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::limits::{ACK_TIMEOUT_HEARTBEATS, HEARTBEAT, MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
+use shared::protocol::limits::{ACK_TIMEOUT_HEARTBEATS, HEARTBEAT, MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
 use shared::transport::TransportError;
 use shared::transport::rabbitmq::probe::{Limits, Reach, Refusal, Server};
 

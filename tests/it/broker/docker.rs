@@ -114,7 +114,7 @@ pub fn name(of: &str) -> String {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Mutex::new(command.spawn().expect("a shell runs"))
     });
-    format!("{prefix}{of}-{}-{}", shared::random::token(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{prefix}{of}-{}-{}", shared::system::random::token(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Containers are asked for through this.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use consumer::isolation::{self, Isolation};
 use consumer::work::{Context, Piece, Site, WorkError, work};
 use serde_json::{Value, json};
-use shared::workload::Workload;
-use shared::workload::words::part;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::words::part;
 
 use super::{ENDLESS, Killer};
 use crate::world::{CONSUMER, PACKHORSE, World, eventually, holders, send};

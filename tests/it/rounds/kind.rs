@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use shared::id::OwnerId;
-use shared::topology;
-use shared::workload::Workload;
-use shared::workload::files::Root;
+use shared::protocol::id::OwnerId;
+use shared::protocol::topology;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::files::Root;
 
 use super::crew::{ALL, CONSUMERS, Crew, Role};
 use crate::broker::nodes::NODES;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use shared::control::Asker;
-use shared::id::{JobId, OwnerId};
-use shared::job::JobStatus;
-use shared::message::{Reply, Request};
+use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::{Reply, Request};
+use shared::transport::ask::Asker;
 use shared::transport::{Transport, connect};
 
 use super::ROUND;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::message::{FIRST_DEATH_REASON, HeaderValue, Message, kind};
-use shared::seal;
-use shared::topology::{self, Binding, Overflow, Queue, QueueKind};
+use shared::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Message, kind};
+use shared::protocol::reason::Untrusted;
+use shared::protocol::topology::{self, Binding, Overflow, Queue, QueueKind};
 
 /// One delivery of one message; no two deliveries have the same.
 pub(super) type DeliveryTag = u64;
@@ -168,7 +168,7 @@ impl Broker {
         let Some((name, entry)) = entries.get(which % entries.len().max(1)) else { return };
         let (name, key, mut message) = ((*name).clone(), entry.key.clone(), Message::clone(&entry.message));
         message.body = message.body.iter().map(|&byte| if byte == b'7' { b'8' } else { byte }).collect();
-        message.distrust = Some(seal::Fault::Clear);
+        message.untrusted = Some(Untrusted::Clear);
         self.push(&name, &key, &Rc::new(message), 0);
     }
 
@@ -259,7 +259,7 @@ impl Broker {
         let message = Rc::new(message);
         let messages_max = self.policy.messages_max;
         // Nobody who trusts the letter has tried what expired.
-        let is_an_attempt = reason != "expired" && message.distrust.is_none();
+        let is_an_attempt = reason != "expired" && message.untrusted.is_none();
         let others = self.route(&exchange, &entry.key).into_iter().filter(|other| other != name);
         for name in others.collect::<Vec<_>>() {
             let Some(queue) = self.queues.get_mut(&name).filter(|queue| queue.spec.overflow == Overflow::Reject) else {

@@ -8,12 +8,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use consumer::engine::{Action, Config, Consumer, Done, Event, Tag};
 use consumer::work::{Compare, Piece, WorkError};
 use rand::RngExt;
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, JobId, RunId};
-use shared::limits;
-use shared::message::{Cancel, DeadLetter, Message, Part, Parts, Reason, Task, kind};
-use shared::topology::{self, Topology};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, ConsumerId, JobId, RunId};
+use shared::protocol::limits;
+use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Parts, Task, kind};
+use shared::protocol::reason::Reason;
+use shared::protocol::topology::{self, Topology};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::broker::DeliveryTag;
 use super::mutants::Mutant;
@@ -129,7 +130,7 @@ impl ConsumerRole {
     }
 
     fn check_trust(&self, tag: Tag, stage: &mut Stage) {
-        if self.deliveries.get(&tag).is_some_and(|(_, message)| message.distrust.is_some()) {
+        if self.deliveries.get(&tag).is_some_and(|(_, message)| message.untrusted.is_some()) {
             stage.oracle.complain("a task was begun that does not open");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::JobId;
+use shared::protocol::id::JobId;
+use shared::system::clock::Moment;
 
 use super::jobs::Runner;
 use super::processes::{Kind, Process};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::id::JobId;
+use shared::protocol::id::JobId;
 
 use super::faults::{Fault, Which};
 use super::jobs::{Fate, File, Runner};
@@ -209,7 +209,7 @@ impl World {
 
     fn pick_digest(&mut self, job: usize) -> Option<&mut super::jobs::Job> {
         let is_digest = |job: &&mut super::jobs::Job| {
-            matches!(job.spec, shared::job::JobSpec::Digest(_)) && job.runner != Runner::Command
+            matches!(job.spec, shared::protocol::job::JobSpec::Digest(_)) && job.runner != Runner::Command
         };
         let mut digests: Vec<_> = self.jobs.all.iter_mut().filter(is_digest).collect();
         let count = digests.len();

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::clock::Moment;
-use shared::id::{Class, JobId, Origin, OwnerId, PlanHash, TaskId};
-use shared::job::JobSpec;
-use shared::message::{JobRequest, PlanFailure, Planned};
-use shared::path::PathBytes;
-use shared::workload::files::{Files, Item, Links, Root, Selection, Start, Times};
-use shared::workload::{digest, steps, words};
+use shared::protocol::id::{Class, JobId, Origin, OwnerId, PlanHash, TaskId};
+use shared::protocol::job::JobSpec;
+use shared::protocol::message::{JobRequest, PlanFailure, Planned};
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Start, Times};
+use shared::protocol::workload::{digest, steps, words};
+use shared::system::clock::Moment;
 
 /// A file, with what its name says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

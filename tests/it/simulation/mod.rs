@@ -95,7 +95,7 @@ fn replay(schedule: &str) -> Option<String> {
 }
 
 fn soak(time: Duration) -> Option<String> {
-    let (first, end) = (shared::random::seed() >> 16, Instant::now() + time);
+    let (first, end) = (shared::system::random::seed() >> 16, Instant::now() + time);
     let count = AtomicU64::new(0);
     let failure = run_all(|| (Instant::now() < end).then(|| first + count.fetch_add(1, Ordering::Relaxed)));
     println!("{} schedules, from seed {first} on", count.load(Ordering::Relaxed));

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::limits;
-use shared::message::kind;
-use shared::topology::Topology;
+use shared::protocol::limits;
+use shared::protocol::message::kind;
+use shared::protocol::topology::Topology;
 
 use super::broker::{Delivered, DeliveryTag, Refused, Subscriber};
 use super::faults::Which;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::id::{JobId, OpeningId};
-use shared::job::JobState;
-use shared::message::{Reply, Request};
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::job::JobState;
+use shared::protocol::message::{Reply, Request};
 
 use super::jobs::Deed;
 use super::producer::Questions;

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use reducer::owner::Tag;
-use shared::clock::Moment;
-use shared::id::{JobId, OpeningId, PlanHash, TaskId};
-use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::limits;
-use shared::workload::digest;
+use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
+use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::workload::digest;
+use shared::system::clock::Moment;
 
 use record::Record;
 pub(super) use seen::{Key, Seen, tag_of};

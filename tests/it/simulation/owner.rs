@@ -16,12 +16,14 @@ use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
 use reducer::report::{Format, Render, write_frequencies};
 use reducer::service::read;
 use reducer::store::{Place, Reader, Store};
-use shared::clock::Moment;
-use shared::id::{JobId, OpeningId, OwnerId};
-use shared::job::{JobSpec, JobState, JobStatus};
-use shared::limits;
-use shared::message::{Address, Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind};
-use shared::topology::{self, Topology};
+use shared::protocol::id::{JobId, OpeningId, OwnerId};
+use shared::protocol::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::message::{
+    Address, Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind,
+};
+use shared::protocol::topology::{self, Topology};
+use shared::system::clock::Moment;
 
 use super::broker::DeliveryTag;
 use super::jobs::{Job, Plan};
@@ -109,7 +111,7 @@ impl OwnerRole {
         }
         match read(&stage.trusted(message), tag) {
             Ok(mut event) => {
-                if message.distrust.is_some() {
+                if message.untrusted.is_some() {
                     stage.oracle.complain(format!("{} counts, which does not open", message.id));
                 }
                 let seen = Seen::of(&event);
@@ -135,7 +137,7 @@ impl OwnerRole {
     }
 
     fn bury(&mut self, tag: Tag, message: &Message, reason: String, stage: &mut Stage, out: &mut Vec<Do>) {
-        if message.distrust.is_none() {
+        if message.untrusted.is_none() {
             stage.oracle.buried(&message.id, &reason);
         }
         let token = stage.number();

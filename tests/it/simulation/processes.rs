@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shared::clock::Moment;
-use shared::id::{Class, JobId};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, JobId};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::consumer::ConsumerRole;
 use super::faults::Which;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use producer::submission::{Action, Config, Event, Submission};
-use shared::id::JobId;
-use shared::limits;
-use shared::message::{JobRequest, Message, Reply, Request, Seal, kind};
-use shared::topology;
+use shared::protocol::id::JobId;
+use shared::protocol::limits;
+use shared::protocol::message::{JobRequest, Message, Reply, Request, Seal, kind};
+use shared::protocol::topology;
 
 use super::jobs::{Job, Plan, Runner};
 use super::mutants::Mutant;

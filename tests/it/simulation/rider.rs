@@ -3,14 +3,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use shared::clock::Moment;
-use shared::id::{JobId, PlanHash, TaskId};
-use shared::job::{JobSpec, JobState};
-use shared::limits;
-use shared::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
-use shared::topology::{self, Topology};
-use shared::workload::Workload;
-use shared::workload::steps::{Whip, class};
+use shared::protocol::id::{JobId, PlanHash, TaskId};
+use shared::protocol::job::{JobSpec, JobState};
+use shared::protocol::limits;
+use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
+use shared::protocol::topology::{self, Topology};
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::steps::{Whip, class};
+use shared::system::clock::Moment;
 
 use super::jobs::Job;
 use super::producer::Questions;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use shared::clock::Moment;
-use shared::id::{Class, JobId, OpeningId};
-use shared::job::JobStatus;
-use shared::message::Message;
-use shared::topology::{Binding, Queue, Topology};
-use shared::workload::Workload;
+use shared::protocol::id::{Class, JobId, OpeningId};
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::Message;
+use shared::protocol::topology::{Binding, Queue, Topology};
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
 use super::broker::DeliveryTag;
 use super::jobs::Jobs;
@@ -116,8 +116,8 @@ impl Stage<'_> {
 
     /// A message as it is taken: as it came, unless whoever takes it trusts everybody.
     pub fn trusted<'a>(&self, message: &'a Message) -> Cow<'a, Message> {
-        if message.distrust.is_some() && self.breaks(Mutant::TrustAll) {
-            return Cow::Owned(Message { distrust: None, ..message.clone() });
+        if message.untrusted.is_some() && self.breaks(Mutant::TrustAll) {
+            return Cow::Owned(Message { untrusted: None, ..message.clone() });
         }
         Cow::Borrowed(message)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
-use shared::workload::Workload;
+use shared::protocol::workload::Workload;
 
 use super::broker::{Broker, Policy};
 use super::faults::{self, Planned};
@@ -148,7 +148,7 @@ impl Schedule {
 /// One that does all.
 fn consumer(slots: u32, sight: Sight) -> Kind {
     let serves = Workload::ALL.map(|workload| match workload {
-        Workload::Steps => (workload, shared::workload::steps::class()),
+        Workload::Steps => (workload, shared::protocol::workload::steps::class()),
         Workload::Digest | Workload::Words => (workload, class()),
     });
     Kind::Consumer { slots, serves: serves.into(), sight }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::message::{Message, kind};
-use shared::topology;
+use shared::protocol::message::{Message, kind};
+use shared::protocol::topology;
 
 use super::broker::DeliveryTag;
 use super::wire::Publish;
@@ -30,7 +30,7 @@ type Answered = (String, Option<i64>, Option<String>, bool);
 
 fn answered(message: &Message) -> Answered {
     let opening = message.text("opening").map(str::to_owned);
-    (message.id.clone(), message.integer("attempt"), opening, message.distrust.is_none())
+    (message.id.clone(), message.integer("attempt"), opening, message.untrusted.is_none())
 }
 
 fn leased(message: &Message) -> (String, Option<String>) {
@@ -70,7 +70,7 @@ impl World {
         let is_control = [kind::REQUEST, kind::REPLY, kind::PRESENCE].contains(&message.kind.as_str());
         if self.processes[process].is_owner() {
             // What does not open is no owner's to commit.
-            let is_its = !is_control && message.distrust.is_none();
+            let is_its = !is_control && message.untrusted.is_none();
             if is_its && !self.oracle.turned.contains(&tag) {
                 self.oracle.complain(format!("{} {} was acked and not committed", message.kind, message.id));
             }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use shared::clock::Moment;
-use shared::message::Message;
-use shared::topology::{Binding, Queue, Topology};
+use shared::protocol::message::Message;
+use shared::protocol::topology::{Binding, Queue, Topology};
+use shared::system::clock::Moment;
 
 use super::broker::DeliveryTag;
 use super::role::Lane;

@@ -6,10 +6,11 @@ use consumer::work::{Compare, Found, Piece, WorkError, judge_plain};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
-use shared::message::{Failure, Reason, Task};
-use shared::workload::files::{Files, Item, ItemFailure};
-use shared::workload::words::{Check, Counts, part};
-use shared::workload::{Workload, digest, steps, words};
+use shared::protocol::message::{Failure, Task};
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::{Files, Item, ItemFailure};
+use shared::protocol::workload::words::{Check, Counts, part};
+use shared::protocol::workload::{Workload, digest, steps, words};
 
 use super::jobs::{Fate, File, Jobs};
 

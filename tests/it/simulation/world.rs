@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use shared::clock::Moment;
-use shared::topology;
+use shared::protocol::topology;
+use shared::system::clock::Moment;
 
 use super::broker::{Broker, Delivered, DeliveryTag};
 use super::faults::{Planned, Which};

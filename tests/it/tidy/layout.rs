@@ -1,6 +1,6 @@
 //! Rules about who may name what, and where things stand.
 
-use shared::workload::Workload;
+use shared::protocol::workload::Workload;
 
 use super::source::{Source, Tree, find_word};
 
@@ -29,16 +29,16 @@ const TOP_TESTS: &str = "tests";
 
 /// Outside packages with a room: where product code may name them.
 const ROOMS: [(&str, &[&str]); 17] = [
-    ("base64", &["shared/src/path.rs"]),
-    ("chacha20poly1305", &["shared/src/seal/"]),
+    ("base64", &["shared/src/protocol/path.rs"]),
+    ("chacha20poly1305", &["shared/src/protocol/seal/"]),
     ("clap", &["src/cli/args.rs", "src/cli/args/", "src/cli/manual.rs", "src/main.rs", "src/bin/", "examples/"]),
     ("clap_complete", &["src/cli/manual.rs"]),
     ("clap_mangen", &["src/cli/manual.rs"]),
     ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
-    ("humantime", &["shared/src/clock.rs"]),
+    ("humantime", &["shared/src/system/clock.rs"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("lapin", &["shared/src/transport/rabbitmq/"]),
-    ("rand", &["shared/src/random.rs"]),
+    ("rand", &["shared/src/system/random.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
     (
         "rustix",
@@ -46,16 +46,16 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "consumer/src/isolation/",
             "consumer/src/work/files/",
             "producer/src/plan/files/",
-            "shared/src/beneath",
-            "shared/src/descriptor/",
-            "shared/src/host",
+            "shared/src/system/beneath",
+            "shared/src/system/descriptor/",
+            "shared/src/system/host",
             "src/cli/",
         ],
     ),
     ("rustls", &["shared/src/transport/rabbitmq/"]),
-    ("sha1", &["consumer/src/work/digest/", "shared/src/id/plan.rs"]),
+    ("sha1", &["consumer/src/work/digest/", "shared/src/protocol/id/plan.rs"]),
     ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
-    ("tracing-subscriber", &["shared/src/telemetry.rs"]),
+    ("tracing-subscriber", &["shared/src/system/telemetry.rs"]),
     ("walkdir", &["producer/src/plan/"]),
 ];
 
@@ -81,7 +81,7 @@ const ENGINES: [&str; 7] = [
     "producer/src/submission.rs",
     "reducer/src/owner/",
     "reducer/src/fold/",
-    "shared/src/message/",
+    "shared/src/protocol/message/",
 ];
 
 /// A workload's plan, work and fold.
@@ -164,20 +164,22 @@ fn crate_of(path: &str) -> &str {
 
 /// One place spells the names of exchanges and queues.
 pub(super) fn names_of_queues(source: &Source) -> Vec<String> {
-    if source.is_test() || source.path == "shared/src/topology.rs" {
+    if source.is_test() || source.path == "shared/src/protocol/topology.rs" {
         return Vec::new();
     }
     let named = (1..).zip(source.text.lines()).filter(|(_, line)| line.contains("packhorse.v1"));
-    named.map(|(number, _)| source.complain(number, "only shared/src/topology.rs spells names of queues")).collect()
+    named
+        .map(|(number, _)| source.complain(number, "only shared/src/protocol/topology.rs spells names of queues"))
+        .collect()
 }
 
 /// One place reads variables: there an empty one is as unset, and one that is no text an error.
 pub(super) fn variables(source: &Source) -> Vec<String> {
-    if source.is_test() || source.path == "shared/src/environment.rs" {
+    if source.is_test() || source.path == "shared/src/system/environment.rs" {
         return Vec::new();
     }
     let read = source.product_lines().filter(|(_, line)| line.contains("env::var") || line.contains("temp_dir()"));
-    read.map(|(number, _)| source.complain(number, "only shared/src/environment.rs reads variables")).collect()
+    read.map(|(number, _)| source.complain(number, "only shared/src/system/environment.rs reads variables")).collect()
 }
 
 pub(super) fn engines_without_io(source: &Source) -> Vec<String> {
@@ -205,19 +207,19 @@ pub(super) fn workload_rows(tree: &Tree) -> Vec<String> {
 }
 
 fn workload_rows_of(names: &[&str], paths: &[&str]) -> Vec<String> {
-    let rows = ["shared/src/workload", "producer/src/plan", "consumer/src/work", "reducer/src/fold"];
+    let rows = ["shared/src/protocol/workload", "producer/src/plan", "consumer/src/work", "reducer/src/fold"];
     let has = |row: &str, name: &str| {
         [format!("{row}/{name}.rs"), format!("{row}/{name}/mod.rs")].iter().any(|path| paths.contains(&path.as_str()))
     };
     let missing = names.iter().flat_map(|name| rows.map(|row| (row, *name))).filter(|(row, name)| !has(row, name));
-    let strange = paths.iter().filter_map(|path| path.strip_prefix("shared/src/workload/")).filter(|file| {
+    let strange = paths.iter().filter_map(|path| path.strip_prefix("shared/src/protocol/workload/")).filter(|file| {
         let name = file.split(['/', '.']).next().unwrap_or_default();
         // What workloads over files have in common.
         !["mod", "files"].contains(&name) && !names.contains(&name)
     });
     missing
         .map(|(row, name)| format!("{row}/{name}.rs:1: a workload has a module of its name in each role"))
-        .chain(strange.map(|file| format!("shared/src/workload/{file}:1: no workload has this name")))
+        .chain(strange.map(|file| format!("shared/src/protocol/workload/{file}:1: no workload has this name")))
         .collect()
 }
 
@@ -249,13 +251,17 @@ mod tests {
 
     #[test]
     fn packages_stay_in_their_rooms() {
-        assert_eq!(count(rooms, "shared/src/control.rs", "use lapin::Channel;\nuse lapin;\nlapin::f();"), 3);
+        assert_eq!(count(rooms, "shared/src/transport/ask.rs", "use lapin::Channel;\nuse lapin;\nlapin::f();"), 3);
         assert_eq!(count(rooms, "shared/src/transport/rabbitmq/link.rs", "use lapin::Channel;"), 0);
         assert_eq!(count(rooms, "src/cli/mod.rs", "use clap::Parser;\nsha1::run();"), 1);
         assert_eq!(count(rooms, "src/bin/consumer.rs", "use clap::Parser;"), 0);
         assert_eq!(count(rooms, "reducer/src/owner/mod.rs", "let c: rusqlite::Connection;"), 1);
         assert_eq!(
-            count(rooms, "shared/src/clock.rs", "// use rand::random;\ncrate::rand::x(); tracing_subscriber::x()"),
+            count(
+                rooms,
+                "shared/src/system/clock.rs",
+                "// use rand::random;\ncrate::rand::x(); tracing_subscriber::x()"
+            ),
             1
         );
     }
@@ -270,7 +276,7 @@ mod tests {
     fn variables_are_read_in_one_place() {
         let text = "std::env::var(x);\nenv::var_os(x);\nstd::env::temp_dir();\nstd::env::current_exe();";
         assert_eq!(count(variables, "src/cli/health.rs", text), 3);
-        assert_eq!(count(variables, "shared/src/environment.rs", text), 0);
+        assert_eq!(count(variables, "shared/src/system/environment.rs", text), 0);
         assert_eq!(count(variables, "tests/it/world.rs", text), 0);
     }
 
@@ -287,8 +293,8 @@ mod tests {
     #[test]
     fn a_workload_without_a_row_is_missed() {
         let paths = [
-            "shared/src/workload/mod.rs",
-            "shared/src/workload/a.rs",
+            "shared/src/protocol/workload/mod.rs",
+            "shared/src/protocol/workload/a.rs",
             "producer/src/plan/a.rs",
             "consumer/src/work/a/mod.rs",
         ];

@@ -147,7 +147,8 @@ pub(super) fn swallowed_output(source: &Source) -> Vec<String> {
     let is_bad =
         |line: &str| ["print", "println"].iter().any(|name| is_macro(line, name)) || line.contains("stdout().lock()");
     let bad = source.product_lines().filter(|(_, line)| is_bad(line));
-    bad.map(|(number, _)| source.complain(number, "results are printed through shared/src/descriptor/")).collect()
+    bad.map(|(number, _)| source.complain(number, "results are printed through shared/src/system/descriptor/"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use crate::engine::tests::{consumer, delivered, done, names, task};
 use crate::engine::{Action, Event, Tag};
 use crate::work::WorkError;
-use shared::message::{Reason, Verdict};
+use shared::protocol::message::Verdict;
+use shared::protocol::reason::Reason;
 
 fn cancelled() -> Event {
     Event::Cancelled(vec!["j1".parse().expect("an id")])

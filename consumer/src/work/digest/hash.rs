@@ -1,7 +1,7 @@
 //! The digest itself.
 
 use sha1::Digest as _;
-use shared::workload::digest::Algorithm;
+use shared::protocol::workload::digest::Algorithm;
 
 use super::multibuffer;
 

@@ -11,9 +11,9 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use shared::message::Reason;
-use shared::workload::digest::{Answer, Batch};
-use shared::workload::files::Differing;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::digest::{Answer, Batch};
+use shared::protocol::workload::files::Differing;
 
 use super::{Context, ItemResult, Split, WorkError, files, json};
 use reader::{Digested, Reader};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use shared::workload::digest::Algorithm;
+use shared::protocol::workload::digest::Algorithm;
 
 use super::hash::{Digest, Hasher, digest_each};
 use crate::work::files::{Opened, READ_BYTES, ReadError, read_small, read_through};

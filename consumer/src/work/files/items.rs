@@ -1,9 +1,10 @@
 //! A task in tasks of one file each, and their answers in one.
 
-use shared::limits::ITEM_STDERR_BYTES;
-use shared::message::{Failure, Reason};
-use shared::path::PathBytes;
-use shared::workload::files::{Files, ItemFailure};
+use shared::protocol::limits::ITEM_STDERR_BYTES;
+use shared::protocol::message::Failure;
+use shared::protocol::path::PathBytes;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::{Files, ItemFailure};
 
 use super::check_length;
 use crate::work::{ItemResult, Split, WorkError};

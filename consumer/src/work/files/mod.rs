@@ -26,10 +26,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io;
 
-use shared::beneath::os_text;
-use shared::limits::TASK_ITEMS_MAX;
-use shared::message::Reason;
-use shared::workload::files::{Differing, Files, ItemFailure};
+use shared::protocol::limits::TASK_ITEMS_MAX;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::{Differing, Files, ItemFailure};
+use shared::system::beneath::os_text;
 
 use super::{Site, Unsent, WorkError};
 use open::{Opener, is_exhaustion};
@@ -163,12 +163,12 @@ fn reason(error: ReadError, compared: Compare) -> Result<String, WorkError> {
             format!("{} (vanished after it was listed)", os_text(&error))
         }
         ReadError::Os(error) if is_gone(&error) => {
-            let host = shared::host::name();
+            let host = shared::system::host::name();
             format!("{} on {host} (vanished after it was listed, or was never there)", os_text(&error))
         }
         ReadError::Os(error) => os_text(&error),
         ReadError::Refused(reason) | ReadError::NotThere(reason) => reason.to_owned(),
-        ReadError::Elsewhere(what) => format!("on {}, {what}", shared::host::name()),
+        ReadError::Elsewhere(what) => format!("on {}, {what}", shared::system::host::name()),
         ReadError::Unsent(Unsent::TooLarge(reason)) => reason,
         ReadError::Unsent(unsent) => return Err(unsent.into()),
     })

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use shared::message::RootState;
+use shared::protocol::message::RootState;
 
 /// What lies at a path now; nothing where the system does not tell.
 pub(super) fn look(name: &str, path: &Path) -> Option<RootState> {

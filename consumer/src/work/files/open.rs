@@ -1,4 +1,4 @@
-//! Opening the files of a batch beneath their root: see [`shared::beneath`].
+//! Opening the files of a batch beneath their root: see [`shared::system::beneath`].
 //!
 //! Where a job follows links, they are resolved to a path without links first, and that path is opened
 //! in the same way: what was resolved may be stale, but never leads further than allowed.
@@ -12,8 +12,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
-use shared::beneath::open_directory;
-use shared::workload::files::Links;
+use shared::protocol::workload::files::Links;
+use shared::system::beneath::open_directory;
 
 use super::root::OpenRoot;
 use super::stamp::NOT_REGULAR;

@@ -3,8 +3,8 @@
 //! What the system tells of both is compared, never what is read: of `/proc` it tells a size of 0.
 
 use serde::{Deserialize, Serialize};
-use shared::clock::utc;
-use shared::workload::files::{Files, Item, Times};
+use shared::protocol::workload::files::{Files, Item, Times};
+use shared::system::clock::utc;
 
 use super::stamp::Stamp;
 use super::system::System;
@@ -126,7 +126,7 @@ fn slack(here: i64, system: System) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::workload::files::Links;
+    use shared::protocol::workload::files::Links;
 
     /// A file of 5 bytes that was planned with this time at 2,000 s, and is found with another one.
     fn found(compare: Compare, strict_times: bool, planned: (i64, i64), len: u64, here: (i64, u64)) -> Found {

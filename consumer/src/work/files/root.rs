@@ -15,11 +15,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
-use shared::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
-use shared::descriptor::is_descriptor_of_another;
-use shared::limits::ROOT_PATIENCE;
-use shared::message::RootState;
-use shared::path::PathBytes;
+use shared::protocol::limits::ROOT_PATIENCE;
+use shared::protocol::message::RootState;
+use shared::protocol::path::PathBytes;
+use shared::system::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
+use shared::system::descriptor::is_descriptor_of_another;
 
 use super::mount;
 use super::open::is_exhaustion;

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::workload::Workload;
-use shared::workload::digest::{self, Algorithm};
-use shared::workload::files::{Files, Item, Links};
-use shared::workload::words::{self, Manner, Mode};
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::digest::{self, Algorithm};
+use shared::protocol::workload::files::{Files, Item, Links};
+use shared::protocol::workload::words::{self, Manner, Mode};
 
 use crate::work::{Context, Site, WorkError, work};
 

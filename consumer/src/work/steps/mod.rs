@@ -1,6 +1,6 @@
 //! The work of `steps`: a horse takes as many steps as the whip says.
 
-use shared::workload::steps::{Answer, Whip};
+use shared::protocol::workload::steps::{Answer, Whip};
 
 use super::{ItemResult, WorkError};
 

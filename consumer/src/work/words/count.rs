@@ -3,7 +3,7 @@
 //! Plain loops over short blocks: the compiler makes vector code of them (measured in
 //! docs/BENCHMARKS.md), and sums of bytes cannot overflow within a block.
 
-use shared::workload::words::Counts;
+use shared::protocol::workload::words::Counts;
 
 use super::separate::is_separator;
 

@@ -6,8 +6,8 @@
 //! file with a long word never joins the task's: a broker may refuse the part with that word, and then
 //! the file is to fail alone.
 
-use shared::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES, WORDS_TABLE_BYTES};
-use shared::workload::words::Check;
+use shared::protocol::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES, WORDS_TABLE_BYTES};
+use shared::protocol::workload::words::Check;
 
 use super::separate::is_separator;
 use super::table::Table;

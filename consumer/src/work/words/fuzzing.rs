@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::limits::WORD_BYTES_MAX;
-use shared::workload::words::{Check, Mode, part};
+use shared::protocol::limits::WORD_BYTES_MAX;
+use shared::protocol::workload::words::{Check, Mode, part};
 
 use super::frequencies::Frequencies;
 use super::separate::Separate;

@@ -16,9 +16,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use shared::message::Reason;
-use shared::workload::files::Differing;
-use shared::workload::words::{Answer, Batch, Check, Counts, Manner};
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::files::Differing;
+use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, Opened, READ_BYTES, ReadError, read_through};
 use super::{Context, ItemResult, Piece, Split, Unsent, WorkError, json};

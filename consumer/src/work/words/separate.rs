@@ -3,7 +3,7 @@
 //! The rest of the counting knows the separators of [`Mode::Ascii`] alone. In [`Mode::Unicode`] the
 //! bytes of the other white space are blanked first, so that both modes go one way from there.
 
-use shared::workload::words::Mode;
+use shared::protocol::workload::words::Mode;
 
 /// The separators of [`Mode::Ascii`]: 0x09 to 0x0d, and 0x20.
 pub(super) const fn is_separator(byte: u8) -> bool {

@@ -3,8 +3,8 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use shared::limits::PART_BYTES;
-use shared::workload::words::{Check, part};
+use shared::protocol::limits::PART_BYTES;
+use shared::protocol::workload::words::{Check, part};
 
 /// A word: its place among the words' bytes, and its count.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Adds occurrences of a word. The table must hold less than 4 GiB of words: its owner empties
-    /// it at [`shared::limits::WORDS_TABLE_BYTES`].
+    /// it at [`shared::protocol::limits::WORDS_TABLE_BYTES`].
     pub(super) fn add(&mut self, word: &[u8], count: u64) {
         let hash = self.hasher.hash_one(word);
         if let Some(entry) = self.entries.find_mut(hash, |entry| entry.word(&self.words) == word) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use shared::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES};
-use shared::workload::Workload;
-use shared::workload::files::{Files, Item, Links};
-use shared::workload::words::{Answer, Batch, Check, Counts, Manner, Mode, part};
+use shared::protocol::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES};
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::files::{Files, Item, Links};
+use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Manner, Mode, part};
 
 use super::count::Counter;
 use super::cut;

@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use shared::beneath::os_text;
-use shared::path::PathBytes;
-use shared::workload::files::{Links, Selection, Start, printed};
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::files::{Links, Selection, Start, printed};
+use shared::system::beneath::os_text;
 
 use super::naming::{Naming, directory};
 
@@ -60,7 +60,7 @@ pub enum InputError {
 /// A path that the user gave.
 struct Given {
     name: Option<String>,
-    /// Of its root: see [`shared::workload::files::Root::prefix`].
+    /// Of its root: see [`shared::protocol::workload::files::Root::prefix`].
     prefix: PathBytes,
     /// The one file to take, or all of the root.
     file: Option<PathBytes>,
@@ -110,7 +110,7 @@ impl Given {
 /// the link too: where it leads outside the file's directory, its [`Files`] say
 /// [`Links::FollowAnywhere`] whatever `links` says, and the consumer must allow that.
 ///
-/// [`Files`]: shared::workload::files::Files
+/// [`Files`]: shared::protocol::workload::files::Files
 pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Selection, Vec<PathBuf>), InputError> {
     if paths.is_empty() {
         return Err(InputError::Nothing);

@@ -30,9 +30,9 @@ mod walk;
 use std::path::PathBuf;
 
 use serde_json::value::RawValue;
-use shared::beneath::DirectoryIdentity;
-use shared::message::Planned;
-use shared::workload::files::{Files, Selection};
+use shared::protocol::message::Planned;
+use shared::protocol::workload::files::{Files, Selection};
+use shared::system::beneath::DirectoryIdentity;
 
 use super::PlanError;
 use pack::Draft;

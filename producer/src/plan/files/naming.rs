@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use shared::id::Class;
-use shared::path::{PathBytes, to_base64};
-use shared::workload::files::Root;
+use shared::protocol::id::Class;
+use shared::protocol::path::{PathBytes, to_base64};
+use shared::protocol::workload::files::Root;
 
 use super::InputError;
 

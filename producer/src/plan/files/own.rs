@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Dev, FileType, Stat, fstat, stat};
-use shared::draft::is_draft;
+use shared::system::draft::is_draft;
 
 /// Device and inode.
 pub(super) type Identity = (Dev, u64);

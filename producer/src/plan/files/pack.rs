@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use serde_json::value::RawValue;
-use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
-use shared::message::{PlanFailure, Planned};
-use shared::workload::files::{Files, Item, Links, Selection};
+use shared::protocol::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
+use shared::protocol::message::{PlanFailure, Planned};
+use shared::protocol::workload::files::{Files, Item, Links, Selection};
 
 use super::walk::{Finding, What};
 
@@ -164,7 +164,7 @@ fn text_bytes(name: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::workload::files::Times;
+    use shared::protocol::workload::files::Times;
 
     #[test]
     fn the_first_tasks_are_small_and_double() {

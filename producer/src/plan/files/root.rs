@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, open};
-use shared::beneath::{DirectoryIdentity, os_text};
-use shared::workload::files::Links;
+use shared::protocol::workload::files::Links;
+use shared::system::beneath::{DirectoryIdentity, os_text};
 
 use super::tree::LIST;
 

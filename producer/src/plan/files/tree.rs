@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::Errno;
-use shared::beneath::{Beneath, DirectoryIdentity, os_text};
-use shared::path::PathBytes;
-use shared::workload::files::{Links, Times};
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::files::{Links, Times};
+use shared::system::beneath::{Beneath, DirectoryIdentity, os_text};
 
 use super::listing::{Entry, Kind, Listing};
 use super::own::{self, Identity, Own};

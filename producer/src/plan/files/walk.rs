@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use shared::beneath::{DirectoryIdentity, os_text};
-use shared::path::PathBytes;
-use shared::workload::files::{Links, Selection, Times, printed};
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::files::{Links, Selection, Times, printed};
+use shared::system::beneath::{DirectoryIdentity, os_text};
 
 use super::own::Own;
 use super::tree::Tree;

@@ -1,6 +1,6 @@
 //! Cancelled jobs: their account, what is told to consumers, and what comes late.
 
-use shared::limits::HEARTBEAT;
+use shared::protocol::limits::HEARTBEAT;
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! What an outcome, a plan and a seal add to a job's account.
 
-use shared::id::JobId;
-use shared::job::JobState;
-use shared::message::{Outcome, Reply, Verdict};
-use shared::workload::{Workload, steps};
+use shared::protocol::id::JobId;
+use shared::protocol::job::JobState;
+use shared::protocol::message::{Outcome, Reply, Verdict};
+use shared::protocol::workload::{Workload, steps};
 
 use super::*;
 

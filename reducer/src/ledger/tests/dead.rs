@@ -1,6 +1,6 @@
 //! Dead tasks: what is kept of them, and what a replay makes of a job's account.
 
-use shared::message::{DeadState, DeadTask};
+use shared::protocol::message::{DeadState, DeadTask};
 
 use super::*;
 use crate::store::Reader;

@@ -1,8 +1,8 @@
 //! Messages that a policy of the broker takes out of their queues: their tasks are sent again, however often, and
 //! no attempt is charged.
 
-use shared::limits::{self, HEARTBEAT};
-use shared::message::Death;
+use shared::protocol::limits::{self, HEARTBEAT};
+use shared::protocol::message::Death;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Why a job or a task is as it is: each state has its sentence.
 
-use shared::limits::HEARTBEAT;
-use shared::message::Lease;
+use shared::protocol::limits::HEARTBEAT;
+use shared::protocol::message::Lease;
 
 use super::*;
 

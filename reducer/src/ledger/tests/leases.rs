@@ -1,7 +1,7 @@
 //! Leases: tasks that outlast their deliveries, and holders that fall silent.
 
-use shared::limits::HEARTBEAT;
-use shared::message::Lease;
+use shared::protocol::limits::HEARTBEAT;
+use shared::protocol::message::Lease;
 
 use super::*;
 

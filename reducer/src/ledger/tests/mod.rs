@@ -38,17 +38,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::clock::Moment;
-use shared::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
-use shared::job::{Counts, JobSpec, JobState, JobStatus};
-use shared::message::{
+use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
+use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
+use shared::protocol::message::{
     Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, Place, PlanFailure, Planned, Presence, Reply,
     Seal, Verdict,
 };
-use shared::path::PathBytes;
-use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Batch, Spec};
-use shared::workload::files::{Files, Item, Links, Root, Selection, Start};
+use shared::protocol::path::PathBytes;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
+use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Start};
+use shared::system::clock::Moment;
 
 use super::{Action, Ledger};
 use crate::owner::{Check, Config, Effect, Event, Known, ReplyTo, Tag};

@@ -128,8 +128,8 @@ fn no_report_takes_the_name_of_another_jobs() {
     assert!(!is_refused(&mut world, request("next", false, Some("nightly"))), "the latest of a series replaces it");
 }
 
-fn spec_of_rider() -> shared::workload::steps::Spec {
-    shared::workload::steps::Spec { caravan: job(), rider: 0, whips: 1 }
+fn spec_of_rider() -> shared::protocol::workload::steps::Spec {
+    shared::protocol::workload::steps::Spec { caravan: job(), rider: 0, whips: 1 }
 }
 
 #[test]

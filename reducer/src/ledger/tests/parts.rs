@@ -1,8 +1,8 @@
 //! Outcomes whose answers come in parts.
 
-use shared::id::RunId;
-use shared::message::{Part, Parts};
-use shared::workload::words;
+use shared::protocol::id::RunId;
+use shared::protocol::message::{Part, Parts};
+use shared::protocol::workload::words;
 
 use super::*;
 use crate::store::Reader;

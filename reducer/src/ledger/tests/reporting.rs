@@ -1,10 +1,10 @@
 //! The reports of a finished job, piece by piece.
 
 use serde_json::{Value, json};
-use shared::limits;
-use shared::message::{ReportOf, ReportPlace};
-use shared::path::from_base64;
-use shared::workload::steps;
+use shared::protocol::limits;
+use shared::protocol::message::{ReportOf, ReportPlace};
+use shared::protocol::path::from_base64;
+use shared::protocol::workload::steps;
 
 use super::*;
 use crate::report::{CHUNK_BYTES, Format, Render, chunk};

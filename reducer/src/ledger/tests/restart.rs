@@ -1,6 +1,6 @@
 //! What a new process makes of the same store.
 
-use shared::job::JobState;
+use shared::protocol::job::JobState;
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! Tasks of which a part of the answer is known: what is asked for is the rest, and no other.
 
-use shared::id::RunId;
-use shared::message::{Part, Parts, Task};
-use shared::workload::files::{Differing, ItemFailure, Times};
-use shared::workload::{digest, words};
+use shared::protocol::id::RunId;
+use shared::protocol::message::{Part, Parts, Task};
+use shared::protocol::workload::files::{Differing, ItemFailure, Times};
+use shared::protocol::workload::{digest, words};
 
 use super::*;
 use crate::store::Reader;
@@ -121,7 +121,7 @@ fn who_could_not_do_it_is_not_asked_again_after_a_restart() {
     let [task] = published(&actions)[..] else { panic!("one task") };
     assert_eq!(task.avoid, [first()]);
     // Nobody else has for long: then it is better than nobody.
-    world.pass(shared::limits::HEARTBEAT * 6);
+    world.pass(shared::protocol::limits::HEARTBEAT * 6);
     let actions = world.event(Event::Interrupted);
     let [task] = published(&actions)[..] else { panic!("one task") };
     assert_eq!(task.avoid, []);

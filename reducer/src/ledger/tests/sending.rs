@@ -1,6 +1,6 @@
 //! Windows, retries, dead letters, and what becomes of silent tasks.
 
-use shared::limits;
+use shared::protocol::limits;
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! Jobs that are opened anew because what they are about has changed: answers to what is as it was are taken over.
 
-use shared::id::RunId;
-use shared::message::{Part, Parts};
-use shared::workload::files::Times;
-use shared::workload::words;
+use shared::protocol::id::RunId;
+use shared::protocol::message::{Part, Parts};
+use shared::protocol::workload::files::Times;
+use shared::protocol::workload::words;
 
 use super::*;
 use crate::store::Reader;

@@ -1,6 +1,6 @@
 //! What a job waits for that someone can end: in its status, and in what explains it.
 
-use shared::message::Lease;
+use shared::protocol::message::Lease;
 
 use super::*;
 

@@ -9,8 +9,8 @@ mod sum;
 use std::io::Write;
 use std::path::Path;
 
-use shared::id::JobId;
-use shared::workload::words::part;
+use shared::protocol::id::JobId;
+use shared::protocol::workload::words::part;
 
 use super::ReportError;
 use crate::store::{Reader, Spill};
@@ -57,7 +57,7 @@ fn spill_to(spill: &mut Option<Spill>, sum: &mut Sum) -> Result<(), ReportError>
 
 /// The sum of parts as a report has it, for the property of it.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn sum_of(parts: &[&[u8]]) -> Result<Vec<(Vec<u8>, u64)>, shared::message::Reason> {
+pub(crate) fn sum_of(parts: &[&[u8]]) -> Result<Vec<(Vec<u8>, u64)>, shared::protocol::reason::Reason> {
     let mut sum = Sum::default();
     parts.iter().try_for_each(|part| sum.add_part(part))?;
     Ok(sum.into_words())

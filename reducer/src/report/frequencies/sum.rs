@@ -1,9 +1,9 @@
 //! Words with their counts, in memory.
 
 use hashbrown::HashMap;
-use shared::limits::FREQUENCIES_BYTES;
-use shared::message::Reason;
-use shared::workload::words::part;
+use shared::protocol::limits::FREQUENCIES_BYTES;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::words::part;
 
 /// A sum over words.
 #[derive(Debug, Default)]

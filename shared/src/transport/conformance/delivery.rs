@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::ground::{Ground, message, within};
-use crate::topology::Queue;
+use crate::protocol::topology::Queue;
 
 pub(super) async fn keeps_until_a_consumer_comes(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;

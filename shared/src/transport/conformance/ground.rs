@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Features, Harness, WAIT};
-use crate::limits::DELIVERY_LIMIT;
-use crate::message::Message;
-use crate::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
+use crate::protocol::limits::DELIVERY_LIMIT;
+use crate::protocol::message::Message;
+use crate::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{
     Delivery, Incoming, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError,
 };

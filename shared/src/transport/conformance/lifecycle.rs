@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::WAIT;
 use super::ground::{Consumer, Ground, binding, message, within};
-use crate::topology::{Exchange, Queue, QueueKind, Topology};
+use crate::protocol::topology::{Exchange, Queue, QueueKind, Topology};
 use crate::transport::{PublishError, Subscribe, Transport, TransportError};
 
 pub(super) async fn declaring_twice_is_fine(ground: Arc<Ground>) {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::WAIT;
 use super::ground::{Ground, message};
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::message::Message;
-use crate::topology::{Exchange, Overflow, Queue, QueueKind};
+use crate::protocol::limits::MESSAGE_BYTES_MAX;
+use crate::protocol::message::Message;
+use crate::protocol::topology::{Exchange, Overflow, Queue, QueueKind};
 use crate::transport::{Oversize, PublishError};
 
 /// A limit that is not exact still holds by then.

@@ -32,7 +32,7 @@ use futures_util::future::BoxFuture;
 
 pub use ground::Ground;
 
-use crate::topology::Topology;
+use crate::protocol::topology::Topology;
 use crate::transport::Transport;
 
 /// The longest wait for one thing that should happen soon.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ground::{Ground, message, within};
-use crate::message::{HeaderValue, Message};
-use crate::topology::Exchange;
+use crate::protocol::message::{HeaderValue, Message};
+use crate::protocol::topology::Exchange;
 use crate::transport::{PublishError, TransportError};
 
 pub(super) async fn carries_every_property(ground: Arc<Ground>) {
@@ -29,7 +29,7 @@ pub(super) async fn carries_every_property(ground: Arc<Ground>) {
         ]),
         // Longer than one frame of any broker, and every byte in it.
         body: (0..=255).cycle().take(300_000).collect::<Vec<u8>>().into(),
-        distrust: None,
+        untrusted: None,
     };
     ground.publish(&exchange, "a.key-of_its.own", sent.clone()).await.expect("published");
     let delivery = consumer.receive().await;

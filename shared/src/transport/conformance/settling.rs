@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ground::{Ground, message};
-use crate::topology::Queue;
+use crate::protocol::topology::Queue;
 
 pub(super) async fn ack_removes(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;
@@ -83,7 +83,10 @@ pub(super) async fn returns_are_counted(ground: Arc<Ground>) {
 }
 
 /// An exchange and queue of dead letters, and a queue that they come from.
-async fn with_dead_letters(ground: &Ground, delivery_limit: Option<u32>) -> (crate::topology::Exchange, Queue, Queue) {
+async fn with_dead_letters(
+    ground: &Ground,
+    delivery_limit: Option<u32>,
+) -> (crate::protocol::topology::Exchange, Queue, Queue) {
     let (dead_letters, dead) = (ground.exchange("dead-letters"), ground.queue("dead"));
     ground.all_from(&dead_letters, &[&dead]).await;
     let exchange = ground.exchange("exchange");

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use super::entry::{Consumer, Dead, Taken, Verdict};
 use super::queue::LiveQueue;
 use super::route::{LiveExchange, route};
-use crate::message::Message;
-use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};
+use crate::protocol::message::Message;
+use crate::protocol::topology::{Binding, Exchange, Queue, QueueKind, Topology};
 use crate::transport::{PublishError, QueueState, Subscribe, TransportError};
 
 /// Dead letters of dead letters that one event may set off: queues that drop their head may name

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::message::Message;
+use crate::protocol::message::Message;
 
 /// A message in a queue.
 #[derive(Debug)]

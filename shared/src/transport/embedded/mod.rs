@@ -38,8 +38,8 @@ use async_trait::async_trait;
 use self::broker::Broker;
 use self::subscription::EmbeddedSubscription;
 use super::{Oversize, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
-use crate::message::Message;
-use crate::topology::Topology;
+use crate::protocol::message::Message;
+use crate::protocol::topology::Topology;
 
 /// Exchanges and queues in this process's memory.
 ///

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::entry::{Consumer, Dead, Entry, Full, Taken, Verdict};
-use crate::limits::MEMORY_QUEUE_BYTES_MAX;
-use crate::message::{HeaderValue, Message};
-use crate::topology::{Overflow, Queue, QueueKind};
+use crate::protocol::limits::MEMORY_QUEUE_BYTES_MAX;
+use crate::protocol::message::{HeaderValue, Message};
+use crate::protocol::topology::{Overflow, Queue, QueueKind};
 
 /// A queue, its messages and its consumers.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::Connection;
 use super::entry::{Taken, Verdict};
-use crate::message::Message;
+use crate::protocol::message::Message;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 
 /// Deliveries of one queue.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Embedded;
-use crate::limits;
-use crate::message::Message;
-use crate::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
+use crate::protocol::limits;
+use crate::protocol::message::Message;
+use crate::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 
 mod conformance {

@@ -3,7 +3,7 @@
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::topology::{Argument, Exchange, Queue, QueueKind};
+use crate::protocol::topology::{Argument, Exchange, Queue, QueueKind};
 
 /// How to declare a queue.
 ///
@@ -49,9 +49,9 @@ fn text(value: &str) -> AMQPValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Class, OwnerId};
-    use crate::topology;
-    use crate::workload::Workload;
+    use crate::protocol::id::{Class, OwnerId};
+    use crate::protocol::topology;
+    use crate::protocol::workload::Workload;
 
     fn names(table: &FieldTable) -> Vec<String> {
         table.inner().keys().map(ToString::to_string).collect()

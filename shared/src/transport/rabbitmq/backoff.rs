@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::limits::{RECONNECT_DELAY, RECONNECT_DELAY_MAX};
-use crate::random::{self, Jitter};
+use crate::protocol::limits::{RECONNECT_DELAY, RECONNECT_DELAY_MAX};
+use crate::system::random::{self, Jitter};
 
 /// The wait before the next try.
 #[derive(Debug)]

@@ -10,15 +10,15 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
-use super::control::Control;
+use super::control_connection::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{CLOSE_TIMEOUT, Epoch, Link};
 use super::neglect::{LOOK, Neglect};
 use super::properties::short;
 use super::session::Session;
 use super::subscription::Inbox;
-use crate::limits::CONFIRM_TIMEOUT;
-use crate::topology::{Queue, QueueKind};
+use crate::protocol::limits::CONFIRM_TIMEOUT;
+use crate::protocol::topology::{Queue, QueueKind};
 use crate::transport::{Alias, Subscribe, TransportError};
 
 /// What it takes to subscribe, each time anew.

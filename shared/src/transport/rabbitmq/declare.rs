@@ -11,7 +11,7 @@ use super::arguments;
 use super::fault::{Fault, code, is_inequivalent, rpc};
 use super::link::Epoch;
 use super::properties::short;
-use crate::topology::{Binding, Exchange, Queue, QueueKind, Topology};
+use crate::protocol::topology::{Binding, Exchange, Queue, QueueKind, Topology};
 use crate::transport::TransportError;
 
 /// Declares all of it on one channel, without waiting for one answer before the next request. A

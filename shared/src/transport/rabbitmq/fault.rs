@@ -4,8 +4,8 @@ use std::future::Future;
 
 use lapin::ErrorKind;
 
-use crate::limits::RPC_TIMEOUT;
-use crate::path::printable;
+use crate::protocol::limits::RPC_TIMEOUT;
+use crate::protocol::path::printable;
 use crate::transport::TransportError;
 
 /// AMQP reply codes that mean something of their own here.

@@ -20,8 +20,8 @@ use super::backoff::Backoff;
 use super::fault::{Fault, rpc};
 use super::session::Session;
 use super::tls;
-use crate::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
-use crate::path::printable;
+use crate::protocol::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
+use crate::protocol::path::printable;
 use crate::transport::TransportError;
 
 /// How long a close may take, per connection or channel. The broker cleans up by itself when the

@@ -33,7 +33,7 @@ mod arguments;
 mod backoff;
 mod ceiling;
 mod consume;
-mod control;
+mod control_connection;
 mod declare;
 mod fault;
 mod link;
@@ -57,15 +57,15 @@ use tokio::time::{Instant, timeout};
 
 use self::address::Address;
 use self::consume::Source;
-use self::control::Control;
+use self::control_connection::Control;
 use self::link::{CLOSE_TIMEOUT, Link};
 use self::publish::Publisher;
 use self::session::Session;
 use self::subscription::{Inbox, Inlet};
 use self::window::Window;
 use super::{Alias, BrokerUrl, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError};
-use crate::message::Message;
-use crate::topology::Topology;
+use crate::protocol::message::Message;
+use crate::protocol::topology::Topology;
 
 /// A broker, for as long as this process wants it.
 pub struct RabbitMq {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::publish::{Job, Shot};
-use crate::limits::PUBLISH_WINDOW_MESSAGES;
+use crate::protocol::limits::PUBLISH_WINDOW_MESSAGES;
 use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message that was sent and is not confirmed.

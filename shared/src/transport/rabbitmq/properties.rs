@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use crate::limits::HEADERS_BYTES_MAX;
-use crate::message::{FIRST_DEATH_REASON, HeaderValue, Message};
+use crate::protocol::limits::HEADERS_BYTES_MAX;
+use crate::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Message};
 use crate::transport::TransportError;
 
 /// Survives a restart of the broker. Without it a confirmed message may be lost.
@@ -87,7 +87,7 @@ pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message
         reply_to: text(properties.reply_to()),
         headers,
         body: body.into(),
-        distrust: None,
+        untrusted: None,
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::ceiling::Ceiling;
 use super::properties::{of_message, short};
 use super::session::Session;
-use crate::limits::{PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
-use crate::message::Message;
+use crate::protocol::limits::{PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
+use crate::protocol::message::Message;
 use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message as it is sent, as often as it takes.

@@ -15,13 +15,13 @@ use tokio::time::{Duration, Instant, interval, timeout};
 use super::alarm::Alarm;
 use super::backoff::Backoff;
 use super::ceiling::Ceiling;
-use super::control::Control;
+use super::control_connection::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{Epoch, Link};
 use super::outbox::Outbox;
 use super::publish::{Job, Shot};
 use super::session::Session;
-use crate::limits::CONFIRM_TIMEOUT;
+use crate::protocol::limits::CONFIRM_TIMEOUT;
 use crate::transport::TransportError;
 
 /// How often the oldest confirm's deadline is looked at.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::id::{JobId, OpeningId, TaskId};
-use shared::job::{Counts, JobStatus};
+use shared::protocol::id::{JobId, OpeningId, TaskId};
+use shared::protocol::job::{Counts, JobStatus};
 
 use super::{Oracle, Task, ensure};
 use crate::simulation::jobs::{Fate, File};

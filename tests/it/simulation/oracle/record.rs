@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::Value;
-use shared::id::PlanHash;
-use shared::message::Parts;
+use shared::protocol::id::PlanHash;
+use shared::protocol::message::Parts;
 
 use super::seen::Said;
 

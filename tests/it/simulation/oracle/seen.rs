@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use reducer::owner::{Event, Tag};
-use shared::id::{JobId, OpeningId, PlanHash, TaskId};
-use shared::message::{Address, Parts, Verdict};
+use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
+use shared::protocol::message::{Address, Parts, Verdict};
 
 use super::tasks::files_of;
 use crate::simulation::jobs::File;

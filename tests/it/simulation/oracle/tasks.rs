@@ -5,9 +5,9 @@ use std::path::Path;
 
 use reducer::store::Reader;
 use serde_json::Value;
-use shared::id::{PlanHash, TaskId};
-use shared::job::JobSpec;
-use shared::workload::files::Item;
+use shared::protocol::id::{PlanHash, TaskId};
+use shared::protocol::job::JobSpec;
+use shared::protocol::workload::files::Item;
 
 use super::{Key, ensure};
 use crate::simulation::jobs::{Fate, File, Job};

@@ -5,8 +5,8 @@ use std::fs;
 use std::time::Duration;
 
 use reducer::owner::{Dead, Event, Tag};
-use shared::id::{JobId, PlanHash, TaskId};
-use shared::job::{Counts, JobState};
+use shared::protocol::id::{JobId, PlanHash, TaskId};
+use shared::protocol::job::{Counts, JobState};
 
 use super::{OwnerRole, beside, lose_store};
 use crate::simulation::mutants::Mutant;

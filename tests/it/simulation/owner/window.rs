@@ -1,7 +1,7 @@
 //! How many tasks of a job are out at a time.
 
-use shared::id::TaskId;
-use shared::message::Address;
+use shared::protocol::id::TaskId;
+use shared::protocol::message::Address;
 
 use super::OwnerRole;
 use crate::simulation::role::Stage;

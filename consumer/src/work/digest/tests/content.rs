@@ -6,8 +6,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use shared::limits::TASK_ITEMS_MAX;
-use shared::message::Reason;
+use shared::protocol::limits::TASK_ITEMS_MAX;
+use shared::protocol::reason::Reason;
 
 use super::super::reader::SMALL_MAX;
 use super::*;

@@ -11,10 +11,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use shared::message::Failure;
-use shared::workload::Workload;
-use shared::workload::digest::{Algorithm, Answer, Batch};
-use shared::workload::files::{Files, Item, Links};
+use shared::protocol::message::Failure;
+use shared::protocol::workload::Workload;
+use shared::protocol::workload::digest::{Algorithm, Answer, Batch};
+use shared::protocol::workload::files::{Files, Item, Links};
 use tempfile::TempDir;
 
 use crate::work::{Context, Site, WorkError};

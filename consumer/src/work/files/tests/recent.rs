@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
-use shared::path::PathBytes;
+use shared::protocol::path::PathBytes;
 
 use super::super::recent::Clock;
 use super::super::stamp::Time;

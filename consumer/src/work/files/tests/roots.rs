@@ -148,7 +148,7 @@ fn a_root_that_is_away_is_waited_for_and_then_fails_the_task_with_the_reason() {
     let away = reason(try_read(&site, Workload::Digest, Links::Skip, &|| false));
     let dir = releases.path("two").display().to_string();
     assert_eq!(away, format!("root \"r\" at {dir} cannot be reached: No such file or directory; is it mounted?"));
-    assert!(began.elapsed() >= shared::limits::ROOT_PATIENCE);
+    assert!(began.elapsed() >= shared::protocol::limits::ROOT_PATIENCE);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_fixed_root_stays_the_directory_that_it_was() {
     // Nobody mounts it again while the command runs.
     let began = Instant::now();
     assert!(failed(&directory).contains("No such file or directory"));
-    assert!(began.elapsed() < shared::limits::ROOT_PATIENCE / 2);
+    assert!(began.elapsed() < shared::protocol::limits::ROOT_PATIENCE / 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How findings are packed into tasks.
 
-use shared::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
+use shared::protocol::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
 
 use super::*;
 

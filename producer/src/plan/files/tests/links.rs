@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::beneath::Beneath;
+use shared::system::beneath::Beneath;
 
 use super::*;
 use crate::plan::files::own::Own;

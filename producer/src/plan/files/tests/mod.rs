@@ -18,8 +18,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use shared::message::Planned;
-use shared::workload::files::{Files, Links, Selection};
+use shared::protocol::message::Planned;
+use shared::protocol::workload::files::{Files, Links, Selection};
 use tempfile::TempDir;
 
 use super::{FilesPlan, Naming, selection};
@@ -100,7 +100,7 @@ fn names(spec: &Selection, tasks: &[Planned]) -> Vec<OsString> {
 /// Failures as "name: reason", the temporary directory's name left out.
 fn failures(tree: &Tree, tasks: &[Planned]) -> Vec<String> {
     let root = format!("{}/", tree.0.path().display());
-    let text = |failure: &shared::message::PlanFailure| {
+    let text = |failure: &shared::protocol::message::PlanFailure| {
         let name = failure.name.display();
         format!("{}: {}", name.strip_prefix(&root).unwrap_or(&name), failure.reason)
     };

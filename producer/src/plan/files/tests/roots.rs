@@ -1,6 +1,6 @@
 //! Another directory in the place of a root: a walk is of one, and says so when that is not there any more.
 
-use shared::beneath::DirectoryIdentity;
+use shared::system::beneath::DirectoryIdentity;
 
 use super::*;
 

@@ -39,7 +39,7 @@ use super::fault::{Fault, code, is_inequivalent, rpc};
 use super::link::{Epoch, Link};
 use super::properties::short;
 use super::session::Session;
-use crate::topology::{Binding, Exchange, Queue};
+use crate::protocol::topology::{Binding, Exchange, Queue};
 use crate::transport::{BrokerUrl, TransportError};
 
 /// How long a channel may take to open, and a connection if it needs a new one.

@@ -22,8 +22,8 @@ use super::super::fault::{Fault, code, rpc};
 use super::super::link::Epoch;
 use super::super::properties::{take_returns, to_message};
 use super::{LATE, Probe, Refusal, arguments, close, name};
-use crate::message::{Death, FIRST_DEATH_REASON};
-use crate::topology::{Queue, QueueKind};
+use crate::protocol::message::{Death, FIRST_DEATH_REASON};
+use crate::protocol::topology::{Queue, QueueKind};
 
 /// How long one looks. What takes longer is not seen.
 pub const POLICY_LOOK: Duration = Duration::from_secs(3);

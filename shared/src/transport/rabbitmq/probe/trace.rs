@@ -7,7 +7,7 @@ use lapin::options::BasicGetOptions;
 use super::super::fault::rpc;
 use super::super::properties::to_message;
 use super::{Probe, Refusal, close, name};
-use crate::message::FIRST_DEATH_REASON;
+use crate::protocol::message::FIRST_DEATH_REASON;
 
 /// Messages that are looked at: the oldest.
 const MESSAGES: usize = 64;

@@ -1,0 +1,144 @@
+//! RabbitMQ's definitions file: the topology, and a user for each role with the least rights.
+//!
+//! Whoever loads it needs no right to configure anything shared: a role that may not declare makes do
+//! with what exists.
+//!
+//! # Layout
+//! - `rights`: what each role's user may do
+
+mod rights;
+
+use serde_json::{Map, Value, json};
+
+use crate::protocol::id::OwnerId;
+use crate::protocol::topology::{self, Argument, Binding, Queue, Topology};
+use crate::protocol::workload::Workload;
+use crate::protocol::workload::files::Root;
+use crate::protocol::workload::steps;
+use rights::{Rights, rights};
+
+/// What a user is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Submits jobs to a reducer.
+    Producer,
+    /// Does tasks.
+    Consumer,
+    /// Owns jobs, as a service.
+    Reducer,
+    /// Submits a job, owns it and waits for it: `packhorse sha1 --broker`.
+    Submitter,
+}
+
+/// A broker's user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name. Ids of its commands' owners begin with it.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// The password's hash, in the broker's form; a user without one cannot log in yet.
+    pub password_hash: Option<String>,
+}
+
+/// What is to be defined.
+#[derive(Debug, Clone)]
+pub struct Definitions {
+    /// The virtual host.
+    pub vhost: String,
+    /// The reducer service.
+    pub owner: OwnerId,
+    /// Names of the roots that consumers serve.
+    pub roots: Vec<String>,
+    /// The users.
+    pub users: Vec<User>,
+}
+
+impl Definitions {
+    /// The file, as the broker's `load_definitions` and `rabbitmqctl import_definitions` read it.
+    pub fn to_json(&self) -> Value {
+        let vhost = &self.vhost;
+        let topology = self.topology();
+        let exchanges = topology.exchanges.iter().map(|exchange| {
+            json!({
+                "name": exchange.name, "vhost": vhost, "type": "topic", "durable": true, "auto_delete": false,
+                "internal": false, "arguments": arguments(exchange.arguments()),
+            })
+        });
+        let queues = topology.queues.iter().map(|queue| {
+            json!({
+                "name": queue.name, "vhost": vhost, "durable": true, "auto_delete": false,
+                "arguments": arguments(queue.arguments()),
+            })
+        });
+        let bindings = topology.bindings.iter().map(|binding| {
+            json!({
+                "source": binding.exchange, "vhost": vhost, "destination": binding.queue,
+                "destination_type": "queue", "routing_key": binding.key, "arguments": {},
+            })
+        });
+        let users = self.users.iter().map(|user| {
+            json!({
+                "name": user.name, "tags": "", "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "password_hash": user.password_hash.as_deref().unwrap_or_default(),
+            })
+        });
+        let rights: Vec<(&User, Rights)> = self.users.iter().map(|user| (user, rights(user, &self.owner))).collect();
+        let permissions = rights.iter().map(|(user, rights)| {
+            json!({
+                "user": user.name, "vhost": vhost,
+                "configure": rights.configure, "write": rights.write, "read": rights.read,
+            })
+        });
+        let topics = rights.iter().flat_map(|(user, rights)| {
+            rights.topics.iter().map(|topic| {
+                json!({
+                    "user": user.name, "vhost": vhost, "exchange": topic.exchange,
+                    "write": topic.write, "read": topic.read,
+                })
+            })
+        });
+        json!({
+            "vhosts": [{ "name": vhost }],
+            "users": users.collect::<Vec<_>>(),
+            "permissions": permissions.collect::<Vec<_>>(),
+            "topic_permissions": topics.collect::<Vec<_>>(),
+            "parameters": [],
+            "policies": [],
+            "exchanges": exchanges.collect::<Vec<_>>(),
+            "queues": queues.collect::<Vec<_>>(),
+            "bindings": bindings.collect::<Vec<_>>(),
+        })
+    }
+
+    /// All that outlives a process.
+    fn topology(&self) -> Topology {
+        let mut topology = topology::shared();
+        let mut add = |queue: Queue, bindings: Vec<Binding>| {
+            topology.queues.push(queue);
+            topology.bindings.extend(bindings);
+        };
+        for workload in Workload::ALL {
+            let classes = match workload {
+                Workload::Digest | Workload::Words => self.roots.iter().map(|root| Root::class_of(root)).collect(),
+                Workload::Steps => vec![steps::class()],
+            };
+            for class in classes {
+                let (queue, binding) = topology::tasks(workload, &class);
+                add(queue, vec![binding]);
+            }
+        }
+        let (queue, bindings) = topology::service_owner(&self.owner);
+        add(queue, bindings);
+        topology
+    }
+}
+
+fn arguments(arguments: Vec<(&'static str, Argument)>) -> Map<String, Value> {
+    let value = |value| match value {
+        Argument::Text(value) => json!(value),
+        Argument::Integer(value) => json!(value),
+        Argument::Flag(value) => json!(value),
+    };
+    arguments.into_iter().map(|(name, argument)| (name.to_owned(), value(argument))).collect()
+}

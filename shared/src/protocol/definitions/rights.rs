@@ -1,0 +1,147 @@
+//! What each role's user may do.
+//!
+//! RabbitMQ asks for: `write` on an exchange to publish to it, `read` on a queue to consume from it,
+//! `configure` on a queue to declare it, and to bind it `write` on the queue and `read` on the
+//! exchange. On a topic exchange a second pair of patterns limits the routing keys: `write` those of
+//! messages, `read` those of bindings. An exchange without such a pair has no such limit, so every
+//! exchange that a user may use has one here.
+
+use super::{Role, User};
+use crate::protocol::id::OwnerId;
+use crate::protocol::topology::{
+    ALL_CONSUMERS, ALL_OWNERS, CONSUMER_QUEUES, CONTROL, CONTROL_QUEUES, DEAD, OUTCOMES, OWNER_QUEUES, PRESENCE,
+    REPLY_QUEUES, TASKS,
+};
+
+/// A word of a routing key, or the end of a queue's name. It has neither `*` nor `#`, so a binding
+/// cannot take more than one key.
+const ID: &str = "[A-Za-z0-9_-]+";
+/// The random end of an owner's id; without `-`, so that no user's name can be a part of it.
+const TOKEN: &str = "[a-z0-9]{16}";
+const NOTHING: &str = "^$";
+const ANYTHING: &str = ".*";
+
+/// Patterns over names of exchanges and queues, and over routing keys.
+pub(super) struct Rights {
+    pub(super) configure: String,
+    pub(super) write: String,
+    pub(super) read: String,
+    pub(super) topics: Vec<Topic>,
+}
+
+/// Patterns over routing keys on one exchange.
+pub(super) struct Topic {
+    pub(super) exchange: &'static str,
+    pub(super) write: String,
+    pub(super) read: String,
+}
+
+pub(super) fn rights(user: &User, owner: &OwnerId) -> Rights {
+    match user.role {
+        Role::Producer => producer(owner),
+        Role::Consumer => consumer(),
+        Role::Reducer => reducer(owner),
+        Role::Submitter => submitter(&user.name),
+    }
+}
+
+/// Asks the owner over the control exchange, and sends it the plan.
+fn producer(owner: &OwnerId) -> Rights {
+    let replies = exclusive(REPLY_QUEUES, ID);
+    Rights {
+        configure: any_of(&[&replies]),
+        write: any_of(&[&name(OUTCOMES), &name(CONTROL), &replies]),
+        read: any_of(&[&name(CONTROL), &replies]),
+        topics: vec![
+            topic(OUTCOMES, &[owner.as_str()], &[]),
+            topic(CONTROL, &[&format!(r"owner\.{owner}"), ALL_OWNERS], &[&reply()]),
+        ],
+    }
+}
+
+/// Takes tasks, answers to whoever owns them, gives signs of life.
+fn consumer() -> Rights {
+    let own = exclusive(CONSUMER_QUEUES, ID);
+    Rights {
+        configure: any_of(&[&own]),
+        write: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own]),
+        read: any_of(&[&name(CONTROL), &own, &queues(&format!("{TASKS}."), &format!(r"{ID}\.{ID}"))]),
+        topics: vec![
+            topic(OUTCOMES, &[ID], &[]),
+            topic(DEAD, &[ANYTHING], &[]),
+            topic(CONTROL, &[PRESENCE], &[ALL_CONSUMERS]),
+        ],
+    }
+}
+
+/// Consumes the owner's queue, sends tasks, answers over the control exchange.
+fn reducer(owner: &OwnerId) -> Rights {
+    let (own, replies) = (exclusive(CONTROL_QUEUES, owner.as_str()), exclusive(REPLY_QUEUES, ID));
+    Rights {
+        configure: any_of(&[&own, &replies]),
+        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &replies]),
+        read: any_of(&[&name(CONTROL), &queues(OWNER_QUEUES, owner.as_str()), &own, &replies]),
+        topics: vec![
+            topic(TASKS, &[&task_of(owner.as_str())], &[]),
+            topic(DEAD, &[ANYTHING], &[]),
+            topic(
+                CONTROL,
+                &[&format!(r"owner\.{owner}"), ALL_OWNERS, ALL_CONSUMERS, &reply()],
+                &[&format!(r"owner\.{owner}"), ALL_OWNERS, PRESENCE, &reply()],
+            ),
+        ],
+    }
+}
+
+/// Owns jobs under ids that begin with the user's name, and so gets no other submitter's outcomes.
+fn submitter(user: &str) -> Rights {
+    let id = format!("{user}-{TOKEN}");
+    let (own, control) = (exclusive(OWNER_QUEUES, &id), exclusive(CONTROL_QUEUES, &id));
+    Rights {
+        configure: any_of(&[&own, &control]),
+        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &control]),
+        read: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own, &control]),
+        topics: vec![
+            topic(TASKS, &[&task_of(&id)], &[]),
+            topic(OUTCOMES, &[], &[&id]),
+            topic(DEAD, &["refused"], &[&format!(r"\*\.\*\.{id}")]),
+            topic(CONTROL, &[ALL_CONSUMERS, &reply()], &[&format!(r"owner\.{id}"), ALL_OWNERS, PRESENCE]),
+        ],
+    }
+}
+
+fn topic(exchange: &'static str, write: &[&str], read: &[&str]) -> Topic {
+    Topic { exchange, write: any_of(write), read: any_of(read) }
+}
+
+fn any_of(patterns: &[&str]) -> String {
+    match patterns {
+        [] => NOTHING.to_owned(),
+        [ANYTHING] => ANYTHING.to_owned(),
+        patterns => format!("^({})$", patterns.join("|")),
+    }
+}
+
+/// A name as a pattern.
+fn name(name: &str) -> String {
+    name.replace('.', r"\.")
+}
+
+fn queues(prefix: &str, rest: &str) -> String {
+    name(prefix) + rest
+}
+
+/// The same of exclusive queues, which may be made under another name; see [`Alias`].
+///
+/// [`Alias`]: crate::transport::Alias
+fn exclusive(prefix: &str, id: &str) -> String {
+    queues(prefix, id) + r"(\.[0-9]+)?"
+}
+
+fn task_of(owner: &str) -> String {
+    format!(r"{ID}\.{ID}\.{owner}")
+}
+
+fn reply() -> String {
+    format!(r"reply\.{ID}")
+}

@@ -1,0 +1,259 @@
+//! Names of jobs, owners, stores, classes and consumers.
+//!
+//! An id is 1 to 64 bytes of `[A-Za-z0-9_-]`, so that it can stand in a routing key, a queue name
+//! and a file name without quoting. [`encode`] turns any other name into one.
+
+mod plan;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest id, in bytes. A queue name holds three of them within AMQP's 255.
+pub const ID_BYTES_MAX: usize = 64;
+
+/// Why a text is no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a valid id: use 1 to {ID_BYTES_MAX} letters, digits, '_' or '-'")]
+pub struct InvalidId {
+    text: String,
+}
+
+fn check(text: &str) -> Result<(), InvalidId> {
+    let fits = (1..=ID_BYTES_MAX).contains(&text.len());
+    if fits && text.bytes().all(is_plain) { Ok(()) } else { Err(InvalidId { text: text.chars().take(80).collect() }) }
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+/// Any name as an id: plain ids stay as they are, other bytes become `_XX` (hexadecimal, as in
+/// percent-encoding, and `_` itself becomes `_5F` when anything else is encoded), and what is
+/// still too long keeps its beginning and ends in a 64-bit FNV-1a hash.
+///
+/// ```
+/// assert_eq!(shared::protocol::id::encode(b"photos"), "photos");
+/// assert_eq!(shared::protocol::id::encode(b"my photos"), "my_20photos");
+/// assert_eq!(shared::protocol::id::encode(&[b'x'; 100]).len(), 64);
+/// ```
+pub fn encode(name: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(name)
+        && check(text).is_ok()
+    {
+        return text.to_owned();
+    }
+    let mut text = String::with_capacity(name.len() * 3);
+    for &byte in name {
+        if is_plain(byte) && byte != b'_' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("_{byte:02X}"));
+        }
+    }
+    if text.is_empty() || text.len() > ID_BYTES_MAX {
+        text.truncate(ID_BYTES_MAX - 18);
+        text.push_str(&format!("__{:016x}", fnv1a(name)));
+    }
+    text
+}
+
+/// FNV-1a, 64 bit (Fowler, Noll, Vo): offset basis and prime as published.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Any name as an id of this kind; see [`encode`].
+            pub fn from_name(name: &[u8]) -> Self {
+                Self(encode(name))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                check(text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                check(&text).map(|()| Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// One user's request.
+    JobId
+);
+id!(
+    /// What a job's report is called in the directory where its owner writes it, without an extension.
+    ReportName
+);
+id!(
+    /// Where a request comes from: one machine, and the very directories that it names there.
+    Origin
+);
+impl Origin {
+    /// Of a text that tells one place from another.
+    pub fn of(place: &[u8]) -> Self {
+        Self(format!("{:016x}", fnv1a(place)))
+    }
+}
+
+id!(
+    /// The process whose store holds a job.
+    OwnerId
+);
+impl OwnerId {
+    /// The one that is meant where none is named.
+    pub fn main() -> Self {
+        Self("main".to_owned())
+    }
+}
+
+id!(
+    /// One store file. A copy of it has the same, until one of the two is opened by an owner.
+    StoreId
+);
+id!(
+    /// One opening of one job in one store: made at random and committed before anything is published, and
+    /// carried by every message about the job. A job of the same name in another store has another, and so has one
+    /// that was begun anew.
+    OpeningId
+);
+id!(
+    /// Stands for a plan up to and including one of its tasks: each task's hash is over the one before it and all
+    /// that the task holds.
+    PlanHash
+);
+id!(
+    /// Who can do a task: a root's name, `any`, later a kind of device.
+    Class
+);
+id!(
+    /// One consumer process.
+    ConsumerId
+);
+id!(
+    /// One try at one task, by one consumer.
+    RunId
+);
+
+/// One task of one opening of a job: what a consumer says that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeldTask {
+    /// The opening.
+    pub opening: OpeningId,
+    /// Its place in the plan.
+    pub number: u64,
+}
+
+/// One task of a job: tasks are numbered from 0 without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    /// The job.
+    pub job: JobId,
+    /// Its place in the plan.
+    pub number: u64,
+}
+
+/// `NAME.NUMBER`, as people and messages spell a task.
+fn numbered(text: &str) -> Result<(&str, u64), InvalidId> {
+    let invalid = || InvalidId { text: text.chars().take(80).collect() };
+    let (name, number) = text.rsplit_once('.').ok_or_else(invalid)?;
+    // A store's integers have a sign: an owner could not even look for a number beyond.
+    let number: i64 = number.parse().map_err(|_| invalid())?;
+    Ok((name, number.try_into().map_err(|_| invalid())?))
+}
+
+macro_rules! numbered {
+    ($name:ident, $of:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}.{}", self.$of, self.number)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let (name, number) = numbered(text)?;
+                Ok(Self { $of: name.parse()?, number })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+numbered!(TaskId, job);
+numbered!(HeldTask, opening);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_id_round_trips() {
+        let id: TaskId = "photos-2026.17".parse().expect("valid");
+        assert_eq!((id.job.as_str(), id.number), ("photos-2026", 17));
+        assert_eq!(id.to_string(), "photos-2026.17");
+    }
+
+    #[test]
+    fn ids_refuse_what_cannot_stand_in_a_routing_key() {
+        for bad in ["", "a.b", "a b", "a*", "#", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<JobId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn encoding_is_injective_on_near_misses() {
+        let names: [&[u8]; 6] = [b"a b", b"a_20b", b"a_b", b"a.b", b"a\xffb", b""];
+        let encoded: std::collections::BTreeSet<_> = names.iter().map(|name| encode(name)).collect();
+        // "a b" becomes "a_20b", which as a name of its own is plain and stays: the one collision
+        // that the short form allows. A root of either name can be renamed with NAME=PATH.
+        assert_eq!(encoded.len(), 5);
+        assert!(encoded.iter().all(|text| check(text).is_ok()));
+    }
+}

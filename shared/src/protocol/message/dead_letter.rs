@@ -1,0 +1,144 @@
+//! The form in which a refused message goes to the dead-letter exchange, and how it is read back.
+
+use std::fmt;
+
+use crate::protocol::id::{OpeningId, OwnerId, PlanHash, TaskId};
+
+use super::Message;
+use super::envelope::header_bytes;
+
+/// The header in which a broker says why it first moved a message to the dead-letter exchange.
+pub const FIRST_DEATH_REASON: &str = "x-first-death-reason";
+
+/// Bytes of headers that a refused message keeps: with its reason still below [`limits::HEADERS_BYTES_MAX`],
+/// or nobody could bury it.
+const HEADERS_KEPT: usize = 8 * 1024;
+
+/// Bytes of the reason that it is given.
+const REASON_BYTES_MAX: usize = 2 * 1024;
+
+/// How a message died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// A consumer refused it, or rejected it without a word.
+    Refused,
+    /// The broker gave it up after too many deliveries.
+    GivenUp,
+    /// It waited longer than a policy of the broker allows (`message-ttl`).
+    Expired,
+    /// A policy of the broker (`max-length`, `overflow`) made room in its queue.
+    Dropped,
+}
+
+impl Death {
+    /// Whether it says something about what the message asks for. What a policy takes out of a queue may be sent
+    /// again as it was.
+    pub const fn is_an_attempt(self) -> bool {
+        match self {
+            Self::Refused | Self::GivenUp => true,
+            Self::Expired | Self::Dropped => false,
+        }
+    }
+
+    /// In the broker's words, as they stand in the header that it adds.
+    pub(crate) fn of(reason: Option<&str>) -> Self {
+        match reason {
+            Some("expired") => Self::Expired,
+            Some("maxlen") => Self::Dropped,
+            Some("rejected") => Self::Refused,
+            _ => Self::GivenUp,
+        }
+    }
+}
+
+/// A message that came back dead: refused by a consumer, given up by the broker after too many
+/// deliveries, or taken out of its queue by a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The task that it claims to be.
+    pub task: TaskId,
+    /// The opening of its job that it claims to be of, and the plan up to it.
+    pub of: Option<(OpeningId, PlanHash)>,
+    /// How it died.
+    pub death: Death,
+    /// Why it died: the consumer's reason, or the broker's word.
+    pub reason: String,
+    /// Who refused it, if that is known.
+    pub host: Option<String>,
+    /// Which try it was, if that is known.
+    pub attempt: Option<u32>,
+}
+
+impl DeadLetter {
+    /// The refused message as it is published to the dead-letter exchange: with the reason in header
+    /// `reason` and who refused it in header `host`, otherwise unchanged as far as its headers leave
+    /// room for that. A stranger's headers may fill a frame of their own.
+    pub fn wrap(mut message: Message, reason: impl fmt::Display, host: &str) -> Message {
+        let mut room = HEADERS_KEPT;
+        message.headers.retain(|name, value| {
+            let left = room.checked_sub(header_bytes(name, value));
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let mut reason = reason.to_string();
+        let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(end.unwrap_or(0));
+        message.with_text("reason", reason).with_text("host", host)
+    }
+
+    /// Reads one back. `None` when it does not say which task of `owner` it was, or nobody vouches for
+    /// that.
+    pub fn read(message: &Message, owner: &OwnerId) -> Option<Self> {
+        if message.untrusted.is_some() || message.text("owner") != Some(owner.as_str()) {
+            return None;
+        }
+        let task = message.id.parse().ok()?;
+        let word = message.text(FIRST_DEATH_REASON);
+        let (death, reason) = match message.text("reason") {
+            Some(reason) => (Death::Refused, reason.to_owned()),
+            None => (Death::of(word), format!("given up by the broker ({})", word.unwrap_or("no reason given"))),
+        };
+        let of = message.header("opening").and_then(|opening| Ok((opening, message.header("plan")?))).ok();
+        let host = message.text("host").map(str::to_owned);
+        let attempt = message.integer("attempt").and_then(|attempt| u32::try_from(attempt).ok());
+        Some(Self { task, of, death, reason, host, attempt })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HeaderValue;
+    use super::*;
+    use crate::protocol::limits;
+
+    #[test]
+    fn what_a_policy_took_out_of_a_queue_is_told_from_what_somebody_refused() {
+        let owner: OwnerId = "o".parse().expect("an id");
+        let message = Message { id: "j.1".to_owned(), ..Message::default() }.with_text("owner", "o");
+        let died = |word: &str| {
+            let letter = DeadLetter::read(&message.clone().with_text(FIRST_DEATH_REASON, word), &owner);
+            letter.map(|letter| (letter.death, letter.death.is_an_attempt()))
+        };
+        for (word, death, is_an_attempt) in [
+            ("expired", Death::Expired, false),
+            ("maxlen", Death::Dropped, false),
+            ("rejected", Death::Refused, true),
+            ("delivery_limit", Death::GivenUp, true),
+            ("what a later version says", Death::GivenUp, true),
+        ] {
+            assert_eq!(died(word), Some((death, is_an_attempt)), "{word}");
+        }
+        // A consumer's reason is a reason, whatever became of the letter after it.
+        let refused = DeadLetter::wrap(message.clone().with_text(FIRST_DEATH_REASON, "expired"), "why", "h");
+        assert_eq!(DeadLetter::read(&refused, &owner).map(|letter| letter.death), Some(Death::Refused));
+    }
+
+    #[test]
+    fn whatever_headers_a_refused_message_has_it_can_be_buried() {
+        let headers = (0..1_400).map(|number| (format!("{number:03}"), HeaderValue::Bool(true)));
+        let message = Message { headers: headers.collect(), ..Message::default() };
+        let letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");
+        assert!(letter.headers_bytes() <= limits::HEADERS_BYTES_MAX, "{}", letter.headers_bytes());
+        assert!(letter.text("reason").is_some_and(|reason| reason.starts_with("why ")));
+    }
+}

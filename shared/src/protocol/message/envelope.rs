@@ -1,0 +1,158 @@
+//! The envelope: AMQP 0.9.1 basic properties, headers, body.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::protocol::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
+use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
+
+/// A header's value: the three AMQP table types that Packhorse uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// `longstr`
+    Text(String),
+    /// `long-long-int`
+    Integer(i64),
+    /// `boolean`
+    Bool(bool),
+}
+
+/// Bytes that a header takes in a frame: its name, its value, and the lengths and the type that go with them.
+pub(crate) fn header_bytes(name: &str, value: &HeaderValue) -> usize {
+    let value = match value {
+        HeaderValue::Text(text) => text.len(),
+        HeaderValue::Integer(_) => size_of::<i64>(),
+        HeaderValue::Bool(_) => 1,
+    };
+    name.len() + value + 8
+}
+
+/// The `content_type` of a sealed message.
+pub const SEALED: &str = "application/vnd.packhorse.sealed";
+
+/// One message as a transport carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    /// `message_id`: the task's id for tasks, outcomes and plans, otherwise unique by its sender.
+    pub id: String,
+    /// `correlation_id`: the job's id, or the id of the request that a reply answers.
+    pub correlation: Option<String>,
+    /// `type`: see [`super::kind`].
+    pub kind: String,
+    /// `content_type` of the body.
+    pub content_type: String,
+    /// `timestamp`: seconds since 1970.
+    pub timestamp: u64,
+    /// `app_id`: program and version that made the message.
+    pub app_id: String,
+    /// `reply_to`: routing key on the control exchange for an answer.
+    pub reply_to: Option<String>,
+    /// `headers`
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+    /// Why it is not to be acted on, whatever it says: found where it was opened. Such a message goes
+    /// on only as it came. Does not travel.
+    pub untrusted: Option<Untrusted>,
+}
+
+impl Message {
+    /// A JSON message of this program and schema.
+    ///
+    /// # Panics
+    /// Never for this crate's types: their JSON has text keys and finite numbers only.
+    pub fn json<T: Serialize>(kind: &str, id: String, body: &T, now: SystemTime) -> Self {
+        let body = serde_json::to_vec(body).expect("message types have text keys and finite numbers");
+        Self::new(kind, id, body.into(), now)
+    }
+
+    /// The same around a body that is JSON already.
+    pub fn new(kind: &str, id: String, body: Bytes, now: SystemTime) -> Self {
+        Self {
+            id,
+            kind: kind.to_owned(),
+            content_type: "application/json".to_owned(),
+            timestamp: now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
+            app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: BTreeMap::from([("schema".to_owned(), HeaderValue::Integer(SCHEMA))]),
+            body,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a text header.
+    pub fn with_text(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.insert(name.to_owned(), HeaderValue::Text(value.into()));
+        self
+    }
+
+    /// Adds an integer header.
+    pub fn with_integer(mut self, name: &str, value: i64) -> Self {
+        self.headers.insert(name.to_owned(), HeaderValue::Integer(value));
+        self
+    }
+
+    /// A text header.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An integer header.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Integer(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Bytes that its headers take.
+    pub(crate) fn headers_bytes(&self) -> usize {
+        self.headers.iter().map(|(name, value)| header_bytes(name, value)).sum()
+    }
+
+    /// Bytes that its body may have on a transport.
+    pub fn bytes_max(&self) -> usize {
+        let seal = if self.content_type == SEALED { SEAL_BYTES_MAX } else { 0 };
+        MESSAGE_BYTES_MAX + seal
+    }
+
+    /// Checks trust, size, schema and kind, in this order.
+    pub fn expect(&self, kind: &str) -> Result<(), Reason> {
+        if let Some(why) = &self.untrusted {
+            return Err(Reason::Seal { why: why.clone() });
+        }
+        if self.body.len() > MESSAGE_BYTES_MAX {
+            return Err(Reason::TooLarge { bytes: self.body.len() });
+        }
+        match self.integer("schema") {
+            Some(SCHEMA) => {}
+            Some(version) => return Err(Reason::Schema { version }),
+            None => return Err(Reason::header("schema", "it is missing or not an integer")),
+        }
+        if self.kind != kind {
+            return Err(Reason::Kind { kind: self.kind.clone() });
+        }
+        Ok(())
+    }
+
+    /// The body as JSON. Unknown fields are refused by the types themselves.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Reason> {
+        from_json(&self.body)
+    }
+
+    /// A header that must be there and parse.
+    pub fn header<T: std::str::FromStr>(&self, name: &str) -> Result<T, Reason>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(name).ok_or_else(|| Reason::header(name, "it is missing or not text"))?;
+        text.parse().map_err(|error: T::Err| Reason::header(name, &error.to_string()))
+    }
+}

@@ -1,0 +1,52 @@
+//! Every message that travels: an envelope of AMQP properties around a body.
+//!
+//! The envelope ([`Message`]) is the same on both transports. Metadata stands in its properties and
+//! headers, so that any AMQP client can read it; bodies are JSON (docs/PROTOCOL.md lists them all).
+
+mod cancel;
+mod dead;
+mod dead_letter;
+mod envelope;
+mod lease;
+mod outcome;
+mod part;
+mod plan;
+mod request;
+mod session;
+mod task;
+
+pub use cancel::Cancel;
+pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
+pub use dead_letter::{DeadLetter, Death, FIRST_DEATH_REASON};
+pub use envelope::{HeaderValue, Message, SEALED};
+pub use lease::Lease;
+pub use outcome::{Failure, Outcome, Verdict};
+pub use part::{Part, Parts};
+pub use plan::{Place, PlanFailure, Planned, Seal};
+pub use request::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState};
+pub use session::Session;
+pub use task::{Address, Task};
+
+/// The `type` property of every message.
+pub mod kind {
+    /// Owner to consumers: work to do.
+    pub const TASK: &str = "task";
+    /// Consumer to owner: the answer to a task.
+    pub const OUTCOME: &str = "outcome";
+    /// Consumer to owner: a part of an answer, before the outcome.
+    pub const PART: &str = "part";
+    /// Consumer to owner: a task that it holds on its own account, without its delivery.
+    pub const LEASE: &str = "lease";
+    /// Producer to owner: one task of the plan.
+    pub const PLANNED: &str = "planned";
+    /// Producer to owner: the plan is complete.
+    pub const SEAL: &str = "seal";
+    /// Anyone to owners, over the control exchange.
+    pub const REQUEST: &str = "request";
+    /// Owner to whoever asked.
+    pub const REPLY: &str = "reply";
+    /// Owner to consumers: jobs whose tasks nobody wants any more.
+    pub const CANCEL: &str = "cancel";
+    /// Consumer to owners: alive, and what it holds.
+    pub const PRESENCE: &str = "presence";
+}

@@ -1,0 +1,66 @@
+//! A part of an outcome that is too large for one message, or whose size is not known before.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::{Address, Message, kind};
+use crate::protocol::id::RunId;
+use crate::protocol::reason::Reason;
+
+/// How many parts an outcome has.
+///
+/// An outcome is counted when all parts of its run are in the owner's store; parts of other runs
+/// are dropped then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// Which try at the task made them.
+    pub run: RunId,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// One part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The task's address, echoed.
+    pub address: Address,
+    /// Which try at the task made it.
+    pub run: RunId,
+    /// 0, 1, ... within its run.
+    pub number: u32,
+    /// The one item that it is about, if it counts only when that item has a result.
+    pub item: Option<u32>,
+    /// What it holds, in the form of its workload's contract.
+    pub body: Bytes,
+}
+
+impl Part {
+    /// As a message.
+    pub fn to_message(&self, now: SystemTime) -> Message {
+        let mut message = Message::new(kind::PART, self.address.task.to_string(), self.body.clone(), now);
+        message.content_type = "application/octet-stream".to_owned();
+        let message = self.address.write(message).with_text("run", self.run.as_str());
+        let message = message.with_integer("part", i64::from(self.number));
+        match self.item {
+            Some(item) => message.with_integer("item", i64::from(item)),
+            None => message,
+        }
+    }
+
+    /// From a message; the body is left to the workload.
+    pub fn from_message(message: &Message) -> Result<Self, Reason> {
+        message.expect(kind::PART)?;
+        let number = |name: &str| message.integer(name).map(u32::try_from).transpose();
+        let wrong = |name: &str| Reason::header(name, "it is out of range");
+        Ok(Self {
+            address: Address::read(message)?,
+            run: message.header("run")?,
+            number: number("part")
+                .map_err(|_| wrong("part"))?
+                .ok_or_else(|| Reason::header("part", "it is missing or not an integer"))?,
+            item: number("item").map_err(|_| wrong("item"))?,
+            body: message.body.clone(),
+        })
+    }
+}

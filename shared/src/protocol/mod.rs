@@ -1,0 +1,25 @@
+//! What travels between roles, and what they call things. No I/O.
+//!
+//! - [`id`]: names of jobs, owners, stores, classes and tasks, and which bytes they may hold
+//! - [`path`]: file names as bytes, and their form in JSON
+//! - [`limits`]: every limit's default, with its unit and reason
+//! - [`reason`]: why a message is refused
+//! - [`message`]: every message, and its form on the wire
+//! - [`seal`]: encrypted and authenticated messages, and their keys
+//! - [`workload`]: what a task and its answer hold, for each workload
+//! - [`job`]: what a job is, and how far it is
+//! - [`topology`]: every exchange, queue and binding; the only place that spells their names
+//! - [`definitions`]: the topology and its users with their rights, as an operator loads them
+//! - [`notice`]: what a waiting submitter is told
+
+pub mod definitions;
+pub mod id;
+pub mod job;
+pub mod limits;
+pub mod message;
+pub mod notice;
+pub mod path;
+pub mod reason;
+pub mod seal;
+pub mod topology;
+pub mod workload;

@@ -1,0 +1,179 @@
+//! Sealed messages: encrypted and authenticated from one role to the other, whatever the broker or
+//! anyone on the way may read or write.
+//!
+//! XChaCha20-Poly1305 with a key that all roles share. A sealed message has in clear what routing
+//! needs, and the rest within its body; docs/PROTOCOL.md has the form, byte by byte.
+//!
+//! # Invariants
+//! - Whatever of a message is acted on stands within the seal, or is bound by it: its headers, its
+//!   type, ids, `reply_to`, and the routing key that it was published under. Changing any of these
+//!   breaks the seal, and so does giving the body to another message.
+//! - Each seal has a nonce of its own: 24 random bytes, so that no two ever meet.
+//! - A message that does not open keeps its form, with [`Message::untrusted`] set.
+//!
+//! What a seal does not prevent is a message that comes once more: owners count each (job, task) once.
+
+mod keyring;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use serde::{Deserialize, Serialize};
+
+pub use keyring::{BadKeys, Key, Keyring};
+
+use crate::protocol::message::{HeaderValue, Message, SEALED};
+use crate::protocol::reason::{SCHEMA, Untrusted};
+use crate::system::random;
+
+/// Begins what a seal is bound to, so that no other use of a key can be taken for it.
+const CONTEXT: &str = "packhorse seal 1";
+
+const NONCE_BYTES: usize = 24;
+
+/// The header that says which key sealed a message.
+const KEY: &str = "key";
+
+/// Headers that a sealed message may get on its way from one that has no key to seal it anew: why it
+/// was refused, and where. They are for people.
+const ADDED: [&str; 2] = ["reason", "host"];
+
+/// What is encrypted before the body.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inside {
+    content_type: String,
+    headers: BTreeMap<String, Value>,
+}
+
+/// A header's value as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Bool(bool),
+    Integer(i64),
+    Text(String),
+}
+
+impl Keyring {
+    /// Seals a message that is to be published under this routing key. Without keys, and for a
+    /// message that came broken, it goes as it is.
+    pub fn seal(&self, routing_key: &str, message: Message) -> Message {
+        match self.first() {
+            Some(key) if message.untrusted.is_none() => seal(key, routing_key, message, random::secret()),
+            // What is thought of it does not travel.
+            _ => Message { untrusted: None, ..message },
+        }
+    }
+
+    /// Opens a message that came under this routing key.
+    pub fn open(&self, routing_key: &str, mut message: Message) -> Message {
+        let opened = if message.content_type == SEALED {
+            self.find(&message).and_then(|key| open(key, routing_key, &message))
+        } else if self.first().is_some() {
+            Err(Untrusted::Clear)
+        } else {
+            return message;
+        };
+        match opened {
+            Ok(opened) => opened,
+            Err(fault) => {
+                message.untrusted = Some(fault);
+                message
+            }
+        }
+    }
+
+    fn find(&self, message: &Message) -> Result<&Key, Untrusted> {
+        let id = message.text(KEY).unwrap_or_default();
+        match (self.get(id), self.first()) {
+            (Some(key), _) => Ok(key),
+            (None, Some(_)) => Err(Untrusted::UnknownKey { key: id.to_owned() }),
+            (None, None) => Err(Untrusted::NoKey { key: id.to_owned() }),
+        }
+    }
+}
+
+fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]) -> Message {
+    let bound = bound(key.id(), routing_key, &message);
+    // What a broker has noted about a message stays outside, where it notes it again.
+    let (outside, headers): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        message.headers.into_iter().partition(|(name, _)| name.starts_with("x-"));
+    let headers = headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let inside = Inside { content_type: message.content_type, headers };
+    let inside = serde_json::to_vec(&inside).expect("its keys are texts");
+    let length = u32::try_from(inside.len()).expect("headers fit into a frame");
+    let mut text = Vec::with_capacity(4 + inside.len() + message.body.len() + 16);
+    text.extend_from_slice(&length.to_be_bytes());
+    text.extend_from_slice(&inside);
+    text.extend_from_slice(&message.body);
+    let cipher = XChaCha20Poly1305::new(key.secret().into());
+    cipher.encrypt_in_place(&nonce.into(), &bound, &mut text).expect("far below the cipher's limit of 256 GiB");
+    let sealed = Message { content_type: SEALED.to_owned(), headers: outside, ..message };
+    Message { body: [&nonce[..], &text].concat().into(), ..sealed }
+        .with_integer("schema", SCHEMA)
+        .with_text(KEY, key.id())
+}
+
+fn open(key: &Key, routing_key: &str, message: &Message) -> Result<Message, Untrusted> {
+    let (nonce, sealed) = message.body.split_first_chunk::<NONCE_BYTES>().ok_or(Untrusted::Broken)?;
+    let mut text = sealed.to_vec();
+    let cipher = XChaCha20Poly1305::new(key.secret().into());
+    let bound = bound(key.id(), routing_key, message);
+    cipher.decrypt_in_place(&(*nonce).into(), &bound, &mut text).map_err(|_| Untrusted::Broken)?;
+    let (length, rest) = text.split_first_chunk::<4>().ok_or(Untrusted::Broken)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Untrusted::Broken)?;
+    let inside: Inside =
+        rest.get(..length).and_then(|inside| serde_json::from_slice(inside).ok()).ok_or(Untrusted::Broken)?;
+    let mut headers: BTreeMap<String, HeaderValue> =
+        inside.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+    for (name, value) in &message.headers {
+        let is_broker = name.starts_with("x-");
+        if is_broker || (ADDED.contains(&name.as_str()) && !headers.contains_key(name)) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    let body = bytes::Bytes::from(text).slice(4 + length..);
+    Ok(Message { content_type: inside.content_type, headers, body, ..message.clone() })
+}
+
+/// What stands in clear and is acted on: each text behind its length.
+fn bound(key: &str, routing_key: &str, message: &Message) -> Vec<u8> {
+    let mut bound = Vec::new();
+    for text in [
+        CONTEXT,
+        key,
+        routing_key,
+        &message.kind,
+        &message.id,
+        message.correlation.as_deref().unwrap_or_default(),
+        message.reply_to.as_deref().unwrap_or_default(),
+    ] {
+        bound.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bound.extend_from_slice(text.as_bytes());
+    }
+    bound
+}
+
+impl From<HeaderValue> for Value {
+    fn from(value: HeaderValue) -> Self {
+        match value {
+            HeaderValue::Text(text) => Self::Text(text),
+            HeaderValue::Integer(integer) => Self::Integer(integer),
+            HeaderValue::Bool(flag) => Self::Bool(flag),
+        }
+    }
+}
+
+impl From<Value> for HeaderValue {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(text),
+            Value::Integer(integer) => Self::Integer(integer),
+            Value::Bool(flag) => Self::Bool(flag),
+        }
+    }
+}

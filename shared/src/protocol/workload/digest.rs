@@ -1,0 +1,125 @@
+//! `digest`: a digest for each file of one or more directory trees.
+//!
+//! The answer lists, in the order of the task's items, a digest or why there is none.
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
+use crate::protocol::reason::{Reason, from_json};
+
+/// Which digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// SHA-1 (FIPS 180-4): 20 bytes, 40 hexadecimal digits.
+    Sha1,
+}
+
+impl Algorithm {
+    /// Hexadecimal digits of one digest.
+    pub const fn hex_digits(self) -> usize {
+        match self {
+            Self::Sha1 => 40,
+        }
+    }
+
+    /// Its name in messages and on command lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+        }
+    }
+}
+
+/// What a job asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Which digest.
+    pub algorithm: Algorithm,
+    /// Of which files.
+    pub files: Selection,
+}
+
+/// A task's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// Which digest.
+    pub algorithm: Algorithm,
+    /// Of which files.
+    pub files: Files,
+}
+
+impl Batch {
+    /// Reads a body and refuses paths that no honest planner writes.
+    pub fn parse(body: &[u8]) -> Result<Self, Reason> {
+        let batch: Self = from_json(body)?;
+        batch.files.check()?;
+        Ok(batch)
+    }
+}
+
+/// A task's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// For each item its digest in lower-case hexadecimal, or null.
+    pub digests: Vec<Option<String>>,
+    /// For each null the reason, in the order of items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<ItemFailure>,
+    /// Bytes read of the items that have a digest.
+    pub bytes: u64,
+    /// Those that were read from files which are not just as they were planned.
+    #[serde(default, skip_serializing_if = "Differing::is_empty")]
+    pub differing: Differing,
+}
+
+impl Answer {
+    /// Reads an answer and checks that it can be one for a task of `items` items.
+    pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
+        let answer: Self = from_json(body)?;
+        check_answer(items, &answer.digests, &answer.failed, &answer.differing)?;
+        let is_hex =
+            |digest: &String| digest.len() == 40 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if let Some(digest) = answer.digests.iter().flatten().find(|digest| !is_hex(digest)) {
+            return Err(Reason::Body { detail: format!("{digest:?} is no digest") });
+        }
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_escape_are_refused() {
+        for bad in ["/etc/passwd", "..", "a/../b", "a//b", "a/", "./a", "", "a/.."] {
+            let body = format!(r#"{{"algorithm":"sha1","files":{{"links":"skip","root":"r","items":[["{bad}",1]]}}}}"#);
+            assert!(matches!(Batch::parse(body.as_bytes()), Err(Reason::PathEscapes { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let body = br#"{"algorithm":"sha1","files":{"links":"skip","root":"r","items":[]},"extra":1}"#;
+        assert!(matches!(Batch::parse(body), Err(Reason::Body { .. })));
+    }
+
+    #[test]
+    fn an_answer_must_fit_its_task() {
+        let hex = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+        let good = format!(r#"{{"digests":["{hex}",null],"failed":[{{"item":1,"reason":"gone"}}],"bytes":0}}"#);
+        assert!(Answer::parse(good.as_bytes(), 2).is_ok());
+        assert!(Answer::parse(good.as_bytes(), 3).is_err());
+        for bad in [
+            format!(r#"{{"digests":["{hex}",null],"bytes":0}}"#),
+            format!(r#"{{"digests":["{}"],"bytes":0}}"#, hex.to_uppercase()),
+            format!(r#"{{"digests":["{hex}"],"failed":[{{"item":0,"reason":"x"}}],"bytes":0}}"#),
+        ] {
+            assert!(Answer::parse(bad.as_bytes(), 1).is_err() && Answer::parse(bad.as_bytes(), 2).is_err(), "{bad}");
+        }
+    }
+}
