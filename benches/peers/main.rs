@@ -25,6 +25,7 @@ mod measure;
 mod parts;
 mod peers;
 mod report;
+mod row;
 
 /// RabbitMQ as the tests start it.
 #[path = "../../tests/it"]

@@ -9,7 +9,7 @@ use crate::corpus;
 use crate::it::broker::{self, Broker};
 use crate::measure::{Figures, Role, in_turn, packhorse, run, run_watched, shell};
 use crate::peers::{self, Peer};
-use crate::report::Row;
+use crate::row::Row;
 
 /// MiB that no role may exceed, whatever the number of files.
 const MEMORY_MAX: f64 = 150.0;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Settings;
-use crate::measure::Figures;
 use crate::parts::Part;
+use crate::row::Row;
 
 const HEAD: &str = "\
 # Benchmarks
@@ -16,55 +16,6 @@ Made by `cargo bench --bench peers`: contestants take turns in the same run, on 
 warm cache; figures are medians with the smallest and the largest in brackets. A target that is missed
 says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those parts.
 ";
-
-/// One line of a table.
-pub struct Row {
-    what: String,
-    figure: String,
-    /// The target in words, and whether it is met.
-    target: Option<(String, bool)>,
-}
-
-impl Row {
-    /// A contestant's time.
-    pub fn seconds(what: &str, figures: &Figures) -> Self {
-        let (min, max) = figures.spread();
-        let figure = format!("{:.3} s ({min:.3} to {max:.3})", figures.median());
-        Self { what: what.to_owned(), figure, target: None }
-    }
-
-    /// The ratio of two medians; its spread is that of the extremes.
-    pub fn ratio(what: &str, ours: &Figures, theirs: &Figures, limit: Option<f64>) -> Self {
-        let ratio = ours.median() / theirs.median();
-        let (min, max) = (ours.spread().0 / theirs.spread().1, ours.spread().1 / theirs.spread().0);
-        let figure = format!("{ratio:.2} ({min:.2} to {max:.2})");
-        let target = limit.map(|limit| (format!("at most {limit:.2}"), ratio <= limit));
-        Self { what: what.to_owned(), figure, target }
-    }
-
-    /// A peak of memory.
-    pub fn mebibytes(what: &str, peak: f64, limit: f64) -> Self {
-        let target = Some((format!("at most {limit:.0} MiB"), peak <= limit));
-        Self { what: what.to_owned(), figure: format!("{peak:.0} MiB"), target }
-    }
-
-    /// A time that is short.
-    pub fn millis(what: &str, figures: &Figures, limit: f64) -> Self {
-        let (min, max) = figures.spread();
-        let figure = format!("{:.1} ms ({min:.1} to {max:.1})", figures.median());
-        Self { what: what.to_owned(), figure, target: Some((format!("under {limit:.0} ms"), figures.median() < limit)) }
-    }
-
-    fn line(&self) -> String {
-        let (target, verdict) = match &self.target {
-            Some((target, true)) => (target.as_str(), "met"),
-            Some((target, false)) => (target.as_str(), "**missed**"),
-            None => ("", ""),
-        };
-        // A pipe would end the cell.
-        format!("| {} | {} | {target} | {verdict} |\n", self.what.replace('|', "\\|"), self.figure)
-    }
-}
 
 /// A part of the document.
 pub struct Section {

@@ -2,11 +2,15 @@
 
 pub mod dead;
 pub mod doctor;
+mod health;
 pub mod jobs;
+pub mod manual;
 mod parse;
 pub mod reducer;
 pub mod security;
 mod time;
+mod topology;
+mod whom;
 pub mod words;
 
 use std::ffi::OsString;
@@ -21,14 +25,17 @@ use shared::protocol::id::{JobId, OwnerId, ReportName};
 use shared::protocol::workload::Workload;
 
 use super::exit::EXIT_CODES;
-use super::manual::{CompletionsArgs, ManArgs};
 pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
 use doctor::DoctorArgs;
+pub use health::HealthArgs;
 pub use jobs::{JobsArgs, StatusArgs};
+use manual::{CompletionsArgs, ManArgs};
 pub use parse::parse;
 pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
 use time::{heartbeat, seconds};
+pub use topology::TopologyArgs;
+pub use whom::Whom;
 use words::{ProducerWordsArgs, WordsArgs};
 
 /// Carries work to many machines and brings back exactly one answer.
@@ -289,7 +296,7 @@ pub struct ConsumerArgs {
     #[arg(long, hide = true, exclusive = true)]
     pub isolated: bool,
 
-    /// Time between two signs of life that reducers get
+    /// Heartbeat interval, seconds: how often reducers hear of this consumer
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = heartbeat)]
     pub heartbeat: Duration,
 
@@ -326,50 +333,4 @@ pub struct CancelArgs {
     #[command(flatten)]
     /// Where to look.
     pub from: StoreArgs,
-}
-
-/// `packhorse topology`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = super::topology::HELP)]
-pub struct TopologyArgs {
-    /// Print RabbitMQ's definitions file
-    #[arg(long, required = true)]
-    pub definitions: bool,
-
-    /// The virtual host
-    #[arg(long, value_name = "NAME", default_value = "/")]
-    pub vhost: String,
-
-    /// Define the queues of this root of files; may be given several times
-    #[arg(long = "root", value_name = "NAME")]
-    pub roots: Vec<String>,
-
-    /// The reducer's name
-    #[arg(long, value_name = "NAME", default_value = "main")]
-    pub owner: OwnerId,
-
-    /// A user for commands that submit and wait; may be given several times
-    #[arg(long = "submitter", value_name = "NAME", default_value = "submitter")]
-    pub submitters: Vec<OwnerId>,
-
-    /// Make the passwords that nobody gives, and keep each user's broker URL in DIR/NAME
-    #[arg(long, value_name = "DIR")]
-    pub urls: Option<PathBuf>,
-
-    /// With --urls: where the broker is
-    #[arg(long, value_name = "HOST[:PORT]", requires = "urls", default_value = "localhost")]
-    pub broker_host: String,
-
-    /// Write the definitions to FILE, whole or not at all, instead of stdout
-    #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true, value_parser = target())]
-    pub output: Target,
-}
-
-/// `packhorse health` and `packhorse ready`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = super::health::HELP)]
-pub struct HealthArgs {
-    /// Where the role leaves its signs of life [env: PACKHORSE_HEALTH_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
 }

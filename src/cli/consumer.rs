@@ -1,8 +1,5 @@
 //! `consumer`: does tasks from a broker.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,8 +13,8 @@ use shared::protocol::workload::files::Root;
 use shared::protocol::workload::steps;
 
 use super::args::ConsumerArgs;
-use super::health::{Signs, give_signs};
-use super::{Exit, Failure, broker, owned, signals, term};
+use super::heartbeat_file::{HeartbeatFile, keep_writing};
+use super::{Exit, Failure, broker, roots, signals, slots, term};
 
 /// Does items for another consumer, until it closes the pipe.
 pub fn isolated() -> ExitCode {
@@ -44,7 +41,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let mut site = Site::new();
     for text in &args.roots {
-        let (name, directory) = root(text)?;
+        let (name, directory) = roots::named(text)?;
         site.add_root(name, directory).map_err(Failure::usage)?;
     }
     if args.follow_outside {
@@ -53,7 +50,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     site.compare(if args.ignore_times { Compare::Sizes } else { Compare::Times });
     let serves = serves(&args.workloads, &site)?;
     let mut config = ConsumerConfig::new(site, serves);
-    config.slots = owned::slots_or_cores(args.slots)?;
+    config.slots = slots::or_cores(args.slots)?;
     config.prefetch = args.prefetch;
     config.isolation = isolation(words).map(Arc::new);
     config.heartbeat = args.heartbeat;
@@ -70,7 +67,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();
     let shutdown = signals::listen()?;
     // Before the broker is reached: what an earlier process left is no sign of this one.
-    let signs = Signs::from_env("consumer", config.heartbeat)?;
+    let heartbeats = HeartbeatFile::from_env("consumer", config.heartbeat)?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Success) };
     tracing::info!(slots = config.slots, serves = served.join(" "), broker = %url, "The consumer is ready.");
@@ -78,23 +75,12 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let result = tokio::select! {
         biased;
         result = consumer::run(config, Arc::clone(&transport), shutdown) => result,
-        () = give_signs(signs, &transport, || turns.notified()) => Ok(()),
+        () = keep_writing(heartbeats, &transport, || turns.notified()) => Ok(()),
     };
     transport.close().await;
     result?;
     tracing::info!("The consumer has stopped.");
     Ok(Exit::Success)
-}
-
-/// `NAME=DIR`
-pub(super) fn root(text: &OsStr) -> Result<(&str, &Path), Failure> {
-    let bytes = text.as_bytes();
-    let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0);
-    let name = at.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
-    let (Some(at), Some(name)) = (at, name) else {
-        return Err(Failure::usage(format!("--root {}: write NAME=DIR", text.display())));
-    };
-    Ok((name, Path::new(OsStr::from_bytes(&bytes[at + 1..]))))
 }
 
 /// What it subscribes to: file workloads by its roots, others by the class that anyone serves.

@@ -16,7 +16,7 @@ use shared::system::shutdown::Shutdown;
 use shared::transport::ask::Asker;
 use tokio::sync::mpsc;
 
-use super::{Exit, Failure, owned, term};
+use super::{Exit, Failure, ending, term};
 
 /// Pieces of a report that wait to be written.
 const PIECES: usize = 4;
@@ -115,19 +115,10 @@ pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> 
         while let Some(from) = failures.next {
             failures.take(source.chunk(ReportOf::Failures, from).await?, &complain)?;
         }
-        term::say(&receipt_text(&status, &recompute(output)));
-        Ok(owned::verdict(&status, false))
+        term::say(&receipt_text(&status, &ending::recompute(output)));
+        Ok(ending::verdict(&status, false))
     };
     shutdown.unless_asked(fetch).await.unwrap_or(Ok(Exit::Interrupted))
-}
-
-/// How the digest of a report can be computed again.
-pub fn recompute(output: &Target) -> String {
-    match output {
-        Target::File(path) => format!("sha256sum {}", path.display()),
-        Target::Stdout => "sha256sum of the lines on standard output".to_owned(),
-        Target::Descriptor(descriptor) => format!("sha256sum of the lines on {}", descriptor.name().display()),
-    }
 }
 
 /// The writer is a thread, because a file is written in one go, and the reader of a pipe may be slow.
@@ -214,6 +205,6 @@ pub fn complain(line: &[u8]) -> Result<(), Failure> {
     let Failed { name, reason } = serde_json::from_slice(line).map_err(|error| {
         Failure::unfinished(format!("the reducer names a failed item that cannot be read: {error}"))
     })?;
-    owned::complain_of(&Record::Failed { name, reason });
+    ending::complain_of(&Record::Failed { name, reason });
     Ok(())
 }

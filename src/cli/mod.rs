@@ -9,11 +9,14 @@ mod cancel;
 mod consumer;
 mod dead;
 mod doctor;
+mod ending;
 mod exit;
 mod explain;
+mod failure;
 mod fetch;
 mod files;
 mod health;
+mod heartbeat_file;
 mod jobs;
 mod key_file;
 pub mod keys;
@@ -23,9 +26,12 @@ mod owners;
 mod passwords;
 mod progress;
 mod reducer;
+mod roots;
 mod runtime;
 mod sha1;
 pub mod signals;
+mod slots;
+mod state;
 mod submit;
 pub mod term;
 mod topology;
@@ -36,82 +42,11 @@ mod words;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ::reducer::service::ServiceError;
-use ::reducer::store::StoreError;
 use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
 pub use exit::Exit;
+pub use failure::Failure;
 pub use runtime::Threads;
-use shared::transport::TransportError;
 use tokio::runtime::Runtime;
-
-/// A command ends early: how, and what people are told.
-#[derive(Debug)]
-pub struct Failure {
-    exit: Exit,
-    text: String,
-}
-
-impl Failure {
-    /// Any.
-    pub fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
-        Self { exit, text: error.to_string() }
-    }
-
-    /// The command line or the configuration is wrong.
-    pub fn usage(error: impl std::fmt::Display) -> Self {
-        Self::new(Exit::Usage, error)
-    }
-
-    /// Could not finish.
-    pub fn unfinished(error: impl std::fmt::Display) -> Self {
-        Self::new(Exit::Unfinished, error)
-    }
-
-    /// Tells people, and gives the exit code.
-    pub fn tell(self) -> ExitCode {
-        term::complain(&self.text);
-        self.exit.into()
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl From<TransportError> for Failure {
-    /// What the user can mend in the command or the configuration is usage.
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::Url { .. }
-            | TransportError::Credentials { .. }
-            | TransportError::VirtualHost { .. }
-            | TransportError::Tls { .. } => Self::usage(error),
-            _ => Self::unfinished(error),
-        }
-    }
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        match error {
-            ServiceError::Transport(error) => error.into(),
-            ServiceError::Running { .. } | ServiceError::OutputDir { .. } => Self::usage(error),
-            ServiceError::Store(cause) => Self::from(&*cause),
-            other => Self::unfinished(other),
-        }
-    }
-}
-
-impl From<&StoreError> for Failure {
-    fn from(error: &StoreError) -> Self {
-        match error {
-            StoreError::InUse(_) | StoreError::Version { .. } | StoreError::Owner { .. } => Self::usage(error),
-            _ => Self::unfinished(error),
-        }
-    }
-}
 
 /// `packhorse`
 pub fn packhorse(args: Packhorse) -> ExitCode {
@@ -167,22 +102,22 @@ pub fn enter(
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> ExitCode {
     if let Err(error) = shared::system::telemetry::init(level, json) {
-        return Failure::usage(error).tell();
+        return term::end(Failure::usage(error));
     }
     match runtime::start(threads) {
         Ok(runtime) => run_in(runtime, command),
-        Err(failure) => failure.tell(),
+        Err(failure) => term::end(failure),
     }
 }
 
 /// Runs a command that needs no other thread than this one.
 fn enter_alone(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     if let Err(error) = shared::system::telemetry::init("warn", false) {
-        return Failure::usage(error).tell();
+        return term::end(Failure::usage(error));
     }
     match runtime::start_alone() {
         Ok(runtime) => run_in(runtime, command),
-        Err(failure) => failure.tell(),
+        Err(failure) => term::end(failure),
     }
 }
 
@@ -192,6 +127,6 @@ fn run_in(runtime: Runtime, command: impl Future<Output = Result<Exit, Failure>>
     ::reducer::scratch::sweep();
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => failure.tell(),
+        Err(failure) => term::end(failure),
     }
 }

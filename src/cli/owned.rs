@@ -5,27 +5,24 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::available_parallelism;
 
 use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::plan::files::Naming;
-use reducer::fold::Record;
-use reducer::report::{Format, Target, check_file, is_one_file, is_stream, receipt_json, receipt_text};
+use reducer::report::{Format, Target, check_file, is_one_file, is_stream};
 use reducer::service::{OpenError, Opening, command_owner_id, fresh_job_id};
 use reducer::store::Place;
-use shared::protocol::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{JobRequest, Opened};
 use shared::protocol::notice;
-use shared::protocol::path::printable;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::files::Selection;
 use shared::transport::BrokerUrl;
 
-use super::args::{FilesArgs, JobArgs, OutputArgs};
+use super::args::{FilesArgs, JobArgs};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, fetch, files, signals, term};
+use super::{Exit, Failure, broker, ending, files, signals, slots, term};
 use crate::run::{Frequencies, Output, RunConfig, RunError, run as run_job};
 
 /// What a command adds to the way that all jobs go.
@@ -78,7 +75,7 @@ pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         output: Output {
             target: args.output.clone(),
             format: if args.out.json { Format::Json } else { Format::Text },
-            failed: Arc::new(complain_of),
+            failed: Arc::new(ending::complain_of),
             frequencies: job.frequencies,
         },
         broker: url.to_string(),
@@ -151,18 +148,11 @@ pub fn tell_opened(request: &JobRequest, opened: &Opened, recheck: bool, quiet: 
     notice::ended_before(opened).or_else(begun).iter().for_each(|text| term::complain(text));
 }
 
-/// Says what failed.
-pub fn complain_of(record: &Record) {
-    if let Record::Failed { name, reason } = record {
-        term::complain(&format!("{}: {}", name.display(), printable(reason)));
-    }
-}
-
 fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) -> Result<Exit, Failure> {
     match result {
         Ok(status) => {
-            receipt(&status, &fetch::recompute(&args.output), args.out, is_unseen)?;
-            Ok(verdict(&status, is_unseen))
+            ending::receipt(&status, &ending::recompute(&args.output), args.out, is_unseen)?;
+            Ok(ending::verdict(&status, is_unseen))
         }
         // The reader of the manifest has had enough: as for any filter, that is no error.
         Err(RunError::Report(error)) if error.is_broken_pipe() => Ok(Exit::Success),
@@ -178,42 +168,6 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) 
         Err(error @ RunError::Open(OpenError::Refused(_))) => Err(Failure::usage(error)),
         Err(error) => Err(Failure::unfinished(error)),
     }
-}
-
-/// The receipt: on stderr for people, as the last line of JSON for programs. `is_unseen` says that nobody has looked
-/// whether files have changed since they were planned.
-pub fn receipt(status: &JobStatus, recompute: &str, out: OutputArgs, is_unseen: bool) -> Result<(), Failure> {
-    if out.json {
-        term::print(format!("{}\n", receipt_json(status, is_unseen)).as_bytes())?;
-    } else if !out.quiet {
-        term::say(&receipt_text(status, recompute));
-    }
-    if is_unseen {
-        let job = &status.job;
-        term::complain(&format!(
-            "job {job} went on without a look at what has changed since it was planned (--no-recheck): its report may \
-             be of files as they were"
-        ));
-    }
-    tell_if_empty(status, out.quiet);
-    Ok(())
-}
-
-/// Says of a job without files that it had none: its report is as empty as that of a directory that is not mounted.
-fn tell_if_empty(status: &JobStatus, quiet: bool) {
-    if status.state == JobState::Finished && status.counts.items_planned == 0 && !quiet {
-        term::complain(&format!("job {} found no files: its report is empty", status.job));
-    }
-}
-
-/// How a finished job ends its command.
-pub fn verdict(status: &JobStatus, is_unseen: bool) -> Exit {
-    if status.state == JobState::Cancelled {
-        term::complain(&format!("job {} was cancelled before it was done", status.job));
-        return Exit::Unfinished;
-    }
-    let is_clean = status.counts.items_failed == 0 && status.counts.conflicts == 0 && !is_unseen;
-    if is_clean { Exit::Success } else { Exit::ItemsFailed }
 }
 
 fn workers(
@@ -232,15 +186,6 @@ fn workers(
     site.allow_follow_outside();
     let serves = selection.classes().into_iter().map(|class| (workload, class)).collect();
     let mut config = ConsumerConfig::new(site, serves);
-    config.slots = slots_or_cores(slots)?;
+    config.slots = slots::or_cores(slots)?;
     Ok(config)
-}
-
-/// The number of slots: as given, or one for each core.
-pub fn slots_or_cores(slots: Option<u32>) -> Result<u32, Failure> {
-    match slots {
-        Some(0) => Err(Failure::usage("--slots 0 would do nothing; use 1 or more")),
-        Some(slots) => Ok(slots),
-        None => Ok(available_parallelism().map_or(1, NonZero::get).try_into().unwrap_or(u32::MAX)),
-    }
 }

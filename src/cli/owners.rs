@@ -16,17 +16,8 @@ use shared::system::clock::Clock;
 use shared::transport::ask::Asker;
 use shared::transport::{BrokerUrl, TransportError};
 
-use super::args::BrokerArgs;
+use super::args::{BrokerArgs, Whom};
 use super::{Failure, broker, term};
-
-/// Whom a command asks.
-#[derive(Clone, Copy)]
-pub struct Whom<'a> {
-    /// Where they are.
-    pub broker: &'a BrokerArgs,
-    /// The one that is asked; all of them, if none is named.
-    pub owner: Option<&'a OwnerId>,
-}
 
 /// What owners reply.
 pub async fn gather(whom: Whom<'_>, request: &Request) -> Result<Vec<Reply>, Failure> {

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use reducer::report::{Format, Render, Target, check_directory, receipt_text};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::{Place, Reader, StoreError};
-use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::id::JobId;
 use shared::protocol::limits;
 use shared::protocol::message::Request;
 use shared::protocol::notice::{Waiting, waits};
 use shared::system::clock::Clock;
-use shared::system::environment;
 use shared::system::shutdown::{self, Shutdown};
 use shared::transport;
 use shared::transport::Transport;
@@ -21,13 +20,13 @@ use shared::transport::ask::Asker;
 
 use super::args::ReducerArgs;
 use super::fetch::Source;
-use super::health::{Signs, give_signs};
-use super::{Exit, Failure, broker, fetch, owned, signals, term};
+use super::heartbeat_file::{HeartbeatFile, keep_writing};
+use super::{Exit, Failure, broker, ending, fetch, owned, signals, state, term};
 
 /// Runs the command.
 pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
-    let state = args.state.clone().map_or_else(|| default_state(&args.name()), Ok)?;
+    let state = args.state.clone().map_or_else(|| state::default_file(&args.name()), Ok)?;
     if let Some(directory) = &args.output_dir {
         std::fs::create_dir_all(directory)
             .and_then(|()| check_directory(directory))
@@ -40,13 +39,13 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let shutdown = signals::listen()?;
     // Before the broker is reached: what an earlier process left is no sign of this one. One that is to
     // wait for a job may find that the reducer runs elsewhere, and whose sign it is.
-    let signs = match args.job {
+    let heartbeats = match args.job {
         Some(_) => None,
-        None => Signs::from_env("reducer", args.heartbeat)?,
+        None => HeartbeatFile::from_env("reducer", args.heartbeat)?,
     };
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(stopped(&args)) };
-    let result = serve(&args, state, &transport, shutdown, &url, signs).await;
+    let result = serve(&args, state, &transport, shutdown, &url, heartbeats).await;
     transport.close().await;
     result
 }
@@ -97,7 +96,7 @@ async fn serve(
     transport: &Arc<dyn Transport>,
     shutdown: Shutdown,
     url: &transport::BrokerUrl,
-    signs: Option<Signs>,
+    heartbeats: Option<HeartbeatFile>,
 ) -> Result<Exit, Failure> {
     if let Some(job) = &args.job {
         let patience = patience(args, &state, job);
@@ -125,9 +124,9 @@ async fn serve(
         started => started?,
     };
     tracing::info!(owner = %handle.owner(), state = %state.display(), broker = %url, "The reducer is ready.");
-    let signs = match signs {
-        None if args.job.is_some() => Signs::from_env("reducer", heartbeat)?,
-        signs => signs,
+    let heartbeats = match heartbeats {
+        None if args.job.is_some() => HeartbeatFile::from_env("reducer", heartbeat)?,
+        heartbeats => heartbeats,
     };
     let nobodys = service::fresh_job_id();
     let turn = || async {
@@ -140,7 +139,7 @@ async fn serve(
         () = shutdown.asked() => Ok(stopped(args)),
         ended = handle.ended() => ended.map(|()| Exit::Success).map_err(Failure::from),
         exit = one_job(&handle, args), if args.job.is_some() => exit,
-        () = give_signs(signs, transport, turn) => Ok(Exit::Unfinished),
+        () = keep_writing(heartbeats, transport, turn) => Ok(Exit::Unfinished),
     };
     stopper.stop();
     let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
@@ -192,25 +191,17 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
         tokio::time::sleep(limits::STATUS_INTERVAL).await;
     };
     write_report(handle, &job, args.output.clone()).await?;
-    term::say(&receipt_text(&status, &fetch::recompute(&args.output)));
+    term::say(&receipt_text(&status, &ending::recompute(&args.output)));
     // Producers that wait look again within this time, hear that it is over, and fetch what failed.
     tokio::time::sleep(limits::STATUS_INTERVAL * 8).await;
-    Ok(owned::verdict(&status, false))
+    Ok(ending::verdict(&status, false))
 }
 
 async fn write_report(handle: &Handle, job: &JobId, output: Target) -> Result<(), Failure> {
     let (store, job) = (handle.store_path().to_owned(), job.clone());
     let write = move || {
         let mut render = Render::new(&store, &job, Format::Text)?;
-        output.write(|out| render.write_up_to(u64::MAX, out, &mut |record| owned::complain_of(record)))
+        output.write(|out| render.write_up_to(u64::MAX, out, &mut |record| ending::complain_of(record)))
     };
     term::written(tokio::task::spawn_blocking(write).await.map_err(Failure::unfinished)?)
-}
-
-/// The XDG base directory specification's place for state.
-pub(super) fn default_state(owner: &OwnerId) -> Result<PathBuf, Failure> {
-    let home = || environment::path("HOME").map(|home| home.join(".local/state"));
-    let base = environment::path("XDG_STATE_HOME").or_else(home);
-    let base = base.ok_or_else(|| Failure::usage("neither XDG_STATE_HOME nor HOME is set; give --state FILE"))?;
-    Ok(base.join("packhorse").join(format!("{owner}.sqlite")))
 }

@@ -19,7 +19,7 @@ use super::args::{FilesArgs, OutputArgs, SubmitArgs};
 use super::fetch::Source;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, fetch, files, owned, signals, term};
+use super::{Exit, Failure, broker, ending, fetch, files, owned, signals, term};
 
 /// Submits a job, and stays to its end unless told otherwise.
 pub async fn run(
@@ -78,8 +78,8 @@ pub async fn run(
         Ok(Some(status)) => {
             watch.iter().for_each(|watch| watch.finish(&status));
             let recompute = format!("packhorse reducer --job {} | sha256sum", status.job);
-            owned::receipt(&status, &recompute, args.out, is_unseen)?;
-            Ok(owned::verdict(&status, is_unseen))
+            ending::receipt(&status, &recompute, args.out, is_unseen)?;
+            Ok(ending::verdict(&status, is_unseen))
         }
         Ok(None) => Ok(Exit::Success),
         Err(ProducerError::Transport(error)) => Err(error.into()),

@@ -1,6 +1,7 @@
 //! Saying things on stderr, and printing results on stdout.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reducer::report::ReportError;
@@ -14,7 +15,13 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "packhorse: {text}");
 }
 
-/// The same, for those who take a function.
+/// Says why a command ends, and gives its exit code.
+pub fn end(failure: Failure) -> ExitCode {
+    complain(&failure.text);
+    failure.exit.into()
+}
+
+/// The same as [`complain`], for those who take a function.
 pub fn notify() -> Notify {
     Arc::new(|text| complain(&text))
 }

@@ -10,19 +10,6 @@ use super::args::TopologyArgs;
 use super::passwords::{Kept, password};
 use super::{Exit, Failure, term};
 
-/// For `--help`.
-pub const HELP: &str = "\
-Users are producer, consumer, reducer and each --submitter, with the least rights that their work
-needs. The password of user NAME comes from PACKHORSE_PASSWORD_NAME (in capitals, other characters as
-_), or from a file that PACKHORSE_PASSWORD_NAME_FILE names; only its salted hash is printed. A user
-without one cannot log in until an operator sets it.
-
-With --urls DIR each user that has a directory DIR/NAME gets two files there that its owner alone can
-read: password, which is made where nobody gives one, and kept; and url, the broker's URL with it, for
-PACKHORSE_BROKER_FILE of that user's role.
-
-Load the definitions with load_definitions in rabbitmq.conf, or with rabbitmqctl import_definitions.";
-
 /// A longer name would not stand whole at the beginning of an owner's id.
 const SUBMITTER_BYTES_MAX: usize = 40;
 

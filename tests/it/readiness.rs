@@ -107,7 +107,7 @@ async fn who_is_not_connected_yet_is_not_ready_whatever_was_before() {
     let roles = ROLES.map(|role| start(&cluster, role));
     for (role, process) in ROLES.iter().zip(&roles) {
         process.says("cannot reach the broker");
-        assert!(becomes(world, "ready", role, 1).contains("no sign of life"));
+        assert!(becomes(world, "ready", role, 1).contains("no heartbeat"));
     }
     cluster.broker.start().await;
     all_become_ready(world);

@@ -1,9 +1,8 @@
 //! The owner as callers in the same process see it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobStatus};
@@ -11,24 +10,10 @@ use shared::protocol::message::{JobRequest, Opened, Place, Planned, Reply, Seal}
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::progress::{Progress, Replies};
+use super::queues;
 use super::{ServiceError, fresh_opening};
 use crate::owner::{Event, ReplyTo};
-
-/// Callers that wait for a reply, by number.
-pub(super) type Replies = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>>;
-
-/// What everyone may watch.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// Tasks below this number have their outcome, by the opening of their job.
-    pub answered: BTreeMap<OpeningId, u64>,
-    /// Openings whose every task has its outcome, so that their report can be completed.
-    pub complete: Vec<OpeningId>,
-    /// Openings whose receipt is committed.
-    pub finished: Vec<OpeningId>,
-    /// The owner has stopped, by request (`Ok`) or not.
-    pub ended: Option<Result<(), ServiceError>>,
-}
 
 /// A job cannot be opened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -101,7 +86,7 @@ impl Handle {
     /// Commits a job, or goes on with it.
     pub async fn open(&self, request: JobRequest) -> Result<Opened, OpenError> {
         if self.declared.as_deref() != Some(&request.spec) {
-            let declared = super::outbox::declare_classes(&self.transport, &request.spec).await;
+            let declared = queues::declare(&self.transport, &request.spec).await;
             declared.map_err(|error| OpenError::Refused(error.to_string()))?;
         }
         match self.ask(|reply| Event::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {

@@ -1,35 +1,14 @@
 //! What arrives in the owner's own queue: outcomes, plans, seals, its dead letters.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use shared::protocol::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Seal, kind};
 use shared::protocol::reason::Reason;
 use shared::system::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
-use super::outbox::Wiring;
+use super::wiring::Wiring;
 use crate::owner::{Check, Event, Tag};
-
-/// Deliveries that are not settled yet; the broker's prefetch bounds them.
-#[derive(Debug, Default)]
-pub(super) struct Deliveries {
-    next: AtomicU64,
-    held: Mutex<BTreeMap<Tag, Box<Delivery>>>,
-}
-
-impl Deliveries {
-    pub fn hold(&self, delivery: Box<Delivery>) -> Tag {
-        let tag = self.next.fetch_add(1, Ordering::Relaxed);
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(tag, delivery);
-        tag
-    }
-
-    pub fn take(&self, tag: Tag) -> Option<Box<Delivery>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&tag)
-    }
-}
 
 pub(super) fn spawn(own: Box<dyn Subscription>, is_command: bool, wiring: Arc<Wiring>, shutdown: Shutdown) {
     tokio::spawn(async move {

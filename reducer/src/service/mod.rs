@@ -4,11 +4,15 @@
 //! gather, and the next turn takes them all (group commit). Effects leave through another.
 
 mod claim;
+mod deliveries;
 mod handle;
 mod inbox;
+mod name;
 mod namesake;
 mod opening;
 mod outbox;
+mod progress;
+mod queues;
 mod replying;
 mod reporting;
 mod requests;
@@ -16,6 +20,7 @@ mod requests;
 mod tests;
 mod turns;
 mod under_way;
+mod wiring;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -37,10 +42,11 @@ use crate::owner::Config;
 use crate::store::StoreError;
 
 use claim::Claim;
-pub use handle::{Handle, OpenError, Progress};
+pub use handle::{Handle, OpenError};
 pub use inbox::read;
-use namesake::Name;
+use name::Name;
 pub use opening::Opening;
+pub use progress::Progress;
 use replying::Replying;
 use under_way::UnderWay;
 
@@ -169,7 +175,7 @@ pub async fn start(
     let clock = Clock::start();
     let spec = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
     let mut topology = topology::shared();
-    spec.iter().for_each(|spec| topology.extend(outbox::classes(spec)));
+    spec.iter().for_each(|spec| topology.extend(queues::of(spec)));
     let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
     let (store, ()) = (store?, declared?);
     let owner = store.owner().clone();
@@ -186,15 +192,15 @@ pub async fn start(
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
     // What a job of an earlier process sends now must find its queue: no consumer may have come yet.
     for spec in ledger.owner().open_specs() {
-        outbox::declare_classes(&transport, spec).await?;
+        queues::declare(&transport, spec).await?;
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
     // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
-    let (progress, progressed) = watch::channel(handle::Progress::default());
+    let (progress, progressed) = watch::channel(progress::Progress::default());
     let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), spec);
-    let wiring = Arc::new(outbox::Wiring {
+    let wiring = Arc::new(wiring::Wiring {
         transport: Arc::clone(&transport),
         clock,
         owner: handle.owner().clone(),
@@ -202,7 +208,7 @@ pub async fn start(
         kind: config.kind,
         inbox: inbox.clone(),
         progress,
-        deliveries: inbox::Deliveries::default(),
+        deliveries: deliveries::Deliveries::default(),
         replies: handle.replies(),
         replying: Replying::default(),
         listening: watch::Sender::new(false),
@@ -231,7 +237,7 @@ pub async fn start(
 }
 
 /// Takes what comes to the owner's own queue and over the control exchange, from now on.
-async fn listen(wiring: &Arc<outbox::Wiring>, shutdown: &Shutdown) -> Result<(), TransportError> {
+async fn listen(wiring: &Arc<wiring::Wiring>, shutdown: &Shutdown) -> Result<(), TransportError> {
     let (transport, owner) = (&wiring.transport, wiring.owner());
     let is_command = matches!(wiring.kind, Kind::Command { .. });
     let own = if is_command { topology::command_owner(owner) } else { topology::service_owner(owner) };
@@ -245,7 +251,7 @@ async fn listen(wiring: &Arc<outbox::Wiring>, shutdown: &Shutdown) -> Result<(),
     Ok(())
 }
 
-async fn listen_unless_stopped(wiring: Arc<outbox::Wiring>, shutdown: Shutdown) {
+async fn listen_unless_stopped(wiring: Arc<wiring::Wiring>, shutdown: Shutdown) {
     tokio::select! {
         biased;
         () = shutdown.asked() => wiring.stop().await,

@@ -8,46 +8,16 @@
 //! Claims may be old: a process that was stopped finds what others said meanwhile in its queue, also of one that is
 //! gone. So nobody ends before the other one has answered a claim of its own.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use shared::protocol::id::StoreId;
 use shared::protocol::message::{Message, Request, Session, kind};
 use shared::protocol::topology;
 use shared::system::random;
 use shared::system::shutdown::Shutdown;
 
-use super::outbox::Wiring;
+use super::wiring::Wiring;
 use super::{Kind, ServiceError};
-
-/// Others of one's name that are remembered, so that each is told once.
-const HEARD_MAX: usize = 64;
-
-/// This process, and those of the same name that it has heard of.
-#[derive(Debug)]
-pub(super) struct Name {
-    pub session: Session,
-    heard: Mutex<BTreeSet<String>>,
-}
-
-impl Name {
-    pub fn new(store: StoreId, now: SystemTime) -> Self {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let (id, process) = (random::token(), std::process::id());
-        let session = Session { id, store, host: shared::system::host::name(), process, since };
-        Self { session, heard: Mutex::default() }
-    }
-
-    /// Whether this one was not heard before.
-    fn is_new(&self, other: &Session) -> bool {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() >= HEARD_MAX {
-            heard.clear();
-        }
-        heard.insert(other.id.clone())
-    }
-}
 
 /// What a process does about a claim to its name.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,6 +108,8 @@ impl Wiring {
 
 #[cfg(test)]
 mod tests {
+    use shared::protocol::id::StoreId;
+
     use super::*;
 
     fn session(id: &str, since: f64) -> Session {

@@ -1,72 +1,24 @@
 //! What leaves the owner: tasks, replies, acks, reports.
 
-use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use shared::protocol::id::{Class, JobId, OpeningId, OwnerId};
-use shared::protocol::job::JobSpec;
+use shared::protocol::id::{Class, OpeningId, OwnerId};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
-use shared::protocol::topology::{self, Topology};
+use shared::protocol::topology::{self};
 use shared::protocol::workload::Workload;
-use shared::system::clock::Clock;
 use shared::system::random;
 use shared::system::shutdown::Shutdown;
-use shared::transport::{self, PublishError, Transport, TransportError, Unpublished, until_taken};
-use tokio::sync::{mpsc, watch};
+use shared::transport::{self, PublishError, TransportError, Unpublished, until_taken};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::claim::Claim;
-use super::handle::{Progress, Replies};
-use super::inbox::Deliveries;
-use super::namesake::Name;
-use super::replying::Replying;
-use super::under_way::UnderWay;
-use super::{Kind, ServiceError};
-use crate::fold;
+use super::wiring::Wiring;
+use super::{Kind, ServiceError, queues};
 use crate::ledger::Action;
 use crate::owner::{Effect, Event, ReplyTo, Tag};
-
-/// What the tasks around a ledger share.
-pub(super) struct Wiring {
-    pub transport: Arc<dyn Transport>,
-    pub clock: Clock,
-    pub owner: OwnerId,
-    pub store: PathBuf,
-    pub kind: Kind,
-    pub inbox: mpsc::Sender<Event>,
-    pub progress: watch::Sender<Progress>,
-    pub deliveries: Deliveries,
-    pub replies: Replies,
-    /// Replies on their way to the broker.
-    pub replying: Replying,
-    /// Whether what is sent to this owner finds its queues.
-    pub listening: watch::Sender<bool>,
-    /// Queues of tasks that the broker is asked about.
-    pub looking: UnderWay<(Workload, Class)>,
-    /// Jobs whose queues are being declared.
-    pub opening: UnderWay<JobId>,
-    /// Held while a report is written: of two jobs with one report's name, the later one has the last word.
-    pub reporting: Mutex<()>,
-    /// The output directory, if there is one: nobody else's as long as this is there.
-    pub _claim: Option<Claim>,
-    /// Which of the processes that may have this owner's name it is.
-    pub name: Name,
-}
-
-/// The queue of every class that a job's tasks may have.
-pub(super) fn classes(spec: &JobSpec) -> Topology {
-    let declared = fold::classes(spec).iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
-    let (queues, bindings) = declared;
-    Topology { exchanges: Vec::new(), queues, bindings }
-}
-
-/// Declares them.
-pub(super) async fn declare_classes(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
-    transport.declare(&classes(spec)).await
-}
 
 /// Time passes, also when nothing else happens.
 pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
@@ -196,7 +148,7 @@ impl Wiring {
         let Some(begun) = self.opening.begin(request.job.clone()) else { return };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            let declared = declare_classes(&wiring.transport, &request.spec).await;
+            let declared = queues::declare(&wiring.transport, &request.spec).await;
             drop(begun);
             match declared {
                 Ok(()) => {

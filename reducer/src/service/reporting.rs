@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::limits;
 
-use super::outbox::Wiring;
+use super::wiring::Wiring;
 use super::{Kind, ServiceError};
 use crate::fold;
 use crate::owner::Event;

@@ -16,7 +16,7 @@ use shared::transport::ask::Asker;
 use shared::transport::{Alias, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 use tokio::time::Instant;
 
-use super::outbox::Wiring;
+use super::wiring::Wiring;
 use super::{Kind, ServiceError};
 use crate::owner::{Event, ReplyTo};
 use crate::report;

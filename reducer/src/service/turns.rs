@@ -8,7 +8,7 @@ use shared::system::threads::{self, NoThread};
 use tokio::sync::mpsc;
 
 use super::ServiceError;
-use super::outbox::Wiring;
+use super::wiring::Wiring;
 use crate::ledger::{Action, Ledger};
 use crate::owner::Event;
 use crate::store::StoreError;

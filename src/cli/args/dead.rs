@@ -6,8 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use shared::protocol::id::{OwnerId, TaskId};
 
-use super::BrokerArgs;
-use crate::cli::owners::Whom;
+use super::{BrokerArgs, Whom};
 
 /// `packhorse dead`
 #[derive(Debug, Clone, Args)]

@@ -10,9 +10,19 @@ use shared::protocol::id::OwnerId;
 
 use super::BrokerArgs;
 
+const HELP: &str = "\
+One line for each finding: ok, warn or fail, what it is about, what was found, and what to do. Nothing
+of others is changed at the broker and nothing is left there; it may run beside everything else. What
+policies do to queues like ours is seen for some seconds, where this user may make such queues.
+
+Exit codes:
+  0    no finding is a fail
+  1    at least one is
+  2    the command line or the configuration is wrong; nothing was looked at";
+
 /// `packhorse doctor`
 #[derive(Debug, Clone, Args)]
-#[command(after_help = crate::cli::doctor::HELP)]
+#[command(after_help = HELP)]
 pub struct DoctorArgs {
     /// Look for what this role needs, as the user whom --broker names; may be given several times
     /// [default: producer, consumer and reducer]

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use shared::protocol::id::{JobId, OwnerId};
 
-use super::BrokerArgs;
-use crate::cli::owners::Whom;
+use super::{BrokerArgs, Whom};
 
 /// `packhorse jobs`
 #[derive(Debug, Clone, Args)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Exit, Failure, term};
+use crate::cli::{Exit, term};
 
 /// The arguments, or how the command ends without them: with its help or version, which are results and
 /// have to arrive as such, or with what is wrong.
@@ -18,6 +18,6 @@ pub fn parse<T: Parser>() -> Result<T, ExitCode> {
         }
         let print = || told.print().and_then(|()| io::stdout().flush());
         let printed = term::can_print().and_then(|()| term::printed(print()));
-        printed.map_or_else(Failure::tell, |_| Exit::Success.into())
+        printed.map_or_else(term::end, |_| Exit::Success.into())
     })
 }

@@ -43,7 +43,7 @@ pub struct ReducerArgs {
     #[arg(long, value_name = "N")]
     pub window: Option<NonZero<usize>>,
 
-    /// Time between two signs of life of a consumer
+    /// Heartbeat interval that is expected of consumers, seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = heartbeat)]
     pub heartbeat: Duration,
 

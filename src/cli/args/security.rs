@@ -43,9 +43,18 @@ impl SecurityArgs {
     }
 }
 
+const HELP: &str = "\
+A file of keys has one key a line, an id and a secret. The first key seals; all of them open. To
+change keys without a gap, append the new key's line to the file of every role and start the roles
+again; then move the line to the top everywhere; then, when no message of the old key is left, remove
+the old line.
+
+A role that is given such a file (--key-file FILE or PACKHORSE_KEY_FILE) sends no message in clear and
+acts on none that its keys do not open. docs/PROTOCOL.md says what is hidden and what is not.";
+
 /// `packhorse key`
 #[derive(Debug, Clone, Args)]
-#[command(after_help = crate::cli::key_file::HELP)]
+#[command(after_help = HELP)]
 pub struct KeyArgs {
     /// What to do with keys.
     #[command(subcommand)]

@@ -15,7 +15,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("give a number of seconds above 0, at most {SECONDS_MAX}"))
 }
 
-/// A time between two signs of life in seconds.
+/// A heartbeat interval, seconds.
 pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
     let most = limits::HEARTBEAT_MAX;
     let wrong = || format!("give a number of seconds above 0, at most {}", most.as_secs());

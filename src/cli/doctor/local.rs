@@ -11,7 +11,7 @@ use shared::protocol::seal::Keyring;
 use shared::system::resolve::directory_of;
 
 use super::super::args::doctor::DoctorArgs;
-use super::super::{Failure, broker, key_file, owned, reducer};
+use super::super::{Failure, broker, key_file, slots, state};
 use super::Scope;
 use super::finding::Finding;
 
@@ -32,10 +32,10 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
     let mut findings: Vec<Finding> =
         scope.roots.iter().map(|(name, dir)| root(name, dir, look_into(name, dir))).collect();
     let limit = getrlimit(Resource::Nofile);
-    let slots = u64::from(owned::slots_or_cores(None)?);
+    let slots = u64::from(slots::or_cores(None)?);
     findings.push(open_files(limit.current, limit.maximum, FILES_IDLE + FILES_PER_SLOT * slots));
     if scope.has(Role::Reducer) || args.state.is_some() {
-        let state = args.state.clone().map_or_else(|| reducer::default_state(&args.owner), Ok)?;
+        let state = args.state.clone().map_or_else(|| state::default_file(&args.owner), Ok)?;
         let unusable = state.exists().then(|| check_store(&state).err()).flatten();
         findings.push(match unusable {
             Some(error) => Finding::fail("state", error.to_string(), ""),

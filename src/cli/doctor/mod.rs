@@ -32,18 +32,7 @@ use shared::protocol::workload::files::Root;
 
 use self::finding::{Finding, Level};
 use super::args::doctor::DoctorArgs;
-use super::{Exit, Failure, consumer, term};
-
-/// For `--help`.
-pub const HELP: &str = "\
-One line for each finding: ok, warn or fail, what it is about, what was found, and what to do. Nothing
-of others is changed at the broker and nothing is left there; it may run beside everything else. What
-policies do to queues like ours is seen for some seconds, where this user may make such queues.
-
-Exit codes:
-  0    no finding is a fail
-  1    at least one is
-  2    the command line or the configuration is wrong; nothing was looked at";
+use super::{Exit, Failure, roots, term};
 
 /// How long each connection may take where --connect-timeout does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +52,7 @@ struct Scope {
 
 impl Scope {
     fn new(args: &DoctorArgs, user: &str) -> Result<Self, Failure> {
-        let roots = args.roots.iter().map(|text| consumer::root(text));
+        let roots = args.roots.iter().map(|text| roots::named(text));
         let roots = roots.map(|root| root.map(|(name, dir)| (name.to_owned(), dir.to_owned())));
         let all = vec![Role::Producer, Role::Consumer, Role::Reducer];
         let asked: Vec<Role> = args.roles.iter().map(|&role| role.into()).collect();

@@ -10,6 +10,7 @@
 //! - `recent`: files that changed in this moment are put off
 //! - `items`: a task in tasks of one file each, and their answers in one
 
+mod exhaustion;
 mod items;
 mod mount;
 mod open;
@@ -32,7 +33,8 @@ use shared::protocol::workload::files::{Differing, Files, ItemFailure};
 use shared::system::beneath::os_text;
 
 use super::{Site, Unsent, WorkError};
-use open::{Opener, is_exhaustion};
+use exhaustion::is_exhaustion;
+use open::Opener;
 use recent::{Clock, PutOff, SystemClock};
 use system::Systems;
 

@@ -108,8 +108,3 @@ fn told(opened: Result<OwnedFd, Errno>) -> Result<File, OpenError> {
         Err(errno) => Err(OpenError::Os(errno.into())),
     }
 }
-
-/// Whether this process lacks descriptors or memory.
-pub(super) fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
-}

@@ -21,8 +21,8 @@ use shared::protocol::path::PathBytes;
 use shared::system::beneath::{Beneath, DirectoryIdentity, open_directory, os_text};
 use shared::system::descriptor::is_descriptor_of_another;
 
+use super::exhaustion::is_exhaustion;
 use super::mount;
-use super::open::is_exhaustion;
 use crate::work::WorkError;
 
 /// Between two looks for a root that cannot be reached.

@@ -6,7 +6,6 @@ use std::io;
 use rustix::fs::FileType;
 
 use super::ReadError;
-use super::system::System;
 
 /// Seconds since 1970, and nanoseconds of the next one.
 pub(super) type Time = (i64, u64);
@@ -37,8 +36,8 @@ impl Stamp {
     /// costs a small file about a tenth more, and on Linux 6.11 or later a hundredth. Elsewhere `fstat` may tell what
     /// was true a while ago, and on a read-only FUSE mount that is what it does; `statx` can demand an answer of now,
     /// for a question to the server.
-    pub(super) fn of(file: &File, system: System) -> Result<(Device, Self), ReadError> {
-        let asked = if system.may_be_stale() { ask(file)? } else { None };
+    pub(super) fn of(file: &File, may_be_stale: bool) -> Result<(Device, Self), ReadError> {
+        let asked = if may_be_stale { ask(file)? } else { None };
         let (mode, found) = match asked {
             Some(found) => found,
             None => tell(file)?,
@@ -51,12 +50,12 @@ impl Stamp {
     /// Its end was read, so it may have more bytes than its size says: that is 0 where nobody knows it before,
     /// as in proc and many a FUSE file system. Fewer bytes may be the mistake of whoever serves the file, and
     /// are taken from the kernel alone.
-    pub(super) fn judge(&self, after: &Self, bytes: u64, system: System) -> Result<(), &'static str> {
+    pub(super) fn judge(&self, after: &Self, bytes: u64, is_made_up: bool) -> Result<(), &'static str> {
         if self != after {
             let is_told = self.len != after.len || bytes == self.len;
             return Err(if is_told { CHANGED } else { CHANGED_OR_UNTOLD });
         }
-        if bytes < self.len && system != System::MadeUp {
+        if bytes < self.len && !is_made_up {
             return Err("ended before its size says, so a part of it may be missing");
         }
         Ok(())
@@ -108,20 +107,18 @@ mod tests {
     #[test]
     fn a_size_may_say_too_little_but_not_too_much() {
         let stamp = |len| Stamp { len, modified: (1, 0), changed: (1, 0) };
-        let judge = |before, after, bytes, system| stamp(before).judge(&stamp(after), bytes, system).err();
-        assert_eq!(judge(5, 5, 5, System::Elsewhere), None);
-        assert_eq!(judge(0, 0, 5, System::Elsewhere), None);
-        assert_eq!(judge(4096, 4096, 5, System::MadeUp), None);
-        for system in [System::Elsewhere, System::Local] {
-            assert!(judge(5, 5, 4, system).is_some_and(|why| why.contains("a part of it may be missing")));
-        }
+        let judge = |before, after, bytes, is_made_up| stamp(before).judge(&stamp(after), bytes, is_made_up).err();
+        assert_eq!(judge(5, 5, 5, false), None);
+        assert_eq!(judge(0, 0, 5, false), None);
+        assert_eq!(judge(4096, 4096, 5, true), None);
+        assert!(judge(5, 5, 4, false).is_some_and(|why| why.contains("a part of it may be missing")));
         // Whatever was read, and whoever serves it.
         for (before, after) in [(5, 6), (6, 5), (0, 5)] {
-            assert!(judge(before, after, 5, System::MadeUp).is_some_and(|why| why.starts_with("changed")));
+            assert!(judge(before, after, 5, true).is_some_and(|why| why.starts_with("changed")));
         }
         let touched = |len| Stamp { modified: (2, 0), ..stamp(len) };
-        assert_eq!(stamp(5).judge(&touched(5), 5, System::MadeUp), Err("changed while it was read"));
-        let made_up = stamp(0).judge(&touched(0), 5, System::MadeUp).expect_err("nothing shows that it held still");
+        assert_eq!(stamp(5).judge(&touched(5), 5, true), Err("changed while it was read"));
+        let made_up = stamp(0).judge(&touched(0), 5, true).expect_err("nothing shows that it held still");
         assert!(made_up.contains("tells another time at each look"), "{made_up}");
     }
 }

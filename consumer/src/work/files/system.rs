@@ -102,7 +102,7 @@ impl Systems {
     /// except where that changes.
     pub(super) fn look(&mut self, file: &File) -> Result<(System, Stamp), ReadError> {
         let asked = self.last.map_or(System::Local, |(_, system)| system);
-        let (device, stamp) = Stamp::of(file, asked)?;
+        let (device, stamp) = Stamp::of(file, asked.may_be_stale())?;
         let system = match self.last {
             Some((last, system)) if last == device => system,
             _ => *self.met.entry(device).or_insert_with(|| System::of(file)),
@@ -111,7 +111,7 @@ impl Systems {
         if system.may_be_stale() == asked.may_be_stale() {
             return Ok((system, stamp));
         }
-        Ok((system, Stamp::of(file, system)?.1))
+        Ok((system, Stamp::of(file, system.may_be_stale())?.1))
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
             }
             let (system, stamp) = systems.look(on_disk.as_file()).expect("a regular file");
             assert_ne!(system, System::MadeUp);
-            assert_eq!(stamp, Stamp::of(on_disk.as_file(), system).expect("a regular file").1);
+            assert_eq!(stamp, Stamp::of(on_disk.as_file(), system.may_be_stale()).expect("a regular file").1);
         }
         assert!((2..=4).contains(&systems.met.len()), "{systems:?}");
         let refused = systems.look(&File::open("/dev/null").expect("it is there"));
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn both_questions_have_the_same_answer() {
         let file = tempfile::tempfile().expect("a file");
-        let [plain, forced] = [System::Local, System::Elsewhere].map(|system| Stamp::of(&file, system));
+        let [plain, forced] = [System::Local, System::Elsewhere].map(|system| Stamp::of(&file, system.may_be_stale()));
         assert_eq!(plain.expect("a regular file"), forced.expect("a regular file"));
     }
 }

@@ -4,6 +4,7 @@
 //! - `input`: command-line arguments become a selection
 //! - `naming`: what roots are called
 //! - `walk`: the job's starts, one after the other, as a stream of findings
+//! - `finding`: what it comes upon
 //! - `tree`: depth first through one root
 //! - `root`: the one directory that a walk is of
 //! - `listing`: one directory, sorted
@@ -16,6 +17,7 @@
 //!   findings alone: so two plans of the same tree are equal.
 //! - Memory grows with the listings of the directories on the current path, not with the tree.
 
+mod finding;
 mod input;
 mod listing;
 mod naming;
@@ -35,8 +37,9 @@ use shared::protocol::workload::files::{Files, Selection};
 use shared::system::beneath::DirectoryIdentity;
 
 use super::PlanError;
+use finding::Finding;
 use pack::Draft;
-use walk::{Finding, Walk};
+use walk::Walk;
 
 pub use input::{InputError, selection};
 pub use naming::Naming;

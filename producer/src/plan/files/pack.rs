@@ -8,7 +8,7 @@ use shared::protocol::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_
 use shared::protocol::message::{PlanFailure, Planned};
 use shared::protocol::workload::files::{Files, Item, Links, Selection};
 
-use super::walk::{Finding, What};
+use super::finding::{Finding, What};
 
 /// JSON around the items of a body, without the root's name.
 const BATCH_OVERHEAD: usize = 256;

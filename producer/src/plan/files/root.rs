@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, open};
+use rustix::fs::{Mode, OFlags, open};
 use shared::protocol::workload::files::Links;
 use shared::system::beneath::{DirectoryIdentity, os_text};
 
-use super::tree::LIST;
+/// How a directory is opened that is to be listed.
+pub(super) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 const OUTSIDE: &str = "leads outside its root; use --follow-outside to allow it";
 

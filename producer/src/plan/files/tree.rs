@@ -16,18 +16,15 @@ use shared::protocol::path::PathBytes;
 use shared::protocol::workload::files::{Links, Times};
 use shared::system::beneath::{Beneath, DirectoryIdentity, os_text};
 
+use super::finding::What;
 use super::listing::{Entry, Kind, Listing};
 use super::own::{self, Identity, Own};
-use super::root::Root;
-use super::walk::What;
+use super::root::{LIST, Root};
 
 const LOOP: &str = "a loop of links";
 
 /// The system's number for too many links in a path; std has no stable name for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
-
-/// How a directory is opened that is to be listed.
-pub(super) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// How a file is opened of which only the size is asked, where the system knows such a thing.
 #[cfg(target_os = "linux")]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use shared::system::beneath::Beneath;
 
 use super::*;
+use crate::plan::files::finding::What;
 use crate::plan::files::own::Own;
 use crate::plan::files::tree::Tree as Walked;
-use crate::plan::files::walk::What;
 
 fn tree() -> (Tree, Tree) {
     let (tree, outside) = (Tree::new(), Tree::new());

@@ -1,0 +1,52 @@
+//! One line of a table of figures.
+
+use crate::measure::Figures;
+
+/// One line of a table.
+pub struct Row {
+    what: String,
+    figure: String,
+    /// The target in words, and whether it is met.
+    target: Option<(String, bool)>,
+}
+
+impl Row {
+    /// A contestant's time.
+    pub fn seconds(what: &str, figures: &Figures) -> Self {
+        let (min, max) = figures.spread();
+        let figure = format!("{:.3} s ({min:.3} to {max:.3})", figures.median());
+        Self { what: what.to_owned(), figure, target: None }
+    }
+
+    /// The ratio of two medians; its spread is that of the extremes.
+    pub fn ratio(what: &str, ours: &Figures, theirs: &Figures, limit: Option<f64>) -> Self {
+        let ratio = ours.median() / theirs.median();
+        let (min, max) = (ours.spread().0 / theirs.spread().1, ours.spread().1 / theirs.spread().0);
+        let figure = format!("{ratio:.2} ({min:.2} to {max:.2})");
+        let target = limit.map(|limit| (format!("at most {limit:.2}"), ratio <= limit));
+        Self { what: what.to_owned(), figure, target }
+    }
+
+    /// A peak of memory.
+    pub fn mebibytes(what: &str, peak: f64, limit: f64) -> Self {
+        let target = Some((format!("at most {limit:.0} MiB"), peak <= limit));
+        Self { what: what.to_owned(), figure: format!("{peak:.0} MiB"), target }
+    }
+
+    /// A time that is short.
+    pub fn millis(what: &str, figures: &Figures, limit: f64) -> Self {
+        let (min, max) = figures.spread();
+        let figure = format!("{:.1} ms ({min:.1} to {max:.1})", figures.median());
+        Self { what: what.to_owned(), figure, target: Some((format!("under {limit:.0} ms"), figures.median() < limit)) }
+    }
+
+    pub fn line(&self) -> String {
+        let (target, verdict) = match &self.target {
+            Some((target, true)) => (target.as_str(), "met"),
+            Some((target, false)) => (target.as_str(), "**missed**"),
+            None => ("", ""),
+        };
+        // A pipe would end the cell.
+        format!("| {} | {} | {target} | {verdict} |\n", self.what.replace('|', "\\|"), self.figure)
+    }
+}

@@ -1,0 +1,16 @@
+//! Where a reducer keeps its store if nobody says where.
+
+use std::path::PathBuf;
+
+use shared::protocol::id::OwnerId;
+use shared::system::environment;
+
+use super::Failure;
+
+/// The XDG base directory specification's place for state.
+pub fn default_file(owner: &OwnerId) -> Result<PathBuf, Failure> {
+    let home = || environment::path("HOME").map(|home| home.join(".local/state"));
+    let base = environment::path("XDG_STATE_HOME").or_else(home);
+    let base = base.ok_or_else(|| Failure::usage("neither XDG_STATE_HOME nor HOME is set; give --state FILE"))?;
+    Ok(base.join("packhorse").join(format!("{owner}.sqlite")))
+}
