@@ -6,9 +6,11 @@
 //! # Layout
 //! - `source`: the tree as the rules see it
 //! - `text`: rules about any one file
+//! - `circles`: files and rooms that import what they must not
 //! - `layout`: rules about who may name what, and where things stand
 //! - `prose`: rules about the pages that people read
 
+mod circles;
 mod layout;
 mod prose;
 mod source;
@@ -42,7 +44,8 @@ const FILE_RULES: [FileRule; 15] = [
     layout::rooms,
 ];
 
-const TREE_RULES: [TreeRule; 4] = [layout::top_level, layout::dependencies, layout::workload_rows, prose::pages];
+const TREE_RULES: [TreeRule; 6] =
+    [circles::circles, circles::floors, layout::top_level, layout::dependencies, layout::workload_rows, prose::pages];
 
 #[test]
 fn the_tree_is_tidy() {

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("base64", &["shared/src/protocol/path.rs"]),
     ("chacha20poly1305", &["shared/src/protocol/seal/"]),
     ("clap", &["src/cli/args.rs", "src/cli/args/", "src/cli/manual.rs", "src/main.rs", "src/bin/", "examples/"]),
-    ("clap_complete", &["src/cli/manual.rs"]),
+    ("clap_complete", &["src/cli/args/manual.rs", "src/cli/manual.rs"]),
     ("clap_mangen", &["src/cli/manual.rs"]),
     ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
     ("humantime", &["shared/src/system/clock.rs"]),
