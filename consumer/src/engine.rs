@@ -33,7 +33,7 @@ pub struct Config {
     pub slots: u32,
     /// What it subscribes to, by lane.
     pub serves: Vec<(Workload, Class)>,
-    /// Between two signs of life, in milliseconds.
+    /// Heartbeat interval, milliseconds.
     pub heartbeat_millis: u64,
 }
 
@@ -91,7 +91,7 @@ pub enum Event {
     },
     /// An owner wants no more of these openings.
     Cancelled(Vec<OpeningId>),
-    /// A sign of life is due, or was asked for.
+    /// A heartbeat is due, or was asked for.
     SignDue,
     /// Take no more.
     Stop,
@@ -129,7 +129,7 @@ pub enum Action {
         lease: Box<Lease>,
     },
     /// Publish the delivery to the dead-letter exchange, then tell [`Event::Confirmed`].
-    Bury {
+    DeadLetter {
         /// The delivery.
         tag: Tag,
         /// Why.
@@ -145,7 +145,7 @@ pub enum Action {
         /// Which.
         tag: Tag,
     },
-    /// Publish a sign of life.
+    /// Publish a heartbeat.
     Announce(Box<Presence>),
     /// Nothing is under way any more: close.
     Stopped,
@@ -191,7 +191,7 @@ impl Consumer {
             }
             Event::Delivered { tag, task: Err(reason), .. } => {
                 self.publishing.insert(tag, Publishing::Letter(None));
-                actions.push(Action::Bury { tag, reason });
+                actions.push(Action::DeadLetter { tag, reason });
             }
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
             Event::Confirmed { tag } => match self.publishing.remove(&tag) {
@@ -240,13 +240,13 @@ impl Consumer {
         let (verdict, parts) = match result {
             Ok(Done { answer, parts }) => (Verdict::Done(answer.into()), parts),
             Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
-            // Its delivery is acked: there is no letter to send.
+            // Its delivery is acked: there is no dead letter to send.
             Err(WorkError::Rejected(reason)) if held.claim == Claim::Leased => {
                 (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)
             }
             Err(WorkError::Rejected(reason)) => {
                 self.publishing.insert(tag, Publishing::Letter(Some(held.task.address.held())));
-                return Some(Action::Bury { tag, reason });
+                return Some(Action::DeadLetter { tag, reason });
             }
         };
         self.publishing.insert(tag, Publishing::Outcome(held.task.address.held(), held.claim));
@@ -328,7 +328,7 @@ pub(super) mod tests {
             Action::Start { tag, isolated: false, .. } => format!("start {tag}"),
             Action::Start { tag, isolated: true, .. } => format!("isolate {tag}"),
             Action::Answer { tag, .. } => format!("answer {tag}"),
-            Action::Bury { tag, .. } => format!("bury {tag}"),
+            Action::DeadLetter { tag, .. } => format!("dead-letter {tag}"),
             Action::Cancel { tag } => format!("cancel {tag}"),
             Action::Lease { tag, lease } => format!("lease {tag} started {}", lease.is_started),
             Action::Ack { tag } => format!("ack {tag}"),
@@ -360,7 +360,7 @@ pub(super) mod tests {
     fn a_message_that_is_no_task_is_buried_and_the_next_one_runs() {
         let mut consumer = consumer(1);
         let bad = Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), returns: 0 };
-        assert_eq!(names(&consumer.step(bad)), ["bury 1"]);
+        assert_eq!(names(&consumer.step(bad)), ["dead-letter 1"]);
         assert_eq!(names(&consumer.step(delivered(2))), ["start 2"]);
         assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
     }

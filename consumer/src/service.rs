@@ -45,13 +45,13 @@ pub struct ConsumerConfig {
     pub prefetch: Option<u16>,
     /// How tasks are done that may have killed consumers; in this process like all others if `None`.
     pub isolation: Option<Arc<Isolation>>,
-    /// Between two signs of life.
+    /// Between two heartbeats.
     pub heartbeat: Duration,
     /// How long the broker waits for an ack.
     pub ack_timeout: Duration,
     /// Counts the tasks that were answered.
     pub done: Arc<AtomicU64>,
-    /// Told with each sign of life: the loop turns.
+    /// Told with each heartbeat: the loop turns.
     pub turns: Arc<Notify>,
 }
 
@@ -82,13 +82,13 @@ impl ConsumerConfig {
     }
 }
 
-/// How long a stopping consumer waits for the broker to take its last sign of life.
+/// How long a stopping consumer waits for the broker to take its last heartbeat.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 enum Input {
     Delivery(Lane, Box<Delivery>),
     Event(Event),
-    /// The broker has the sign of life that was on its way, or has refused it.
+    /// The broker has the heartbeat that was on its way, or has refused it.
     Signed,
     Failed(TransportError),
 }
@@ -106,7 +106,7 @@ struct Running {
     signs: JoinSet<()>,
     /// How many of them the broker has not answered.
     signs_under_way: usize,
-    /// A sign of life that waits for the one on its way.
+    /// A heartbeat that waits for the one on its way.
     next_sign: Option<Box<Presence>>,
     looked: Looked,
     /// Of each task that is worked on: whether nobody wants its result any more.
@@ -199,7 +199,7 @@ impl Running {
                 }
                 Some(input) = outputs.recv() => input,
                 _ = heartbeat.tick() => {
-                    // Those who wait now, and no one later: a turn of old is no sign of life.
+                    // Those who wait now, and no one later: a turn of old is no heartbeat.
                     self.config.turns.notify_waiters();
                     self.look_for_leases();
                     Input::Event(Event::SignDue)
@@ -280,16 +280,16 @@ impl Running {
                 let publish = publish::lease(Arc::clone(&self.transport), self.clock, *lease);
                 self.publish(publish, Event::Leased { tag });
             }
-            Action::Bury { tag, reason } => {
+            Action::DeadLetter { tag, reason } => {
                 let Some(delivery) = self.deliveries.get(&tag) else { return };
                 let id = &delivery.message.id;
                 tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
-                let letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
+                let dead_letter = DeadLetter::wrap(delivery.message.clone(), &reason, &self.host);
                 let (transport, key) = (Arc::clone(&self.transport), delivery.key.clone());
                 let delay = reason.delay();
                 let publish = async move {
                     tokio::time::sleep(delay).await;
-                    transport::bury(&*transport, &key, letter).await
+                    transport::dead_letter(&*transport, &key, dead_letter).await
                 };
                 self.publish(publish, Event::Confirmed { tag });
             }
@@ -363,7 +363,7 @@ impl Running {
             let input = match transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
                 Err(PublishError::Transport(error)) => Input::Failed(error),
                 Err(PublishError::TooLarge(oversize)) => {
-                    tracing::warn!(%oversize, "A sign of life cannot be sent.");
+                    tracing::warn!(%oversize, "A heartbeat cannot be sent.");
                     Input::Signed
                 }
                 Ok(()) | Err(PublishError::Refused { .. }) => Input::Signed,
@@ -380,7 +380,7 @@ impl Running {
         }
     }
 
-    /// The last sign of life says that there will be no more: worth a short wait.
+    /// The last heartbeat says that there will be no more: worth a short wait.
     async fn take_leave(&mut self) -> Result<(), TransportError> {
         let all = async { while self.signs.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, all).await;

@@ -17,7 +17,7 @@ pub enum Step {
     /// The next task.
     Task(Box<Planned>),
     /// There are no more. A channel that closes without it is a planner that died, and the plan
-    /// must not be sealed.
+    /// must not be ended.
     End,
 }
 

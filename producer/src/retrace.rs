@@ -33,7 +33,7 @@ pub struct Retrace {
     known: u64,
     /// Their hash.
     known_hash: PlanHash,
-    is_sealed: bool,
+    is_complete: bool,
     next: u64,
     hash: PlanHash,
 }
@@ -45,7 +45,7 @@ impl Retrace {
             opening: opened.opening.clone(),
             known: opened.planned,
             known_hash: opened.after.clone(),
-            is_sealed: opened.sealed.is_some(),
+            is_complete: opened.plan_end.is_some(),
             next: 0,
             hash: PlanHash::start(),
         }
@@ -53,7 +53,7 @@ impl Retrace {
 
     /// Whether the owner has something that the plan is compared with.
     pub fn has_known(&self) -> bool {
-        self.known > 0 || self.is_sealed
+        self.known > 0 || self.is_complete
     }
 
     /// The plan's next task.
@@ -64,14 +64,14 @@ impl Retrace {
         match self.next {
             next if next < self.known => Next::Known,
             next if next == self.known && self.hash == self.known_hash => Next::Known,
-            next if next == self.known || self.is_sealed => Next::Differs,
+            next if next == self.known || self.is_complete => Next::Differs,
             _ => Next::New(Place { opening: self.opening.clone(), after }),
         }
     }
 
     /// The plan has no more.
     pub fn end(&self) -> End {
-        match (self.next < self.known, self.is_sealed) {
+        match (self.next < self.known, self.is_complete) {
             (true, _) => End::Differs,
             (false, true) => End::Known,
             (false, false) => End::New(self.next, Place { opening: self.opening.clone(), after: self.hash.clone() }),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     /// What comes of a plan of these classes where the owner has the first ones of `known`.
-    fn retraced(known: &[&str], sealed: bool, plan: &[&str]) -> (String, End) {
+    fn retraced(known: &[&str], plan_end: bool, plan: &[&str]) -> (String, End) {
         let of =
             |classes: &[&str]| (0..).zip(classes).map(|(number, class)| planned(number, class)).collect::<Vec<_>>();
         let opened = Opened {
@@ -104,16 +104,16 @@ mod tests {
             owner: OwnerId::main(),
             planned: known.len() as u64,
             after: of(known).iter().fold(PlanHash::start(), |hash, task| task.hash(&hash)),
-            sealed: sealed.then_some(known.len() as u64),
+            plan_end: plan_end.then_some(known.len() as u64),
             ended: None,
         };
         let mut retrace = Retrace::new(&opened);
-        let letter = |task| match retrace.take(&task) {
+        let dead_letter = |task| match retrace.take(&task) {
             Next::Known => 'k',
             Next::New(_) => 'n',
             Next::Differs => 'd',
         };
-        (of(plan).into_iter().map(letter).collect(), retrace.end())
+        (of(plan).into_iter().map(dead_letter).collect(), retrace.end())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use shared::protocol::id::{OpeningId, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
+use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, PlanEnd, Reply, Request, Task};
 use shared::protocol::notice::{self, Notify, Unserved, Waiting};
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
@@ -97,16 +97,16 @@ impl Rider {
             .await?;
         let opened = self.open(&mut asker).await?;
         let first = opened.planned;
-        let was_over = opened.sealed.is_some_and(|whips| first >= whips);
-        let (all_sent, sealed) = watch::channel(None);
+        let was_over = opened.plan_end.is_some_and(|whips| first >= whips);
+        let (all_sent, plan_end) = watch::channel(None);
         let sending = async {
             let started = Instant::now();
-            let (sent, seal) = self.send_all(&opened, cues.as_mut()).await?;
-            all_sent.send_replace(seal);
+            let (sent, plan_end) = self.send_all(&opened, cues.as_mut()).await?;
+            all_sent.send_replace(plan_end);
             Ok((sent, started.elapsed().as_secs_f64()))
         };
         let looks = if is_cued { LAST_LOOKS } else { limits::STATUS_INTERVAL };
-        let watching = Watch::new(&self, &mut asker, opened.opening.clone(), whip, sealed).until_the_end(looks);
+        let watching = Watch::new(&self, &mut asker, opened.opening.clone(), whip, plan_end).until_the_end(looks);
         let ((sent, seconds), status) = tokio::try_join!(sending, watching)?;
         Ok(Ride { first, sent, was_over, seconds, status })
     }
@@ -129,13 +129,13 @@ impl Rider {
         }
     }
 
-    /// Sends what is left and the seal; gives the number of whips, and the seal.
+    /// Sends what is left and the plan end; gives the number of whips, and the plan end.
     async fn send_all(
         &self,
         opened: &Opened,
         mut cues: Option<&mut Cues>,
-    ) -> Result<(u64, Option<Seal>), ProducerError> {
-        if opened.sealed.is_some() {
+    ) -> Result<(u64, Option<PlanEnd>), ProducerError> {
+        if opened.plan_end.is_some() {
             return Ok((0, None));
         }
         let job = self.config.spec.job();
@@ -160,15 +160,15 @@ impl Rider {
             let task = Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: body.into() };
             self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
-        let seal = Seal { job, tasks: whips };
-        self.seal(&seal, &opened.opening).await?;
-        Ok((whips.saturating_sub(opened.planned), Some(seal)))
+        let plan_end = PlanEnd { job, tasks: whips };
+        self.end_plan(&plan_end, &opened.opening).await?;
+        Ok((whips.saturating_sub(opened.planned), Some(plan_end)))
     }
 
-    async fn seal(&self, seal: &Seal, opening: &OpeningId) -> Result<(), ProducerError> {
+    async fn end_plan(&self, plan_end: &PlanEnd, opening: &OpeningId) -> Result<(), ProducerError> {
         let owner = self.config.owner.as_str();
         let place = Place { opening: opening.clone(), after: PlanHash::start() };
-        self.send(topology::OUTCOMES, owner, &seal.to_message(&place, self.clock.system())).await
+        self.send(topology::OUTCOMES, owner, &plan_end.to_message(&place, self.clock.system())).await
     }
 
     fn unsendable(&self, message: &Message, oversize: Oversize) -> ProducerError {
@@ -215,10 +215,10 @@ struct Watch<'a> {
     waiting: Waiting,
     silent_since: Option<Moment>,
     said_silent: bool,
-    /// The seal, once it is confirmed.
-    sealed: watch::Receiver<Option<Seal>>,
+    /// The plan end, once it is confirmed.
+    plan_end: watch::Receiver<Option<PlanEnd>>,
     /// Since when the owner does not know of it.
-    unsealed_since: Option<Moment>,
+    incomplete_since: Option<Moment>,
 }
 
 impl<'a> Watch<'a> {
@@ -227,16 +227,28 @@ impl<'a> Watch<'a> {
         asker: &'a mut Asker,
         opening: OpeningId,
         whip: String,
-        sealed: watch::Receiver<Option<Seal>>,
+        plan_end: watch::Receiver<Option<PlanEnd>>,
     ) -> Self {
         let spec = JobSpec::Steps(rider.config.spec.clone());
         let (unserved, waiting) = (Unserved::default(), Waiting::default());
-        let (silent_since, said_silent, unsealed_since) = (None, false, None);
-        Self { rider, asker, opening, whip, spec, unserved, waiting, silent_since, said_silent, sealed, unsealed_since }
+        let (silent_since, said_silent, incomplete_since) = (None, false, None);
+        Self {
+            rider,
+            asker,
+            opening,
+            whip,
+            spec,
+            unserved,
+            waiting,
+            silent_since,
+            said_silent,
+            plan_end,
+            incomplete_since,
+        }
     }
 
     async fn until_the_end(mut self, mut pause: Duration) -> Result<JobStatus, ProducerError> {
-        let mut all_sent = self.sealed.clone();
+        let mut all_sent = self.plan_end.clone();
         let mut sent = pin!(all_sent.changed());
         loop {
             if let Some(status) = self.look().await? {
@@ -285,18 +297,18 @@ impl<'a> Watch<'a> {
         Ok(None)
     }
 
-    /// A queue that is lost takes with it what was confirmed: a seal that the owner has not got for long
+    /// A queue that is lost takes with it what was confirmed: a plan end that the owner has not got for long
     /// is sent again.
     async fn look_for_seal(&mut self, status: &JobStatus) -> Result<(), ProducerError> {
-        let seal = self.sealed.borrow().clone().filter(|_| status.state == JobState::Planning);
-        let Some(seal) = seal else {
-            self.unsealed_since = None;
+        let plan_end = self.plan_end.borrow().clone().filter(|_| status.state == JobState::Planning);
+        let Some(plan_end) = plan_end else {
+            self.incomplete_since = None;
             return Ok(());
         };
         let now = self.rider.clock.now();
-        if now.saturating_sub(*self.unsealed_since.get_or_insert(now)) >= limits::PLAN_SILENCE {
-            self.unsealed_since = None;
-            self.rider.seal(&seal, &self.opening).await?;
+        if now.saturating_sub(*self.incomplete_since.get_or_insert(now)) >= limits::PLAN_SILENCE {
+            self.incomplete_since = None;
+            self.rider.end_plan(&plan_end, &self.opening).await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::protocol::id::{JobId, OwnerId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits;
-use shared::protocol::message::{JobRequest, Message, Opened, Reply, Request, Seal};
+use shared::protocol::message::{JobRequest, Message, Opened, PlanEnd, Reply, Request};
 use shared::protocol::notice::Notify;
 use shared::protocol::topology;
 use shared::system::clock::Clock;
@@ -224,9 +224,9 @@ impl Running {
                 let message = planned.to_message(&job, &place, self.clock.system());
                 self.publish(message, number, Event::Confirmed(number));
             }
-            Action::Seal { tasks, place } => {
-                let message = Seal { job, tasks }.to_message(&place, self.clock.system());
-                self.publish(message, tasks, Event::Sealed);
+            Action::EndPlan { tasks, place } => {
+                let message = PlanEnd { job, tasks }.to_message(&place, self.clock.system());
+                self.publish(message, tasks, Event::PlanEndConfirmed);
             }
             Action::Say(text) => (self.notify)(text),
             // Performed by the loop that ends on them.

@@ -1,4 +1,4 @@
-//! The engine of a submission: opens a job with its owner, publishes the plan, seals it, waits.
+//! The engine of a submission: opens a job with its owner, publishes the plan, ends it, waits.
 //!
 //! No I/O, no clock. A lost question is asked again; a plan's message may arrive twice, since its
 //! owner takes each number once.
@@ -43,8 +43,8 @@ pub enum Event {
     PlanEnded,
     /// The broker has a planned task.
     Confirmed(u64),
-    /// The broker has the seal.
-    Sealed,
+    /// The broker has the plan end.
+    PlanEndConfirmed,
     /// Time passes.
     Tick,
 }
@@ -68,8 +68,8 @@ pub enum Action {
         /// Where in the plan it stands.
         place: Place,
     },
-    /// Publish the seal.
-    Seal {
+    /// Publish the plan end.
+    EndPlan {
         /// How many tasks the plan has.
         tasks: u64,
         /// Where it ends.
@@ -160,8 +160,8 @@ impl Submission {
                 self.unconfirmed.remove(&number);
                 self.seal_if_confirmed()
             }
-            Event::Sealed => {
-                // Otherwise of a seal from before it began again.
+            Event::PlanEndConfirmed => {
+                // Otherwise of a plan end from before it began again.
                 if self.phase == Phase::Sealing {
                     self.phase = Phase::Waiting;
                 }
@@ -355,7 +355,7 @@ impl Submission {
         }
         let Some(End::New(tasks, place)) = self.retrace.as_ref().map(Retrace::end) else { return Vec::new() };
         self.phase = Phase::Sealing;
-        vec![Action::Seal { tasks, place }]
+        vec![Action::EndPlan { tasks, place }]
     }
 
     /// What was asked for is done; who was not to wait for the job's end gets no account of it.

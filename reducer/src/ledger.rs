@@ -117,7 +117,7 @@ impl Ledger {
                 *dead = self.store.dead(filter.as_deref())?;
                 dead.retain(|dead| openings.as_ref().is_none_or(|openings| openings.contains(&dead.opening)));
             }
-            Event::DeadLetter { letter, known, .. } => *known = self.known(&letter.task)?,
+            Event::DeadLetter { dead_letter, known, .. } => *known = self.known(&dead_letter.task)?,
             _ => {}
         }
         Ok(())

@@ -8,8 +8,8 @@ pub enum Mutant {
     NoDedupe,
     /// Another answer to the same task passes for the same one.
     ConflictUnseen,
-    /// A job ends when all that is planned so far is answered, without its seal.
-    EndWithoutSeal,
+    /// A job ends when all that is planned so far is answered, without its plan end.
+    EndWithoutPlanEnd,
     /// A new process does not know what was out.
     ForgetFlights,
     /// An outcome and its job's account are two transactions.

@@ -26,7 +26,7 @@ use super::{Exit, Failure, broker, ending, files, signals, slots, term};
 use crate::run::{Frequencies, Output, RunConfig, RunError, run as run_job};
 
 /// What a command adds to the way that all jobs go.
-pub struct Job<'a> {
+pub struct FilesJob<'a> {
     /// Which files.
     pub files: &'a FilesArgs,
     /// What is asked of them.
@@ -38,7 +38,7 @@ pub struct Job<'a> {
 }
 
 /// Runs a job of the command to its end.
-pub async fn run(job: Job<'_>, args: &JobArgs) -> Result<Exit, Failure> {
+pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
     check(&args.output)?;
     if args.out.json {

@@ -9,7 +9,7 @@ use super::{Exit, Failure, owned, submit};
 
 /// `packhorse sha1`
 pub async fn run(args: Sha1Args) -> Result<Exit, Failure> {
-    let job = owned::Job { files: &args.files, spec: &spec, frequencies: None, watch: None };
+    let job = owned::FilesJob { files: &args.files, spec: &spec, frequencies: None, watch: None };
     owned::run(job, &args.job).await
 }
 

@@ -19,7 +19,7 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
         ));
     }
     let manner = args.manner.manner(args.frequencies.is_some());
-    let job = owned::Job {
+    let job = owned::FilesJob {
         files: &args.files,
         spec: &|files| spec(manner, files),
         frequencies: args.frequencies.map(|target| Frequencies { target, top: args.top }),

@@ -12,7 +12,7 @@ use reducer::service::Handle;
 use reducer::store;
 use shared::protocol::id::JobId;
 use shared::protocol::job::Counts;
-use shared::protocol::message::{JobRequest, Opened, Place, Planned, Seal};
+use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned};
 use shared::protocol::notice;
 use shared::system::resolve::resolve;
 
@@ -129,7 +129,7 @@ pub(super) async fn plan(handle: &Handle, job: &JobId, rest: Option<ToPlan>) -> 
         }
     }
     if let End::New(tasks, place) = retrace.end() {
-        handle.seal(Seal { job: job.clone(), tasks }, place).await;
+        handle.end_plan(PlanEnd { job: job.clone(), tasks }, place).await;
     }
     Ok(())
 }

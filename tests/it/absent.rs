@@ -45,9 +45,9 @@ async fn owner_with_a_report(transport: Arc<dyn Transport>, report: Option<&str>
             Request::Ping => Some(Reply::Pong { owner: owner.clone(), session: None }),
             Request::Open(request) => {
                 let (job, owner) = (request.job, owner.clone());
-                let (opening, after, sealed) = (OpeningId::from_name(b"o"), PlanHash::start(), Some(0));
+                let (opening, after, plan_end) = (OpeningId::from_name(b"o"), PlanHash::start(), Some(0));
                 let ended = Some(Ended { job: job.clone(), state: JobState::Finished, at: 0.0 });
-                Some(Reply::Opened(Opened { job, opening, owner, planned: 0, after, sealed, ended }))
+                Some(Reply::Opened(Opened { job, opening, owner, planned: 0, after, plan_end, ended }))
             }
             Request::Status { job } => Some(Reply::Status(Box::new(status(&job)))),
             Request::Report { of: ReportOf::Results, from, .. } => report.map(|report| {

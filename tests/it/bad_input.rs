@@ -186,10 +186,10 @@ pub async fn dead(transport: &Arc<dyn Transport>, count: usize) -> BTreeMap<Stri
     let queue =
         topology::shared().queues.into_iter().find(|queue| queue.name == topology::DEAD_QUEUE).expect("it is there");
     let wanted = Subscribe { queue, bindings: Vec::new(), prefetch: 10 };
-    let mut letters = transport.subscribe(wanted).await.expect("subscribed");
+    let mut dead_letters = transport.subscribe(wanted).await.expect("subscribed");
     let mut reasons = BTreeMap::new();
     while reasons.values().sum::<usize>() < count {
-        let next = tokio::time::timeout(LIMIT, letters.next()).await;
+        let next = tokio::time::timeout(LIMIT, dead_letters.next()).await;
         let next = next.unwrap_or_else(|_| panic!("only these: {reasons:#?}"));
         let Incoming::Delivery(delivery) = next.expect("a letter") else { continue };
         *reasons.entry(delivery.message.text("reason").unwrap_or("none").to_owned()).or_default() += 1;
@@ -221,12 +221,12 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
     let mut outcome = Message { kind: "outcome".to_owned(), ..task(0, "{}") }.with_text("status", "done");
     (outcome.id, outcome.correlation) = ("none.0".to_owned(), Some("none".to_owned()));
     let planned = Message { kind: "planned".to_owned(), ..task(0, "{}") }.with_text("after", "start");
-    let seal =
+    let plan_end =
         Message { kind: "seal".to_owned(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
     let to_owner = [
         (outcome, "an outcome for task none.0 of a job that this owner does not have"),
         (planned, "body: missing field"),
-        (seal, "a seal for job none"),
+        (plan_end, "a plan end for job none"),
     ];
     for (message, _) in &to_owner {
         transport.publish(topology::OUTCOMES, "main", message.clone()).await.expect("published");

@@ -38,7 +38,7 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     let done = cluster.world.sha1sum(&["t"]);
     // Each a task of its own, read when the job is cancelled.
     let endless: Vec<_> = (0..6).map(|number| cluster.world.sparse(&format!("t/z{number}"), ENDLESS)).collect();
-    // With the signs of life that everybody has: none of them is soon enough.
+    // With the heartbeats that everybody has: none of them is soon enough.
     let _reducer = cluster.ready(REDUCER, &["--output-dir", "reports"]);
     // Enough slots, and nothing fetched ahead, that no order of the tasks keeps the small files waiting for large ones.
     let consumers =

@@ -130,7 +130,7 @@ fn the_image_runs_as_nobody_and_tells_its_health() {
     let consumer = site.consumer();
     for role in [&reducer, &consumer] {
         assert_eq!(docker(&["exec", role.id(), "id", "-u"]), "10001");
-        let healthy = eventually("a sign of life", || {
+        let healthy = eventually("a heartbeat", || {
             let check = ["exec", role.id(), "packhorse", "health"];
             let output = std::process::Command::new("docker").args(check).output().expect("docker runs");
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())

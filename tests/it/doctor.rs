@@ -118,7 +118,7 @@ fn not_a_broker() -> u16 {
     port
 }
 
-/// A sign of life as a consumer sends it.
+/// A heartbeat as a consumer sends it.
 fn presence(version: &str, at: SystemTime) -> Message {
     let body = Presence {
         consumer: ConsumerId::from_name(b"strange"),

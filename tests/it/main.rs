@@ -37,7 +37,7 @@
 //! - `operator`: definitions, users with least rights
 //! - `doctor`: seeded faults, and the one finding that each leads to
 //! - `writers`: two reducers of one name or one output directory, and reports that cannot be written
-//! - `readiness`: signs of life, and who sees that there are none
+//! - `readiness`: heartbeats, and who sees that there are none
 //! - `foreign`: the consumer in Python of docs/PROTOCOL.md takes part in jobs
 //! - `horse_rider`: riders and horses, in one process and over RabbitMQ
 //! - `words`: `packhorse words` and `producer words`, against wc and awk

@@ -99,7 +99,7 @@ async fn a_plan_from_before_a_store_was_lost_cuts_no_job_short() {
     let mut recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
     cluster.producer(&["t", "--job", "J", "--no-wait"]).wait().exits(0);
     // One task, and the end.
-    let plan = recorder.hears(&[kind::PLANNED, kind::SEAL], 2).await;
+    let plan = recorder.hears(&[kind::PLANNED, kind::PLAN_END], 2).await;
     first.kill();
     remove_store(&cluster, "main.store");
     for number in 100..150 {
@@ -240,7 +240,7 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     let reducer = reducer(&cluster, "main", &[]);
     let recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
     let text = r#"{"job":"old","tasks":1}"#;
-    let mut old = Message::new(kind::SEAL, "old.seal".to_owned(), text.into(), std::time::SystemTime::now());
+    let mut old = Message::new(kind::PLAN_END, "old.seal".to_owned(), text.into(), std::time::SystemTime::now());
     old.headers.insert("schema".to_owned(), shared::protocol::message::HeaderValue::Integer(1));
     recorder.says(topology::OUTCOMES, "main", &[old]).await;
     reducer.says("unknown schema version 1, this program speaks 2");

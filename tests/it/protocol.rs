@@ -9,8 +9,8 @@ use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash,
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
-    Message, Opened, Outcome, Part, Parts, Place, PlanFailure, Planned, Presence, Reply, ReportChunk, ReportOf,
-    ReportPlace, Request, Returned, RootState, Seal, Session, Task, Verdict, kind,
+    Message, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply, ReportChunk,
+    ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
 };
 use shared::protocol::path::{PathBytes, from_base64, to_base64};
 use shared::protocol::reason::Reason;
@@ -165,7 +165,8 @@ fn tasks() -> Vec<String> {
         show(topology::OUTCOMES, "main", &outcome.to_message(now()))
     };
     let failure = Failure { reason: "out of resources: Too many open files".to_owned(), stderr: String::new() };
-    let letter = DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
+    let dead_letter =
+        DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
     let steps = address(Workload::Steps, "desert-rider-0", 41);
     let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
     let whip = Task { address: steps.clone(), class: any.clone(), planned_at: None, avoid: Vec::new(), body: whip }
@@ -184,7 +185,7 @@ fn tasks() -> Vec<String> {
         show(topology::OUTCOMES, "main", &lease.to_message(now())),
         outcome(&digest, Verdict::Done(answer.into())),
         outcome(&digest, Verdict::Failed(failure)),
-        show(topology::DEAD, &key, &letter),
+        show(topology::DEAD, &key, &dead_letter),
         show(topology::TASKS, &topology::task_key(Workload::Steps, &any, &owner()), &whip),
         outcome(&steps, Verdict::Done(taken.into())),
     ]
@@ -241,11 +242,11 @@ fn plans() -> Vec<String> {
         skipped: [("symlink".to_owned(), 2)].into(),
         at: Some(1_767_225_600_250_000_000),
     };
-    let (start, seal) = (PlanHash::start(), Seal { job: job(), tasks: 1 });
+    let (start, plan_end) = (PlanHash::start(), PlanEnd { job: job(), tasks: 1 });
     let end = place(planned.hash(&start));
     vec![
         show(topology::OUTCOMES, "main", &planned.to_message(&job(), &place(start), now())),
-        show(topology::OUTCOMES, "main", &seal.to_message(&end, now())),
+        show(topology::OUTCOMES, "main", &plan_end.to_message(&end, now())),
     ]
 }
 
@@ -338,7 +339,7 @@ fn replies() -> Vec<String> {
         owner: owner(),
         planned: 0,
         after: PlanHash::start(),
-        sealed: None,
+        plan_end: None,
         ended: None,
     };
     let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());

@@ -1,4 +1,4 @@
-//! Signs of life: `packhorse ready` and `packhorse health`, and everything that must make them false.
+//! Heartbeats: `packhorse ready` and `packhorse health`, and everything that must make them false.
 
 use std::time::Duration;
 

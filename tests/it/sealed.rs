@@ -198,8 +198,8 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
     let outcomes = [
         clear(kind::OUTCOME, "j.0", "{}").with_text("status", "done"),
         Message { kind: kind::OUTCOME.to_owned(), ..first() },
-        Message { kind: kind::SEAL.to_owned(), ..first() },
-        clear(kind::SEAL, "j.seal", r#"{"job":"j","tasks":1}"#),
+        Message { kind: kind::PLAN_END.to_owned(), ..first() },
+        clear(kind::PLAN_END, "j.seal", r#"{"job":"j","tasks":1}"#),
     ];
     for message in &outcomes {
         stranger.says(topology::OUTCOMES, "main", message.clone()).await;

@@ -16,7 +16,7 @@ use crate::world::{CONSUMER, Process, REDUCER, eventually};
 /// The broker sees the closed socket at once and delivers again; a consumer that waits starts at once.
 const KILLED_CONSUMER: Duration = Duration::from_secs(2);
 
-/// Three signs of life of the default 10 s. After two without one the owner sends the task again, but the
+/// Three heartbeats of the default 10 s. After two without one the owner sends the task again, but the
 /// broker may hand it to the silent consumer once more, until it takes that one's connection for dead:
 /// after two to three of the connection's heartbeats of 8 s.
 const SILENT_HOST: Duration = Duration::from_secs(30);

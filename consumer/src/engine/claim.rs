@@ -107,7 +107,7 @@ impl Consumer {
         } else if let Some(held) = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Leasing) {
             held.claim = Claim::Leased;
             actions.push(Action::Ack { tag });
-            // From now on the owner counts on its signs of life, which may be rarer than its own.
+            // From now on the owner counts on its heartbeats, which may be rarer than its own.
             actions.push(self.announce());
         }
     }

@@ -43,7 +43,7 @@ async fn listen(
     }
 }
 
-/// Whatever is said here asks for a sign of life, but for a cancellation: that is acted on.
+/// Whatever is said here asks for a heartbeat, but for a cancellation: that is acted on.
 pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
     loop {
         let input = match control.next().await {

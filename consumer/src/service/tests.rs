@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::*;
 
-/// A broker that takes signs of life only while it is open, and of which one queue may be out of reach.
+/// A broker that takes heartbeats only while it is open, and of which one queue may be out of reach.
 struct Reluctant {
     inner: Embedded,
     is_open: watch::Sender<bool>,
@@ -126,7 +126,7 @@ async fn a_task_stays_with_the_broker_until_its_outcome_is_confirmed() {
     let ready_in = async |queue: &str| broker.queue(queue).await.expect("it answers").expect("it is there").ready;
     let ready = async || ready_in(&queue.name).await;
     let (consumer, _stopper) = start();
-    // Its sign of life, and the outcome.
+    // Its heartbeat, and the outcome.
     while broker.held.load(Ordering::Relaxed) < 2 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

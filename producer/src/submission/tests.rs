@@ -1,4 +1,4 @@
-//! A submission in virtual time: questions that are lost, owners that forget, seals that wait.
+//! A submission in virtual time: questions that are lost, owners that forget, plan ends that wait.
 
 mod anew;
 
@@ -43,8 +43,8 @@ impl Bench {
         bench
     }
 
-    fn open(&mut self, known: u64, sealed: Option<u64>) {
-        assert_eq!(self.reply(opened(known, sealed)), ["plan"]);
+    fn open(&mut self, known: u64, plan_end: Option<u64>) {
+        assert_eq!(self.reply(opened(known, plan_end)), ["plan"]);
         for number in 0..known {
             assert!(self.step(Event::Planned(Box::new(planned(number)))).is_empty(), "its owner has {number}");
         }
@@ -62,7 +62,7 @@ fn name(action: &Action) -> String {
         Action::AskStatus => "ask status".to_owned(),
         Action::StartPlan => "plan".to_owned(),
         Action::Publish { planned, .. } => format!("publish {}", planned.number),
-        Action::Seal { tasks, .. } => format!("seal {tasks}"),
+        Action::EndPlan { tasks, .. } => format!("plan end {tasks}"),
         Action::Say(text) => format!("say {text}"),
         Action::Done(status) => format!("done {}", status.is_some()),
         Action::Refused(reason) => format!("refused {reason}"),
@@ -92,9 +92,17 @@ fn opening() -> OpeningId {
     OpeningId::from_name(b"first")
 }
 
-fn opened(planned: u64, sealed: Option<u64>) -> Reply {
+fn opened(planned: u64, plan_end: Option<u64>) -> Reply {
     let owner = OwnerId::from_name(b"main");
-    Reply::Opened(Opened { job: job(), opening: opening(), owner, planned, after: hash(planned), sealed, ended: None })
+    Reply::Opened(Opened {
+        job: job(),
+        opening: opening(),
+        owner,
+        planned,
+        after: hash(planned),
+        plan_end,
+        ended: None,
+    })
 }
 
 fn status(state: JobState, unserved: &[&str]) -> Reply {
@@ -123,8 +131,8 @@ fn a_job_is_opened_planned_sealed_and_waited_for() {
     bench.plan(1);
     assert!(bench.step(Event::Confirmed(0)).is_empty());
     assert!(bench.step(Event::Confirmed(1)).is_empty());
-    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
-    assert!(bench.step(Event::Sealed).is_empty());
+    assert_eq!(bench.step(Event::PlanEnded), ["plan end 2"]);
+    assert!(bench.step(Event::PlanEndConfirmed).is_empty());
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
     assert!(bench.reply(status(JobState::Running, &[])).is_empty());
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
@@ -141,8 +149,8 @@ fn the_seal_waits_for_every_confirm() {
     assert!(bench.step(Event::PlanEnded).is_empty());
     assert!(bench.step(Event::Confirmed(7)).is_empty());
     assert!(bench.step(Event::Confirmed(5)).is_empty());
-    assert_eq!(bench.step(Event::Confirmed(6)), ["seal 8"]);
-    assert!(bench.step(Event::Confirmed(6)).is_empty(), "sealed once");
+    assert_eq!(bench.step(Event::Confirmed(6)), ["plan end 8"]);
+    assert!(bench.step(Event::Confirmed(6)).is_empty(), "ended once");
 }
 
 #[test]
@@ -181,7 +189,7 @@ fn a_late_reply_to_a_question_asked_twice_starts_no_second_plan() {
     bench.plan(0);
     assert!(bench.reply(opened(0, None)).is_empty());
     bench.step(Event::Confirmed(0));
-    assert_eq!(bench.step(Event::PlanEnded), ["seal 1"]);
+    assert_eq!(bench.step(Event::PlanEnded), ["plan end 1"]);
 }
 
 #[test]
@@ -190,7 +198,7 @@ fn an_owner_that_does_not_know_the_job_any_more_gets_it_again() {
     bench.plan(0);
     bench.step(Event::Confirmed(0));
     bench.step(Event::PlanEnded);
-    bench.step(Event::Sealed);
+    bench.step(Event::PlanEndConfirmed);
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
     let said = bench.reply(Reply::UnknownJob);
     assert!(said.len() == 1 && said[0].contains("submitting it again"), "{said:?}");
@@ -198,7 +206,7 @@ fn an_owner_that_does_not_know_the_job_any_more_gets_it_again() {
     bench.open(0, None);
     bench.plan(0);
     bench.step(Event::Confirmed(0));
-    assert_eq!(bench.step(Event::PlanEnded), ["seal 1"]);
+    assert_eq!(bench.step(Event::PlanEnded), ["plan end 1"]);
 }
 
 /// Its plan was published before, and the owner lost it before the broker's answer came back.
@@ -210,8 +218,8 @@ fn what_was_confirmed_before_it_began_again_confirms_nothing_now() {
     bench.pass(limits::STATUS_INTERVAL);
     bench.reply(Reply::UnknownJob);
     assert!(bench.step(Event::Confirmed(0)).is_empty());
-    assert!(bench.step(Event::Sealed).is_empty());
-    assert_eq!(bench.pass(Duration::ZERO), ["ask open"], "it was not sealed: nothing was opened");
+    assert!(bench.step(Event::PlanEndConfirmed).is_empty());
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"], "its plan had not ended: nothing was opened");
     bench.open(0, None);
 }
 
@@ -249,8 +257,8 @@ fn without_waiting_it_is_over_when_the_seal_is_confirmed() {
     assert_eq!(bench.pass(Duration::from_secs(60)), ["ask status"], "someone may have cancelled the job");
     assert!(bench.reply(status(JobState::Planning, &["any"])).is_empty());
     assert!(bench.step(Event::PlanEnded).is_empty());
-    assert_eq!(bench.step(Event::Confirmed(0)), ["seal 1"]);
-    assert!(bench.step(Event::Sealed).is_empty(), "the broker has it, and may lose it");
+    assert_eq!(bench.step(Event::Confirmed(0)), ["plan end 1"]);
+    assert!(bench.step(Event::PlanEndConfirmed).is_empty(), "the broker has it, and may lose it");
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
     assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
     assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
@@ -264,7 +272,7 @@ fn who_does_not_wait_sends_again_what_its_owner_never_got() {
     bench.plan(0);
     bench.step(Event::PlanEnded);
     bench.step(Event::Confirmed(0));
-    bench.step(Event::Sealed);
+    bench.step(Event::PlanEndConfirmed);
     bench.pass(limits::STATUS_INTERVAL);
     assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
     assert_eq!(bench.pass(limits::PLAN_SILENCE), ["ask status"]);
@@ -326,8 +334,8 @@ fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands(
     bench.plan(1);
     bench.step(Event::Confirmed(0));
     bench.step(Event::Confirmed(1));
-    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
-    bench.step(Event::Sealed);
+    assert_eq!(bench.step(Event::PlanEnded), ["plan end 2"]);
+    bench.step(Event::PlanEndConfirmed);
     for _ in 0..2 {
         assert_eq!(bench.pass(limits::PLAN_SILENCE / 2), ["ask status"]);
         assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
@@ -339,7 +347,7 @@ fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands(
     bench.open(1, None);
     bench.plan(1);
     bench.step(Event::Confirmed(1));
-    assert_eq!(bench.step(Event::PlanEnded), ["seal 2"]);
+    assert_eq!(bench.step(Event::PlanEnded), ["plan end 2"]);
 }
 
 #[test]
@@ -365,8 +373,8 @@ fn waiting_for(state: JobState, waits: &str) -> Reply {
 fn what_its_job_waits_for_is_said_once_also_after_it_was_cancelled() {
     for state in [JobState::Running, JobState::Cancelled] {
         let mut bench = Bench::planning(true, 0);
-        assert_eq!(bench.step(Event::PlanEnded), ["seal 0"]);
-        assert!(bench.step(Event::Sealed).is_empty());
+        assert_eq!(bench.step(Event::PlanEnded), ["plan end 0"]);
+        assert!(bench.step(Event::PlanEndConfirmed).is_empty());
         bench.pass(limits::STATUS_INTERVAL);
         assert!(bench.reply(waiting_for(state, "disk full")).is_empty());
         bench.pass(limits::NO_CONSUMER_NOTICE);

@@ -11,7 +11,7 @@ impl Job {
     /// Ends it as it stands: what has no outcome now will have none, and its plan is as long as it is.
     fn cancel(&mut self, now: Moment) {
         self.cancelled_at = Some(now);
-        self.sealed = self.sealed.or(Some(self.planned.end()));
+        self.plan_end = self.plan_end.or(Some(self.planned.end()));
         self.flights.clear();
         self.replays.clear();
         let counts = &mut self.counts;

@@ -1,7 +1,9 @@
 //! What an owner is told, and what it answers: the engine's whole vocabulary.
 
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
-use shared::protocol::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence, Reply, Seal};
+use shared::protocol::message::{
+    DeadLetter, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
+};
 use shared::protocol::workload::Workload;
 
 use super::found::{Check, Counted, Dead, Known, TakenOver};
@@ -104,9 +106,9 @@ pub enum Event {
         tag: Option<Tag>,
     },
     /// The end of a plan.
-    Seal {
-        /// The seal.
-        seal: Seal,
+    PlanEnd {
+        /// The plan end.
+        plan_end: PlanEnd,
         /// Where the plan ends.
         place: Place,
         /// The delivery that brought it.
@@ -144,13 +146,13 @@ pub enum Event {
     /// One of this owner's tasks came back dead.
     DeadLetter {
         /// What is known of it.
-        letter: DeadLetter,
+        dead_letter: DeadLetter,
         /// Its task, as planned.
         known: Option<Known>,
         /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// A consumer's sign of life.
+    /// A consumer's heartbeat.
     Presence(Box<Presence>),
     /// How a task queue stands, after [`Effect::Probe`].
     QueueState {
@@ -202,7 +204,7 @@ pub enum Effect {
     /// Settle a delivery.
     Ack(Tag),
     /// Publish the delivery to the dead-letter exchange with a reason, then settle it.
-    Bury {
+    DeadLetter {
         /// The delivery.
         tag: Tag,
         /// Why.
@@ -271,9 +273,9 @@ impl Step {
         self.effects.extend(tag.map(Effect::Ack));
     }
 
-    pub(super) fn bury(&mut self, tag: Option<Tag>, reason: impl Into<String>) {
+    pub(super) fn dead_letter(&mut self, tag: Option<Tag>, reason: impl Into<String>) {
         let reason = reason.into();
-        self.effects.extend(tag.map(|tag| Effect::Bury { tag, reason }));
+        self.effects.extend(tag.map(|tag| Effect::DeadLetter { tag, reason }));
     }
 
     pub(super) fn reply(&mut self, to: ReplyTo, reply: Reply) {

@@ -1,7 +1,7 @@
 //! Messages that a policy of the broker took out of their queues: their tasks are sent again, and no attempt is
 //! charged. Where consumers are there, one of them may have died of such a task before it expired; so it gets the
 //! number of another try, and is isolated in the end. So it does after many times even where nobody is seen: what
-//! kills a consumer at once kills it before its first sign of life.
+//! kills a consumer at once kills it before its first heartbeat.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::{Flight, Owner};
 
 impl Owner {
     /// One that is not this owner's, or of an earlier send, says nothing about a task.
-    pub(super) fn expired(&mut self, letter: &DeadLetter, is_ours: bool, now: Moment) {
-        let (task, wait_max) = (&letter.task, self.expired_wait_max());
-        let is_spoken_for = self.is_answered(task) || self.is_superseded(task, letter.attempt);
+    pub(super) fn expired(&mut self, dead_letter: &DeadLetter, is_ours: bool, now: Moment) {
+        let (task, wait_max) = (&dead_letter.task, self.expired_wait_max());
+        let is_spoken_for = self.is_answered(task) || self.is_superseded(task, dead_letter.attempt);
         let Some(job) = self.jobs.get(&task.job) else { return };
         let (workload, flight) = (job.spec.workload(), job.flights.get(&task.number));
         let class = flight.and_then(|flight| flight.class.as_ref());
@@ -26,7 +26,7 @@ impl Owner {
         if job.counts.expired == 0 {
             tracing::warn!(
                 job = %task.job,
-                reason = letter.reason,
+                reason = dead_letter.reason,
                 "A policy of the broker takes messages out of their queues. They are sent again; look with \
                  rabbitmqctl list_policies."
             );

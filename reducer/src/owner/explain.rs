@@ -120,7 +120,7 @@ impl Owner {
             return format!("failed for the last time: attempt {attempts}, on {host}: {reason} ({more})");
         }
         if !job.planned.contains(number) {
-            return match job.sealed {
+            return match job.plan_end {
                 Some(tasks) if number >= tasks => format!("does not exist: the job has {tasks} tasks"),
                 _ if number == job.planned.prefix() && job.early.has_tasks() => {
                     "is missing: its producer has not sent it, and has sent later ones".to_owned()

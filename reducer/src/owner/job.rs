@@ -62,7 +62,7 @@ pub(crate) struct Job {
     pub finished_at: Option<Moment>,
     pub cancelled_at: Option<Moment>,
     pub report_sha256: Option<String>,
-    pub sealed: Option<u64>,
+    pub plan_end: Option<u64>,
     pub planned: Contiguous,
     /// The hash of the plan as far as it has come without a gap.
     pub plan: PlanHash,
@@ -81,8 +81,8 @@ pub(crate) struct Job {
     pub unsent: BTreeMap<u64, Class>,
     /// Why its report could not be written, if it is to be written and was tried in vain.
     pub unreported: Option<String>,
-    /// Whether its tasks are sent: see [`super::Config::tends_opened`].
-    pub tended: bool,
+    /// Whether its tasks are sent: see [`super::Config::dispatches_on_open`].
+    pub dispatching: bool,
 }
 
 impl Job {
@@ -100,7 +100,7 @@ impl Job {
             finished_at: None,
             cancelled_at: None,
             report_sha256: None,
-            sealed: None,
+            plan_end: None,
             planned: Contiguous::default(),
             plan: PlanHash::start(),
             early: Early::default(),
@@ -112,7 +112,7 @@ impl Job {
             reporting: false,
             unsent: BTreeMap::new(),
             unreported: None,
-            tended: true,
+            dispatching: true,
         };
         if let Some(tasks) = fold::derived_tasks(&job.spec) {
             job.planned = Contiguous::up_to(tasks);
@@ -198,12 +198,12 @@ impl Job {
         })
     }
 
-    /// Seals the plan at `tasks`, unless that contradicts what is known of it. A derived plan may
+    /// Ends the plan at `tasks`, unless that contradicts what is known of it. A derived plan may
     /// end before its spec does, as when a rider gets off, but not before a task with an answer.
-    pub fn seal(&mut self, tasks: u64) -> bool {
+    pub fn end_plan(&mut self, tasks: u64) -> bool {
         let end = if self.is_derived() { self.answered.end() } else { self.planned.end() };
         let beyond = self.is_derived() && tasks > self.planned.end();
-        if self.sealed.is_some_and(|sealed| sealed != tasks) || end > tasks || beyond {
+        if self.plan_end.is_some_and(|plan_end| plan_end != tasks) || end > tasks || beyond {
             return false;
         }
         if self.is_derived() {
@@ -213,14 +213,14 @@ impl Job {
             self.counts.items_planned -= cut;
             self.counts.tasks_open -= cut;
         }
-        self.sealed = Some(tasks);
+        self.plan_end = Some(tasks);
         true
     }
 
-    /// Once a derived plan is sealed, its producer has sent every task: the owner watches over
+    /// Once a derived plan is complete, its producer has sent every task: the owner watches over
     /// those without an answer.
     pub fn watch_derived(&mut self, now: Moment) {
-        if let (true, Some(tasks)) = (self.is_derived(), self.sealed) {
+        if let (true, Some(tasks)) = (self.is_derived(), self.plan_end) {
             self.dispatched = tasks;
             self.counts.sends = tasks;
             // A derived plan has one class.
@@ -254,16 +254,16 @@ impl Job {
         self.finished_at.is_none() && self.cancelled_at.is_none()
     }
 
-    /// Whether every task of the sealed plan has its outcome.
+    /// Whether every task of the complete plan has its outcome.
     pub fn is_complete(&self) -> bool {
-        let unsealed = || mutant::is(Mutant::EndWithoutSeal).then(|| self.planned.prefix());
-        self.sealed
-            .or_else(unsealed)
+        let incomplete = || mutant::is(Mutant::EndWithoutPlanEnd).then(|| self.planned.prefix());
+        self.plan_end
+            .or_else(incomplete)
             .is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
     }
 
     pub fn state(&self) -> JobState {
-        JobState::of(self.sealed.is_some(), self.finished_at.is_some(), self.cancelled_at.is_some())
+        JobState::of(self.plan_end.is_some(), self.finished_at.is_some(), self.cancelled_at.is_some())
     }
 
     /// Flights that nobody has been heard of for `silence`, with the classes whose queues may tell
@@ -291,7 +291,7 @@ impl Job {
             unserved,
             waits: self.waits(),
             seconds: self.cancelled_at.or(self.finished_at).unwrap_or(now).saturating_sub(self.opened_at).as_secs_f64(),
-            plan: (self.sealed.is_some() && !self.is_derived()).then(|| self.plan.clone()),
+            plan: (self.plan_end.is_some() && !self.is_derived()).then(|| self.plan.clone()),
             report_sha256: self.report_sha256.clone(),
             sum: None,
         }

@@ -4,7 +4,7 @@
 //! - The first outcome of a task is counted, every later one is a duplicate.
 //! - A task whose `Send` was returned and that has no outcome is in its job's flights, so memory is
 //!   bounded by the window, not by the plan.
-//! - A job ends when its plan is sealed and every task has its outcome, or when someone cancels it;
+//! - A job ends when its plan is complete and every task has its outcome, or when someone cancels it;
 //!   time alone never ends one.
 
 mod cancel;
@@ -60,7 +60,7 @@ pub struct Config {
     pub window_min: usize,
     /// The same at most, whatever consumers announce; see [`limits::WINDOW_MAX`].
     pub window_max: usize,
-    /// Between two signs of life of a consumer.
+    /// Between two heartbeats of a consumer.
     pub heartbeat: Duration,
     /// Failures of one task before it is given up.
     pub attempts_max: u32,
@@ -68,7 +68,7 @@ pub struct Config {
     pub seed: u64,
     /// Whether it tends only jobs that are opened while it runs, and leaves others in its store as they are:
     /// nobody may be there for their tasks, as where a command's own workers have its roots alone.
-    pub tends_opened: bool,
+    pub dispatches_on_open: bool,
     /// Whether the queues of an earlier process ended with it, and what was in them.
     pub queues_end: bool,
 }
@@ -84,7 +84,7 @@ impl Config {
             heartbeat: limits::HEARTBEAT,
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
-            tends_opened: false,
+            dispatches_on_open: false,
             queues_end: false,
         }
     }
@@ -122,7 +122,7 @@ impl Owner {
     }
 
     pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>, now: Moment) {
-        let tended = !self.config.tends_opened;
+        let dispatching = !self.config.dispatches_on_open;
         if !self.config.queues_end && jobs.iter().any(Job::is_open) {
             self.consumers.unknown_until(now + self.config.heartbeat);
         }
@@ -133,7 +133,7 @@ impl Owner {
             if job.cancelled_at.is_some() {
                 self.recalls.begin(&job, now);
             }
-            self.insert(Job { tended, ..job });
+            self.insert(Job { dispatching, ..job });
         }
         self.sums = sums;
     }
@@ -161,7 +161,7 @@ impl Owner {
 
     /// What the jobs that it tends and that are not finished ask for.
     pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
-        self.jobs.values().filter(|job| job.is_open() && job.tended).map(|job| &job.spec)
+        self.jobs.values().filter(|job| job.is_open() && job.dispatching).map(|job| &job.spec)
     }
 
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
@@ -182,7 +182,7 @@ impl Owner {
 
     /// Jobs that have taken over what they could from an opening that is still in the store.
     pub(crate) fn sweepable(&self) -> Vec<JobId> {
-        let is_it = |job: &&Job| job.follows && job.sealed.is_some();
+        let is_it = |job: &&Job| job.follows && job.plan_end.is_some();
         self.jobs.values().filter(is_it).map(|job| job.id.clone()).collect()
     }
 
@@ -214,7 +214,7 @@ impl Owner {
             Event::Planned { job, place, planned, kept, tag } => {
                 self.planned(&job, Arrived { planned, place, kept, tag }, now, &mut step);
             }
-            Event::Seal { seal, place, tag } => self.seal(seal, place, tag, now, &mut step),
+            Event::PlanEnd { plan_end, place, tag } => self.end_plan(plan_end, place, tag, now, &mut step),
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
             Event::Explain { job, number, counted, reply } => {
                 let text = self.explain(&job, number, counted, now);
@@ -227,7 +227,7 @@ impl Owner {
                 self.outcome(Answered { outcome, check, known }, tag, now, &mut step)
             }
             Event::Lease { lease, known, tag } => self.lease(*lease, known, tag, now, &mut step),
-            Event::DeadLetter { letter, known, tag } => self.dead_letter(letter, known, tag, now, &mut step),
+            Event::DeadLetter { dead_letter, known, tag } => self.dead_letter(dead_letter, known, tag, now, &mut step),
             Event::Presence(presence) => self.presence(*presence, now, &mut step),
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
@@ -276,7 +276,7 @@ impl Owner {
     }
 
     fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get(id).filter(|job| job.tended) else { return };
+        let Some(job) = self.jobs.get(id).filter(|job| job.dispatching) else { return };
         let window = if mutant::is(Mutant::NoWindow) { usize::MAX } else { self.window(job) };
         let Some(job) = self.jobs.get_mut(id) else { return };
         while let Some((number, attempt)) = job.next_to_send(window, now) {

@@ -40,7 +40,7 @@ impl Owner {
         if is_finished {
             step.effects.push(Effect::Finished { job: id.clone(), opening: job.opening.clone() });
         }
-        self.tend(&id, now, step);
+        self.start_dispatching(&id, now, step);
         self.send_more(&id, now, step);
         self.finish_if_complete(&id, step);
     }
@@ -123,7 +123,7 @@ impl Owner {
             owner: self.config.owner.clone(),
             planned,
             after: job.plan.clone(),
-            sealed: job.sealed,
+            plan_end: job.plan_end,
             ended: job.ended().or_else(|| self.ended_before(job)),
         }
     }
@@ -136,9 +136,9 @@ impl Owner {
     }
 
     /// What was out when its last owner ended is out no more: it was not sent again with the rest.
-    fn tend(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.tended) {
-            job.tended = true;
+    fn start_dispatching(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.dispatching) {
+            job.dispatching = true;
             self.resend_out(id, now, step);
         }
     }

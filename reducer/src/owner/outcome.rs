@@ -40,7 +40,7 @@ impl Owner {
         }
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         if let Err(reason) = fold::check_part(job.spec.workload(), &part.body) {
-            return step.bury(tag, format!("a part for task {task} that cannot be read: {reason}"));
+            return step.dead_letter(tag, format!("a part for task {task} that cannot be read: {reason}"));
         }
         step.ack(tag);
         if job.answered.contains(task.number) {
@@ -180,34 +180,34 @@ impl Owner {
 
     pub(super) fn dead_letter(
         &mut self,
-        letter: DeadLetter,
+        dead_letter: DeadLetter,
         known: Option<Known>,
         tag: Option<Tag>,
         now: Moment,
         step: &mut Step,
     ) {
-        // The broker keeps its own trace of the letter; what cannot be attributed needs no more.
+        // The broker keeps its own trace of the dead letter; what cannot be attributed needs no more.
         step.ack(tag);
-        let task = letter.task.clone();
+        let task = dead_letter.task.clone();
         let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
         let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
-        if letter.of.as_ref().is_some_and(|(opening, _)| job.is_other(opening)) {
+        if dead_letter.of.as_ref().is_some_and(|(opening, _)| job.is_other(opening)) {
             return self.drop_stale(&task.job, Stale::Opening, None, step);
         }
         // Only what this owner sent says anything about its task.
         let is_its =
             |(opening, plan): &(OpeningId, PlanHash), known: &Known| *opening == job.opening && known.is_about(plan);
-        let known = known.filter(|known| letter.of.as_ref().is_some_and(|of| is_its(of, known)));
+        let known = known.filter(|known| dead_letter.of.as_ref().is_some_and(|of| is_its(of, known)));
         job.counts.returns += u64::from(known.is_some());
-        if !letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
-            return self.expired(&letter, known.is_some(), now);
+        if !dead_letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
+            return self.expired(&dead_letter, known.is_some(), now);
         }
         job.counts.dead_letters += 1;
         self.changed.push(task.job.clone());
-        let reason = format!("its message was refused: {}", letter.reason);
-        let host = letter.host.clone().unwrap_or_else(|| "unknown".to_owned());
-        let attempt = letter.attempt;
-        step.writes.push(Write::DeadLetter { letter });
+        let reason = format!("its message was refused: {}", dead_letter.reason);
+        let host = dead_letter.host.clone().unwrap_or_else(|| "unknown".to_owned());
+        let attempt = dead_letter.attempt;
+        step.writes.push(Write::DeadLetter { dead_letter });
         let Some(known) = known.filter(|_| !self.is_answered(&task) && !self.is_superseded(&task, attempt)) else {
             return;
         };

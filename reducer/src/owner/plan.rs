@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Outcome, Place, Planned, Seal, Verdict};
+use shared::protocol::message::{Address, Outcome, Place, PlanEnd, Planned, Verdict};
 use shared::system::clock::Moment;
 
 use super::stale::Stale;
@@ -24,7 +24,7 @@ pub(super) struct Arrived {
 #[derive(Debug, Default)]
 pub(crate) struct Early {
     tasks: BTreeMap<u64, Arrived>,
-    seal: Option<(Seal, Place, Option<Tag>)>,
+    plan_end: Option<(PlanEnd, Place, Option<Tag>)>,
     /// When the plan last went on.
     since: Moment,
 }
@@ -36,13 +36,13 @@ impl Early {
     }
 
     fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.seal.is_none()
+        self.tasks.is_empty() && self.plan_end.is_none()
     }
 
     pub(super) fn clear(&mut self, step: &mut Step) {
         let tasks = std::mem::take(&mut self.tasks).into_values().filter_map(|arrived| arrived.tag);
-        let seal = self.seal.take().and_then(|(_, _, tag)| tag);
-        step.effects.extend(tasks.chain(seal).map(Effect::Ack));
+        let plan_end = self.plan_end.take().and_then(|(_, _, tag)| tag);
+        step.effects.extend(tasks.chain(plan_end).map(Effect::Ack));
     }
 }
 
@@ -50,16 +50,16 @@ impl Owner {
     pub(super) fn planned(&mut self, id: &JobId, arrived: Arrived, now: Moment, step: &mut Step) {
         let (number, tag) = (arrived.planned.number, arrived.tag);
         let Some(job) = self.jobs.get_mut(id) else {
-            return step.bury(tag, format!("a plan for job {id}, which this owner does not have"));
+            return step.dead_letter(tag, format!("a plan for job {id}, which this owner does not have"));
         };
         if job.is_derived() || number >= limits::JOB_TASKS_MAX {
-            return step.bury(tag, format!("task {number} is beyond the plan of job {id}"));
+            return step.dead_letter(tag, format!("task {number} is beyond the plan of job {id}"));
         }
         if job.is_other(&arrived.place.opening) {
             return self.drop_stale(id, Stale::Opening, tag, step);
         }
         // Of a cancelled job its producer will hear.
-        let is_planned = job.sealed.is_some_and(|sealed| sealed <= number) || job.planned.contains(number);
+        let is_planned = job.plan_end.is_some_and(|plan_end| plan_end <= number) || job.planned.contains(number);
         if job.cancelled_at.is_some() || is_planned {
             return step.ack(tag);
         }
@@ -144,47 +144,51 @@ impl Owner {
             let taken = job.early.tasks.pop_first();
             step.ack(taken.and_then(|(_, arrived)| arrived.tag));
         }
-        if job.early.seal.as_ref().is_some_and(|(seal, ..)| seal.tasks <= job.planned.prefix())
-            && let Some((seal, place, tag)) = job.early.seal.take()
+        if job.early.plan_end.as_ref().is_some_and(|(plan_end, ..)| plan_end.tasks <= job.planned.prefix())
+            && let Some((plan_end, place, tag)) = job.early.plan_end.take()
         {
-            self.seal(seal, place, tag, now, step);
+            self.end_plan(plan_end, place, tag, now, step);
         }
     }
 
-    pub(super) fn seal(&mut self, seal: Seal, place: Place, tag: Option<Tag>, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get_mut(&seal.job) else {
-            return step.bury(tag, format!("a seal for job {}, which this owner does not have", seal.job));
+    pub(super) fn end_plan(&mut self, plan_end: PlanEnd, place: Place, tag: Option<Tag>, now: Moment, step: &mut Step) {
+        let Some(job) = self.jobs.get_mut(&plan_end.job) else {
+            return step
+                .dead_letter(tag, format!("a plan end for job {}, which this owner does not have", plan_end.job));
         };
         if job.is_other(&place.opening) {
-            return self.drop_stale(&seal.job, Stale::Opening, tag, step);
+            return self.drop_stale(&plan_end.job, Stale::Opening, tag, step);
         }
-        let was_sealed = job.sealed.is_some();
-        if job.cancelled_at.is_some() || (was_sealed && !job.is_derived()) {
+        let was_complete = job.plan_end.is_some();
+        if job.cancelled_at.is_some() || (was_complete && !job.is_derived()) {
             return step.ack(tag);
         }
         if !job.is_derived() {
-            if seal.tasks > job.planned.prefix() {
+            if plan_end.tasks > job.planned.prefix() {
                 if job.early.is_empty() {
                     job.early.since = now;
                 }
-                let replaced = job.early.seal.replace((seal, place, tag));
+                let replaced = job.early.plan_end.replace((plan_end, place, tag));
                 return step.ack(replaced.and_then(|(_, _, tag)| tag));
             }
-            if seal.tasks < job.planned.end() || !job.follows(&place) {
-                return self.drop_stale(&seal.job, Stale::Plan, tag, step);
+            if plan_end.tasks < job.planned.end() || !job.follows(&place) {
+                return self.drop_stale(&plan_end.job, Stale::Plan, tag, step);
             }
         }
-        if seal.tasks > limits::JOB_TASKS_MAX || !job.seal(seal.tasks) {
-            return step.bury(tag, format!("a seal at {} tasks contradicts the plan of job {}", seal.tasks, seal.job));
+        if plan_end.tasks > limits::JOB_TASKS_MAX || !job.end_plan(plan_end.tasks) {
+            return step.dead_letter(
+                tag,
+                format!("a plan end at {} tasks contradicts the plan of job {}", plan_end.tasks, plan_end.job),
+            );
         }
         step.ack(tag);
-        if !was_sealed {
+        if !was_complete {
             // Nothing can come after it any more.
             job.early.clear(step);
             job.watch_derived(now);
-            self.changed.push(seal.job.clone());
+            self.changed.push(plan_end.job.clone());
         }
-        self.finish_if_complete(&seal.job, step);
+        self.finish_if_complete(&plan_end.job, step);
     }
 
     /// What was before its turn for too long waits for something that was lost. Its producer plans

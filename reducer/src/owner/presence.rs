@@ -11,7 +11,7 @@ use shared::system::clock::Moment;
 
 use super::{Effect, Owner, Step, Write};
 
-/// Consumers by their last sign of life.
+/// Consumers by their last heartbeat.
 #[derive(Debug)]
 pub(super) struct Consumers {
     silence: Duration,
@@ -25,7 +25,7 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), settled_at: None }
     }
 
-    /// Takes a sign of life; whether it is a consumer's first.
+    /// Takes a heartbeat; whether it is a consumer's first.
     fn hear(&mut self, presence: Presence, now: Moment) -> bool {
         if presence.leaving {
             self.alive.remove(&presence.consumer);
@@ -43,7 +43,7 @@ impl Consumers {
         });
     }
 
-    /// Who has named a task with its last sign of life, and when that was.
+    /// Who has named a task with its last heartbeat, and when that was.
     pub fn holder(&self, task: &HeldTask) -> Option<(&Presence, Moment)> {
         let found = self.alive.values().find(|(presence, _)| presence.holds.contains(task));
         found.map(|(presence, heard)| (presence, *heard))
@@ -103,7 +103,7 @@ impl Owner {
     }
 
     fn unfinished(&self) -> Vec<JobId> {
-        self.jobs.values().filter(|job| job.is_open() && job.tended).map(|job| job.id.clone()).collect()
+        self.jobs.values().filter(|job| job.is_open() && job.dispatching).map(|job| job.id.clone()).collect()
     }
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
@@ -123,7 +123,7 @@ impl Owner {
             }
             self.send_more(&id, now, step);
         }
-        let unreported = self.jobs.values().filter(|job| job.finished_at.is_none() && job.tended);
+        let unreported = self.jobs.values().filter(|job| job.finished_at.is_none() && job.dispatching);
         for id in unreported.map(|job| job.id.clone()).collect::<Vec<_>>() {
             // The process before this one may have ended between the last outcome and the report.
             self.finish_if_complete(&id, step);
@@ -175,7 +175,7 @@ impl Owner {
     }
 
     pub(super) fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&super::Flight) -> bool) {
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.tended) else { return };
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.dispatching) else { return };
         for (&number, flight) in job.flights.iter_mut().filter(|(_, flight)| which(flight)) {
             flight.attempt += u32::from(!std::mem::take(&mut flight.untried));
             flight.retry_at = None;

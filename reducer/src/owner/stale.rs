@@ -57,7 +57,7 @@ impl Owner {
     ) -> bool {
         let Address { task, opening, plan, .. } = address;
         let Some(job) = self.jobs.get(&task.job) else {
-            step.bury(tag, format!("{what} for task {task} of a job that this owner does not have"));
+            step.dead_letter(tag, format!("{what} for task {task} of a job that this owner does not have"));
             return false;
         };
         if job.is_other(opening) {
@@ -65,7 +65,7 @@ impl Owner {
             return false;
         }
         if !job.may_be_out(task.number) {
-            step.bury(tag, format!("{what} for task {task}, which this owner has not sent"));
+            step.dead_letter(tag, format!("{what} for task {task}, which this owner has not sent"));
             return false;
         }
         if !known.is_some_and(|known| known.is_about(plan)) && !mutant::is(Mutant::AnyPlan) {

@@ -78,7 +78,7 @@ pub enum Write {
     /// A dead letter.
     DeadLetter {
         /// What is known of it.
-        letter: DeadLetter,
+        dead_letter: DeadLetter,
     },
     /// A failed task is open again.
     Replayed {

@@ -22,7 +22,7 @@ pub fn line(record: &Record, out: &mut Vec<u8>) {
             out.extend_from_slice(b"  ");
             for &byte in name {
                 match escape(byte) {
-                    Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+                    Some(dead_letter) => out.extend_from_slice(&[b'\\', dead_letter]),
                     None => out.push(byte),
                 }
             }

@@ -118,7 +118,7 @@ impl Render {
 
     /// Whether all tasks are written, and what closes the report.
     fn check_whole(&self) -> Result<(), ReportError> {
-        let tasks = self.reader.sealed(&self.job)?.map(|(tasks, _)| tasks);
+        let tasks = self.reader.plan_end(&self.job)?.map(|(tasks, _)| tasks);
         if tasks.is_some_and(|tasks| self.next > tasks) {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl Render {
                 let records = fold::records(&self.spec, account, &section.settled);
                 planned.chain(records.map_err(|reason| ReportError::Content { number, reason })?).collect()
             }
-            None => match self.reader.sealed(&self.job)? {
+            None => match self.reader.plan_end(&self.job)? {
                 Some((tasks, account)) if tasks == number => fold::closing(&self.spec, &account),
                 // A plan that was cancelled may have gaps, where tasks were on their way to the owner.
                 Some((tasks, _)) if number < tasks && self.reader.is_cancelled(&self.job)? => Vec::new(),
@@ -152,7 +152,7 @@ impl Render {
     fn look_at_plan(&mut self) -> Result<(), ReportError> {
         if self.account.is_none() {
             self.account = if fold::needs_whole_plan(&self.spec) {
-                self.reader.sealed(&self.job)?.map(|(_, account)| account)
+                self.reader.plan_end(&self.job)?.map(|(_, account)| account)
             } else {
                 Some(Counts::default())
             };

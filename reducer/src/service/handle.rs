@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobStatus};
-use shared::protocol::message::{JobRequest, Opened, Place, Planned, Reply, Seal};
+use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned, Reply};
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -102,9 +102,9 @@ impl Handle {
         self.inbox.send(Event::Planned { job, place, planned, kept: None, tag: None }).await.is_ok()
     }
 
-    /// Seals a plan; `false` when the owner has stopped.
-    pub async fn seal(&self, seal: Seal, place: Place) -> bool {
-        self.inbox.send(Event::Seal { seal, place, tag: None }).await.is_ok()
+    /// Ends a plan; `false` when the owner has stopped.
+    pub async fn end_plan(&self, plan_end: PlanEnd, place: Place) -> bool {
+        self.inbox.send(Event::PlanEnd { plan_end, place, tag: None }).await.is_ok()
     }
 
     /// How a job stands; `None` when it is unknown or the owner has stopped.

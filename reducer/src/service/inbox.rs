@@ -1,8 +1,8 @@
-//! What arrives in the owner's own queue: outcomes, plans, seals, its dead letters.
+//! What arrives in the owner's own queue: outcomes, plans, plan ends, its dead letters.
 
 use std::sync::Arc;
 
-use shared::protocol::message::{DeadLetter, Lease, Message, Outcome, Part, Planned, Seal, kind};
+use shared::protocol::message::{DeadLetter, Lease, Message, Outcome, Part, PlanEnd, Planned, kind};
 use shared::protocol::reason::Reason;
 use shared::system::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
@@ -34,7 +34,7 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
                 let tag = wiring.deliveries.hold(delivery);
                 match read(&message, tag) {
                     Ok(event) => wiring.tell(event).await,
-                    Err(reason) => wiring.bury(tag, reason.to_string()),
+                    Err(reason) => wiring.dead_letter(tag, reason.to_string()),
                 }
             }
             // Only a command's queue is empty when it is there again.
@@ -49,9 +49,9 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
 /// does not say which task it was needs no more.
 async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     match DeadLetter::read(&delivery.message, wiring.owner()) {
-        Some(letter) => {
+        Some(dead_letter) => {
             let tag = Some(wiring.deliveries.hold(delivery));
-            wiring.tell(Event::DeadLetter { letter, known: None, tag }).await;
+            wiring.tell(Event::DeadLetter { dead_letter, known: None, tag }).await;
         }
         None => delivery.acker.ack().await,
     }
@@ -71,9 +71,9 @@ pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
             let (job, place, planned) = Planned::from_message(message)?;
             Ok(Event::Planned { job, place, planned: Box::new(planned), kept: None, tag })
         }
-        kind::SEAL => {
-            let (place, seal) = Seal::from_message(message)?;
-            Ok(Event::Seal { seal, place, tag })
+        kind::PLAN_END => {
+            let (place, plan_end) = PlanEnd::from_message(message)?;
+            Ok(Event::PlanEnd { plan_end, place, tag })
         }
         other => Err(Reason::Kind { kind: other.to_owned() }),
     }

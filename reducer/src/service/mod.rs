@@ -77,7 +77,7 @@ pub struct ServiceConfig {
     pub kind: Kind,
     /// Unanswered tasks of one job, at least; see [`limits::WINDOW_MIN`].
     pub window: Option<usize>,
-    /// Between two signs of life of a consumer.
+    /// Between two heartbeats of a consumer.
     pub heartbeat: std::time::Duration,
 }
 
@@ -88,7 +88,7 @@ impl ServiceConfig {
         engine.window_min = self.window.unwrap_or(engine.window_min);
         engine.window_per_slot = if self.window.is_some() { 0 } else { engine.window_per_slot };
         engine.seed = random::seed();
-        engine.tends_opened = matches!(self.kind, Kind::Command { .. });
+        engine.dispatches_on_open = matches!(self.kind, Kind::Command { .. });
         engine
     }
 }

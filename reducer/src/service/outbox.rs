@@ -105,7 +105,7 @@ impl Wiring {
                     delivery.acker.ack().await;
                 }
             }
-            Effect::Bury { tag, reason } => self.bury(tag, reason),
+            Effect::DeadLetter { tag, reason } => self.dead_letter(tag, reason),
             Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => self.probe(workload, class),
             Effect::Recall { openings } => self.recall(openings),
@@ -171,7 +171,7 @@ impl Wiring {
             Err(Unpublished::Transport(error)) => self.fail(error.into()).await,
             // As a consumer's refusal: it is tried again, and in the end its items fail with the reason.
             Err(Unpublished::TooLarge(oversize)) => {
-                let letter = DeadLetter {
+                let dead_letter = DeadLetter {
                     task: address.task.clone(),
                     of: Some((address.opening.clone(), address.plan.clone())),
                     death: Death::Refused,
@@ -179,7 +179,7 @@ impl Wiring {
                     host: Some(shared::system::host::name()),
                     attempt: Some(address.attempt),
                 };
-                self.tell(Event::DeadLetter { letter, known: None, tag: None }).await;
+                self.tell(Event::DeadLetter { dead_letter, known: None, tag: None }).await;
             }
         }
     }
@@ -202,14 +202,14 @@ impl Wiring {
 
     /// Publishes an unusable delivery where people find it, then settles it. In the background, as
     /// every publish: a blocked broker must not hold up acks.
-    pub fn bury(self: &Arc<Self>, tag: Tag, reason: String) {
+    pub fn dead_letter(self: &Arc<Self>, tag: Tag, reason: String) {
         let Some(delivery) = self.deliveries.take(tag) else { return };
         tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
-        let letter = DeadLetter::wrap(delivery.message.clone(), reason, self.owner.as_str());
+        let dead_letter = DeadLetter::wrap(delivery.message.clone(), reason, self.owner.as_str());
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
             // One word: no owner binds it, so it cannot come back here.
-            match transport::bury(&*wiring.transport, "refused", letter).await {
+            match transport::dead_letter(&*wiring.transport, "refused", dead_letter).await {
                 Ok(()) => delivery.acker.ack().await,
                 Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
             }

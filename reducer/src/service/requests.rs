@@ -1,4 +1,4 @@
-//! Requests and signs of life from the control exchange.
+//! Requests and heartbeats from the control exchange.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -82,12 +82,12 @@ pub(super) async fn subscribe(
     }
 }
 
-/// Asks every consumer for a sign of life at once, rather than at its next heartbeat.
+/// Asks every consumer for a heartbeat at once, rather than at its next heartbeat.
 pub(super) async fn call_consumers(transport: Arc<dyn Transport>, clock: Clock) {
     let message = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
     if let Err(error) = transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
         // A hint that is not heard costs a heartbeat.
-        tracing::debug!(%error, "Consumers could not be asked for a sign of life.");
+        tracing::debug!(%error, "Consumers could not be asked for a heartbeat.");
     }
 }
 
@@ -106,7 +106,7 @@ async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
         match requests.next().await {
             Ok(Incoming::Delivery(delivery)) => match take(&delivery.message, wiring).await {
                 Ok(()) => delivery.acker.ack().await,
-                Err(reason) => wiring.bury(wiring.deliveries.hold(delivery), reason.to_string()),
+                Err(reason) => wiring.dead_letter(wiring.deliveries.hold(delivery), reason.to_string()),
             },
             // While it was away another one may have taken its name.
             Ok(Incoming::Interrupted) => wiring.say_name(None),
@@ -115,7 +115,7 @@ async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
     }
 }
 
-/// Answers from the store, off the loop that hears: signs of life must not wait for a disk.
+/// Answers from the store, off the loop that hears: heartbeats must not wait for a disk.
 fn look(wiring: &Arc<Wiring>, reply: ReplyTo, find: impl FnOnce(&Path) -> Result<Reply, StoreError> + Send + 'static) {
     let wiring = Arc::clone(wiring);
     tokio::spawn(async move {

@@ -63,18 +63,18 @@ pub(super) fn write_task(db: &Connection, task: &TaskId, now: Moment) -> Result<
     Ok(())
 }
 
-pub(super) fn write_letter(db: &Connection, letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
+pub(super) fn write_letter(db: &Connection, dead_letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT INTO dead_letters (job_id, number, reason, at, host, attempt)
          VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
     )?
     .execute(params![
-        letter.task.job.as_str(),
-        letter.task.number,
-        letter.reason,
+        dead_letter.task.job.as_str(),
+        dead_letter.task.number,
+        dead_letter.reason,
         now.as_secs_f64(),
-        letter.host,
-        letter.attempt
+        dead_letter.host,
+        dead_letter.attempt
     ])?;
     Ok(())
 }

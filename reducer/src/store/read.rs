@@ -208,9 +208,10 @@ impl Reader {
     }
 
     /// The number of tasks and the account of a job whose plan is complete.
-    pub fn sealed(&self, job: &JobId) -> Result<Option<(u64, Counts)>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT sealed, counts FROM jobs WHERE job = ? AND sealed IS NOT NULL")?;
+    pub fn plan_end(&self, job: &JobId) -> Result<Option<(u64, Counts)>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT plan_end, counts FROM jobs WHERE job = ? AND plan_end IS NOT NULL")?;
         let row = statement.query_row([job.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()?;
         row.map(|(tasks, counts): (u64, String)| Ok((tasks, account(job.as_str(), &counts)?))).transpose()
     }
@@ -254,7 +255,7 @@ impl Reader {
              WHERE job = ? AND cancelled_at IS NULL AND NOT EXISTS (
                  SELECT 1 FROM jobs AS later
                  WHERE later.report = jobs.report AND later.id > jobs.id
-                   AND later.answered >= later.sealed AND later.cancelled_at IS NULL)",
+                   AND later.answered >= later.plan_end AND later.cancelled_at IS NULL)",
         )?;
         Ok(statement.query_row([job.as_str()], |row| row.get(0)).optional()?.flatten())
     }
@@ -283,13 +284,13 @@ impl Reader {
     fn derived_section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(
-            "SELECT coalesce(?2 >= sealed, FALSE), status, answer, attempt, host
+            "SELECT coalesce(?2 >= plan_end, FALSE), status, answer, attempt, host
              FROM jobs LEFT JOIN outcomes ON job_id = id AND number = ?2 WHERE job = ?1",
         )?;
         let row = statement
             .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, bool>(0)?, outcome(row, 1)?)))
             .optional()?;
-        // A rider that got off early has sealed its plan short of what its spec says.
+        // A rider that got off early has ended its plan short of what its spec says.
         let Some((false, answer)) = row else { return Ok(None) };
         let answer = answer.map(Settlement::answer);
         Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))

@@ -33,7 +33,7 @@ struct JobRow {
     spec: String,
     opened_at: f64,
     finished_at: Option<f64>,
-    sealed: Option<u64>,
+    plan_end: Option<u64>,
     dispatched: u64,
     answered: u64,
     counts: String,
@@ -52,7 +52,7 @@ impl JobRow {
             spec: row.get(2)?,
             opened_at: row.get(3)?,
             finished_at: row.get(4)?,
-            sealed: row.get(5)?,
+            plan_end: row.get(5)?,
             dispatched: row.get(6)?,
             answered: row.get(7)?,
             counts: row.get(8)?,
@@ -79,7 +79,7 @@ impl Store {
     /// Every job as it was at the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, job, spec, opened_at, finished_at, sealed, dispatched, answered, counts, report_sha256,
+            "SELECT id, job, spec, opened_at, finished_at, plan_end, dispatched, answered, counts, report_sha256,
                     cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL
              FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
@@ -98,11 +98,11 @@ impl Store {
         let mut job = Job::new(request, opening, moment(row.opened_at)?);
         job.finished_at = row.finished_at.map(moment).transpose()?;
         job.report_sha256 = row.report_sha256;
-        job.sealed = row.sealed;
+        job.plan_end = row.plan_end;
         job.follows = row.follows;
         job.plan = PlanHash::try_from(row.plan).map_err(content)?;
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
-        if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.sealed.is_some_and(is_beyond)) {
+        if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.plan_end.is_some_and(is_beyond)) {
             return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
         }
         job.counts = counts;

@@ -19,7 +19,7 @@ CREATE TABLE jobs (
     spec          TEXT NOT NULL,      -- JSON: what was asked for
     opened_at     REAL NOT NULL,      -- seconds since 1970
     finished_at   REAL,               -- when its report was written
-    sealed        INTEGER,            -- the number of tasks, once the plan is complete
+    plan_end        INTEGER,            -- the number of tasks, once the plan is complete
     dispatched    INTEGER NOT NULL,   -- tasks below this number were sent
     answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
     counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
@@ -114,7 +114,7 @@ pub(super) const VIEWS: &str = r#"
 CREATE VIEW job_summary AS
 SELECT job, workload,
        CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN finished_at IS NOT NULL THEN 'finished'
-            WHEN sealed IS NOT NULL THEN 'running' ELSE 'planning' END AS state,
+            WHEN plan_end IS NOT NULL THEN 'running' ELSE 'planning' END AS state,
        datetime(opened_at, 'unixepoch') AS opened, datetime(finished_at, 'unixepoch') AS finished,
        datetime(cancelled_at, 'unixepoch') AS cancelled,
        counts ->> '$.tasks_planned' AS tasks_planned, counts ->> '$.tasks_done' AS tasks_done,

@@ -17,7 +17,7 @@ struct StatusRow {
     opened_at: f64,
     finished_at: Option<f64>,
     cancelled_at: Option<f64>,
-    is_sealed: bool,
+    is_complete: bool,
     report_sha256: Option<String>,
     owner: String,
     plan: String,
@@ -32,7 +32,7 @@ impl StatusRow {
             counts: row.get(2)?,
             opened_at: row.get(3)?,
             finished_at: row.get(4)?,
-            is_sealed: row.get(5)?,
+            is_complete: row.get(5)?,
             report_sha256: row.get(6)?,
             owner: row.get(7)?,
             cancelled_at: row.get(8)?,
@@ -46,7 +46,7 @@ impl Reader {
     /// Every job, oldest first. Consumers are not known here.
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT job, spec, counts, opened_at, finished_at, sealed IS NOT NULL, report_sha256,
+            "SELECT job, spec, counts, opened_at, finished_at, plan_end IS NOT NULL, report_sha256,
                     (SELECT owner FROM store), cancelled_at, plan, opening
              FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
@@ -64,14 +64,14 @@ impl Reader {
         });
         let counts = account(&row.job, &row.counts)?;
         let plan = PlanHash::try_from(row.plan).map_err(|e| content(&e))?;
-        let plan = (row.is_sealed && !fold::is_derived(&spec)).then_some(plan);
+        let plan = (row.is_complete && !fold::is_derived(&spec)).then_some(plan);
         Ok(JobStatus {
             schema: 1,
             job: JobId::try_from(row.job).map_err(|e| content(&e))?,
             opening: OpeningId::try_from(row.opening).map_err(|e| content(&e))?,
             owner: OwnerId::try_from(row.owner).map_err(|e| content(&e))?,
             workload: spec.workload(),
-            state: JobState::of(row.is_sealed, row.finished_at.is_some(), row.cancelled_at.is_some()),
+            state: JobState::of(row.is_complete, row.finished_at.is_some(), row.cancelled_at.is_some()),
             counts,
             consumers: 0,
             unserved: Vec::new(),

@@ -62,7 +62,7 @@ impl Store {
                 )?
                 .execute(params![label, amount])?;
             }
-            Write::DeadLetter { letter } => super::dead::write_letter(db, letter, now)?,
+            Write::DeadLetter { dead_letter } => super::dead::write_letter(db, dead_letter, now)?,
             Write::Replayed { task } => super::dead::replay(db, task)?,
             Write::Forgotten { task } => super::dead::forget(db, task)?,
             Write::Cancelled { job } => {
@@ -83,10 +83,10 @@ impl Store {
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET sealed = ?, dispatched = ?, answered = ?, counts = ?, plan = ? WHERE job = ?",
+                "UPDATE jobs SET plan_end = ?, dispatched = ?, answered = ?, counts = ?, plan = ? WHERE job = ?",
             )?
             .execute(params![
-                job.sealed,
+                job.plan_end,
                 job.dispatched,
                 job.answered.prefix(),
                 json(&job.counts)?,

@@ -12,7 +12,7 @@ use crate::protocol::id::{OwnerId, TaskId};
 use crate::protocol::job::JobSpec;
 use crate::protocol::limits::{HEADERS_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::protocol::message::{
-    Cancel, DeadLetter, Lease, Message, Outcome, Part, Planned, Presence, Reply, Request, Seal, Task,
+    Cancel, DeadLetter, Lease, Message, Outcome, Part, PlanEnd, Planned, Presence, Reply, Request, Task,
 };
 use crate::protocol::reason::Reason;
 use crate::protocol::workload::{digest, steps, words};
@@ -28,7 +28,7 @@ pub fn message(input: &[u8]) {
     same(&message, Part::from_message, |part| part.to_message(NOW));
     same(&message, Lease::from_message, |lease| lease.to_message(NOW));
     same(&message, Cancel::from_message, |cancel| cancel.to_message("id".to_owned(), NOW));
-    same(&message, Seal::from_message, |(place, seal)| seal.to_message(place, NOW));
+    same(&message, PlanEnd::from_message, |(place, plan_end)| plan_end.to_message(place, NOW));
     // Raw JSON cannot be compared, so the text of it is.
     let planned = |message: &Message| {
         let (job, place, planned) = Planned::from_message(message)?;
@@ -103,7 +103,7 @@ fn dead(message: Message) {
     let reason = Reason::Kind { kind: message.kind.clone() };
     let fits = message.headers_bytes() < 8 * 1024;
     let wrapped = DeadLetter::wrap(message, &reason, "h");
-    assert!(wrapped.headers_bytes() <= HEADERS_BYTES_MAX, "it can be buried");
+    assert!(wrapped.headers_bytes() <= HEADERS_BYTES_MAX, "it can be dead-lettered");
     assert_eq!(wrapped.text("host"), Some("h"));
     if let (Some(before), true) = (before, fits) {
         let after = DeadLetter::read(&wrapped, &owner).expect("it still says whose it is");

@@ -8,7 +8,8 @@ use proptest::sample::Index;
 use super::text;
 use crate::protocol::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use crate::protocol::message::{
-    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Place, Planned, Request, Seal, Task, Verdict, kind,
+    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Place, PlanEnd, Planned, Request, Task, Verdict,
+    kind,
 };
 use crate::protocol::workload::Workload;
 
@@ -53,7 +54,7 @@ fn seeds() -> Vec<Message> {
             .to_message(NOW),
         Cancel { openings: vec![opening] }.to_message("c.1".to_owned(), NOW),
         planned.to_message(&job, &place, NOW),
-        Seal { job: job.clone(), tasks: 3 }.to_message(&place, NOW),
+        PlanEnd { job: job.clone(), tasks: 3 }.to_message(&place, NOW),
         Message::json(kind::REQUEST, "r.1".to_owned(), &Request::Explain { job, number: Some(7) }, NOW),
     ]
 }

@@ -90,10 +90,10 @@ pub const TRACE_MESSAGES_MAX: u32 = 10_000;
 /// Whips in flight between riders and horses; the seed's own figure.
 pub const WHIP_CAPACITY: u32 = 16;
 
-/// Between two signs of life of a consumer; a sign is missed after two of them.
+/// Between two heartbeats of a consumer; a sign is missed after two of them.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The longest time between two signs of life: two of them may pass before a silent consumer's tasks are sent
+/// The longest time between two heartbeats: two of them may pass before a silent consumer's tasks are sent
 /// again, whatever it says of itself.
 pub const HEARTBEAT_MAX: Duration = Duration::from_secs(60 * 60);
 
@@ -124,7 +124,7 @@ pub const AVOID_MAX: usize = 16;
 /// How long an owner that ends waits for its last replies to reach the broker.
 pub const REPLY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Roots whose states a sign of life tells, at most: a sign has to fit a message.
+/// Roots whose states a heartbeat tells, at most: a sign has to fit a message.
 pub const PRESENCE_ROOTS_MAX: usize = 256;
 
 /// A request over the control exchange is repeated after this long without an answer.

@@ -36,7 +36,7 @@ pub fn ended_before(opened: &Opened) -> Option<String> {
 /// Whether the job of a request goes on, or is begun anew after one that has ended. Nothing of a first job.
 pub fn begun(request: &JobRequest, opened: &Opened, recheck: bool) -> Option<String> {
     let job = &opened.job;
-    let has_begun = *job != request.job || opened.planned > 0 || opened.sealed.is_some();
+    let has_begun = *job != request.job || opened.planned > 0 || opened.plan_end.is_some();
     match &opened.ended {
         Some(ended) if ended.job == *job => None,
         _ if has_begun => {
@@ -152,8 +152,8 @@ mod tests {
         let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
         let request = JobRequest { resume, ..JobRequest::new("asked".parse().expect("an id"), spec) };
         let (owner, opening) = (OwnerId::main(), "o".parse().expect("an id"));
-        let (planned, after, sealed, ended) = (0, PlanHash::start(), None, None);
-        let mut answer = Opened { job: request.job.clone(), opening, owner, planned, after, sealed, ended };
+        let (planned, after, plan_end, ended) = (0, PlanHash::start(), None, None);
+        let mut answer = Opened { job: request.job.clone(), opening, owner, planned, after, plan_end, ended };
         change(&mut answer);
         ended_before(&answer).or_else(|| begun(&request, &answer, true))
     }

@@ -24,14 +24,14 @@ pub const UNROUTED: &str = "packhorse.v1.unrouted";
 pub const DEAD_QUEUE: &str = "packhorse.v1.dead.trace";
 /// The queue that keeps what was unrouted.
 pub const UNROUTED_QUEUE: &str = "packhorse.v1.unrouted.trace";
-/// Takes requests, replies and signs of life.
+/// Takes requests, replies and heartbeats.
 pub const CONTROL: &str = "packhorse.v1.control";
 
 /// Routing key on [`CONTROL`] that reaches every owner.
 pub const ALL_OWNERS: &str = "owners";
-/// Routing key on [`CONTROL`] of consumers' signs of life.
+/// Routing key on [`CONTROL`] of consumers' heartbeats.
 pub const PRESENCE: &str = "presence";
-/// Routing key on [`CONTROL`] that asks every consumer for a sign of life at once.
+/// Routing key on [`CONTROL`] that asks every consumer for a heartbeat at once.
 pub const ALL_CONSUMERS: &str = "consumers";
 
 /// Names of owners' queues begin so.
@@ -214,7 +214,7 @@ fn owner_bindings(owner: &OwnerId) -> Vec<Binding> {
     vec![binding(&name, OUTCOMES, owner.as_str()), binding(&name, DEAD, &format!("*.*.{owner}"))]
 }
 
-/// Where an owner hears requests and signs of life.
+/// Where an owner hears requests and heartbeats.
 pub fn owner_control(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     let name = format!("{CONTROL_QUEUES}{owner}");
     let bindings = [&owner_request_key(owner), ALL_OWNERS, PRESENCE].map(|key| binding(&name, CONTROL, key));
@@ -226,7 +226,7 @@ pub fn owner_request_key(owner: &OwnerId) -> String {
     format!("owner.{owner}")
 }
 
-/// Where a consumer hears that it should give a sign of life.
+/// Where a consumer hears that it should give a heartbeat.
 pub fn consumer_control(consumer: &ConsumerId) -> (Queue, Vec<Binding>) {
     let name = format!("{CONSUMER_QUEUES}{consumer}");
     let bindings = vec![binding(&name, CONTROL, ALL_CONSUMERS)];

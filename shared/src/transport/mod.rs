@@ -31,7 +31,7 @@ pub use alias::Alias;
 pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
 pub use error::{Oversize, PublishError, TransportError};
 pub use sealed::Sealed;
-pub use taken::{Unpublished, bury, until_taken};
+pub use taken::{Unpublished, dead_letter, until_taken};
 
 use crate::protocol::message::Message;
 use crate::protocol::topology::{Binding, Queue, Topology};

@@ -13,7 +13,7 @@ use crate::protocol::topology::{CONTROL, Topology};
 
 /// Seals what is published and opens what comes.
 ///
-/// What does not open is delivered with [`Message::untrusted`] set, and its taker buries it with the
+/// What does not open is delivered with [`Message::untrusted`] set, and its taker dead-letters it with the
 /// reason. On the control exchange, where a message is a hint or will be asked for again, it is
 /// dropped instead, with one warning.
 pub struct Sealed {

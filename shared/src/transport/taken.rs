@@ -51,15 +51,15 @@ pub async fn until_taken(
 }
 
 /// Publishes a dead letter. What is too large to be moved leaves its envelope as a trace.
-pub async fn bury(transport: &dyn Transport, key: &str, mut letter: Message) -> Result<(), TransportError> {
+pub async fn dead_letter(transport: &dyn Transport, key: &str, mut dead_letter: Message) -> Result<(), TransportError> {
     loop {
-        match until_taken(transport, topology::DEAD, key, || letter.clone()).await {
+        match until_taken(transport, topology::DEAD, key, || dead_letter.clone()).await {
             Ok(()) => return Ok(()),
-            Err(Unpublished::TooLarge(oversize)) if letter.body.is_empty() => {
+            Err(Unpublished::TooLarge(oversize)) if dead_letter.body.is_empty() => {
                 let cause = oversize.to_string();
                 return Err(TransportError::Other { action: "publishing a dead letter".to_owned(), cause });
             }
-            Err(Unpublished::TooLarge(_)) => letter.body = bytes::Bytes::new(),
+            Err(Unpublished::TooLarge(_)) => dead_letter.body = bytes::Bytes::new(),
             Err(Unpublished::Transport(error)) => return Err(error),
         }
     }
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_letter_that_is_too_large_leaves_its_envelope() {
         let full = Full { refusals: Mutex::new(1), ..Full::default() };
-        bury(&full, "refused", message("large")).await.expect("buried");
+        dead_letter(&full, "refused", message("large")).await.expect("dead-lettered");
         let taken = full.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(taken, [message("")]);
     }

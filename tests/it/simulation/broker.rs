@@ -249,7 +249,7 @@ impl Broker {
         }
     }
 
-    /// At most once: a letter that its queue refuses is lost. So is one that would go round in circles.
+    /// At most once: a dead letter that its queue refuses is lost. So is one that would go round in circles.
     fn give_up(&mut self, entry: Entry, exchange: Option<String>, name: &str, reason: &str) {
         let Some(exchange) = exchange else { return };
         let mut message = Message::clone(&entry.message);
@@ -258,7 +258,7 @@ impl Broker {
         }
         let message = Rc::new(message);
         let messages_max = self.policy.messages_max;
-        // Nobody who trusts the letter has tried what expired.
+        // Nobody who trusts the dead letter has tried what expired.
         let is_an_attempt = reason != "expired" && message.untrusted.is_none();
         let others = self.route(&exchange, &entry.key).into_iter().filter(|other| other != name);
         for name in others.collect::<Vec<_>>() {

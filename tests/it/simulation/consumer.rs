@@ -21,7 +21,7 @@ use super::mutants::Mutant;
 use super::role::{Alarm, Do, Input, Lane, Role, Stage};
 use super::work::{Eyes, Sight, failed, work};
 
-/// The lane of requests for a sign of life; tasks have those below.
+/// The lane of requests for a heartbeat; tasks have those below.
 const CONTROL: Lane = 100;
 
 /// A consumer's process.
@@ -105,11 +105,11 @@ impl ConsumerRole {
                     out.push(Do::Ack(tag));
                 }
             }
-            Action::Bury { tag, reason } => {
+            Action::DeadLetter { tag, reason } => {
                 let Some((key, message)) = self.deliveries.get(&tag) else { return };
-                let letter = DeadLetter::wrap(Message::clone(message), &reason, &self.name);
+                let dead_letter = DeadLetter::wrap(Message::clone(message), &reason, &self.name);
                 let to = (topology::DEAD, key.to_string());
-                self.publish(to, letter, For::Delivery(tag), stage, out);
+                self.publish(to, dead_letter, For::Delivery(tag), stage, out);
             }
             Action::Ack { tag } => {
                 self.taken_at.remove(&tag);

@@ -119,7 +119,7 @@ impl File {
 /// Who runs a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Runner {
-    /// A producer that waits, or one that leaves when it has sealed.
+    /// A producer that waits, or one that leaves when it has ended.
     Producer { waits: bool },
     /// A rider.
     Rider,

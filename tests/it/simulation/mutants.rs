@@ -22,8 +22,8 @@ pub(super) enum Mutant {
     NeverResend,
     /// Nobody looks what became of silent tasks.
     NeverProbe,
-    /// A plan is sealed when it is published, not when it is confirmed.
-    SealBeforeConfirm,
+    /// A plan is complete when it is published, not when it is confirmed.
+    PlanEndBeforeConfirm,
     /// Parts of different runs count together.
     MixRuns,
     /// A refused publish passes for a confirmed one.
@@ -56,7 +56,7 @@ const ALL: [Mutant; 33] = [
     Mutant::EffectsBeforeCommit,
     Mutant::NeverResend,
     Mutant::NeverProbe,
-    Mutant::SealBeforeConfirm,
+    Mutant::PlanEndBeforeConfirm,
     Mutant::MixRuns,
     Mutant::RefusedIsConfirmed,
     Mutant::NeverRepublish,
@@ -69,7 +69,7 @@ const ALL: [Mutant; 33] = [
     Mutant::TrustAll,
     Mutant::Engine(Engine::NoDedupe),
     Mutant::Engine(Engine::ConflictUnseen),
-    Mutant::Engine(Engine::EndWithoutSeal),
+    Mutant::Engine(Engine::EndWithoutPlanEnd),
     Mutant::Engine(Engine::ForgetFlights),
     Mutant::Engine(Engine::SplitCommit),
     Mutant::Engine(Engine::NoLinks),

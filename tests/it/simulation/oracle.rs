@@ -66,7 +66,7 @@ impl Oracle {
     }
 
     /// Nothing in a run is refused, but what belongs to a store that was lost.
-    pub fn buried(&mut self, id: &str, reason: &str) {
+    pub fn dead_lettered(&mut self, id: &str, reason: &str) {
         if !self.store_was_lost {
             self.complain(format!("{id} was refused: {reason}"));
         }

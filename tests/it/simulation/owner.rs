@@ -20,7 +20,7 @@ use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{
-    Address, Cancel, DeadLetter, JobRequest, Message, Opened, Presence, Reply, Request, Seal, kind,
+    Address, Cancel, DeadLetter, JobRequest, Message, Opened, PlanEnd, Presence, Reply, Request, kind,
 };
 use shared::protocol::topology::{self, Topology};
 use shared::system::clock::Moment;
@@ -33,7 +33,7 @@ use super::role::{Alarm, Do, Input, Lane, Role, Stage};
 
 /// Outcomes, plans, dead letters.
 pub(super) const OWN: Lane = 0;
-/// Requests and signs of life.
+/// Requests and heartbeats.
 const CONTROL: Lane = 1;
 
 /// What an owner is told.
@@ -105,7 +105,9 @@ impl OwnerRole {
         }
         if key != self.setup.owner.as_str() {
             return match DeadLetter::read(&stage.trusted(message), &self.setup.owner) {
-                Some(letter) => self.tell(Event::DeadLetter { letter, known: None, tag: Some(tag) }, stage, out),
+                Some(dead_letter) => {
+                    self.tell(Event::DeadLetter { dead_letter, known: None, tag: Some(tag) }, stage, out)
+                }
                 None => out.push(Do::Ack(tag)),
             };
         }
@@ -118,7 +120,7 @@ impl OwnerRole {
                 self.break_event(&mut event, stage);
                 self.take(event, seen, stage, out);
             }
-            Err(reason) => self.bury(tag, message, reason.to_string(), stage, out),
+            Err(reason) => self.dead_letter(tag, message, reason.to_string(), stage, out),
         }
     }
 
@@ -136,14 +138,14 @@ impl OwnerRole {
         }
     }
 
-    fn bury(&mut self, tag: Tag, message: &Message, reason: String, stage: &mut Stage, out: &mut Vec<Do>) {
+    fn dead_letter(&mut self, tag: Tag, message: &Message, reason: String, stage: &mut Stage, out: &mut Vec<Do>) {
         if message.untrusted.is_none() {
-            stage.oracle.buried(&message.id, &reason);
+            stage.oracle.dead_lettered(&message.id, &reason);
         }
         let token = stage.number();
         self.burying.insert(token, tag);
-        let letter = DeadLetter::wrap(message.clone(), reason, self.setup.owner.as_str());
-        out.push(Do::Publish { to: (topology::DEAD, "refused".to_owned()), message: letter, token });
+        let dead_letter = DeadLetter::wrap(message.clone(), reason, self.setup.owner.as_str());
+        out.push(Do::Publish { to: (topology::DEAD, "refused".to_owned()), message: dead_letter, token });
     }
 
     fn control(&mut self, message: &Message, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -205,9 +207,9 @@ impl OwnerRole {
     fn effect(&mut self, effect: Effect, stage: &mut Stage, out: &mut Vec<Do>) {
         match effect {
             Effect::Ack(tag) => out.push(Do::Ack(tag)),
-            Effect::Bury { tag, reason } => {
+            Effect::DeadLetter { tag, reason } => {
                 let message = Message { id: format!("delivery {tag}"), ..Message::default() };
-                self.bury(tag, &message, reason, stage, out);
+                self.dead_letter(tag, &message, reason, stage, out);
             }
             Effect::Reply { to: ReplyTo::Remote { key, correlation }, reply } => {
                 self.check_reply(&reply, stage);
@@ -267,7 +269,7 @@ impl OwnerRole {
 
     /// A command's plan goes on where its store stands.
     fn opened(&mut self, opened: Opened, out: &mut Vec<Do>) {
-        if opened.sealed.is_none() {
+        if opened.plan_end.is_none() {
             self.plan = Some((Plan::begin(Moment::ZERO), Retrace::new(&opened)));
             out.push(Do::After(Duration::ZERO, Alarm::Plan));
         }
@@ -287,7 +289,7 @@ impl OwnerRole {
             }
             None => {
                 if let End::New(tasks, place) = retrace.end() {
-                    self.tell(Event::Seal { seal: Seal { job: id, tasks }, place, tag: None }, stage, out);
+                    self.tell(Event::PlanEnd { plan_end: PlanEnd { job: id, tasks }, place, tag: None }, stage, out);
                 }
             }
         }
@@ -323,7 +325,7 @@ impl Role for OwnerRole {
             config.window_min = self.setup.window;
             config.window_per_slot = 0;
             config.seed = self.seed + stage.number();
-            config.tends_opened = self.setup.command.is_some();
+            config.dispatches_on_open = self.setup.command.is_some();
             Ledger::new(config, store, stage.now, self.setup.command.is_some())
         });
         let (ledger, actions) = match started {

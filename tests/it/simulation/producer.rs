@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use producer::submission::{Action, Config, Event, Submission};
 use shared::protocol::id::JobId;
 use shared::protocol::limits;
-use shared::protocol::message::{JobRequest, Message, Reply, Request, Seal, kind};
+use shared::protocol::message::{JobRequest, Message, PlanEnd, Reply, Request, kind};
 use shared::protocol::topology;
 
 use super::jobs::{Job, Plan, Runner};
@@ -68,7 +68,7 @@ pub(super) struct ProducerRole {
 #[derive(Clone, Copy)]
 enum For {
     Task(u64),
-    Seal,
+    PlanEnd,
 }
 
 impl ProducerRole {
@@ -101,9 +101,9 @@ impl ProducerRole {
                 let message = planned.to_message(&id, &place, UNIX_EPOCH);
                 self.publish(&job, message, For::Task(planned.number), stage, out);
             }
-            Action::Seal { tasks, place } => {
-                let message = Seal { job: id, tasks }.to_message(&place, UNIX_EPOCH);
-                self.publish(&job, message, For::Seal, stage, out);
+            Action::EndPlan { tasks, place } => {
+                let message = PlanEnd { job: id, tasks }.to_message(&place, UNIX_EPOCH);
+                self.publish(&job, message, For::PlanEnd, stage, out);
             }
             Action::Say(_) => {}
             Action::Done(_) | Action::Overtaken => out.push(Do::Exit),
@@ -120,7 +120,7 @@ impl ProducerRole {
         let token = stage.number();
         out.push(Do::Publish { to: (topology::OUTCOMES, job.owner.to_string()), message, token });
         match what {
-            For::Task(number) if stage.breaks(Mutant::SealBeforeConfirm) => {
+            For::Task(number) if stage.breaks(Mutant::PlanEndBeforeConfirm) => {
                 self.tell(Event::Confirmed(number), stage, out);
             }
             _ => drop(self.publishing.insert(token, what)),
@@ -177,7 +177,7 @@ impl Role for ProducerRole {
             }
             Input::Confirmed(token) => match self.publishing.get(&token) {
                 Some(&For::Task(number)) => self.tell(Event::Confirmed(number), stage, &mut out),
-                Some(&For::Seal) => self.tell(Event::Sealed, stage, &mut out),
+                Some(&For::PlanEnd) => self.tell(Event::PlanEndConfirmed, stage, &mut out),
                 None => {}
             },
             Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),

@@ -1,4 +1,4 @@
-//! A rider: sends the whips of its job itself, then the seal, and watches to the end. As
+//! A rider: sends the whips of its job itself, then the plan end, and watches to the end. As
 //! `producer::rider` does, which has no engine of its own.
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::job::{JobSpec, JobState};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, Reply, Request, Seal, Task};
+use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, PlanEnd, Reply, Request, Task};
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::steps::{Whip, class};
@@ -21,13 +21,13 @@ pub(super) struct RiderRole {
     job: JobId,
     questions: Questions,
     opened: Option<Opened>,
-    /// The whip to be sent next; after the last of them the seal.
+    /// The whip to be sent next; after the last of them the plan end.
     next: u64,
     /// What is sent and not confirmed.
     sending: Option<u64>,
-    sealed: bool,
-    /// Since when the owner does not know of the seal.
-    unsealed: Option<Moment>,
+    plan_end: bool,
+    /// Since when the owner does not know of the plan end.
+    incomplete: Option<Moment>,
 }
 
 impl RiderRole {
@@ -38,8 +38,8 @@ impl RiderRole {
             opened: None,
             next: 0,
             sending: None,
-            sealed: false,
-            unsealed: None,
+            plan_end: false,
+            incomplete: None,
         }
     }
 
@@ -56,7 +56,7 @@ impl RiderRole {
         match reply {
             Reply::Opened(opened) if self.opened.is_none() => {
                 self.next = opened.planned;
-                self.sealed = opened.sealed.is_some();
+                self.plan_end = opened.plan_end.is_some();
                 self.opened = Some(opened);
                 self.send_next(stage, out);
             }
@@ -66,9 +66,9 @@ impl RiderRole {
             }
             Reply::Status(status) if status.state.is_over() => out.push(Do::Exit),
             Reply::Refused { .. } if stage.oracle.is_cancelled(self.job.as_str()) => out.push(Do::Exit),
-            // The seal was confirmed, and lost with its queue.
+            // The plan end was confirmed, and lost with its queue.
             Reply::Status(status) if status.state == JobState::Planning && self.is_seal_lost(stage.now) => {
-                (self.sealed, self.unsealed) = (false, None);
+                (self.plan_end, self.incomplete) = (false, None);
                 self.next = u64::MAX;
                 self.send_next(stage, out);
             }
@@ -80,11 +80,11 @@ impl RiderRole {
     }
 
     fn is_seal_lost(&mut self, now: Moment) -> bool {
-        self.sealed && now.saturating_sub(*self.unsealed.get_or_insert(now)) >= limits::PLAN_SILENCE
+        self.plan_end && now.saturating_sub(*self.incomplete.get_or_insert(now)) >= limits::PLAN_SILENCE
     }
 
     fn send_next(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
-        let Some(opened) = self.opened.as_ref().filter(|_| !self.sealed && self.sending.is_none()) else { return };
+        let Some(opened) = self.opened.as_ref().filter(|_| !self.plan_end && self.sending.is_none()) else { return };
         let Some(Job { spec: JobSpec::Steps(spec), id, .. }) = stage.jobs.job(&self.job) else { return };
         let (to, message): (_, Message) = if self.next < spec.whips {
             let address = Address {
@@ -102,9 +102,9 @@ impl RiderRole {
                 Task { address, class: class(), planned_at: None, avoid: Vec::new(), body }.to_message(UNIX_EPOCH),
             )
         } else {
-            let seal = Seal { job: id.clone(), tasks: spec.whips };
+            let plan_end = PlanEnd { job: id.clone(), tasks: spec.whips };
             let place = Place { opening: opened.opening.clone(), after: PlanHash::start() };
-            ((topology::OUTCOMES, opened.owner.to_string()), seal.to_message(&place, UNIX_EPOCH))
+            ((topology::OUTCOMES, opened.owner.to_string()), plan_end.to_message(&place, UNIX_EPOCH))
         };
         let token = stage.number();
         self.sending = Some(token);
@@ -116,7 +116,7 @@ impl RiderRole {
             return;
         }
         let Some(Job { spec: JobSpec::Steps(spec), .. }) = stage.jobs.job(&self.job) else { return };
-        self.sealed = self.next >= spec.whips;
+        self.plan_end = self.next >= spec.whips;
         self.next = self.next.saturating_add(1);
         self.send_next(stage, out);
     }

@@ -25,7 +25,7 @@ pub(super) struct Watch {
     pub deleted: BTreeSet<String>,
 }
 
-/// Whether it opens, too: the letter of a forged task is no answer to the one that it was made of.
+/// Whether it opens, too: the dead letter of a forged task is no answer to the one that it was made of.
 type Answered = (String, Option<i64>, Option<String>, bool);
 
 fn answered(message: &Message) -> Answered {
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// A plan is sealed when the broker has all of it, and no task goes nowhere whose queue its
+    /// A plan is complete when the broker has all of it, and no task goes nowhere whose queue its
     /// publisher has declared.
     pub fn check_publish(&mut self, process: usize, publish: &Publish) {
         let generation = self.processes[process].generation;
@@ -93,10 +93,10 @@ impl World {
                 && !self.watch.planned.contains(&(process, generation, other.message.id.clone()))
         };
         let unconfirmed = &self.processes[process].wire.unconfirmed;
-        if publish.message.kind == kind::SEAL
+        if publish.message.kind == kind::PLAN_END
             && let Some(missing) = unconfirmed.values().find(is_missing)
         {
-            let what = format!("a plan was sealed while {} was not confirmed", missing.message.id);
+            let what = format!("a plan was ended while {} was not confirmed", missing.message.id);
             self.oracle.complain(what);
         }
     }

@@ -60,7 +60,7 @@ fn whose_plan_is_not_the_jobs_asks_for_it_anew_and_is_told_if_that_is_not_to_be(
         assert_eq!(bench.reply(with_plan(JobState::Finished, plan)), [""; 0]);
         bench.step(Event::PlanEnded);
         bench.step(Event::Confirmed(0));
-        bench.step(Event::Sealed);
+        bench.step(Event::PlanEndConfirmed);
         let told = bench.reply(with_plan(JobState::Finished, plan));
         if *plan == own {
             assert_eq!(told, [format!("done {wait}")]);

@@ -59,7 +59,7 @@ fn what_comes_late_is_acked_and_changes_nothing() {
     assert_eq!(settled(&world.answer(1, 1, failed("for good"))), ["ack"]);
     assert_eq!(settled(&world.dead_letter(1, 1)), ["ack"]);
     assert_eq!(settled(&world.plan(3, 1)), ["ack"], "of a producer that has not heard");
-    assert_eq!(settled(&world.seal(4)), ["ack"]);
+    assert_eq!(settled(&world.end_plan(4)), ["ack"]);
     assert_eq!(sent(&world.pass(HEARTBEAT * 10)), [], "neither again nor for the first time");
     assert_eq!(sent(&world.queue_state(Some(0))), []);
     assert_eq!(sent(&world.event(Event::Interrupted)), []);

@@ -1,4 +1,4 @@
-//! What an outcome, a plan and a seal add to a job's account.
+//! What an outcome, a plan and a plan end add to a job's account.
 
 use shared::protocol::id::JobId;
 use shared::protocol::job::JobState;
@@ -75,13 +75,13 @@ fn a_plan_may_come_in_any_order_and_twice_and_is_sent_in_its_own() {
 }
 
 #[test]
-fn a_job_ends_when_it_is_sealed_and_every_task_has_its_outcome() {
+fn a_job_ends_when_it_is_complete_and_every_task_has_its_outcome() {
     let mut world = World::new();
     world.open();
     world.plan(0, 1);
     assert!(!wants_report(&world.done(0)), "the plan is not complete");
-    // The seal overtakes the last task of the plan.
-    assert!(!wants_report(&world.seal(2)));
+    // The plan end overtakes the last task of the plan.
+    assert!(!wants_report(&world.end_plan(2)));
     world.plan(1, 1);
     assert!(wants_report(&world.done(1)));
     assert!(!wants_report(&world.done(1)), "asked for once");
@@ -101,10 +101,10 @@ fn time_alone_never_ends_a_job() {
 }
 
 #[test]
-fn a_job_without_tasks_is_complete_when_it_is_sealed() {
+fn a_job_without_tasks_is_complete_when_it_is_complete() {
     let mut world = World::new();
     world.open();
-    assert!(wants_report(&world.seal(0)));
+    assert!(wants_report(&world.end_plan(0)));
 }
 
 #[test]
@@ -113,14 +113,14 @@ fn a_seal_that_contradicts_the_plan_is_dropped_and_changes_nothing() {
     world.open();
     world.plan(0, 1);
     world.plan(1, 1);
-    assert_eq!(settled(&world.seal(1)), ["ack"]);
+    assert_eq!(settled(&world.end_plan(1)), ["ack"]);
     assert_eq!(world.status().state, JobState::Planning);
     assert_eq!(world.counts().dropped, [("another plan".to_owned(), 1)].into());
-    assert_eq!(settled(&world.seal(2)), ["ack"]);
-    assert_eq!(settled(&world.seal(2)), ["ack"], "the same seal again is harmless");
+    assert_eq!(settled(&world.end_plan(2)), ["ack"]);
+    assert_eq!(settled(&world.end_plan(2)), ["ack"], "the same plan end again is harmless");
     assert_eq!(world.status().state, JobState::Running);
-    assert_eq!(settled(&world.seal(5)), ["ack"]);
-    assert_eq!(settled(&world.plan(4, 1)), ["ack"], "beyond the seal");
+    assert_eq!(settled(&world.end_plan(5)), ["ack"]);
+    assert_eq!(settled(&world.plan(4, 1)), ["ack"], "beyond the plan end");
     assert_eq!((world.counts().tasks_planned, world.status().state), (2, JobState::Running));
 }
 
@@ -130,7 +130,7 @@ fn what_failed_and_was_skipped_in_planning_is_part_of_the_account() {
     world.open();
     let actions = world.plan(0, 0);
     assert_eq!(sent(&actions), [], "there is nothing to do");
-    assert!(wants_report(&world.seal(1)));
+    assert!(wants_report(&world.end_plan(1)));
     world.report();
     let counts = world.counts();
     assert_eq!((counts.tasks_done, counts.items_planned, counts.items_failed), (1, 1, 1));
@@ -143,8 +143,8 @@ fn a_plan_and_a_seal_for_an_unknown_job_are_refused() {
     let place = Place { opening: OpeningId::from_name(b"o"), after: PlanHash::start() };
     let task =
         Event::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), kept: None, tag: Some(1) };
-    let seal = Event::Seal { seal: Seal { job: job(), tasks: 1 }, place, tag: Some(2) };
-    for refused in [settled(&world.event(task)), settled(&world.event(seal))] {
+    let plan_end = Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks: 1 }, place, tag: Some(2) };
+    for refused in [settled(&world.event(task)), settled(&world.event(plan_end))] {
         assert!(refused.len() == 1 && refused[0].contains("does not have"), "{refused:?}");
     }
 }
@@ -208,7 +208,7 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     felt(&mut world, &rider, 2, 2);
     for (tasks, is_taken) in [(2, false), (11, false), (4, true), (4, true), (5, false)] {
         let actions = world.seal_of(&rider, tasks);
-        assert_eq!(settled(&actions) == ["ack"], is_taken, "a seal at {tasks}");
+        assert_eq!(settled(&actions) == ["ack"], is_taken, "a plan end at {tasks}");
     }
     let counts = |world: &World| world.ledger().owner().status(&rider, world.now).expect("known").counts;
     let before = counts(&world);
@@ -219,7 +219,7 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     felt(&mut world, &rider, 3, 3);
     assert_eq!((counts(&world).tasks_done, counts(&world).tasks_open), (4, 0));
     let opened = opened(&world.event(open()));
-    assert_eq!((opened.planned, opened.sealed), (4, Some(4)), "there is nothing left to ride");
+    assert_eq!((opened.planned, opened.plan_end), (4, Some(4)), "there is nothing left to ride");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn one_dead() -> World {
     for number in 0..3 {
         world.plan(number, 2);
     }
-    world.seal(3);
+    world.end_plan(3);
     world.answer(0, 1, done(2));
     world.answer(2, 1, done(2));
     die(&mut world, 1);

@@ -13,7 +13,7 @@ fn what_a_policy_took_is_sent_again_without_an_attempt() {
     for round in 0..20 {
         let death = if round % 2 == 0 { Death::Expired } else { Death::Dropped };
         assert_eq!(settled(&world.died(0, 1, death)), ["ack"]);
-        // Another copy of the same letter says nothing new.
+        // Another copy of the same dead letter says nothing new.
         world.died(0, 1, death);
         assert_eq!(sent(&world.pass(HEARTBEAT)), [(0, 1)], "round {round}");
     }
@@ -75,7 +75,7 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
     assert_eq!(sent(&world.pass(HEARTBEAT)), [(1, 2)]);
     // Of a send before the last one, and then of one for nobody knows which opening.
     world.died(1, 1, Death::Expired);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         task: id(1),
         of: None,
         death: Death::Expired,
@@ -84,7 +84,7 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
         attempt: Some(2),
     };
     let tag = world.tag();
-    world.event(Event::DeadLetter { letter, known: None, tag });
+    world.event(Event::DeadLetter { dead_letter, known: None, tag });
     assert_eq!(sent(&world.pass(HEARTBEAT)), []);
     assert_eq!((world.counts().expired, world.counts().resends), (3, 2));
 }

@@ -39,7 +39,7 @@ fn a_job_says_what_it_waits_for() {
     world.presence(1, &[]);
     world.plan(2, 1);
     says(&mut world, None, "is being planned: later tasks of its plan have come, and wait for task 1,");
-    world.seal(3);
+    world.end_plan(3);
     world.plan(1, 1);
     says(&mut world, None, "job job is running: 3 of 3 tasks are open, 2 are out.");
     world.answer(0, 1, failed("no memory"));
@@ -99,7 +99,7 @@ fn a_task_says_where_it_is() {
     says(&mut world, Some(1), "task job.1 is done: attempt 1, on h.");
     world.plan(4, 1);
     world.plan(5, 1);
-    world.seal(6);
+    world.end_plan(6);
     says(&mut world, Some(6), "does not exist: the job has 6 tasks");
     world.event(Event::Cancel { job: job(), opening: None, reply: ReplyTo::Local(0) });
     says(&mut world, Some(2), "was cancelled with its job");

@@ -1,7 +1,7 @@
 //! The ledger in virtual time: no runtime, no transport, no clock.
 //!
 //! - `cancelling`: jobs that end as they stand
-//! - `counting`: what an outcome, a plan and a seal add to a job's account
+//! - `counting`: what an outcome, a plan and a plan end add to a job's account
 //! - `dead`: tasks that failed for the last time, replayed and forgotten
 //! - `expired`: messages that a policy of the broker takes out of their queues
 //! - `explaining`: why a job or a task is as it is
@@ -41,8 +41,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
-    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, Place, PlanFailure, Planned, Presence, Reply,
-    Seal, Verdict,
+    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, Place, PlanEnd, PlanFailure, Planned, Presence,
+    Reply, Verdict,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::workload::Workload;
@@ -170,28 +170,28 @@ impl World {
         self.event(Event::Planned { job: job(), place, planned: Box::new(planned), kept: None, tag })
     }
 
-    /// Opens the job, plans and seals `tasks` tasks of one item; what was sent.
+    /// Opens the job, plans and ends `tasks` tasks of one item; what was sent.
     fn open_with(&mut self, tasks: u64) -> Vec<Sent> {
         self.open();
         let mut actions = Vec::new();
         for number in 0..tasks {
             actions.extend(self.plan(number, 1));
         }
-        actions.extend(self.seal(tasks));
+        actions.extend(self.end_plan(tasks));
         sent(&actions)
     }
 
-    fn seal(&mut self, tasks: u64) -> Vec<Action> {
+    fn end_plan(&mut self, tasks: u64) -> Vec<Action> {
         let after = self.hash_before(tasks);
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Seal { seal: Seal { job: job(), tasks }, place, tag })
+        self.event(Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks }, place, tag })
     }
 
     /// Seals another job, which has no tasks in the store.
     fn seal_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
         let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
         let (tag, place) = (self.tag(), Place { opening, after: PlanHash::start() });
-        self.event(Event::Seal { seal: Seal { job: job.clone(), tasks }, place, tag })
+        self.event(Event::PlanEnd { plan_end: PlanEnd { job: job.clone(), tasks }, place, tag })
     }
 
     fn answer(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Vec<Action> {
@@ -223,7 +223,7 @@ impl World {
 
     fn died(&mut self, number: u64, attempt: u32, death: Death) -> Vec<Action> {
         let Address { opening, plan, .. } = self.address(number, attempt);
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             death,
             task: id(number),
             of: Some((opening, plan)),
@@ -232,7 +232,7 @@ impl World {
             attempt: Some(attempt),
         };
         let tag = self.tag();
-        self.event(Event::DeadLetter { letter, known: None, tag })
+        self.event(Event::DeadLetter { dead_letter, known: None, tag })
     }
 
     fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {
@@ -359,7 +359,7 @@ fn sent(actions: &[Action]) -> Vec<Sent> {
 fn settled(actions: &[Action]) -> Vec<String> {
     let settled = |action: &Action| match action {
         Action::Other(Effect::Ack(_)) => Some("ack".to_owned()),
-        Action::Other(Effect::Bury { reason, .. }) => Some(reason.clone()),
+        Action::Other(Effect::DeadLetter { reason, .. }) => Some(reason.clone()),
         _ => None,
     };
     actions.iter().filter_map(settled).collect()

@@ -177,7 +177,7 @@ fn a_job_is_opened_anew_in_place_of_the_opening_that_is_named_and_of_no_other() 
     let unknown = JobRequest { origin: None, ..anew(&first) };
     assert_eq!(world.ask(unknown).opening, first);
     let second = world.ask(anew(&first));
-    assert!(second.opening != first && second.sealed.is_none() && second.ended.is_none(), "{second:?}");
+    assert!(second.opening != first && second.plan_end.is_none() && second.ended.is_none(), "{second:?}");
     assert_eq!(world.ask(anew(&first)).opening, second.opening, "the question comes again");
     world.restart(false);
     assert_eq!(world.ask(request("a", false, None)).opening, second.opening);

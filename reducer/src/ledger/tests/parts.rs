@@ -103,7 +103,7 @@ fn parts_of_an_item_that_failed_do_not_count() {
     let mut world = World::new();
     world.open();
     world.plan(0, 2);
-    world.seal(1);
+    world.end_plan(1);
     for (number, item) in [(0, Some(0)), (1, Some(1)), (2, None)] {
         world.part("a", number, item);
     }
@@ -153,7 +153,7 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     let spec = JobSpec::Words(words::Spec { manner, files });
     world.event(opening(job(), spec));
     world.plan(0, 1);
-    world.seal(1);
+    world.end_plan(1);
     let part = |world: &mut World, run: &str, body: &'static [u8]| {
         let tag = world.tag();
         let part = Part { body: body.into(), ..world.make_part(run, 0, None) };

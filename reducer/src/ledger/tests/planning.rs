@@ -21,13 +21,13 @@ impl World {
         self.event(Event::Planned { job: job(), place, planned: Box::new(of_walk(walk, number)), kept: None, tag })
     }
 
-    fn seal_walk(&mut self, walk: &str, tasks: u64) -> Vec<Action> {
+    fn end_walk(&mut self, walk: &str, tasks: u64) -> Vec<Action> {
         self.seal_after(tasks, after(walk, tasks))
     }
 
     fn seal_after(&mut self, tasks: u64, after: PlanHash) -> Vec<Action> {
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Seal { seal: Seal { job: job(), tasks }, place, tag })
+        self.event(Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks }, place, tag })
     }
 }
 
@@ -35,12 +35,12 @@ impl World {
 fn what_comes_before_its_turn_waits_unacked() {
     let mut world = World::new();
     world.open();
-    assert!(settled(&world.seal_walk("a", 3)).is_empty());
+    assert!(settled(&world.end_walk("a", 3)).is_empty());
     assert!(settled(&world.plan_of("a", 2)).is_empty());
     assert_eq!(settled(&world.plan_of("a", 0)), ["ack"]);
     assert_eq!(world.counts().tasks_planned, 1);
     let actions = world.plan_of("a", 1);
-    assert_eq!((settled(&actions).len(), sent(&actions).len()), (3, 2), "it, the one after it, and the seal");
+    assert_eq!((settled(&actions).len(), sent(&actions).len()), (3, 2), "it, the one after it, and the plan end");
     assert_eq!(world.status().state, JobState::Running);
 }
 
@@ -50,19 +50,19 @@ fn a_gap_that_is_not_filled_is_planned_again_from_its_beginning() {
     world.open();
     world.plan_of("a", 0);
     world.plan_of("a", 2);
-    world.seal_walk("a", 3);
+    world.end_walk("a", 3);
     assert_eq!(settled(&world.pass(Duration::from_secs(20))).len(), 2, "no one will fill it");
     let opened = world.open();
-    assert_eq!((opened.planned, opened.sealed, opened.after), (1, None, after("a", 1)));
+    assert_eq!((opened.planned, opened.plan_end, opened.after), (1, None, after("a", 1)));
     for number in [1, 2] {
         assert_eq!(settled(&world.plan_of("a", number)), ["ack"]);
     }
-    world.seal_walk("a", 3);
+    world.end_walk("a", 3);
     assert_eq!((world.status().state, world.counts().tasks_planned), (JobState::Running, 3));
 }
 
 /// The tree has changed between two walks, and messages of the first one come late: its tasks and
-/// those of the second one must not be put together, nor may the second one's seal end the plan of
+/// those of the second one must not be put together, nor may the second one's plan end end the plan of
 /// the first one or contradict it for ever.
 #[test]
 fn two_walks_never_make_one_plan() {
@@ -73,7 +73,7 @@ fn two_walks_never_make_one_plan() {
     world.plan_of("a", 1);
     world.plan_of("a", 2);
     world.plan_after("b", 1, second_begins_after);
-    assert_eq!(settled(&world.seal_walk("b", 2)), ["ack"]);
+    assert_eq!(settled(&world.end_walk("b", 2)), ["ack"]);
     assert_eq!(settled(&world.plan_of("b", 3)), ["ack"]);
     assert_eq!((world.status().state, world.counts().tasks_planned), (JobState::Planning, 3));
     assert_eq!(world.counts().dropped, [("another plan".to_owned(), 2)].into(), "one had its number taken");
@@ -93,6 +93,6 @@ fn nothing_is_held_beyond_the_seal() {
     world.open();
     world.plan_of("a", 3);
     world.plan_of("b", 0);
-    assert_eq!(settled(&world.seal_walk("b", 1)), ["ack", "ack"], "the seal, and the task of another walk");
+    assert_eq!(settled(&world.end_walk("b", 1)), ["ack", "ack"], "the seal, and the task of another walk");
     assert_eq!(settled(&world.plan_of("a", 4)), ["ack"]);
 }

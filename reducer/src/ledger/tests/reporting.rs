@@ -68,7 +68,7 @@ fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
     let planned = Planned { body: Some(raw(&json!({"files": "all of them"}))), ..planned(0, 2) };
     world.plan_task(planned);
     world.plan(1, 1);
-    world.seal(2);
+    world.end_plan(2);
     world.dead_letter(0, 1);
     assert!(wants_report(&world.done(1)));
     let (results, _) = fetched(&world, ReportOf::Results);

@@ -58,7 +58,7 @@ fn answers_beyond_the_prefix_are_remembered() {
     world.plan(1, 1);
     world.plan(2, 0);
     world.plan(3, 1);
-    world.seal(4);
+    world.end_plan(4);
     world.done(3);
     world.restart(false);
     world.done(3);

@@ -89,7 +89,7 @@ fn an_answer_to_another_rest_is_not_taken_for_an_answer_to_this_one() {
     let mut world = World::new();
     world.opens(&spec());
     world.plans(0, batch(&["a", "b", "c", "d"]), 4);
-    world.seal(1);
+    world.end_plan(1);
     let actions = world.first_says(digests(&[None, None, Some("c"), Some("d")]), None);
     let [task] = published(&actions)[..] else { panic!("one task") };
     assert_eq!((Batch::parse(&task.body).expect("a batch").files.items.len(), task.avoid.clone()), (2, vec![first()]));
@@ -142,7 +142,7 @@ fn a_file_that_had_changed_is_read_again_and_a_copy_without_times_stays_one() {
     let actions = world.plans(0, batch(&["a", "b", "c"]), 3);
     let [task] = published(&actions)[..] else { panic!("one task") };
     assert_eq!(Batch::parse(&task.body).expect("a batch").files, names(&["b"]));
-    world.seal(1);
+    world.end_plan(1);
     let differing = Differing { untimed: vec![0], changed: Vec::new() };
     let rest = digest::Answer { digests: vec![Some(hex("B"))], failed: Vec::new(), bytes: 10, differing };
     assert!(wants_report(&world.answer(0, 1, verdict(&rest))));
@@ -204,7 +204,7 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
         world.opens(&spec);
         assert_eq!(published(&world.plans(0, body(&["a", "b", "c"]), 3)).len(), 0);
         world.plans(1, body(&["d"]), 1);
-        world.seal(2);
+        world.end_plan(2);
         for _ in 0..4 {
             world.pass(Duration::from_millis(250));
         }

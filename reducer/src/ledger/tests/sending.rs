@@ -46,7 +46,7 @@ fn a_failed_task_is_sent_again_after_a_growing_wait_and_at_last_given_up() {
     let mut world = World::with(|config| config.attempts_max = 3);
     world.open();
     world.plan(0, 4);
-    world.seal(1);
+    world.end_plan(1);
     for attempt in 1..3 {
         assert_eq!(sent(&world.answer(0, attempt, failed("no memory"))), []);
         let longest = limits::RETRY_DELAY * 2u32.pow(attempt - 1);
@@ -94,7 +94,7 @@ fn a_dead_letter_is_counted_and_its_task_sent_again_until_it_is_given_up() {
     let mut world = World::with(|config| config.attempts_max = 3);
     world.open();
     world.plan(0, 2);
-    world.seal(1);
+    world.end_plan(1);
     for attempt in 1..3 {
         assert_eq!(settled(&world.dead_letter(0, attempt)), ["ack"]);
         assert_eq!(sent(&world.pass(limits::RETRY_DELAY_MAX)), [(0, attempt + 1)]);

@@ -24,7 +24,7 @@ fn an_answer_of_another_opening_is_dropped_and_counted() {
     let late = first.outcome(0, 1, done(1));
     let mut again = World::begun_again();
     again.plan(0, 1);
-    again.seal(1);
+    again.end_plan(1);
     assert_eq!(settled(&again.event(late)), ["ack"]);
     assert_eq!((again.counts().tasks_done, dropped(&again)), (0, vec![("another opening".to_owned(), 1)]));
     again.restart(false);
@@ -41,7 +41,7 @@ fn an_answer_to_a_task_that_the_store_has_planned_otherwise_is_dropped_and_count
         .and_then(|store| store.execute("VACUUM INTO ?", [copy.display().to_string()]))
         .expect("a copy");
     world.plan(0, 1);
-    world.seal(1);
+    world.end_plan(1);
     let late = world.outcome(0, 1, done(1));
     world.ledger = None;
     world.path = copy;
@@ -49,7 +49,7 @@ fn an_answer_to_a_task_that_the_store_has_planned_otherwise_is_dropped_and_count
     world.start(false);
     let other = Planned { bytes: 77, class: Class::from_name(b"r2"), ..planned(0, 1) };
     world.plan_task(other);
-    world.seal(1);
+    world.end_plan(1);
     assert_eq!(settled(&world.event(late)), ["ack"]);
     assert_eq!((world.counts().tasks_done, dropped(&world)), (0, vec![("another plan".to_owned(), 1)]));
     assert!(wants_report(&world.done(0)), "its own answer counts");
@@ -64,7 +64,7 @@ fn plans_and_their_ends_of_another_opening_are_dropped_and_counted() {
     let planned = Box::new(planned(0, 1));
     let task = Event::Planned { job: job(), place: place.clone(), planned, kept: None, tag: Some(1) };
     assert_eq!(settled(&again.event(task)), ["ack"]);
-    let end = Event::Seal { seal: Seal { job: job(), tasks: 0 }, place, tag: Some(2) };
+    let end = Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks: 0 }, place, tag: Some(2) };
     assert_eq!(settled(&again.event(end)), ["ack"]);
     assert_eq!((again.status().state, again.counts().tasks_planned), (JobState::Planning, 0));
     assert_eq!(dropped(&again), [("another opening".to_owned(), 2)]);
@@ -117,7 +117,7 @@ fn a_letter_of_another_opening_says_nothing_about_a_task() {
     first.open_with(1);
     let mut again = World::begun_again();
     again.plan(0, 1);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         death: Death::Refused,
         task: id(0),
         of: Some((first.opening(), first.address(0, 1).plan)),
@@ -125,7 +125,7 @@ fn a_letter_of_another_opening_says_nothing_about_a_task() {
         host: None,
         attempt: Some(1),
     };
-    again.event(Event::DeadLetter { letter, known: None, tag: None });
+    again.event(Event::DeadLetter { dead_letter, known: None, tag: None });
     assert_eq!(sent(&again.pass(Duration::from_secs(60))), []);
     assert_eq!((again.counts().dead_letters, dropped(&again)), (0, vec![("another opening".to_owned(), 1)]));
 }

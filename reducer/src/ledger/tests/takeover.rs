@@ -64,7 +64,7 @@ impl World {
         for (number, items) in (0..).zip(tasks) {
             actions.extend(self.plan_task(planned_files(number, items)));
         }
-        actions.extend(self.seal(tasks.len() as u64));
+        actions.extend(self.end_plan(tasks.len() as u64));
         actions
     }
 
@@ -231,7 +231,7 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     world.open_as(request(None));
     world.plan_task(task(0, &[&a, &b]));
     world.plan_task(task(1, &[&c]));
-    world.seal(2);
+    world.end_plan(2);
     let mut check = words::Check::default();
     check.add(b"x", 2);
     let counts = words::Counts { lines: 1, words: 1, characters: 2, bytes: 2 };
@@ -251,7 +251,7 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     world.open_as(request(instead_of));
     assert_eq!(sent(&world.plan_task(task(0, &[&a, &b]))), []);
     assert_eq!(sent(&world.plan_task(task(1, &[&file("c", 2)]))), [(1, 1)]);
-    world.seal(2);
+    world.end_plan(2);
     for _ in 0..4 {
         world.pass(Duration::from_millis(250));
     }

@@ -59,7 +59,7 @@ fn producer(owner: &OwnerId) -> Rights {
     }
 }
 
-/// Takes tasks, answers to whoever owns them, gives signs of life.
+/// Takes tasks, answers to whoever owns them, gives heartbeats.
 fn consumer() -> Rights {
     let own = exclusive(CONSUMER_QUEUES, ID);
     Rights {

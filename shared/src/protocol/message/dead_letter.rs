@@ -11,7 +11,7 @@ use super::envelope::header_bytes;
 pub const FIRST_DEATH_REASON: &str = "x-first-death-reason";
 
 /// Bytes of headers that a refused message keeps: with its reason still below [`limits::HEADERS_BYTES_MAX`],
-/// or nobody could bury it.
+/// or nobody could dead-letter it.
 const HEADERS_KEPT: usize = 8 * 1024;
 
 /// Bytes of the reason that it is given.
@@ -116,8 +116,8 @@ mod tests {
         let owner: OwnerId = "o".parse().expect("an id");
         let message = Message { id: "j.1".to_owned(), ..Message::default() }.with_text("owner", "o");
         let died = |word: &str| {
-            let letter = DeadLetter::read(&message.clone().with_text(FIRST_DEATH_REASON, word), &owner);
-            letter.map(|letter| (letter.death, letter.death.is_an_attempt()))
+            let dead_letter = DeadLetter::read(&message.clone().with_text(FIRST_DEATH_REASON, word), &owner);
+            dead_letter.map(|dead_letter| (dead_letter.death, dead_letter.death.is_an_attempt()))
         };
         for (word, death, is_an_attempt) in [
             ("expired", Death::Expired, false),
@@ -128,17 +128,17 @@ mod tests {
         ] {
             assert_eq!(died(word), Some((death, is_an_attempt)), "{word}");
         }
-        // A consumer's reason is a reason, whatever became of the letter after it.
+        // A consumer's reason is a reason, whatever became of the dead letter after it.
         let refused = DeadLetter::wrap(message.clone().with_text(FIRST_DEATH_REASON, "expired"), "why", "h");
-        assert_eq!(DeadLetter::read(&refused, &owner).map(|letter| letter.death), Some(Death::Refused));
+        assert_eq!(DeadLetter::read(&refused, &owner).map(|dead_letter| dead_letter.death), Some(Death::Refused));
     }
 
     #[test]
     fn whatever_headers_a_refused_message_has_it_can_be_buried() {
         let headers = (0..1_400).map(|number| (format!("{number:03}"), HeaderValue::Bool(true)));
         let message = Message { headers: headers.collect(), ..Message::default() };
-        let letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");
-        assert!(letter.headers_bytes() <= limits::HEADERS_BYTES_MAX, "{}", letter.headers_bytes());
-        assert!(letter.text("reason").is_some_and(|reason| reason.starts_with("why ")));
+        let dead_letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");
+        assert!(dead_letter.headers_bytes() <= limits::HEADERS_BYTES_MAX, "{}", dead_letter.headers_bytes());
+        assert!(dead_letter.text("reason").is_some_and(|reason| reason.starts_with("why ")));
     }
 }

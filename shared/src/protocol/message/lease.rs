@@ -13,7 +13,7 @@ use crate::protocol::reason::Reason;
 pub struct Lease {
     /// The task's address, echoed.
     pub address: Address,
-    /// Who holds it, and names it with each sign of life.
+    /// Who holds it, and names it with each heartbeat.
     pub holder: ConsumerId,
     /// On which machine.
     pub host: String,

@@ -22,7 +22,7 @@ pub use envelope::{HeaderValue, Message, SEALED};
 pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
-pub use plan::{Place, PlanFailure, Planned, Seal};
+pub use plan::{Place, PlanEnd, PlanFailure, Planned};
 pub use request::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState};
 pub use session::Session;
 pub use task::{Address, Task};
@@ -40,7 +40,7 @@ pub mod kind {
     /// Producer to owner: one task of the plan.
     pub const PLANNED: &str = "planned";
     /// Producer to owner: the plan is complete.
-    pub const SEAL: &str = "seal";
+    pub const PLAN_END: &str = "seal";
     /// Anyone to owners, over the control exchange.
     pub const REQUEST: &str = "request";
     /// Owner to whoever asked.

@@ -1,4 +1,4 @@
-//! A plan on its way from a producer to an owner: its tasks, one by one, and the seal.
+//! A plan on its way from a producer to an owner: its tasks, one by one, and the plan end.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -105,24 +105,24 @@ impl Planned {
 /// The plan is complete: it has tasks 0 to `tasks` - 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seal {
+pub struct PlanEnd {
     /// The job.
     pub job: JobId,
     /// How many tasks it has.
     pub tasks: u64,
 }
 
-impl Seal {
+impl PlanEnd {
     /// As a message to the job's owner.
     pub fn to_message(&self, place: &Place, now: SystemTime) -> Message {
-        let mut message = Message::json(kind::SEAL, format!("{}.seal", self.job), self, now);
+        let mut message = Message::json(kind::PLAN_END, format!("{}.seal", self.job), self, now);
         message.correlation = Some(self.job.to_string());
         place.write(message)
     }
 
     /// From a message.
     pub fn from_message(message: &Message) -> Result<(Place, Self), Reason> {
-        message.expect(kind::SEAL)?;
+        message.expect(kind::PLAN_END)?;
         Ok((Place::read(message)?, message.parse()?))
     }
 }

@@ -1,4 +1,4 @@
-//! The control exchange: requests to owners, their replies, and consumers' signs of life.
+//! The control exchange: requests to owners, their replies, and consumers' heartbeats.
 
 use std::fmt;
 
@@ -191,8 +191,9 @@ pub struct Opened {
     pub planned: u64,
     /// The hash of these.
     pub after: PlanHash,
-    /// The number of tasks, if the plan is sealed.
-    pub sealed: Option<u64>,
+    /// The number of tasks, if the plan is complete.
+    #[serde(rename = "sealed")]
+    pub plan_end: Option<u64>,
     /// This job, if it has ended; else the latest one before it with the same spec and report that has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -206,7 +207,7 @@ impl Opened {
 
     /// Whether it goes on with a plan that is complete: whoever opened it need not plan.
     pub fn has_whole_plan(&self) -> bool {
-        self.sealed.is_some_and(|sealed| sealed <= self.planned) && !self.has_ended()
+        self.plan_end.is_some_and(|plan_end| plan_end <= self.planned) && !self.has_ended()
     }
 }
 
@@ -259,7 +260,7 @@ pub struct ReportChunk {
     pub text_base64: String,
 }
 
-/// A consumer's sign of life: each heartbeat, when it starts, and when it stops.
+/// A consumer's heartbeat: each heartbeat, when it starts, and when it stops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     /// Which process.

@@ -129,10 +129,10 @@ fn a_refused_message_goes_on_as_it_came() {
             matches!(reason, Reason::Seal { why: Untrusted::NoKey { .. } }) && !reason.delay().is_zero(),
             "{reason}"
         );
-        let letter = theirs.seal(ROUTING_KEY, DeadLetter::wrap(met, &reason, "h"));
-        let read = DeadLetter::read(&ours.open(ROUTING_KEY, letter), &owner);
+        let dead_letter = theirs.seal(ROUTING_KEY, DeadLetter::wrap(met, &reason, "h"));
+        let read = DeadLetter::read(&ours.open(ROUTING_KEY, dead_letter), &owner);
         let is_ours = std::ptr::eq(sender, &ours);
-        assert_eq!(read.map(|letter| letter.reason), is_ours.then(|| reason.to_string()));
+        assert_eq!(read.map(|dead_letter| dead_letter.reason), is_ours.then(|| reason.to_string()));
     }
 }
 

@@ -56,7 +56,7 @@ impl Broker {
                 self.delete(name);
             } else {
                 let dead = queue.remove_consumers_of(connection);
-                self.bury(dead);
+                self.dead_letter(dead);
             }
         }
     }
@@ -123,7 +123,7 @@ impl Broker {
         for name in queues {
             let Some(queue) = self.queues.get_mut(&name) else { continue };
             match queue.push(Arc::clone(&shared_key), message.clone(), false) {
-                Ok(dead) => self.bury(dead),
+                Ok(dead) => self.dead_letter(dead),
                 Err(_) => refused = true,
             }
         }
@@ -134,7 +134,7 @@ impl Broker {
     }
 
     /// Routes dead letters, and those that they displace in turn.
-    fn bury(&mut self, mut dead: Vec<Dead>) {
+    fn dead_letter(&mut self, mut dead: Vec<Dead>) {
         for _ in 0..DEATHS_IN_A_ROW_MAX {
             let mut displaced = Vec::new();
             for Dead { exchange, key, message } in dead {
@@ -185,7 +185,7 @@ impl Broker {
             self.delete(name);
         } else {
             let dead = queue.remove_consumer(consumer);
-            self.bury(dead);
+            self.dead_letter(dead);
         }
     }
 
@@ -204,7 +204,7 @@ impl Broker {
 
     pub(super) fn settle(&mut self, queue: &str, consumer: u64, place: u64, verdict: Verdict) {
         let dead = self.queues.get_mut(queue).and_then(|queue| queue.settle(consumer, place, verdict));
-        self.bury(dead.into_iter().collect());
+        self.dead_letter(dead.into_iter().collect());
     }
 
     pub(super) fn queue_state(&self, name: &str) -> Option<QueueState> {

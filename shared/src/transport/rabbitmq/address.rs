@@ -8,7 +8,7 @@ use crate::transport::{BrokerUrl, Tls, TransportError};
 
 /// Seconds between heartbeats unless the URL says otherwise. The broker proposes 60, with which a
 /// dead peer goes unnoticed for two minutes. It takes two to three of them to notice one: with 8 that is
-/// less than three of the signs of life that owners get, and what a dead consumer holds in its
+/// less than three of the heartbeats that owners get, and what a dead consumer holds in its
 /// prefetch, resent tasks too, is delivered again by then.
 const HEARTBEAT_SECONDS: u16 = 8;
 

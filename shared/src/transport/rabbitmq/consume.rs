@@ -13,9 +13,9 @@ use super::backoff::Backoff;
 use super::control_connection::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{CLOSE_TIMEOUT, Epoch, Link};
-use super::neglect::{LOOK, Neglect};
 use super::properties::short;
 use super::session::Session;
+use super::stale_consumer::{LOOK, StaleCheck};
 use super::subscription::Inbox;
 use crate::protocol::limits::CONFIRM_TIMEOUT;
 use crate::protocol::topology::{Queue, QueueKind};
@@ -125,19 +125,19 @@ impl Source {
     }
 
     /// Ends when the broker has forgotten the consumer.
-    async fn neglected(&self, inbox: &Inbox) {
+    async fn until_stale(&self, inbox: &Inbox) {
         if self.queue().kind != QueueKind::Quorum {
             return std::future::pending().await;
         }
-        let mut neglect = Neglect::default();
+        let mut stale = StaleCheck::default();
         loop {
             sleep(LOOK).await;
-            if neglect.is_served(inbox.traffic()) {
+            if stale.is_served(inbox.traffic()) {
                 continue;
             }
             let found = self.control.look(&self.queue().name).await;
             if let Ok(Some(found)) = found
-                && neglect.is_proved(inbox.traffic(), found)
+                && stale.is_proved(inbox.traffic(), found)
             {
                 tracing::warn!("the broker has forgotten who consumes from {}: consuming again", self.queue().name);
                 return;
@@ -155,7 +155,7 @@ impl Source {
                 _ = &mut dropped => Ending::Unwanted,
                 () = feed.epoch.over() => Ending::Lost,
                 () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
-                () = self.neglected(&inbox) => Ending::Lost,
+                () = self.until_stale(&inbox) => Ending::Lost,
             };
             let interruption = session.interrupt();
             inbox.lost();

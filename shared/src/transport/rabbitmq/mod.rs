@@ -37,12 +37,12 @@ mod control_connection;
 mod declare;
 mod fault;
 mod link;
-mod neglect;
 mod outbox;
 pub mod probe;
 mod properties;
 mod publish;
 mod session;
+mod stale_consumer;
 mod subscription;
 mod tls;
 mod window;
@@ -92,9 +92,9 @@ impl RabbitMq {
         let control = Arc::new(Control::new(control.open(deadline).await?));
         let publish = Arc::new(Link::new("publish", Arc::clone(&session)).of_a_role().with_short_frames());
         let consume = Arc::new(Link::new("consume", Arc::clone(&session)).of_a_role());
-        let (publisher, jobs) = Publisher::new(Arc::clone(&session));
+        let (publisher, pending) = Publisher::new(Arc::clone(&session));
         let ceiling = Arc::clone(&publisher.ceiling);
-        let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), jobs, ceiling);
+        let window = Window::new(Arc::clone(&session), Arc::clone(&publish), Arc::clone(&control), pending, ceiling);
         let tasks = Mutex::new(vec![tokio::spawn(window.run())]);
         Ok(Self { session, control, consume, publish, publisher, tasks })
     }

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::publish::{Job, Shot};
+use super::publish::{Pending, Publication};
 use crate::protocol::limits::PUBLISH_WINDOW_MESSAGES;
 use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message that was sent and is not confirmed.
-struct Flight {
-    job: Job,
+struct Unconfirmed {
+    pending: Pending,
     since: Instant,
 }
 
 /// The messages of the publishing window.
 #[derive(Default)]
 pub(super) struct Outbox {
-    waiting: VecDeque<Job>,
-    under_way: BTreeMap<u64, Flight>,
+    waiting: VecDeque<Pending>,
+    under_way: BTreeMap<u64, Unconfirmed>,
     next: u64,
     /// Suspects among both. While there are any, messages go one at a time.
     suspects: usize,
@@ -30,8 +30,8 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
-    pub(super) fn push(&mut self, job: Job) {
-        self.waiting.push_back(job);
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.waiting.push_back(pending);
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -40,27 +40,27 @@ impl Outbox {
 
     /// The next message to send, with the number under which it lands. One whose publisher has gone
     /// away is not sent any more.
-    pub(super) fn launch(&mut self, now: Instant) -> Option<(u64, Arc<Shot>)> {
+    pub(super) fn launch(&mut self, now: Instant) -> Option<(u64, Arc<Publication>)> {
         while self.has_room() {
-            let job = self.waiting.pop_front()?;
-            if job.is_unwanted() {
-                self.suspects -= usize::from(job.suspect);
+            let pending = self.waiting.pop_front()?;
+            if pending.is_unwanted() {
+                self.suspects -= usize::from(pending.suspect);
                 continue;
             }
-            let (number, shot) = (self.next, Arc::clone(&job.shot));
+            let (number, publication) = (self.next, Arc::clone(&pending.publication));
             self.next += 1;
-            self.under_way.insert(number, Flight { job, since: now });
-            return Some((number, shot));
+            self.under_way.insert(number, Unconfirmed { pending, since: now });
+            return Some((number, publication));
         }
         None
     }
 
     /// The broker has taken the message, or refused it.
     pub(super) fn land(&mut self, number: u64, taken: bool) {
-        let Some(Flight { job, .. }) = self.under_way.remove(&number) else { return };
-        self.suspects -= usize::from(job.suspect);
-        let answer = if taken { Ok(()) } else { Err(job.refused()) };
-        job.answer(answer);
+        let Some(Unconfirmed { pending, .. }) = self.under_way.remove(&number) else { return };
+        self.suspects -= usize::from(pending.suspect);
+        let answer = if taken { Ok(()) } else { Err(pending.refused()) };
+        pending.answer(answer);
     }
 
     /// Since when the oldest confirm is missing.
@@ -70,25 +70,25 @@ impl Outbox {
 
     /// The channel is gone. What is not confirmed is sent again, in its order, before anything new.
     pub(super) fn take_back(&mut self) {
-        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
-            self.waiting.push_front(job);
+        for (_, Unconfirmed { pending, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
+            self.waiting.push_front(pending);
         }
     }
 
     /// The broker has closed the channel for a message of more than `bytes_max` bytes. The publishers of all that
     /// are larger hear its words, and the others go again; `false` if none is larger.
     pub(super) fn too_large(&mut self, bytes_max: usize, words: &str) -> bool {
-        let is_large = |job: &Job| job.shot.body.len() > bytes_max;
-        if !self.under_way.values().any(|flight| is_large(&flight.job)) {
+        let is_large = |pending: &Pending| pending.publication.body.len() > bytes_max;
+        if !self.under_way.values().any(|flight| is_large(&flight.pending)) {
             return false;
         }
         self.take_back();
         let (large, fitting) = std::mem::take(&mut self.waiting).into_iter().partition(is_large);
         self.waiting = fitting;
-        for job in VecDeque::into_iter(large) {
-            self.suspects -= usize::from(job.suspect);
-            let oversize = Oversize { bytes: job.shot.body.len(), words: Some(words.to_owned()) };
-            job.answer(Err(PublishError::TooLarge(oversize)));
+        for pending in VecDeque::into_iter(large) {
+            self.suspects -= usize::from(pending.suspect);
+            let oversize = Oversize { bytes: pending.publication.body.len(), words: Some(words.to_owned()) };
+            pending.answer(Err(PublishError::TooLarge(oversize)));
         }
         true
     }
@@ -96,19 +96,19 @@ impl Outbox {
     /// The broker closes the channel for a bad message without saying which. At the first time, all
     /// that were under way become suspects and go once more, one at a time; `false`. The one that
     /// costs the channel again is the culprit, and its publisher hears of it; `true`.
-    pub(super) fn refused(&mut self, error: impl Fn(&Shot) -> TransportError) -> bool {
+    pub(super) fn refused(&mut self, error: impl Fn(&Publication) -> TransportError) -> bool {
         if self.suspects == 0 {
-            self.under_way.values_mut().for_each(|flight| flight.job.suspect = true);
+            self.under_way.values_mut().for_each(|flight| flight.pending.suspect = true);
             self.suspects = self.under_way.len();
             self.take_back();
             return false;
         }
         // The others are cleared: should there be another culprit, it is found in the same way.
         self.suspects = 0;
-        self.waiting.iter_mut().for_each(|job| job.suspect = false);
-        for (_, Flight { job, .. }) in std::mem::take(&mut self.under_way) {
-            let error = error(&job.shot);
-            job.answer(Err(PublishError::Transport(error)));
+        self.waiting.iter_mut().for_each(|pending| pending.suspect = false);
+        for (_, Unconfirmed { pending, .. }) in std::mem::take(&mut self.under_way) {
+            let error = error(&pending.publication);
+            pending.answer(Err(PublishError::Transport(error)));
         }
         true
     }
@@ -124,8 +124,8 @@ mod tests {
     fn filled(keys: &[&str]) -> (Outbox, Vec<Answer>) {
         let mut outbox = Outbox::default();
         let answers = keys.iter().map(|key| {
-            let (job, answer) = Job::for_test(key, key.len());
-            outbox.push(job);
+            let (pending, answer) = Pending::for_test(key, key.len());
+            outbox.push(pending);
             answer
         });
         let answers = answers.collect();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn launched(outbox: &mut Outbox) -> Vec<(u64, String)> {
-        let next = || outbox.launch(Instant::now()).map(|(number, shot)| (number, shot.key.to_string()));
+        let next = || outbox.launch(Instant::now()).map(|(number, publication)| (number, publication.key.to_string()));
         std::iter::from_fn(next).collect()
     }
 
@@ -141,8 +141,8 @@ mod tests {
         launched.iter().map(|(_, key)| key.as_str()).collect()
     }
 
-    fn other(shot: &Shot) -> TransportError {
-        TransportError::Other { action: shot.key.to_string(), cause: "no".to_owned() }
+    fn other(publication: &Publication) -> TransportError {
+        TransportError::Other { action: publication.key.to_string(), cause: "no".to_owned() }
     }
 
     #[test]
@@ -151,8 +151,8 @@ mod tests {
         let first = launched(&mut outbox);
         outbox.land(first[1].0, true);
         assert_eq!(answers[1].try_recv(), Ok(Ok(())));
-        let (job, _late) = Job::for_test("d", 1);
-        outbox.push(job);
+        let (pending, _late) = Pending::for_test("d", 1);
+        outbox.push(pending);
         outbox.take_back();
         let second = launched(&mut outbox);
         assert_eq!(keys(&second), ["a", "c", "d"]);
@@ -181,8 +181,8 @@ mod tests {
     fn of_messages_that_are_too_large_each_publisher_hears_and_no_other() {
         let (mut outbox, mut answers) = filled(&["a", "four", "b", "five"]);
         assert_eq!(launched(&mut outbox).len(), 4);
-        let (job, mut late) = Job::for_test("fives", 5);
-        outbox.push(job);
+        let (pending, mut late) = Pending::for_test("fives", 5);
+        outbox.push(pending);
         assert!(!outbox.too_large(5, "no"), "none is larger than that");
         assert!(outbox.too_large(3, "no"));
         let heard = |bytes| Ok(Err(PublishError::TooLarge(Oversize { bytes, words: Some("no".to_owned()) })));

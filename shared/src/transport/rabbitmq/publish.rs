@@ -15,7 +15,7 @@ use crate::protocol::message::Message;
 use crate::transport::{Oversize, PublishError, TransportError};
 
 /// A message as it is sent, as often as it takes.
-pub(super) struct Shot {
+pub(super) struct Publication {
     pub(super) exchange: ShortString,
     pub(super) key: ShortString,
     pub(super) properties: BasicProperties,
@@ -23,8 +23,8 @@ pub(super) struct Shot {
 }
 
 /// A message whose publisher waits.
-pub(super) struct Job {
-    pub(super) shot: Arc<Shot>,
+pub(super) struct Pending {
+    pub(super) publication: Arc<Publication>,
     /// Was under way when the broker closed a channel for a message that it did not name.
     pub(super) suspect: bool,
     answer: oneshot::Sender<Result<(), PublishError>>,
@@ -32,7 +32,7 @@ pub(super) struct Job {
     _room: [OwnedSemaphorePermit; 2],
 }
 
-impl Job {
+impl Pending {
     pub(super) fn answer(self, answer: Result<(), PublishError>) {
         // A publisher that has gone away does not want to know.
         let _ = self.answer.send(answer);
@@ -43,9 +43,10 @@ impl Job {
     pub(super) fn for_test(key: &str, bytes: usize) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
         let room = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one is free");
         let (exchange, key) = ("e".into(), key.into());
-        let shot = Shot { exchange, key, properties: BasicProperties::default(), body: vec![0; bytes].into() };
+        let publication =
+            Publication { exchange, key, properties: BasicProperties::default(), body: vec![0; bytes].into() };
         let (answer, answered) = oneshot::channel();
-        (Self { shot: Arc::new(shot), suspect: false, answer, _room: [room(), room()] }, answered)
+        (Self { publication: Arc::new(publication), suspect: false, answer, _room: [room(), room()] }, answered)
     }
 
     pub(super) fn is_unwanted(&self) -> bool {
@@ -53,14 +54,14 @@ impl Job {
     }
 
     pub(super) fn refused(&self) -> PublishError {
-        PublishError::Refused { exchange: self.shot.exchange.to_string(), key: self.shot.key.to_string() }
+        PublishError::Refused { exchange: self.publication.exchange.to_string(), key: self.publication.key.to_string() }
     }
 }
 
 /// Hands messages to the task that owns the publishing channel.
 pub(super) struct Publisher {
     session: Arc<Session>,
-    jobs: mpsc::Sender<Job>,
+    pending: mpsc::Sender<Pending>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     /// Shared with the task.
@@ -68,12 +69,12 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(session: Arc<Session>) -> (Self, mpsc::Receiver<Job>) {
+    pub(super) fn new(session: Arc<Session>) -> (Self, mpsc::Receiver<Pending>) {
         // As many as have room in the window, so that it never is the bound itself.
-        let (jobs, receiver) = mpsc::channel(PUBLISH_WINDOW_MESSAGES);
+        let (pending, receiver) = mpsc::channel(PUBLISH_WINDOW_MESSAGES);
         let messages = Arc::new(Semaphore::new(PUBLISH_WINDOW_MESSAGES));
         let bytes = Arc::new(Semaphore::new(PUBLISH_WINDOW_BYTES));
-        (Self { session, jobs, messages, bytes, ceiling: Arc::default() }, receiver)
+        (Self { session, pending, messages, bytes, ceiling: Arc::default() }, receiver)
     }
 
     /// Waits for room, then for the broker's answer.
@@ -85,22 +86,22 @@ impl Publisher {
         if let Some(words) = self.ceiling.over(bytes) {
             return Err(PublishError::TooLarge(Oversize { bytes, words: Some(words) }));
         }
-        let shot = Shot {
+        let publication = Publication {
             exchange: short("an exchange's name", exchange)?,
             key: short("a routing key", key)?,
             properties: of_message(&message)?,
             body: message.body,
         };
-        self.session.unless_closed(self.hand_over(shot)).await
+        self.session.unless_closed(self.hand_over(publication)).await
     }
 
-    async fn hand_over(&self, shot: Shot) -> Result<(), PublishError> {
-        let bytes = u32::try_from(shot.body.len()).unwrap_or(u32::MAX);
+    async fn hand_over(&self, publication: Publication) -> Result<(), PublishError> {
+        let bytes = u32::try_from(publication.body.len()).unwrap_or(u32::MAX);
         let message = Arc::clone(&self.messages).acquire_owned().await.map_err(closed)?;
         let room = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.map_err(closed)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { shot: Arc::new(shot), suspect: false, answer, _room: [message, room] };
-        self.jobs.send(job).await.map_err(closed)?;
+        let pending = Pending { publication: Arc::new(publication), suspect: false, answer, _room: [message, room] };
+        self.pending.send(pending).await.map_err(closed)?;
         answered.await.map_err(closed)?
     }
 }

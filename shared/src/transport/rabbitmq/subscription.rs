@@ -9,9 +9,9 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Notify, oneshot};
 
 use super::fault::rpc;
-use super::neglect::Traffic;
 use super::properties;
 use super::session::Session;
+use super::stale_consumer::Traffic;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 
 /// What the task hands to the subscription. The broker's prefetch bounds it: a lost epoch's

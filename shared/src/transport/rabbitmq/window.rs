@@ -19,7 +19,7 @@ use super::control_connection::Control;
 use super::fault::{Fault, code, rpc};
 use super::link::{Epoch, Link};
 use super::outbox::Outbox;
-use super::publish::{Job, Shot};
+use super::publish::{Pending, Publication};
 use super::session::Session;
 use crate::protocol::limits::CONFIRM_TIMEOUT;
 use crate::transport::TransportError;
@@ -45,7 +45,7 @@ pub(super) struct Window {
     session: Arc<Session>,
     link: Arc<Link>,
     control: Arc<Control>,
-    jobs: mpsc::Receiver<Job>,
+    pending: mpsc::Receiver<Pending>,
     outbox: Outbox,
     /// Shared with those who publish.
     ceiling: Arc<Ceiling>,
@@ -60,14 +60,14 @@ impl Window {
         session: Arc<Session>,
         link: Arc<Link>,
         control: Arc<Control>,
-        jobs: mpsc::Receiver<Job>,
+        pending: mpsc::Receiver<Pending>,
         ceiling: Arc<Ceiling>,
     ) -> Self {
         Self {
             session,
             link,
             control,
-            jobs,
+            pending,
             outbox: Outbox::default(),
             ceiling,
             last: Weak::new(),
@@ -90,8 +90,8 @@ impl Window {
         loop {
             // The first channel is there before the first message, so that this need not wait for it.
             if self.outbox.is_idle() && self.last.strong_count() > 0 {
-                let Some(job) = self.jobs.recv().await else { return };
-                self.outbox.push(job);
+                let Some(pending) = self.pending.recv().await else { return };
+                self.outbox.push(pending);
             }
             let Ok(epoch) = self.epoch().await else { return };
             let ending = match open(&epoch).await {
@@ -140,8 +140,8 @@ impl Window {
         let mut flights = FuturesUnordered::new();
         let mut look = interval(LOOK);
         loop {
-            while let Some((number, shot)) = self.outbox.launch(Instant::now()) {
-                flights.push(fly(channel, number, shot));
+            while let Some((number, publication)) = self.outbox.launch(Instant::now()) {
+                flights.push(fly(channel, number, publication));
             }
             tokio::select! {
                 biased;
@@ -152,8 +152,8 @@ impl Window {
                         return self.collapse(fault, flights).await;
                     }
                 }
-                job = self.jobs.recv(), if self.outbox.has_room() => match job {
-                    Some(job) => self.outbox.push(job),
+                pending = self.pending.recv(), if self.outbox.has_room() => match pending {
+                    Some(pending) => self.outbox.push(pending),
                     None => return Ending::Closed,
                 },
                 _ = look.tick() => {
@@ -202,8 +202,8 @@ impl Window {
         {
             return Ok(());
         }
-        let found = self.outbox.refused(|shot| {
-            let (name, cause) = (shot.exchange.to_string(), text.clone());
+        let found = self.outbox.refused(|publication| {
+            let (name, cause) = (publication.exchange.to_string(), text.clone());
             match reply {
                 code::ACCESS_REFUSED => TransportError::Forbidden { name, cause },
                 _ => TransportError::Other { action: format!("publishing to exchange {name:?}"), cause },
@@ -233,10 +233,11 @@ async fn open(epoch: &Epoch) -> Result<Channel, Fault> {
 }
 
 /// One message, from the call to its confirm.
-async fn fly(channel: &Channel, number: u64, shot: Arc<Shot>) -> (u64, lapin::Result<Confirmation>) {
-    let (exchange, key, properties) = (shot.exchange.clone(), shot.key.clone(), shot.properties.clone());
+async fn fly(channel: &Channel, number: u64, publication: Arc<Publication>) -> (u64, lapin::Result<Confirmation>) {
+    let (exchange, key, properties) =
+        (publication.exchange.clone(), publication.key.clone(), publication.properties.clone());
     let options = BasicPublishOptions::default();
-    match channel.basic_publish(exchange, key, options, &shot.body, properties).await {
+    match channel.basic_publish(exchange, key, options, &publication.body, properties).await {
         Ok(confirm) => (number, confirm.await),
         Err(error) => (number, Err(error)),
     }

@@ -99,9 +99,13 @@ impl Seen {
                 let files = files.and_then(Result::ok).unwrap_or_default();
                 Some(Self::Planned { task, plan: planned.hash(&place.after), files })
             }
-            Event::DeadLetter { letter, .. } => {
-                let opening = letter.of.as_ref().map(|(opening, _)| opening.clone());
-                Some(Self::Died { task: letter.task.clone(), opening, is_an_attempt: letter.death.is_an_attempt() })
+            Event::DeadLetter { dead_letter, .. } => {
+                let opening = dead_letter.of.as_ref().map(|(opening, _)| opening.clone());
+                Some(Self::Died {
+                    task: dead_letter.task.clone(),
+                    opening,
+                    is_an_attempt: dead_letter.death.is_an_attempt(),
+                })
             }
             Event::Cancel { job, .. } => Some(Self::Cancel { job: job.clone() }),
             _ => None,
@@ -113,7 +117,7 @@ impl Seen {
 pub(in crate::simulation) fn tag_of(event: &Event) -> Option<Tag> {
     match event {
         Event::Planned { tag, .. }
-        | Event::Seal { tag, .. }
+        | Event::PlanEnd { tag, .. }
         | Event::Part { tag, .. }
         | Event::Outcome { tag, .. }
         | Event::Lease { tag, .. }

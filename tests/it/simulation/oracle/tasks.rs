@@ -45,8 +45,8 @@ impl Task {
 
 pub(super) fn sections(store: &Path, job: &Job, is_cancelled: bool) -> Result<Vec<Task>, String> {
     let reader = Reader::open(store).map_err(|error| error.to_string())?;
-    let sealed = reader.sealed(&job.id).map_err(|error| error.to_string())?;
-    let count = sealed.map_or(0, |(tasks, _)| tasks);
+    let plan_end = reader.plan_end(&job.id).map_err(|error| error.to_string())?;
+    let count = plan_end.map_or(0, |(tasks, _)| tasks);
     let opening = reader.opening(&job.id).map_err(|error| error.to_string())?.ok_or("it is not in the store")?;
     let mut tasks = Vec::new();
     for number in 0..count {

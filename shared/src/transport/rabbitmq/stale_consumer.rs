@@ -24,14 +24,14 @@ pub(super) struct Traffic {
 
 /// What one consumer has seen.
 #[derive(Debug, Default)]
-pub(super) struct Neglect {
+pub(super) struct StaleCheck {
     /// At the last look.
     delivered: u64,
     /// Whether messages waited then that it should have got.
     passed_over: bool,
 }
 
-impl Neglect {
+impl StaleCheck {
     /// Whether something was delivered since the last look, so that there is no need for one.
     pub(super) fn is_served(&mut self, traffic: Traffic) -> bool {
         let is_served = traffic.delivered != self.delivered;
@@ -61,8 +61,8 @@ mod tests {
     const BUSY: Traffic = Traffic { delivered: 7, held: 2 };
 
     fn proved(looks: &[(Traffic, u32, u32)]) -> Vec<bool> {
-        let mut neglect = Neglect { delivered: 7, passed_over: false };
-        let look = |&(traffic, ready, consumers): &_| neglect.is_proved(traffic, QueueState { ready, consumers });
+        let mut stale = StaleCheck { delivered: 7, passed_over: false };
+        let look = |&(traffic, ready, consumers): &_| stale.is_proved(traffic, QueueState { ready, consumers });
         looks.iter().map(look).collect()
     }
 
