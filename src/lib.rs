@@ -1,7 +1,7 @@
 //! Packhorse carries work to many machines and brings back exactly one answer.
 //!
-//! This crate is the facade: the four libraries under one name, the run that plans, does and
-//! reduces in one process ([`run`]), riders and horses ([`caravan`]), and the command line ([`cli`]).
+//! This crate is the facade. It offers the four libraries under one name, runs a whole job in one
+//! process ([`run`]), and holds the command line ([`cli`]).
 //!
 //! - [`shared`]: messages, contracts, topology, transports
 //! - [`producer`]: plans a job
@@ -10,7 +10,6 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-pub mod caravan;
 pub mod cli;
 pub mod run;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use packhorse::caravan::{Lap, Launch, LaunchError, Role};
+use super::caravan::{Lap, Launch, LaunchError, Role};
 use packhorse::cli::term::{self, Lines};
 use packhorse::cli::{Exit, Failure, broker, keys, signals};
 use shared::transport::BrokerUrl;

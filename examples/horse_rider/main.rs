@@ -14,14 +14,15 @@
 //! cargo run --example horse_rider -- horse 1 --broker URL       in any order)
 //! ```
 
+mod caravan;
 mod launch;
 mod windows;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use self::caravan::{Caravan, Say};
 use clap::{Args, Parser, Subcommand};
-use packhorse::caravan::{Caravan, Say};
 use packhorse::cli::args::{BrokerArgs, ReducerArgs};
 use packhorse::cli::term::{self, Lines};
 use packhorse::cli::{self, Exit, Failure, Threads, broker, enter, keys, signals};

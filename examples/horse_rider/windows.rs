@@ -6,8 +6,8 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Instant;
 
-use packhorse::caravan::windows::{LOOKS, Session, Window, WindowsError};
-use packhorse::caravan::{Lap, Role, expected_steps, steps_of};
+use super::caravan::windows::{LOOKS, Session, Window, WindowsError};
+use super::caravan::{Lap, Role, expected_steps, steps_of};
 use packhorse::cli::{Exit, Failure, broker, signals, term};
 use shared::protocol::limits;
 use shared::protocol::message::{Reply, Request};

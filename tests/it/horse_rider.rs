@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use packhorse::caravan::{Caravan, Launch, Say};
+use crate::caravan::{Caravan, Launch, Say};
 use shared::protocol::id::{JobId, OwnerId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits::{CONTROL_TIMEOUT, WHIP_CAPACITY};

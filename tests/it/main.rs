@@ -51,6 +51,10 @@ mod absent;
 mod bad_input;
 mod broker;
 mod cancel;
+/// Of the example: its own tests run here, and `horse_rider` drives it without a terminal.
+#[path = "../../examples/horse_rider/caravan/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the example uses the rest of it")]
+mod caravan;
 mod changed;
 mod cli;
 mod cluster;

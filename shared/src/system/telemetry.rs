@@ -1,54 +1,85 @@
-//! Logs: on stderr, as text or as JSON Lines. Results never go here, and secrets never either.
+//! Logs: on stderr, as text or as JSON Lines. Results and secrets are never logged.
 
 use std::io::IsTerminal;
 
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing::{Level, Metadata};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::system::environment::{self, NotText};
 
-/// The client library's crates. Their details are whole frames, and one of the first holds the
-/// password: no filter that a user sets lets these through.
+/// The client library's crates. Their detailed logs show whole frames, and one of the first frames
+/// holds the password. So no filter that a user sets enables them.
 const CLIENT_LIBRARY: [&str; 4] = ["lapin", "amq_protocol", "tcp_stream", "async_rs"];
 
-/// The variable that sets what is logged.
+/// Environment variable with filter directives.
 const FILTER: &str = "PACKHORSE_LOG";
 
-/// Starts logging for this process. `level` (such as `info`) holds unless `PACKHORSE_LOG` gives
-/// filter directives of its own; directives that cannot be read are said so in the log. Starting twice keeps the
-/// first.
+/// Starts logging for this process. `level` (such as `info`) applies unless `PACKHORSE_LOG` sets
+/// other filter directives; invalid directives are reported in the log. If logging was started
+/// before, the first start stays in effect.
 ///
 /// # Errors
-/// `PACKHORSE_LOG` is no text.
+/// `PACKHORSE_LOG` is not UTF-8.
 pub fn init(level: &str, json: bool) -> Result<(), NotText> {
     let given = environment::text(FILTER)?;
-    let filter = given.as_deref().map(EnvFilter::try_new).transpose();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(match &filter {
-            Ok(Some(filter)) => filter.clone(),
-            _ => EnvFilter::new(format!("{level},lapin=off")),
-        })
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let is_first =
-        if json { start(builder.json().finish()) } else { start(builder.with_target(false).compact().finish()) };
+    let filter = given.as_deref().map(targets).transpose();
+    let targets = match &filter {
+        Ok(Some(targets)) => targets.clone(),
+        _ => Targets::new()
+            .with_default(level.parse::<LevelFilter>().unwrap_or(LevelFilter::INFO))
+            .with_target("lapin", LevelFilter::OFF),
+    };
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let is_first = if json {
+        start(lines.json().with_filter(targets))
+    } else {
+        start(lines.with_target(false).compact().with_filter(targets))
+    };
     if !is_first {
         tracing::debug!("logging had been started before");
     }
     if let Err(error) = filter {
-        tracing::error!("{FILTER} cannot be read ({error}); logging at level {level}");
+        tracing::error!("{FILTER} cannot be read: {error}; logging at level {level}");
     }
     Ok(())
 }
 
-fn start(subscriber: impl Subscriber + Send + Sync + for<'a> LookupSpan<'a>) -> bool {
-    subscriber.with(filter_fn(has_no_secrets)).try_init().is_ok()
+/// What is logged of which target. A word alone must be a level: a misspelt one would otherwise be
+/// the name of a target that logs nothing.
+fn targets(text: &str) -> Result<Targets, String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in words {
+        let (target, level) = word.rsplit_once('=').map_or((None, word), |(target, level)| (Some(target), level));
+        if level.parse::<LevelFilter>().is_err() || target == Some("") {
+            return Err(format!("{word:?} is neither a level (off, error, warn, info, debug, trace) nor TARGET=LEVEL"));
+        }
+    }
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn start(lines: impl Layer<Registry> + Send + Sync) -> bool {
+    tracing_subscriber::registry().with(lines).with(filter_fn(has_no_secrets)).try_init().is_ok()
 }
 
 fn has_no_secrets(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || !CLIENT_LIBRARY.iter().any(|name| metadata.target().starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_and_targets_and_a_misspelt_level_is_no_target() {
+        for good in ["debug", "WARN", "info,lapin=off", "shared::transport=trace, reducer=debug", "off"] {
+            assert!(targets(good).is_ok(), "{good}");
+        }
+        for bad in ["debgu", "packhorse=loud", "=info", "info,reducer"] {
+            assert!(targets(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -28,7 +28,8 @@ const TOP: [&str; 18] = [
 const TOP_TESTS: &str = "tests";
 
 /// Outside packages with a room: where product code may name them.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 20] = [
+    ("async-rs", &["shared/src/transport/rabbitmq/"]),
     ("base64", &["shared/src/protocol/path.rs"]),
     ("chacha20poly1305", &["shared/src/protocol/seal/"]),
     ("clap", &["src/cli/args.rs", "src/cli/args/", "src/cli/manual.rs", "src/main.rs", "src/bin/", "examples/"]),
@@ -37,6 +38,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("hashbrown", &["consumer/src/work/words/", "reducer/src/report/frequencies/"]),
     ("humantime", &["shared/src/system/clock.rs"]),
     ("indicatif", &["src/cli/progress.rs"]),
+    ("futures-rustls", &["shared/src/transport/rabbitmq/"]),
     ("lapin", &["shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/system/random.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
@@ -53,6 +55,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("rustls", &["shared/src/transport/rabbitmq/"]),
+    ("rustls-native-certs", &["shared/src/transport/rabbitmq/"]),
     ("sha1", &["consumer/src/work/digest/", "shared/src/protocol/id/plan.rs"]),
     ("sha2", &["reducer/src/report/", "src/cli/topology.rs"]),
     ("tracing-subscriber", &["shared/src/system/telemetry.rs"]),

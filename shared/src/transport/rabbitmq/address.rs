@@ -1,4 +1,4 @@
-//! A broker's address as the client library wants it, and what a refused connection means.
+//! A broker's address in the form of the client library, and the meaning of a refused connection.
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 
@@ -6,13 +6,13 @@ use super::fault::{Fault, code};
 use crate::transport::url::Parts;
 use crate::transport::{BrokerUrl, Tls, TransportError};
 
-/// Seconds between heartbeats unless the URL says otherwise. The broker proposes 60, with which a
-/// dead peer goes unnoticed for two minutes. It takes two to three of them to notice one: with 8 that is
-/// less than three of the heartbeats that owners get, and what a dead consumer holds in its
-/// prefetch, resent tasks too, is delivered again by then.
+/// Seconds between AMQP heartbeats unless the URL sets another value. The broker proposes 60, with
+/// which a dead peer stays unnoticed for two minutes: noticing takes two to three heartbeats. With
+/// 8 it takes less than three of a consumer's heartbeats to its owners, so by then the broker has
+/// redelivered the dead consumer's prefetched tasks, resent ones included.
 const HEARTBEAT_SECONDS: u16 = 8;
 
-/// Where to connect, and as whom.
+/// The address to connect to, with the credentials.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) uri: AMQPUri,
@@ -28,12 +28,11 @@ impl Address {
         Ok(Self { uri, tls: url.tls().clone(), shown: url.to_string() })
     }
 
-    /// The URL without its password.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// The error that a fault in connecting means, unless waiting may mend it.
+    /// The error for a fault while connecting; `None` if waiting may fix it.
     pub(super) fn refusal(&self, fault: &Fault) -> Option<TransportError> {
         let url = self.shown.clone();
         let (code, text) = match fault {
@@ -46,7 +45,7 @@ impl Address {
                 let user = self.uri.authority.userinfo.username.clone();
                 Some(TransportError::Credentials { url, user, cause: text.clone() })
             }
-            // The same code stands for limits on the number of connections, which pass.
+            // The broker uses the same code for its limits on connections; those may go away.
             code::NOT_ALLOWED if !(text.contains("limit (") && text.ends_with("is reached")) => {
                 Some(TransportError::VirtualHost { url, vhost: self.uri.vhost.clone(), cause: text.clone() })
             }
@@ -59,7 +58,7 @@ impl Address {
     }
 }
 
-/// For the client library, which has no say in how a URL is read.
+/// Builds the client library's address from the parsed URL. The library itself parses no URL.
 fn uri(parts: &Parts) -> Result<AMQPUri, String> {
     let query = &parts.query;
     let auth_mechanism = query.auth_mechanism.as_deref().map(str::parse).transpose()?;
@@ -75,7 +74,7 @@ fn uri(parts: &Parts) -> Result<AMQPUri, String> {
             frame_max: query.frame_max,
             channel_max: query.channel_max,
             heartbeat: query.heartbeat.or(Some(HEARTBEAT_SECONDS)),
-            // It does nothing with it: whoever connects has a limit of its own.
+            // The client library ignores it. Callers of this module set their own time limits.
             connection_timeout: None,
             auth_mechanism,
         },

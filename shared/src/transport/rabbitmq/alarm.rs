@@ -1,14 +1,13 @@
-//! A broker short of memory or disk blocks connections that publish. That is no fault: publishers
-//! wait, however long it takes, and people hear of it once.
+//! A broker that is short of memory or disk blocks connections that publish. That is not a fault:
+//! publishers wait as long as it takes, and one warning is logged.
 
 use lapin::Connection;
 use tokio::time::{Duration, Instant};
 
-/// Whether the publishing connection is blocked.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     blocked: bool,
-    /// Since when it is not any more.
+    /// When the last block ended.
     ended: Option<Instant>,
 }
 
@@ -24,11 +23,11 @@ impl Alarm {
         if self.blocked {
             self.blocked = false;
             self.ended = Some(now);
-            tracing::info!("the broker takes messages again");
+            tracing::info!("the broker accepts messages again");
         }
     }
 
-    /// Catches up with a connection whose events were missed, or with a new one.
+    /// Updates the state from a new connection, or from one whose events were missed.
     pub(super) fn look(&mut self, connection: &Connection) {
         if connection.status().blocked() {
             self.begin("a resource alarm");
@@ -37,7 +36,8 @@ impl Alarm {
         }
     }
 
-    /// How long, at `now`, a confirm has been missing, not counting a block; `None` while there is one.
+    /// How long a confirm has been missing at `now`, without the time of blocks; `None` while the
+    /// connection is blocked.
     pub(super) fn waited_since(&self, since: Instant, now: Instant) -> Option<Duration> {
         let start = self.ended.map_or(since, |ended| ended.max(since));
         (!self.blocked).then(|| now.saturating_duration_since(start))

@@ -1,4 +1,4 @@
-//! Queues and exchanges in the form of AMQP's declarations.
+//! Queues and exchanges as AMQP declarations.
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -7,13 +7,14 @@ use crate::protocol::topology::{Argument, Exchange, Queue, QueueKind};
 
 /// How to declare a queue.
 ///
-/// An exclusive queue goes with its last consumer, too: without one it would fill up, and a full
-/// queue refuses a message for every other queue that it was routed to.
+/// An exclusive queue is also deleted with its last consumer. Without a consumer it would fill up,
+/// and a full queue makes the broker refuse a message for all queues that the message was routed
+/// to.
 pub(super) fn queue(queue: &Queue) -> (QueueDeclareOptions, FieldTable) {
     (options(queue), table(queue.arguments()))
 }
 
-/// How the version before declared it, if that was otherwise.
+/// How the previous version declared the queue, if differently.
 pub(super) fn queue_before(queue: &Queue) -> Option<(QueueDeclareOptions, FieldTable)> {
     queue.arguments_before().map(|arguments| (options(queue), table(arguments)))
 }
@@ -23,7 +24,6 @@ fn options(queue: &Queue) -> QueueDeclareOptions {
     QueueDeclareOptions { durable: !exclusive, exclusive, auto_delete: exclusive, ..QueueDeclareOptions::default() }
 }
 
-/// How to declare an exchange.
 pub(super) fn exchange(exchange: &Exchange) -> (ExchangeDeclareOptions, FieldTable) {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     (options, table(exchange.arguments()))

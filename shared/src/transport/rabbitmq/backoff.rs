@@ -1,11 +1,11 @@
-//! Waits between tries: doubled each time, with jitter, so that a fleet does not return in step.
+//! Waits between tries: doubled each time, with jitter, so that many clients do not reconnect at
+//! the same moment.
 
 use std::time::Duration;
 
 use crate::protocol::limits::{RECONNECT_DELAY, RECONNECT_DELAY_MAX};
 use crate::system::random::{self, Jitter};
 
-/// The wait before the next try.
 #[derive(Debug)]
 pub(super) struct Backoff {
     jitter: Jitter,
@@ -17,19 +17,19 @@ impl Backoff {
         Self { jitter: Jitter::new(random::seed()), failures: 0 }
     }
 
-    /// The last try went well.
+    /// Called after a try that succeeded.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// How long to wait now: between half and all of the step.
+    /// The next wait: between half and all of the step.
     pub(super) fn delay(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.jitter.back_off(RECONNECT_DELAY, RECONNECT_DELAY_MAX, self.failures)
     }
 
-    /// Waits after a try that failed by `cause`. People hear of the second one in a row: the first is
-    /// an ordinary loss of a connection, and a third says nothing new.
+    /// Waits after a try that failed because of `cause`. Only the second failure in a row is logged
+    /// as a warning: the first is an ordinary loss of a connection, and a third adds nothing new.
     pub(super) async fn wait_after(&mut self, cause: &str) {
         if self.failures == 1 {
             tracing::warn!("{cause}; trying again");

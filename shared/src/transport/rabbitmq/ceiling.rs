@@ -1,12 +1,13 @@
-//! How large a message the broker takes. AMQP has no way to ask: the broker closes the channel of one that is too
-//! large, and says by how much. Whoever publishes the next one is told without that.
+//! The largest message that the broker accepts. AMQP has no request for this limit: the broker
+//! closes the channel of a message that is too large, and states the limit in its reply. Later
+//! publishers are refused from memory, without losing the channel.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fault::code;
 
-/// What the broker has said of its limit on the present connection. It may have another one on the next: an
-/// operator has changed it.
+/// The limit that the broker has stated on the current connection. It is forgotten with the
+/// connection, because an operator may have changed it.
 #[derive(Debug, Default)]
 pub(super) struct Ceiling(Mutex<Option<(usize, String)>>);
 
@@ -15,27 +16,27 @@ impl Ceiling {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the limit in bytes from a refusal, if it is about that.
+    /// Reads the limit in bytes from a refusal, if the refusal states it.
     pub(super) fn learn(&self, reply: u16, words: &str) -> Option<usize> {
         let bytes_max = stated(words).filter(|_| reply == code::PRECONDITION_FAILED)?;
         *self.known() = Some((bytes_max, words.to_owned()));
         Some(bytes_max)
     }
 
-    /// The broker's words, if they are known to refuse a message of this size.
+    /// The broker's words, if a message of this size is over the known limit.
     pub(super) fn over(&self, bytes: usize) -> Option<String> {
         let known = self.known();
         let (_, words) = known.as_ref().filter(|(bytes_max, _)| bytes > *bytes_max)?;
-        Some(format!("it said of one before: {words}"))
+        Some(format!("it said of an earlier message: {words}"))
     }
 
-    /// The connection is another one.
+    /// Called for a new connection.
     pub(super) fn forget(&self) {
         *self.known() = None;
     }
 }
 
-/// `message size 524301 is larger than configured max size 300000`
+/// Reads `message size 524301 is larger than configured max size 300000`.
 fn stated(words: &str) -> Option<usize> {
     let (_, size) = words.split_once("message size ")?;
     let (_, bytes) = size.split_once("max size ")?;

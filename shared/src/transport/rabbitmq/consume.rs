@@ -1,4 +1,4 @@
-//! The task behind a subscription: opens its channel, and opens it again.
+//! The task behind a subscription: opens its channel, and opens it again after a loss.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::protocol::limits::CONFIRM_TIMEOUT;
 use crate::protocol::topology::{Queue, QueueKind};
 use crate::transport::{Alias, Subscribe, TransportError};
 
-/// What it takes to subscribe, each time anew.
+/// Everything that is needed to subscribe, also after each loss.
 pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) control: Arc<Control>,
@@ -29,18 +29,16 @@ pub(super) struct Source {
     pub(super) wanted: Alias,
 }
 
-/// An open channel with its consumer.
 pub(super) struct Feed {
     epoch: Arc<Epoch>,
     channel: Channel,
     consumer: Consumer,
 }
 
-/// Why a feed ended.
 enum Ending {
     /// The channel, the connection or the queue is gone.
     Lost,
-    /// Nobody wants it any more.
+    /// The subscription was dropped or the transport closed.
     Unwanted,
 }
 
@@ -49,7 +47,7 @@ impl Source {
         &self.wanted.present().queue
     }
 
-    /// An exclusive queue is consumed on the connection that declared it, the only one that may.
+    /// Only the connection that declared an exclusive queue may consume from it.
     fn link(&self) -> &Link {
         if self.queue().kind == QueueKind::Exclusive { &self.control.link } else { &self.consume }
     }
@@ -60,7 +58,7 @@ impl Source {
         loop {
             let Subscribe { queue, bindings, .. } = self.wanted.present();
             let declared_in = match self.control.queue(queue, bindings).await {
-                // By an earlier connection of ours.
+                // An earlier connection of this process holds the name.
                 Err(error @ TransportError::Occupied { .. }) if self.control.link.may_linger() => {
                     self.wanted.rename();
                     backoff.wait_after(&format!("{error}; taking {} instead", self.queue().name)).await;
@@ -74,7 +72,8 @@ impl Source {
                 Ok((channel, consumer)) => return Ok(Feed { epoch, channel, consumer }),
                 Err(fault) => fault,
             };
-            // Deleted since it was declared just now, by its last consumer or by hand.
+            // The queue was deleted after the declaration above: with its last consumer, or by an
+            // operator.
             let is_gone = fault.is_refusal(code::NOT_FOUND);
             let cause = match fault.about("consuming from queue", &self.queue().name) {
                 Fault::Fatal(error) if !is_gone => return Err(error),
@@ -92,8 +91,8 @@ impl Source {
         }
     }
 
-    /// The same after a loss, when the broker may not yet be what it was: exchanges or rights may be missing
-    /// for a while.
+    /// Opens the feed again after a loss. Errors are retried for [`CONFIRM_TIMEOUT`], because
+    /// exchanges or rights may be missing for a while after a broker's restart.
     async fn open_again(&mut self) -> Result<Feed, TransportError> {
         let give_up = Instant::now() + CONFIRM_TIMEOUT;
         let (mut backoff, mut told) = (Backoff::new(), false);
@@ -114,17 +113,17 @@ impl Source {
     async fn consume_in(&self, epoch: &Epoch) -> Result<(Channel, Consumer), Fault> {
         let queue = short("a queue's name", &self.queue().name).map_err(Fault::Fatal)?;
         let channel = epoch.channel().await?;
-        // 0 would mean no limit.
+        // A prefetch of 0 would mean no limit.
         let prefetch = self.wanted.present().prefetch.max(1);
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
-        // The broker takes them in this order, and needs no pause between them.
+        // The broker handles both requests in this order, so they are sent together.
         let limit = channel.basic_qos(prefetch, BasicQosOptions { global: false });
         let consume = channel.basic_consume(queue, "".into(), options, table);
         let ((), consumer) = rpc(futures_util::future::try_join(limit, consume)).await?;
         Ok((channel, consumer))
     }
 
-    /// Ends when the broker has forgotten the consumer.
+    /// Returns when the broker has dropped the consumer silently.
     async fn until_stale(&self, inbox: &Inbox) {
         if self.queue().kind != QueueKind::Quorum {
             return std::future::pending().await;
@@ -139,13 +138,16 @@ impl Source {
             if let Ok(Some(found)) = found
                 && stale.is_proved(inbox.traffic(), found)
             {
-                tracing::warn!("the broker has forgotten who consumes from {}: consuming again", self.queue().name);
+                tracing::warn!(
+                    "the broker silently dropped the consumer of queue {}; consuming again",
+                    self.queue().name
+                );
                 return;
             }
         }
     }
 
-    /// Keeps the inbox fed until the subscription is dropped or the transport is closed.
+    /// Fills the inbox until the subscription is dropped or the transport is closed.
     pub(super) async fn feed(mut self, mut feed: Feed, inbox: Arc<Inbox>, mut dropped: oneshot::Receiver<()>) {
         let session = Arc::clone(&self.session);
         loop {
@@ -161,7 +163,7 @@ impl Source {
             inbox.lost();
             tokio::select! {
                 biased;
-                // With the transport goes the whole connection, and all channels with it.
+                // Closing the transport closes the connection with all its channels.
                 () = session.closed() => {}
                 () = feed.close() => {}
             }
@@ -194,8 +196,8 @@ impl Feed {
     }
 }
 
-/// Ends with the consumer. The end of its stream is the broker's cancel, as when the queue was
-/// deleted; an error is the end of the channel.
+/// Returns when the consumer ends. The stream ends when the broker cancels the consumer, for
+/// example because the queue was deleted; an error means that the channel was closed.
 async fn pour(consumer: &mut Consumer, inbox: &Inbox) {
     while let Some(Ok(delivery)) = consumer.next().await {
         inbox.deliver(delivery);

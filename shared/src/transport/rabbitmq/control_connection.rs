@@ -1,4 +1,4 @@
-//! The control connection: declarations, and the exclusive queues that live and die with it.
+//! The control connection: declarations, and the exclusive queues that are deleted with it.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -9,12 +9,12 @@ use super::link::{Epoch, Link};
 use crate::protocol::topology::{Binding, Queue, QueueKind, Topology};
 use crate::transport::{QueueState, TransportError};
 
-/// Declares, and declares again whatever it once declared.
+/// Declares topology, and declares all of it again after a lost connection.
 pub(super) struct Control {
     pub(super) link: Link,
-    /// All that callers have declared.
+    /// Everything that callers have declared.
     known: Mutex<Topology>,
-    /// The epoch in which all of that was declared last.
+    /// The epoch in which `known` was last declared.
     restored: tokio::sync::Mutex<Weak<Epoch>>,
 }
 
@@ -23,7 +23,7 @@ impl Control {
         Self { link, known: Mutex::default(), restored: tokio::sync::Mutex::default() }
     }
 
-    /// Declares, and remembers.
+    /// Declares the topology and remembers it for later connections.
     pub(super) async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
         let mut backoff = Backoff::new();
         loop {
@@ -36,7 +36,7 @@ impl Control {
         Ok(())
     }
 
-    /// Declares a queue with its bindings, and says in which epoch.
+    /// Declares a queue with its bindings; returns the epoch of the declaration.
     pub(super) async fn queue(&self, queue: &Queue, bindings: &[Binding]) -> Result<Arc<Epoch>, TransportError> {
         let mut backoff = Backoff::new();
         let topology = Topology { exchanges: Vec::new(), queues: vec![queue.clone()], bindings: bindings.to_vec() };
@@ -48,7 +48,6 @@ impl Control {
         }
     }
 
-    /// How a queue stands.
     pub(super) async fn look(&self, name: &str) -> Result<Option<QueueState>, TransportError> {
         let mut backoff = Backoff::new();
         loop {
@@ -66,42 +65,42 @@ impl Control {
         }
     }
 
-    /// Deletes a durable queue that exists, holds nothing and answers no consumer, so that the next
-    /// declaration makes it anew. Says what was found and done.
+    /// Deletes a durable queue that exists, is empty and does not answer consumers, so that the
+    /// next declaration makes it again. Returns a text that says what was found and done.
     ///
-    /// RabbitMQ (3.10 at least) that is killed within a second of declaring a quorum queue comes back
-    /// with a queue that never gets a leader: it can be declared and looked at, it takes no consumer and
-    /// confirms no message, and no restart of the broker mends it. Should the queue only be slow, nothing
-    /// is lost by it that is not sent again.
+    /// If RabbitMQ (at least 3.10) is killed within a second of declaring a quorum queue, that
+    /// queue never gets a leader again: it can be declared and inspected, but it accepts no
+    /// consumer and confirms no message, and no restart fixes it. If the queue is only slow,
+    /// deleting it loses nothing that is not sent again.
     pub(super) async fn clear_leaderless(&self, queue: &Queue) -> Result<String, Fault> {
         let epoch = self.link.epoch().await.map_err(Fault::Fatal)?;
         let mut scratch = Scratch::new(&epoch);
         let found = scratch.look(&queue.name).await?;
         if found.message_count() > 0 || found.consumer_count() > 0 {
-            return Ok("it is in use, so it stays".to_owned());
+            return Ok("the queue is in use, so it is kept".to_owned());
         }
         match scratch.delete(&queue.name).await {
-            Ok(()) => Ok("it is empty, so it is made anew".to_owned()),
+            Ok(()) => Ok("the queue is empty and does not answer, so it was deleted and is declared again".to_owned()),
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) => Ok(format!(
-                "it has no leader: delete it (rabbitmqctl delete_queue {}), then it is made anew",
+                "the queue has no leader: delete it (rabbitmqctl delete_queue {}), and it is declared again",
                 queue.name
             )),
             Err(fault) => Err(fault),
         }
     }
 
-    /// Declares all that is known once more if the connection was lost since.
+    /// Declares everything again if the connection was lost since the last time.
     pub(super) async fn look_after(&self) -> Result<(), TransportError> {
         self.epoch().await.map(drop)
     }
 
-    /// Declares all that is known once more, whatever the broker may have lost.
+    /// Declares everything again in any case, because the broker may have lost some of it.
     pub(super) async fn restore(&self) -> Result<(), TransportError> {
         *self.restored.lock().await = Weak::new();
         self.epoch().await.map(drop)
     }
 
-    /// The present epoch, with all that is known declared in it.
+    /// The current epoch, after declaring `known` in it.
     async fn epoch(&self) -> Result<Arc<Epoch>, TransportError> {
         let mut backoff = Backoff::new();
         loop {
@@ -121,7 +120,8 @@ impl Control {
         }
     }
 
-    /// The cause of another try: a loss, after which the connection is made anew, or silence.
+    /// `Ok` with the cause if another try makes sense: the connection was lost, and is ended here,
+    /// or an answer did not come.
     async fn give_up_unless_lost(
         &self,
         fault: Fault,
@@ -158,8 +158,8 @@ impl Control {
 }
 
 async fn declare_all(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
-    // In one go, without waiting for each answer. A refusal takes the channel with it and does not
-    // say of what it is, so then each is declared for itself.
+    // First declare everything at once. A refusal closes the channel and does not say which
+    // declaration it is about, so then declare each alone.
     if at_once(epoch, topology).await.is_ok() {
         return Ok(());
     }
@@ -176,8 +176,7 @@ async fn declare_all(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One piece that cannot be declared any more does not keep the others from it. `Err` is a lost
-/// connection.
+/// A declaration that is refused now does not prevent the others. `Err` is a lost connection.
 async fn declare_again(epoch: &Epoch, topology: &Topology) -> Result<(), String> {
     let mut scratch = Scratch::new(epoch);
     for exchange in &topology.exchanges {
@@ -196,7 +195,7 @@ fn complain(done: Result<(), Fault>) -> Result<(), String> {
     match done {
         Err(Fault::Lost(cause)) => Err(cause),
         Err(fault) => {
-            tracing::warn!("after a lost connection: {fault}");
+            tracing::warn!("cannot declare again after a lost connection: {fault}");
             Ok(())
         }
         Ok(()) => Ok(()),

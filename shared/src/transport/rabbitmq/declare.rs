@@ -1,4 +1,4 @@
-//! Single declarations, on throw-away channels: a refusal costs the channel it came on.
+//! Single declarations, on short-lived channels: a refusal closes the channel that it comes on.
 
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{FutureExt, TryFutureExt};
@@ -14,8 +14,8 @@ use super::properties::short;
 use crate::protocol::topology::{Binding, Exchange, Queue, QueueKind, Topology};
 use crate::transport::TransportError;
 
-/// Declares all of it on one channel, without waiting for one answer before the next request. A
-/// refusal takes the channel with it and does not say what it is about.
+/// Declares everything on one channel, without waiting for each answer. A refusal closes the
+/// channel and does not say which declaration it is about.
 pub(super) async fn at_once(epoch: &Epoch, topology: &Topology) -> Result<(), Fault> {
     let spare = epoch.spare().await?;
     let channel = &spare;
@@ -39,11 +39,11 @@ pub(super) async fn at_once(epoch: &Epoch, topology: &Topology) -> Result<(), Fa
     Ok(())
 }
 
-/// Channels for declarations: opened when needed, and again after a refusal.
+/// A channel for declarations: opened when needed, and again after a refusal.
 pub(super) struct Scratch<'a> {
     epoch: &'a Epoch,
     channel: Option<Channel>,
-    /// Queues that exist and that nobody can reach now.
+    /// Queues that exist and cannot be reached now.
     away: Vec<String>,
 }
 
@@ -60,7 +60,8 @@ impl<'a> Scratch<'a> {
         Ok(self.channel.insert(channel).clone())
     }
 
-    /// Declares it. Where that is forbidden it is enough that it exists: then an operator made it.
+    /// Declares an exchange. If the user may not declare it, it is enough that it exists: then an
+    /// operator made it.
     pub(super) async fn exchange(&mut self, exchange: &Exchange) -> Result<(), Fault> {
         let name = name(&exchange.name)?;
         let (options, table) = arguments::exchange(exchange);
@@ -78,19 +79,20 @@ impl<'a> Scratch<'a> {
         .map_err(|fault| fault.about("declaring exchange", &exchange.name))
     }
 
-    /// The same for a queue. A passive declaration does not look at arguments, so the active one
-    /// comes first.
+    /// Declares a queue. If the user may not declare it, it is enough that it exists. The active
+    /// declaration comes first, because a passive one does not check arguments.
     ///
-    /// To that one the broker says "not found" of a queue that exists, when the one node of a cluster
-    /// that has it is down. It comes back with its node, bindings and all. A role that needs it for work
-    /// waits where it consumes; all others go on without.
+    /// The broker answers "not found" to an active declaration of a queue that exists if the only
+    /// cluster node that has it is down. The queue comes back with that node, its bindings
+    /// included. A role that needs the queue waits when it consumes; all others continue without
+    /// it.
     pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), Fault> {
         match self.declare_of_either_version(queue).await {
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && queue.kind != QueueKind::Exclusive => {
                 self.look(&queue.name).await.map(drop).map_err(|other| forbidden_or(fault, other))
             }
             Err(fault) if fault.is_refusal(code::NOT_FOUND) => {
-                tracing::info!("queue {} is out of reach for now, and taken as declared: {fault}", queue.name);
+                tracing::info!("queue {} cannot be reached now; assuming that it is declared: {fault}", queue.name);
                 self.away.push(queue.name.clone());
                 Ok(())
             }
@@ -100,7 +102,8 @@ impl<'a> Scratch<'a> {
         .map_err(|fault| fault.about("declaring queue", &queue.name))
     }
 
-    /// Where neither is what exists, the answer is about what this version wants.
+    /// Declares with this version's arguments, then with those of the previous version. If neither
+    /// fits, the fault is about this version's.
     async fn declare_of_either_version(&mut self, queue: &Queue) -> Result<(), Fault> {
         let Err(fault) = self.declare(queue, arguments::queue(queue)).await else { return Ok(()) };
         let differs = |fault: &Fault| match fault {
@@ -112,7 +115,7 @@ impl<'a> Scratch<'a> {
             Err(again) if differs(&again) => Err(fault),
             Err(again) => Err(again),
             Ok(()) => {
-                tracing::info!("queue {} is as the version before made it, and stays so", queue.name);
+                tracing::info!("queue {} has the arguments of the previous version, and keeps them", queue.name);
                 Ok(())
             }
         }
@@ -127,28 +130,30 @@ impl<'a> Scratch<'a> {
         rpc(channel.queue_declare(name(&queue.name)?, options, table)).await.map(drop)
     }
 
-    /// What is asked next on a channel whose last answer is missing would wait behind it.
+    /// Gives the channel up after a missing answer: the next request would wait behind the missing
+    /// one.
     fn leave_if_silent(&mut self, fault: &Fault) {
         if matches!(fault, Fault::Silent(_)) {
             self.channel = None;
         }
     }
 
-    /// A passive declaration: how the queue stands.
+    /// Inspects a queue by a passive declaration.
     pub(super) async fn look(&mut self, queue: &str) -> Result<Found, Fault> {
         let channel = self.channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         rpc(channel.queue_declare(name(queue)?, passive, FieldTable::default())).await
     }
 
-    /// Deletes a queue with all that is in it.
+    /// Deletes a queue with its messages.
     pub(super) async fn delete(&mut self, queue: &str) -> Result<(), Fault> {
         let channel = self.channel().await?;
         rpc(channel.queue_delete(name(queue)?, QueueDeleteOptions::default())).await.map(drop)
     }
 
-    /// Binds a queue. Nobody can ask whether a binding exists, so where binding is forbidden it is
-    /// taken that the operator made it, except for a queue that this connection has just made.
+    /// Binds a queue. AMQP has no request for existing bindings. If the user may not bind, this
+    /// assumes that an operator made the binding, except for a queue that this connection has just
+    /// declared (`own`).
     pub(super) async fn binding(&mut self, binding: &Binding, own: bool) -> Result<(), Fault> {
         if self.away.contains(&binding.queue) {
             return Ok(());
@@ -164,7 +169,7 @@ impl<'a> Scratch<'a> {
         match rpc(bind).await {
             Err(fault) if fault.is_refusal(code::ACCESS_REFUSED) && !own => {
                 let Binding { queue, exchange, key } = binding;
-                tracing::info!("may not bind {queue} to {exchange} with key {key}; taken as bound: {fault}");
+                tracing::info!("may not bind {queue} to {exchange} with key {key}; assuming that it is bound: {fault}");
                 Ok(())
             }
             done => done,
@@ -173,8 +178,8 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// What may not be declared was looked for and is not there either; unless it could not be looked for, which may
-/// pass.
+/// The fault to report after a forbidden declaration and a failed inspection: the forbidden one,
+/// unless the inspection got no answer and may succeed later.
 fn forbidden_or(forbidden: Fault, other: Fault) -> Fault {
     if matches!(other, Fault::Lost(_) | Fault::Silent(_)) { other } else { forbidden }
 }

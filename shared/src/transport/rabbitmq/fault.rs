@@ -1,4 +1,4 @@
-//! What a request to the broker can end in, and which of it is worth another try.
+//! How a request to the broker can fail, and which failures are worth another try.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use crate::protocol::limits::RPC_TIMEOUT;
 use crate::protocol::path::printable;
 use crate::transport::TransportError;
 
-/// AMQP reply codes that mean something of their own here.
+/// AMQP reply codes that this module treats differently.
 pub(super) mod code {
     pub(in super::super) const CONNECTION_FORCED: u16 = 320;
     pub(in super::super) const ACCESS_REFUSED: u16 = 403;
@@ -19,29 +19,27 @@ pub(super) mod code {
     pub(in super::super) const INTERNAL_ERROR: u16 = 541;
 }
 
-/// Why a request did not succeed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The broker understood and said no: the same request gets the same answer.
+    /// The broker refused the request, and would refuse the same request again.
     Refused {
         /// AMQP's reply code.
         code: u16,
-        /// The broker's words.
         text: String,
     },
-    /// The connection or the channel is gone.
+    /// The connection or the channel was lost.
     Lost(String),
-    /// No answer came in time. It may be one queue that hangs, so the connection stays: if it is dead,
-    /// its heartbeats end it.
+    /// No answer came in time. One queue may hang, so the connection is kept; if the connection is
+    /// dead, its heartbeats end it.
     Silent(String),
-    /// The connection has no number left for another channel.
+    /// The connection has no channel number left.
     NoChannel,
-    /// Waiting does not mend it.
+    /// Waiting does not fix this.
     Fatal(TransportError),
 }
 
 impl Fault {
-    /// What it means for the queue or exchange `name`.
+    /// Adds the action and the name of the queue or exchange.
     pub(super) fn about(self, action: &str, name: &str) -> Self {
         let (code, cause) = match self {
             Self::Refused { code, text } => (code, text),
@@ -54,7 +52,7 @@ impl Fault {
         Self::Fatal(match code {
             code::PRECONDITION_FAILED if is_inequivalent(&cause) => TransportError::Mismatch { name: owned, cause },
             code::RESOURCE_LOCKED => TransportError::Occupied { name: owned },
-            // The same code says that another one consumes from it alone.
+            // The broker uses the same code if another consumer has the queue exclusively.
             code::ACCESS_REFUSED if !cause.contains("in exclusive use") => {
                 TransportError::Forbidden { name: owned, cause }
             }
@@ -62,7 +60,7 @@ impl Fault {
         })
     }
 
-    /// The same of a request to which every connection that lives gets an answer.
+    /// For requests that every live connection answers: silence means a lost connection.
     pub(super) fn of_the_connection(self) -> Self {
         if let Self::Silent(cause) = self { Self::Lost(cause) } else { self }
     }
@@ -85,30 +83,30 @@ impl std::fmt::Display for Fault {
 impl From<lapin::Error> for Fault {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
-            // An operator or a stopping broker closed the connection, or the broker is at fault itself, as
-            // with a queue that is just starting: nothing that we asked for is wrong.
+            // An operator or a stopping broker closed the connection, or the broker has an internal
+            // error, as with a queue that is just starting. The request itself is not wrong.
             ErrorKind::ProtocolError(told)
                 if ![code::CONNECTION_FORCED, code::INTERNAL_ERROR].contains(&told.get_id()) =>
             {
-                // Its place is within a sentence of ours.
+                // The text becomes part of a sentence, so it loses its full stop.
                 let text = printable(told.get_message().as_str().trim_end_matches('.'));
                 Self::Refused { code: told.get_id(), text }
             }
             ErrorKind::ChannelsLimitReached => Self::NoChannel,
-            // The system's own words: people know them better than the library's.
+            // The system's text, which people know better than the library's.
             ErrorKind::IOError(cause) => Self::Lost(cause.to_string()),
             _ => Self::Lost(printable(&error.to_string())),
         }
     }
 }
 
-/// Whether a refused precondition is about the arguments of something that exists. The same code stands for much
-/// else: an argument that the broker does not know, an ack that took too long, a message that is too large.
+/// Whether a refused precondition is about the arguments of an existing queue or exchange. The
+/// broker uses the same code for an unknown argument, a late ack and a message that is too large.
 pub(super) fn is_inequivalent(text: &str) -> bool {
     text.contains("inequivalent arg")
 }
 
-/// Awaits an answer of the broker, for a limited time: the client library itself waits for ever.
+/// Awaits an answer of the broker with a time limit; the client library itself waits for ever.
 pub(super) async fn rpc<T>(request: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match tokio::time::timeout(RPC_TIMEOUT, request).await {
         Ok(answer) => answer.map_err(Fault::from),

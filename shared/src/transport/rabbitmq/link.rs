@@ -1,8 +1,8 @@
-//! One connection that is made anew whenever it is lost.
+//! One connection that is made again whenever it is lost.
 //!
-//! Each connection's life is an [`Epoch`]. Whoever meets an error in an epoch ends it; whoever needs
-//! a connection next makes the new one, while the others wait for it. So no task supervises: a
-//! connection is missed only by those who use it.
+//! Each connection's life is an [`Epoch`]. The task that meets an error in an epoch ends the epoch;
+//! the next task that needs a connection makes a new one, and other tasks wait for it. So no
+//! supervising task is needed, and a loss is noticed only by the tasks that use the connection.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,55 +24,57 @@ use crate::protocol::limits::{CONFIRM_TIMEOUT, RPC_TIMEOUT};
 use crate::protocol::path::printable;
 use crate::transport::TransportError;
 
-/// How long a close may take, per connection or channel. The broker cleans up by itself when the
-/// socket is gone.
+/// Time limit for closing a connection or channel. The broker cleans up by itself when the socket
+/// is closed.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the broker may take a lost connection for alive: two to three of its heartbeats, and the time
-/// that a busy broker takes to see to it.
+/// How long the broker may treat a lost connection as alive: two to three AMQP heartbeats, and the
+/// time that a busy broker needs to react.
 const LINGER: Duration = CONFIRM_TIMEOUT;
 
-/// How often a closing connection is looked at.
+/// Interval of checks whether a connection has closed.
 const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
-/// Events that one who listens may lag behind.
+/// Events that a listener may lag behind, at most.
 const EVENTS: usize = 16;
 
-/// What a first try may take, however short the caller's patience.
+/// Time that the first try always gets, even if the caller's patience is shorter.
 const FIRST_TRY: Duration = Duration::from_secs(1);
 
-/// The largest frame on connections that carry our own messages. The client library fills two
-/// buffers of 32 frames with zeros for each connection, so with the broker's 128 KiB a short job would
-/// spend as long on them as on everything else. Connections with consumers of durable queues keep the
-/// broker's limit: there a stranger's headers may need it, and would cost the connection each time
-/// that they are delivered again. An exclusive queue is gone with its connection, and the stranger's
-/// message with it.
+/// Largest frame, in bytes, on connections that carry only Packhorse's own messages. For each
+/// connection the client library fills two buffers of 32 frames with zeros; with the broker's 128
+/// KiB per frame a short job would spend as long on that as on everything else. Connections that
+/// consume from durable queues keep the broker's limit: an untrusted message there may have headers
+/// that need it, and with a lower limit every redelivery of that message would close the
+/// connection. An exclusive queue is deleted with its connection, and so is an untrusted message in
+/// it.
 pub(super) const FRAME_BYTES: u32 = 32 * 1024;
 
-/// Channels that each connection of a role needs: two subscriptions, one for declarations, and one more when a
-/// declaration is refused and costs its own. Subscriptions to queues of tasks come on top.
+/// Channels that each connection of a role needs: two for subscriptions, one for declarations, and
+/// one more if a refused declaration closes its own. Subscriptions to task queues need further
+/// ones.
 const CHANNELS_MIN: u16 = 4;
 
-/// The life of one connection.
 pub(super) struct Epoch {
     pub(super) connection: Connection,
-    /// What happens to the connection and its channels. The client library gives each event to one listener
-    /// alone, so there is one, which passes them on.
+    /// Events of the connection and its channels. The client library gives each event to only one
+    /// listener, so one task listens and passes the events on here.
     pub(super) events: broadcast::Sender<Event>,
-    /// A channel that the last declaration has left open for the next one.
+    /// A channel that the last declaration left open for the next one.
     spare: Mutex<Option<Channel>>,
-    /// Whether numbers of channels are left out.
+    /// Whether some channel numbers have become unusable; see [`Epoch::channel`].
     has_gaps: AtomicBool,
     over: watch::Sender<bool>,
 }
 
 impl Epoch {
-    /// A channel of its own.
+    /// Opens a new channel.
     ///
-    /// The client library keeps the error of a channel that the broker has closed, and gives it to the
-    /// next channel of the same number as well, once the numbers have gone round. So no refusal of a
-    /// channel is the broker's. Such a number is left out from then on; when none is left, the
-    /// connection is at its limit, and lost. A connection that is at its limit without that would be so again.
+    /// The client library keeps the error of a channel that the broker closed, and returns it for
+    /// the next channel with the same number, once all numbers have been used. So a refusal here is
+    /// not the broker's; that number is skipped from then on. When no number is left and some were
+    /// skipped, the connection counts as lost. If none were skipped, a new connection would have
+    /// the same limit, so the error is fatal.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
         loop {
             match rpc(self.connection.create_channel()).await {
@@ -91,7 +93,7 @@ impl Epoch {
         }
     }
 
-    /// The channel that the last declaration left, or one of its own.
+    /// The channel that the last declaration left, or a new one.
     pub(super) async fn spare(&self) -> Result<Channel, Fault> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         match spare.filter(|channel| channel.status().connected()) {
@@ -100,17 +102,17 @@ impl Epoch {
         }
     }
 
-    /// Leaves a channel for the next declaration.
+    /// Keeps a channel for the next declaration.
     pub(super) fn keep_spare(&self, channel: Channel) {
         *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
     }
 
-    /// Waits until someone has ended the epoch. A lost connection alone does not show here.
+    /// Waits until a task has ended the epoch. A lost connection alone does not end it.
     pub(super) async fn over(&self) {
         let _ = self.over.subscribe().wait_for(|&over| over).await;
     }
 
-    /// A blocked connection writes nothing, so a close of it would wait as long as the block.
+    /// A blocked connection writes nothing, so closing it would wait as long as the block.
     async fn close(&self) {
         self.over.send_replace(true);
         if !self.connection.status().blocked() {
@@ -125,8 +127,8 @@ impl Epoch {
         }
     }
 
-    /// Waits until the connection is closed. The client library (4.12) loses the broker's answer to a
-    /// close now and then: one of 60 closes of a short job waited for it until its time was up.
+    /// Waits until the connection is closed. The client library (4.12) sometimes loses the broker's
+    /// answer to a close: one of 60 closes of a short job waited until its time limit.
     async fn closed(&self) {
         let status = self.connection.status();
         while !status.closed() && !status.errored() {
@@ -135,32 +137,31 @@ impl Epoch {
     }
 }
 
-/// One of a transport's connections.
 pub(super) struct Link {
     name: &'static str,
     session: Arc<Session>,
     frame_bytes: Option<u32>,
-    /// Fewer are no connection.
+    /// A connection with fewer channels is refused.
     channels_min: u16,
     current: tokio::sync::Mutex<Option<Arc<Epoch>>>,
-    /// When the last epoch was ended.
+    /// When the last epoch ended.
     lost: Mutex<Option<Instant>>,
 }
 
 impl Link {
-    /// One that connects when it is needed.
+    /// A link that connects when it is first used.
     pub(super) fn new(name: &'static str, session: Arc<Session>) -> Self {
         let (current, lost) = (tokio::sync::Mutex::default(), Mutex::default());
         Self { name, session, frame_bytes: None, channels_min: 1, current, lost }
     }
 
-    /// One that is a role's, and so needs some channels; see [`CHANNELS_MIN`].
+    /// For a role's link, which needs [`CHANNELS_MIN`] channels.
     pub(super) fn of_a_role(mut self) -> Self {
         self.channels_min = CHANNELS_MIN;
         self
     }
 
-    /// One whose frames are short; see [`FRAME_BYTES`].
+    /// Limits frames to [`FRAME_BYTES`].
     pub(super) fn with_short_frames(mut self) -> Self {
         self.frame_bytes = Some(FRAME_BYTES);
         self
@@ -223,8 +224,9 @@ impl Link {
         }))
     }
 
-    /// The present epoch, or the next one as soon as the broker can be reached. Whatever the broker
-    /// says now, it took these credentials before: an operator may mend it, so it is waited for.
+    /// The current epoch, or the next one as soon as the broker can be reached. The broker accepted
+    /// these credentials before, so this keeps trying even if the broker refuses now: an operator
+    /// may fix it.
     pub(super) async fn epoch(&self) -> Result<Arc<Epoch>, TransportError> {
         self.session
             .unless_closed(async {
@@ -249,30 +251,30 @@ impl Link {
             .await
     }
 
-    /// Whether the broker answers on the present connection now; so, too, if none was needed yet. A
-    /// connection that gives no answer is ended, so that those who use it make a new one.
+    /// Whether the broker answers on the current connection now; true if no connection was needed
+    /// yet. A connection that does not answer is ended, so that its users make a new one.
     pub(super) async fn answers(&self) -> bool {
         let Some(epoch) = self.current.lock().await.clone() else { return true };
         let asked = async {
             let channel = epoch.spare().await?;
-            // It has no consumers, so this says nothing but that somebody listens.
+            // The channel has no consumers, so this only shows that the broker answers.
             rpc(channel.basic_qos(1, BasicQosOptions::default())).await?;
             epoch.keep_spare(channel);
             Ok::<_, Fault>(())
         };
         match asked.await {
             Ok(()) => true,
-            // Whoever has its channels has asked for them in vain.
+            // All channels are in use, so there is none to ask on.
             Err(Fault::Fatal(_)) => false,
             Err(fault) => {
-                tracing::debug!("no sign of the broker on the {} connection: {fault}", self.name);
+                tracing::debug!("the broker does not answer on the {} connection: {fault}", self.name);
                 self.end(&epoch).await;
                 false
             }
         }
     }
 
-    /// Ends this epoch, if it is still the present one, for everyone who uses it.
+    /// Ends this epoch for all its users, if it is still the current one.
     pub(super) async fn end(&self, epoch: &Arc<Epoch>) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|present| Arc::ptr_eq(present, epoch)) {
@@ -288,13 +290,13 @@ impl Link {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether the broker may still take an earlier connection for alive, and keep what it held.
+    /// Whether the broker may still treat an earlier connection as alive and keep its exclusive
+    /// queues.
     pub(super) fn may_linger(&self) -> bool {
         let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.is_some_and(|lost| lost.elapsed() < LINGER)
     }
 
-    /// Closes the connection for good.
     pub(super) async fn close(&self) {
         if let Some(epoch) = self.current.lock().await.take() {
             epoch.close().await;
@@ -310,12 +312,12 @@ fn too_few_channels(limit: u16, need: &str) -> TransportError {
     TransportError::Other { action: "using a connection".to_owned(), cause }
 }
 
-/// Passes events on, and says why the broker has closed the connection: requests only fail with it. Ends with
-/// the connection.
+/// Passes events on until the connection ends, and logs why the broker closed it; requests only
+/// fail with the connection.
 async fn hear(events: impl Stream<Item = Event>, heard: broadcast::Sender<Event>, session: Arc<Session>) {
     let mut events = pin!(events);
     while let Some(event) = events.next().await {
-        // Who listens to none of them misses none.
+        // Without listeners the event is not needed.
         let _ = heard.send(event.clone());
         if let Event::Error(error) = event
             && let ErrorKind::ProtocolError(told) = error.kind()

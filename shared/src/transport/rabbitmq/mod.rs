@@ -1,30 +1,32 @@
-//! RabbitMQ: the transport across machines. The only place that knows the client library.
+//! RabbitMQ: the transport across machines. Only this module uses the client library.
 //!
-//! A transport has three connections. The *publish* connection is the only one that publishes, since
-//! a broker short of memory stops those. The *consume* connection holds shared queues' consumers, and
-//! is made with the first of them. The *control* connection declares, and holds exclusive queues with
-//! their consumers, which belong to the connection that declared them. Each is made anew when it is
-//! lost; the client library's own recovery stays off, because it leaves consumers hanging without a
-//! word.
+//! A transport has three connections. The *publish* connection is the only one that publishes,
+//! because a broker that is short of memory stops publishing connections. The *consume* connection
+//! holds the consumers of shared queues, and is opened with the first of them. The *control*
+//! connection declares, and holds exclusive queues with their consumers, because those belong to
+//! the connection that declared them. Each connection is made again when it is lost. The client
+//! library's own recovery stays off, because it leaves consumers hanging without an error.
 //!
 //! # Layout
-//! - `address`: the broker's URL, and what a refused connection means
-//! - `tls`: whom a connection trusts, and what a failed handshake means
-//! - `session`: what the connections share: the address, the end, and what people are told
+//! - `address`: the broker's address, and the meaning of a refused connection
+//! - `tls`: trusted authorities, and the meaning of a failed handshake
+//! - `session`: shared by the connections: the address, the closed flag, and messages to people
 //! - `link`: one connection and its epochs
-//! - `fault`: what a request can end in, and the time limit on each
+//! - `fault`: how a request can fail, and its time limit
 //! - `backoff`: waits between tries
-//! - `control`: declaring, and declaring again after a loss
+//! - `control_connection`: declarations, repeated after a loss
 //! - `declare`: single declarations
-//! - `arguments`: queues and exchanges in AMQP's form
-//! - `publish`: a message's way into the publishing window
-//! - `ceiling`: how large a message the broker takes, once it has said so
-//! - `outbox`: what waits and what is under way; pure state
+//! - `arguments`: queues and exchanges as AMQP declarations
+//! - `publish`: puts a message into the publishing window
+//! - `ceiling`: the largest message that the broker accepts, once it has stated it
+//! - `outbox`: waiting and unconfirmed messages; pure state
 //! - `window`: the task that sends, awaits confirms, and sends again
 //! - `alarm`: publishing blocked by the broker
 //! - `consume`: the task behind each subscription
+//! - `stale_consumer`: detects a consumer that the broker has dropped silently
 //! - `subscription`: the subscriber's side, and acks
-//! - `properties`: envelopes and AMQP's basic properties
+//! - `stream`: a connection's bytes, plain or over TLS
+//! - `properties`: envelopes as AMQP's basic properties
 //! - [`probe`]: single questions about a broker that leave nothing behind
 
 mod address;
@@ -43,6 +45,7 @@ mod properties;
 mod publish;
 mod session;
 mod stale_consumer;
+mod stream;
 mod subscription;
 mod tls;
 mod window;
@@ -67,7 +70,7 @@ use super::{Alias, BrokerUrl, PublishError, QueueState, Subscribe, Subscription,
 use crate::protocol::message::Message;
 use crate::protocol::topology::Topology;
 
-/// A broker, for as long as this process wants it.
+/// A broker and this process's connections to it.
 pub struct RabbitMq {
     session: Arc<Session>,
     control: Arc<Control>,
@@ -78,16 +81,18 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Connects. An absent broker is tried again with back-off until `patience` has passed, for ever
-    /// if `None`; refused credentials or a refused virtual host are errors at once.
+    /// Connects. While the broker cannot be reached, this tries again with back-off until
+    /// `patience` has passed, for ever if `None`. Refused credentials or a refused virtual host are
+    /// errors at once.
     ///
     /// # Errors
-    /// The broker cannot be reached in time, or refuses.
+    /// The broker cannot be reached in time, or it refuses the connection.
     pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Self, TransportError> {
         let session = Arc::new(Session::new(Address::new(url)?));
         let deadline = patience.map(|patience| Instant::now() + patience);
-        // A short job should not wait for handshakes: what the broker thinks of us is known from the
-        // first connection, the second is made behind it, and the third when somebody consumes.
+        // A short job should not wait for handshakes. The first connection shows whether the broker
+        // accepts this client; the second opens in the background, and the third with the first
+        // consumer.
         let control = Link::new("control", Arc::clone(&session)).of_a_role().with_short_frames();
         let control = Arc::new(Control::new(control.open(deadline).await?));
         let publish = Arc::new(Link::new("publish", Arc::clone(&session)).of_a_role().with_short_frames());
@@ -135,7 +140,8 @@ impl Transport for RabbitMq {
     }
 
     async fn is_polling(&self) -> bool {
-        // Not the publishing one: short of memory, the broker lets it wait, and that is no fault of ours.
+        // The publishing connection is left out: a broker that is short of memory blocks it, which
+        // is not a fault of this process.
         let (control, consume) = tokio::join!(self.control.link.answers(), self.consume.answers());
         control && consume && !self.session.is_interrupted()
     }
@@ -154,7 +160,7 @@ impl Transport for RabbitMq {
 }
 
 impl Drop for RabbitMq {
-    /// Ends the tasks, and with them the last handles on the connections, which close behind them.
+    /// Ends the tasks. They hold the last handles on the connections, which close then.
     fn drop(&mut self) {
         self.session.close();
     }

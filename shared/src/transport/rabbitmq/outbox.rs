@@ -1,4 +1,5 @@
-//! What waits to be sent, what is under way, and who is suspected of costing the channel. No I/O.
+//! Messages that wait, messages that are unconfirmed, and messages suspected of closing the
+//! channel. No I/O.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(super) struct Outbox {
     waiting: VecDeque<Pending>,
     under_way: BTreeMap<u64, Unconfirmed>,
     next: u64,
-    /// Suspects among both. While there are any, messages go one at a time.
+    /// Suspects among both. While there are any, messages are sent one at a time.
     suspects: usize,
 }
 
@@ -38,8 +39,7 @@ impl Outbox {
         self.under_way.len() < if self.suspects > 0 { 1 } else { PUBLISH_WINDOW_MESSAGES }
     }
 
-    /// The next message to send, with the number under which it lands. One whose publisher has gone
-    /// away is not sent any more.
+    /// The next message to send, with its number. Messages whose publisher is gone are skipped.
     pub(super) fn launch(&mut self, now: Instant) -> Option<(u64, Arc<Publication>)> {
         while self.has_room() {
             let pending = self.waiting.pop_front()?;
@@ -55,7 +55,7 @@ impl Outbox {
         None
     }
 
-    /// The broker has taken the message, or refused it.
+    /// The broker accepted the message, or refused it.
     pub(super) fn land(&mut self, number: u64, taken: bool) {
         let Some(Unconfirmed { pending, .. }) = self.under_way.remove(&number) else { return };
         self.suspects -= usize::from(pending.suspect);
@@ -63,20 +63,22 @@ impl Outbox {
         pending.answer(answer);
     }
 
-    /// Since when the oldest confirm is missing.
+    /// When the oldest unconfirmed message was sent.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.under_way.values().next().map(|flight| flight.since)
     }
 
-    /// The channel is gone. What is not confirmed is sent again, in its order, before anything new.
+    /// Called when the channel is lost. Unconfirmed messages are sent again, in order, before any
+    /// new one.
     pub(super) fn take_back(&mut self) {
         for (_, Unconfirmed { pending, .. }) in std::mem::take(&mut self.under_way).into_iter().rev() {
             self.waiting.push_front(pending);
         }
     }
 
-    /// The broker has closed the channel for a message of more than `bytes_max` bytes. The publishers of all that
-    /// are larger hear its words, and the others go again; `false` if none is larger.
+    /// Called when the broker closed the channel because of a message of more than `bytes_max`
+    /// bytes. The publishers of all larger messages get the broker's words, and the others are sent
+    /// again. `false` if no message is larger.
     pub(super) fn too_large(&mut self, bytes_max: usize, words: &str) -> bool {
         let is_large = |pending: &Pending| pending.publication.body.len() > bytes_max;
         if !self.under_way.values().any(|flight| is_large(&flight.pending)) {
@@ -93,9 +95,9 @@ impl Outbox {
         true
     }
 
-    /// The broker closes the channel for a bad message without saying which. At the first time, all
-    /// that were under way become suspects and go once more, one at a time; `false`. The one that
-    /// costs the channel again is the culprit, and its publisher hears of it; `true`.
+    /// Called when the broker closed the channel because of a bad message; it does not say which.
+    /// The first time, all unconfirmed messages become suspects and are sent again one at a time:
+    /// `false`. If a suspect closes the channel again, its publisher gets the error: `true`.
     pub(super) fn refused(&mut self, error: impl Fn(&Publication) -> TransportError) -> bool {
         if self.suspects == 0 {
             self.under_way.values_mut().for_each(|flight| flight.pending.suspect = true);
@@ -103,7 +105,7 @@ impl Outbox {
             self.take_back();
             return false;
         }
-        // The others are cleared: should there be another culprit, it is found in the same way.
+        // The other suspects are cleared; another bad message is found in the same way.
         self.suspects = 0;
         self.waiting.iter_mut().for_each(|pending| pending.suspect = false);
         for (_, Unconfirmed { pending, .. }) in std::mem::take(&mut self.under_way) {
@@ -187,7 +189,7 @@ mod tests {
         assert!(outbox.too_large(3, "no"));
         let heard = |bytes| Ok(Err(PublishError::TooLarge(Oversize { bytes, words: Some("no".to_owned()) })));
         assert_eq!([answers[1].try_recv(), answers[3].try_recv(), late.try_recv()], [4, 4, 5].map(heard));
-        // Nobody is suspected, so neither of the others has to wait for the other.
+        // There are no suspects, so the other two are sent together.
         assert_eq!(keys(&launched(&mut outbox)), ["a", "b"]);
     }
 

@@ -1,4 +1,4 @@
-//! A message's envelope and AMQP's basic properties, in both directions.
+//! Converts between a message's envelope and AMQP's basic properties.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,13 @@ use crate::protocol::limits::HEADERS_BYTES_MAX;
 use crate::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Message};
 use crate::transport::TransportError;
 
-/// Survives a restart of the broker. Without it a confirmed message may be lost.
+/// The message survives a restart of the broker. Without this, a confirmed message may be lost.
 const PERSISTENT: u8 = 2;
 
-/// Quorum queues count in it how often they had a message back. Before RabbitMQ 4.3 every return
-/// counts; from then on those after a consumer's crash, a lost connection or a rejection.
+/// Header in which quorum queues count returns of a message. Before RabbitMQ 4.3 every return
+/// counts; from then on only those after a consumer's crash, a lost connection or a rejection.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
-/// Properties of a message to publish.
 pub(super) fn of_message(message: &Message) -> Result<BasicProperties, TransportError> {
     let bytes = message.headers_bytes();
     if bytes > HEADERS_BYTES_MAX {
@@ -57,7 +56,8 @@ pub(super) fn of_message(message: &Message) -> Result<BasicProperties, Transport
     Ok(properties)
 }
 
-/// A short string of AMQP. Its length is a byte, so it is checked: the library panics.
+/// Makes an AMQP short string of at most 255 bytes. The length is checked here, because the library
+/// would panic.
 pub(super) fn short(what: &str, text: &str) -> Result<ShortString, TransportError> {
     ShortString::try_new(text).map_err(|error| TransportError::Other {
         action: format!("putting {what} into a frame"),
@@ -65,7 +65,7 @@ pub(super) fn short(what: &str, text: &str) -> Result<ShortString, TransportErro
     })
 }
 
-/// The message in a delivery. Headers of types that Packhorse has no use for are left out.
+/// Reads the message of a delivery. Headers of types that Packhorse does not use are left out.
 pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let mut headers = BTreeMap::new();
@@ -91,19 +91,18 @@ pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message
     }
 }
 
-/// How often a delivery came back. The header is about this delivery in this queue: a message that is
-/// published on, to the dead letters say, leaves without it.
+/// How often a delivery came back. Removes the counting header: it is about this queue only, and
+/// must not travel on with the message, for example to the dead-letter queue.
 pub(super) fn take_returns(message: &mut Message, redelivered: bool) -> u32 {
     let counted = match message.headers.remove(DELIVERY_COUNT) {
         Some(HeaderValue::Integer(count)) => u32::try_from(count).unwrap_or(0),
         _ => 0,
     };
-    // A flag without a count is all that classic queues give; a count without the flag is none of
-    // the broker's.
+    // Classic queues give only the flag. A count without the flag is not the broker's.
     if redelivered { counted.max(1) } else { 0 }
 }
 
-/// Other clients choose other widths for the same number.
+/// Accepts integers of every width, because clients differ in the width that they choose.
 fn header(value: &AMQPValue) -> Option<HeaderValue> {
     Some(match value {
         AMQPValue::LongString(text) => HeaderValue::Text(std::str::from_utf8(text.as_bytes()).ok()?.to_owned()),
@@ -121,7 +120,7 @@ fn header(value: &AMQPValue) -> Option<HeaderValue> {
     })
 }
 
-/// `x-death` lists the deaths of a message, the latest first.
+/// `x-death` lists the deaths of a message, latest first.
 fn first_death(table: &FieldTable) -> Option<HeaderValue> {
     let AMQPValue::FieldArray(deaths) = table.inner().get("x-death")? else { return None };
     let AMQPValue::FieldTable(first) = deaths.as_slice().last()? else { return None };

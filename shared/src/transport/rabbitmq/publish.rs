@@ -1,4 +1,4 @@
-//! The publisher's front: room in the window for each message, and the wait for its answer.
+//! The publisher's side: room in the window for each message, and the wait for its answer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::protocol::limits::{PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_MESSAGES};
 use crate::protocol::message::Message;
 use crate::transport::{Oversize, PublishError, TransportError};
 
-/// A message as it is sent, as often as it takes.
+/// A message in the form in which it is sent, and sent again.
 pub(super) struct Publication {
     pub(super) exchange: ShortString,
     pub(super) key: ShortString,
@@ -22,23 +22,21 @@ pub(super) struct Publication {
     pub(super) body: Bytes,
 }
 
-/// A message whose publisher waits.
 pub(super) struct Pending {
     pub(super) publication: Arc<Publication>,
-    /// Was under way when the broker closed a channel for a message that it did not name.
+    /// The message was unconfirmed when the broker closed a channel because of an unnamed message.
     pub(super) suspect: bool,
     answer: oneshot::Sender<Result<(), PublishError>>,
-    /// Held until the answer, so that all that waits or is under way fits into the window.
+    /// Held until the answer, so that all waiting and unconfirmed messages fit into the window.
     _room: [OwnedSemaphorePermit; 2],
 }
 
 impl Pending {
     pub(super) fn answer(self, answer: Result<(), PublishError>) {
-        // A publisher that has gone away does not want to know.
+        // The publisher may be gone; then the answer is not needed.
         let _ = self.answer.send(answer);
     }
 
-    /// A message, and its publisher's end.
     #[cfg(test)]
     pub(super) fn for_test(key: &str, bytes: usize) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
         let room = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one is free");
@@ -64,20 +62,20 @@ pub(super) struct Publisher {
     pending: mpsc::Sender<Pending>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// Shared with the task.
+    /// Shared with that task.
     pub(super) ceiling: Arc<Ceiling>,
 }
 
 impl Publisher {
     pub(super) fn new(session: Arc<Session>) -> (Self, mpsc::Receiver<Pending>) {
-        // As many as have room in the window, so that it never is the bound itself.
+        // As large as the window, so that this channel is never the limit.
         let (pending, receiver) = mpsc::channel(PUBLISH_WINDOW_MESSAGES);
         let messages = Arc::new(Semaphore::new(PUBLISH_WINDOW_MESSAGES));
         let bytes = Arc::new(Semaphore::new(PUBLISH_WINDOW_BYTES));
         (Self { session, pending, messages, bytes, ceiling: Arc::default() }, receiver)
     }
 
-    /// Waits for room, then for the broker's answer.
+    /// Waits for room in the window, then for the broker's answer.
     pub(super) async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
         let bytes = message.body.len();
         if bytes > message.bytes_max() {
@@ -106,7 +104,7 @@ impl Publisher {
     }
 }
 
-/// Whatever ends with the publishing task ends because the transport is closed.
+/// The publishing task ends only when the transport is closed.
 fn closed<E>(_: E) -> PublishError {
     TransportError::Closed.into()
 }

@@ -1,4 +1,5 @@
-//! What the connections of one transport share: the address, the end, and what people are told.
+//! State that the connections of one transport share: the address, the closed flag, and which
+//! messages were logged.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -11,19 +12,19 @@ use super::address::Address;
 use super::fault::Fault;
 use crate::transport::TransportError;
 
-/// What the connections of one transport share.
 pub(super) struct Session {
     address: Address,
     closed: watch::Sender<bool>,
-    /// Connections that are being tried for without success: people hear of the first and the last.
+    /// Connections that cannot be made at present. The first failure and the full recovery are
+    /// logged.
     down: Mutex<BTreeSet<&'static str>>,
-    /// Why the broker closed a connection the last time: people hear of each reason once.
+    /// Why the broker last closed a connection. The same reason is not logged twice in a row.
     reason: Mutex<String>,
-    /// Subscriptions without a consumer at the broker.
+    /// Number of subscriptions without a consumer at the broker.
     interrupted: AtomicUsize,
 }
 
-/// A subscription is without a consumer for as long as this lives.
+/// Counts a subscription as without a consumer until it is dropped.
 pub(super) struct Interruption<'a>(&'a Session);
 
 impl Drop for Interruption<'_> {
@@ -52,11 +53,11 @@ impl Session {
 
     /// Waits until this process closes the transport.
     pub(super) async fn closed(&self) {
-        // The sender lives in `self`, so the wait ends only with the value.
+        // The sender lives in `self`, so the wait can end only with a value.
         let _ = self.closed.subscribe().wait_for(|&closed| closed).await;
     }
 
-    /// Does it, unless and until the transport is closed.
+    /// Runs `work` until it is done or the transport is closed.
     pub(super) async fn unless_closed<T, E: From<TransportError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -68,7 +69,7 @@ impl Session {
         }
     }
 
-    /// A subscription has lost its consumer.
+    /// Called when a subscription has lost its consumer.
     pub(super) fn interrupt(&self) -> Interruption<'_> {
         self.interrupted.fetch_add(1, Ordering::SeqCst);
         Interruption(self)
@@ -78,7 +79,7 @@ impl Session {
         self.interrupted.load(Ordering::SeqCst) > 0
     }
 
-    /// Says that a connection cannot be made, unless that was said and holds still.
+    /// Logs that a connection cannot be made, unless that was already logged and is still so.
     pub(super) fn unreachable(&self, link: &'static str, fault: &Fault) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         if down.is_empty() {
@@ -87,7 +88,7 @@ impl Session {
         down.insert(link);
     }
 
-    /// Says why the broker has closed a connection, unless it gave the same reason the last time.
+    /// Logs why the broker closed a connection, unless it gave the same reason the last time.
     pub(super) fn closed_by_broker(&self, reason: &str) {
         let mut last = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         if *last != reason {
@@ -96,11 +97,11 @@ impl Session {
         }
     }
 
-    /// Says that all is well again once it is.
+    /// Logs the recovery once every connection can be made again.
     pub(super) fn reachable(&self, link: &'static str) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         if down.remove(link) && down.is_empty() {
-            tracing::info!("the broker at {} is there again", self.address.shown());
+            tracing::info!("the broker at {} can be reached again", self.address.shown());
         }
     }
 }

@@ -1,38 +1,38 @@
-//! Whether the broker has forgotten a consumer.
+//! Detects a consumer that the broker has dropped silently.
 //!
-//! A quorum queue that is deleted and declared again at once, within some 20 ms, tells its consumers nothing
-//! (RabbitMQ 3.10.8, any client): they wait at a queue that is gone, and of the one that has its name now they
-//! get nothing. Later the broker counts them as its consumers and hands them as many messages as they may
-//! hold, which never come. So a consumer that gets nothing looks whether more wait. Fewer are not to be seen
-//! from outside: their owners send them again until there are more.
+//! If a quorum queue is deleted and declared again within some 20 ms, its consumers are told
+//! nothing (RabbitMQ 3.10.8, any client). They keep waiting at the deleted queue and get nothing
+//! from the new queue of the same name. Later the broker counts them as consumers of the new queue
+//! and assigns them messages up to their prefetch, which never arrive. So a consumer that gets
+//! nothing checks whether more messages than that wait. A smaller backlog cannot be detected from
+//! here; the owner resends until it grows.
 
 use std::time::Duration;
 
 use crate::transport::QueueState;
 
-/// Between two looks at the queue of a consumer that gets nothing.
+/// Time between two checks of the queue of a consumer that gets nothing.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
 
-/// What has come on a consumer's present channel.
+/// Messages on a consumer's current channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Traffic {
-    /// Messages that were delivered.
     pub(super) delivered: u64,
-    /// Those of them that are not settled yet.
+    /// Delivered messages that are not settled yet.
     pub(super) held: usize,
 }
 
-/// What one consumer has seen.
+/// The checks of one consumer.
 #[derive(Debug, Default)]
 pub(super) struct StaleCheck {
-    /// At the last look.
+    /// Messages delivered until the last check.
     delivered: u64,
-    /// Whether messages waited then that it should have got.
+    /// Whether messages were waiting at the last check that the consumer should have got.
     passed_over: bool,
 }
 
 impl StaleCheck {
-    /// Whether something was delivered since the last look, so that there is no need for one.
+    /// Whether a message was delivered since the last check, so that no check is needed.
     pub(super) fn is_served(&mut self, traffic: Traffic) -> bool {
         let is_served = traffic.delivered != self.delivered;
         if is_served {
@@ -41,9 +41,10 @@ impl StaleCheck {
         is_served
     }
 
-    /// Whether messages waited at two looks in a row while the consumer, which got none, had room for them:
-    /// it holds nothing, or nobody consumes from that queue at all. A queue that is between two leaders
-    /// counts no consumers, but no messages either.
+    /// Whether the consumer is proved stale: at two checks in a row messages were waiting that it
+    /// had room for, and it got none. It has room if it holds nothing, or if the queue counts no
+    /// consumers at all. A queue that is between two leaders counts no consumers, but no messages
+    /// either.
     pub(super) fn is_proved(&mut self, traffic: Traffic, found: QueueState) -> bool {
         if self.is_served(traffic) {
             return false;

@@ -1,4 +1,4 @@
-//! Subscriptions: each has a channel of its own, a task that keeps it open, and a buffer.
+//! Subscriptions: each has its own channel, a task that keeps the channel open, and a buffer.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use super::session::Session;
 use super::stale_consumer::Traffic;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 
-/// What the task hands to the subscription. The broker's prefetch bounds it: a lost epoch's
-/// deliveries are thrown away before the next epoch's come in.
+/// The buffer between the task and the subscription. The broker's prefetch bounds it, because the
+/// deliveries of a lost epoch are discarded before those of the next one come in.
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     news: Notify,
-    /// Counts the epochs of this subscription, so that a late ack can tell that it is late.
+    /// Counts the epochs of this subscription, so that an ack from an earlier epoch is recognised.
     epoch: Arc<AtomicU64>,
 }
 
@@ -28,9 +28,8 @@ pub(super) struct Inbox {
 struct State {
     interruptions: usize,
     deliveries: VecDeque<Delivery>,
-    /// In this epoch.
     delivered: u64,
-    /// Deliveries of this epoch that are not settled.
+    /// Unsettled deliveries of this epoch.
     held: Arc<AtomicUsize>,
     failed: Option<TransportError>,
 }
@@ -45,7 +44,7 @@ impl Inbox {
         self.news.notify_one();
     }
 
-    /// A delivery of the present epoch.
+    /// Adds a delivery of the current epoch.
     pub(super) fn deliver(&self, delivery: lapin::message::Delivery) {
         let acker = Settle {
             acker: delivery.acker,
@@ -70,13 +69,12 @@ impl Inbox {
         Arc::clone(&state.held)
     }
 
-    /// In this epoch.
     pub(super) fn traffic(&self) -> Traffic {
         let state = self.state();
         Traffic { delivered: state.delivered, held: state.held.load(Ordering::SeqCst) }
     }
 
-    /// The epoch is over: what came in it comes again.
+    /// Called when the epoch is over: the broker redelivers its unsettled messages.
     pub(super) fn lost(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.change(|state| {
@@ -86,12 +84,12 @@ impl Inbox {
         });
     }
 
-    /// The next epoch has begun.
+    /// Called when the next epoch has begun.
     pub(super) fn restored(&self) {
         self.change(|state| state.interruptions += 1);
     }
 
-    /// There will be no other epoch.
+    /// Called when there will be no further epoch.
     pub(super) fn failed(&self, error: TransportError) {
         self.lost();
         self.change(|state| state.failed = Some(error));
@@ -110,11 +108,11 @@ impl Inbox {
     }
 }
 
-/// The subscriber's side. Its drop ends the task, which closes the channel.
+/// The subscriber's side. Dropping it ends the task, which closes the channel.
 pub(super) struct Inlet {
     pub(super) inbox: Arc<Inbox>,
     pub(super) session: Arc<Session>,
-    /// Never sent: the task sees it go.
+    /// Nothing is sent; the task notices the drop.
     pub(super) _alive: oneshot::Sender<()>,
 }
 
@@ -137,13 +135,14 @@ impl Subscription for Inlet {
     }
 }
 
-/// Settles on the channel that the delivery came on, or not at all.
+/// Settles on the channel that the delivery came on, or does nothing if that is gone.
 #[derive(Debug)]
 struct Settle {
     acker: lapin::Acker,
     epoch: u64,
     present: Arc<AtomicU64>,
-    /// Counts it until it is settled: one that is dropped stays with the broker.
+    /// Counts the delivery until it is settled. If the acker is dropped, the delivery stays
+    /// unsettled and counted.
     held: Arc<AtomicUsize>,
 }
 
@@ -153,8 +152,8 @@ impl Settle {
     }
 }
 
-/// An ack that fails or comes too late is no one's business here: the message comes again, and the
-/// subscription's task sees for itself that its channel is gone.
+/// An ack that fails or comes too late is not an error: the message is redelivered, and the
+/// subscription's task notices by itself that the channel is gone.
 #[async_trait]
 impl Acker for Settle {
     async fn ack(self: Box<Self>) {

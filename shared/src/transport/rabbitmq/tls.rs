@@ -1,31 +1,32 @@
-//! Making a connection, over TLS where the URL says so, and what a failed handshake means.
+//! Makes a connection, over TLS if the URL says so, and explains a failed handshake.
 //!
-//! At the first connect a failed handshake is an error at once: waiting does not mend a certificate.
-//! Later ones are tried again like any lost connection, with the files read anew.
+//! At the first connect a failed handshake is an error at once: waiting does not fix a certificate.
+//! Later connects are tried again like any lost connection, and read the certificate files again.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use lapin::tcp::{AMQPUriTcpExt, RustlsConnector, RustlsConnectorConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::address::Address;
 use super::fault::{Fault, rpc};
+use super::stream;
 use crate::transport::{Tls, TransportError};
 
-/// How long a broker may take to say why it breaks off. In TLS 1.3 it looks at a client's certificate when the
-/// handshake is over for the client.
+/// How long the broker may take to send the reason why it closes the connection. In TLS 1.3 it
+/// checks a client's certificate after the handshake is over for the client.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Connects, with frames of at most `frame_bytes` unless the URL says otherwise.
+/// Connects, with frames of at most `frame_bytes` unless the URL sets another limit.
 pub(super) async fn connect(
     address: &Address,
     frame_bytes: Option<u32>,
@@ -34,24 +35,20 @@ pub(super) async fn connect(
     let mut uri = address.uri.clone();
     uri.query.frame_max = uri.query.frame_max.or(frame_bytes);
     let is_tls = uri.scheme == AMQPScheme::AMQPS;
-    let connector = is_tls.then(|| connector(&address.tls)).transpose().map_err(Fault::Fatal)?;
-    let runtime = lapin::runtime::default_runtime()?;
+    let config = is_tls.then(|| config(&address.tls)).transpose().map_err(Fault::Fatal)?;
     let (asked, header) = watch::channel(false);
-    let dial = async move |uri: AMQPUri, runtime| {
-        let host = uri.authority.host.clone();
-        let mut stream = AMQPUri { scheme: AMQPScheme::AMQP, ..uri }.connect_async(&runtime).await?;
-        if let Some(connector) = &connector {
-            stream = stream.into_rustls(connector, &host).await?;
-        }
+    let dial = async move |uri: AMQPUri, _| {
+        let stream = stream::open(&uri, config.clone()).await?;
         let _ = header.clone().wait_for(|&asked| asked).await;
         Ok(stream)
     };
     let connected = rpc(async move {
-        // The client library (4.12) starts its thread first and asks for a connection then; a connection that
-        // ends in between leaves that request without an answer. So its thread gets no stream before.
+        // The client library (4.12) starts its thread before it requests the connection. If the
+        // stream ends in between, the request never gets an answer. So the thread gets its stream
+        // only after the request.
         let (connected, _) = tokio::join!(
             biased;
-            Connection::connector(uri.clone(), runtime, dial, properties),
+            Connection::connector(uri.clone(), stream::runtime(), dial, properties),
             async { asked.send_replace(true) },
         );
         match &connected {
@@ -66,8 +63,8 @@ pub(super) async fn connect(
     connected.map_err(|problem| Fault::Fatal(problem.tell(address)))
 }
 
-/// What a broker may have said before it broke off, and what was lost with the connection because our first
-/// words were on their way. So none are said this time.
+/// Finds the reason for which the broker closed the connection. The reason may have been lost
+/// because this side was sending its first bytes, so this connects again and sends none.
 async fn unsaid(address: &Address, uri: AMQPUri) -> Option<Problem> {
     if uri.scheme == AMQPScheme::AMQP {
         return speaks_tls(uri).await.then_some(Problem::NotAmqp);
@@ -79,17 +76,11 @@ async fn unsaid(address: &Address, uri: AMQPUri) -> Option<Problem> {
     }
 }
 
-/// A stream to the broker on which nothing has been said yet.
+/// A stream to the broker on which no AMQP bytes have been sent yet.
 pub(super) async fn stream(address: &Address) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Fault> {
-    let runtime = lapin::runtime::default_runtime()?;
-    let host = address.uri.authority.host.clone();
-    let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..address.uri.clone() };
-    let stream = plain.connect_async(&runtime).await.map_err(lapin::Error::from)?;
-    if address.uri.scheme == AMQPScheme::AMQP {
-        return Ok(stream);
-    }
-    let connector = connector(&address.tls).map_err(Fault::Fatal)?;
-    Ok(stream.into_rustls(&connector, &host).await.map_err(lapin::Error::from)?)
+    let is_tls = address.uri.scheme == AMQPScheme::AMQPS;
+    let config = is_tls.then(|| config(&address.tls)).transpose().map_err(Fault::Fatal)?;
+    Ok(stream::open(&address.uri, config).await.map_err(lapin::Error::from)?)
 }
 
 fn is_broken_off(error: &lapin::Error) -> bool {
@@ -98,28 +89,20 @@ fn is_broken_off(error: &lapin::Error) -> bool {
         if matches!(cause.kind(), Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof))
 }
 
-/// Whether a handshake gets as far as a certificate. None is trusted here.
+/// Whether the server speaks TLS: a handshake gets as far as its certificate. No certificate is
+/// trusted here.
 async fn speaks_tls(uri: AMQPUri) -> bool {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let Ok(config) = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() else {
-        return false;
-    };
-    let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-    let shaken = async {
-        let runtime = lapin::runtime::default_runtime()?;
-        let plain = uri.connect_async(&runtime).await?;
-        Ok::<_, lapin::Error>(plain.into_rustls(&RustlsConnector::from(config), &uri.authority.host).await?)
-    };
-    match shaken.await {
+    let Ok(config) = trusting(RootCertStore::empty()) else { return false };
+    match stream::open(&uri, Some(Arc::new(config.with_no_client_auth()))).await {
         Ok(_) => true,
-        Err(error) => matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_))),
+        Err(error) => matches!(tls_error(&error.into()), Some(rustls::Error::InvalidCertificate(_))),
     }
 }
 
-/// What keeps two sides from talking at all.
+/// Why the two sides cannot talk at all.
 enum Problem {
     Tls(rustls::Error),
-    /// No AMQP came back.
+    /// The answer was not AMQP.
     NotAmqp,
 }
 
@@ -142,33 +125,48 @@ fn tls_error(error: &lapin::Error) -> Option<&rustls::Error> {
     }
 }
 
-/// Whom this side trusts, and who it says it is.
-fn connector(tls: &Tls) -> Result<RustlsConnector, TransportError> {
-    let config = match &tls.authorities {
-        Some(path) => {
-            let mut config = RustlsConnectorConfig::default();
-            config.add_parsable_certificates(certificates(path, "--tls-ca")?);
-            config
-        }
-        None => RustlsConnectorConfig::new_with_native_certs().map_err(|error| TransportError::Tls {
-            problem: format!("the system has no certificate authorities that can be used: {error}"),
-            advice: "Install them (package ca-certificates), or name the broker's: --tls-ca FILE".to_owned(),
-        })?,
-    };
-    let Some((certificate, key)) = &tls.identity else {
-        let advice = "Name a file with certificates of authorities: --tls-ca FILE".to_owned();
-        return config
-            .connector_with_no_client_auth()
-            .map_err(|error| TransportError::Tls { problem: format!("no authority to trust: {error}"), advice });
-    };
+/// The trusted authorities, and the client's certificate.
+fn config(tls: &Tls) -> Result<Arc<ClientConfig>, TransportError> {
+    let config = trusting(authorities(tls)?).map_err(|error| TransportError::Tls {
+        problem: format!("TLS cannot be used here: {error}"),
+        advice: "Report this: the program was built without its ciphers".to_owned(),
+    })?;
+    let Some((certificate, key)) = &tls.identity else { return Ok(Arc::new(config.with_no_client_auth())) };
     let chain = certificates(certificate, "--tls-cert")?;
     let secret = PrivateKeyDer::from_pem_slice(&read(key, "--tls-key")?)
         .map_err(|error| unusable(key, "--tls-key", "an unencrypted private key", &error))?;
-    config.connector_with_single_cert(chain, secret).map_err(|error| TransportError::Tls {
+    config.with_client_auth_cert(chain, secret).map(Arc::new).map_err(|error| TransportError::Tls {
         problem: format!("{} and {} do not fit together: {error}", certificate.display(), key.display()),
         advice: "--tls-cert takes the client's certificate first and its chain after it, --tls-key its own key"
             .to_owned(),
     })
+}
+
+fn trusting(authorities: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(authorities))
+}
+
+/// The authorities of the file given by `--tls-ca`, or the system's.
+fn authorities(tls: &Tls) -> Result<RootCertStore, TransportError> {
+    let mut store = RootCertStore::empty();
+    if let Some(path) = &tls.authorities {
+        store.add_parsable_certificates(certificates(path, "--tls-ca")?);
+        let advice = "Name a file with certificates of authorities: --tls-ca FILE".to_owned();
+        let problem = format!("{} holds no certificate of an authority", path.display());
+        return if store.is_empty() { Err(TransportError::Tls { problem, advice }) } else { Ok(store) };
+    }
+    let found = rustls_native_certs::load_native_certs();
+    store.add_parsable_certificates(found.certs);
+    if store.is_empty() {
+        let cause = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
+        return Err(TransportError::Tls {
+            problem: format!("the system has no certificate authorities that can be used: {cause}"),
+            advice: "Install them (package ca-certificates), or name the broker's: --tls-ca FILE".to_owned(),
+        });
+    }
+    Ok(store)
 }
 
 fn certificates(path: &Path, flag: &str) -> Result<Vec<CertificateDer<'static>>, TransportError> {
@@ -184,7 +182,7 @@ fn certificates(path: &Path, flag: &str) -> Result<Vec<CertificateDer<'static>>,
 fn read(path: &Path, flag: &str) -> Result<Vec<u8>, TransportError> {
     std::fs::read(path).map_err(|error| TransportError::Tls {
         problem: format!("cannot read {} (given by {flag}): {error}", path.display()),
-        advice: "It is read at each connect".to_owned(),
+        advice: "Check the path and the file's permissions; the file is read at each connect".to_owned(),
     })
 }
 
@@ -212,7 +210,7 @@ impl Problem {
             Self::Tls(rustls::Error::AlertReceived(alert)) => refused(*alert, address.tls.identity.is_some()),
             Self::Tls(rustls::Error::InvalidMessage(_)) => (
                 format!("port {port} answers without TLS"),
-                "Use the broker's TLS port (usually 5671), or write amqp:// if the way there need not be encrypted"
+                "Use the broker's TLS port (usually 5671), or write amqp:// if the connection need not be encrypted"
                     .to_owned(),
             ),
             Self::Tls(error) => (error.to_string(), "Check the broker's TLS listener".to_owned()),
@@ -221,7 +219,7 @@ impl Problem {
     }
 }
 
-/// This side does not take the broker's certificate.
+/// This side does not accept the broker's certificate.
 fn certificate(fault: &CertificateError, host: &str) -> (String, String) {
     use CertificateError as Bad;
     match fault {
@@ -253,7 +251,7 @@ fn names(fault: &CertificateError) -> String {
     }
 }
 
-/// The broker does not take this side's certificate, or misses it.
+/// The broker does not accept the client's certificate, or requires one.
 fn refused(alert: AlertDescription, has_identity: bool) -> (String, String) {
     use AlertDescription as Alert;
     let certificates = [

@@ -1,6 +1,6 @@
 //! The task that owns the publishing channel.
 //!
-//! Nobody else publishes on the channel, and whole publish-to-confirm futures are polled here alone:
+//! Only this task publishes on the channel, and it alone polls whole publish-to-confirm futures:
 //! with two publishers on one channel the client library mixes up their confirms.
 
 use std::sync::{Arc, Weak};
@@ -24,32 +24,29 @@ use super::session::Session;
 use crate::protocol::limits::CONFIRM_TIMEOUT;
 use crate::transport::TransportError;
 
-/// How often the oldest confirm's deadline is looked at.
+/// Interval of checks of the oldest confirm's deadline.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a dead channel's confirms are waited for: they all fail at once.
+/// How long to wait for the confirms of a dead channel. They all fail at once.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Why a channel's life ended.
 enum Ending {
-    /// Something that the broker did not like about one of the messages.
+    /// The broker closed the channel because of one of the messages.
     Refused { code: u16, text: String },
-    /// The connection is gone, or confirms do not come.
+    /// The connection was lost, or confirms do not come.
     Lost(String),
-    /// The transport is closed.
     Closed,
 }
 
-/// The publishing task.
 pub(super) struct Window {
     session: Arc<Session>,
     link: Arc<Link>,
     control: Arc<Control>,
     pending: mpsc::Receiver<Pending>,
     outbox: Outbox,
-    /// Shared with those who publish.
+    /// Shared with the publishers.
     ceiling: Arc<Ceiling>,
-    /// The epoch of the last channel, to tell a new connection from a new channel.
+    /// The epoch of the last channel: shows whether a new channel is on a new connection.
     last: Weak<Epoch>,
     alarm: Alarm,
     backoff: Backoff,
@@ -76,7 +73,8 @@ impl Window {
         }
     }
 
-    /// Publishes until the transport is closed; whoever waits then is told so by the drop.
+    /// Publishes until the transport is closed. Dropping the outbox then ends the waits of its
+    /// publishers.
     pub(super) async fn run(mut self) {
         let session = Arc::clone(&self.session);
         tokio::select! {
@@ -88,7 +86,8 @@ impl Window {
 
     async fn publish_all(&mut self) {
         loop {
-            // The first channel is there before the first message, so that this need not wait for it.
+            // The first channel is opened before the first message, so that the message need not
+            // wait for it.
             if self.outbox.is_idle() && self.last.strong_count() > 0 {
                 let Some(pending) = self.pending.recv().await else { return };
                 self.outbox.push(pending);
@@ -115,12 +114,12 @@ impl Window {
         }
     }
 
-    /// The present epoch. In a new one the broker may have come back without its queues, and messages
-    /// would go nowhere; so all that is known is declared first.
+    /// The current epoch. After a reconnection the broker may have lost its queues, and messages
+    /// would be dropped; so the whole topology is declared first.
     async fn epoch(&mut self) -> Result<Arc<Epoch>, TransportError> {
         let epoch = self.link.epoch().await?;
         if self.last.as_ptr() != Arc::as_ptr(&epoch) {
-            // Before the first one nothing was lost that the control connection does not know of.
+            // Before the first epoch, the control connection knows of every loss.
             let is_first = self.last.ptr_eq(&Weak::new());
             self.ceiling.forget();
             if is_first {
@@ -133,7 +132,7 @@ impl Window {
         Ok(epoch)
     }
 
-    /// Sends and settles on one channel, until its end.
+    /// Sends messages and handles confirms on one channel until it ends.
     async fn drive(&mut self, epoch: &Epoch, channel: &Channel) -> Ending {
         let mut events = epoch.events.subscribe();
         self.alarm.look(&epoch.connection);
@@ -173,8 +172,9 @@ impl Window {
         Ok(())
     }
 
-    /// After a first fault: some of the others may have been confirmed before it, and one of them
-    /// may carry the broker's words where the first only knew that the channel was gone.
+    /// Ends a channel after its first fault. Other messages may have been confirmed before it, and
+    /// another fault may carry the broker's words where the first says only that the channel is
+    /// gone.
     async fn collapse<F>(&mut self, mut fault: Fault, mut flights: FuturesUnordered<F>) -> Ending
     where
         F: Future<Output = (u64, lapin::Result<Confirmation>)>,
@@ -193,8 +193,8 @@ impl Window {
         }
     }
 
-    /// One of the messages cost the channel. An exchange that is missing may only have been lost: it
-    /// is declared again before anyone is blamed.
+    /// Handles a channel that was closed because of one of the messages. A missing exchange may
+    /// only have been lost, so it is declared again before a publisher gets an error.
     async fn find_culprit(&mut self, reply: u16, text: String) -> Result<(), TransportError> {
         tracing::debug!("the broker closed the publishing channel: {text}");
         if let Some(bytes_max) = self.ceiling.learn(reply, &text)
@@ -232,7 +232,7 @@ async fn open(epoch: &Epoch) -> Result<Channel, Fault> {
     Ok(channel)
 }
 
-/// One message, from the call to its confirm.
+/// Publishes one message and awaits its confirm.
 async fn fly(channel: &Channel, number: u64, publication: Arc<Publication>) -> (u64, lapin::Result<Confirmation>) {
     let (exchange, key, properties) =
         (publication.exchange.clone(), publication.key.clone(), publication.properties.clone());

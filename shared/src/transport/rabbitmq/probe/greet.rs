@@ -1,6 +1,6 @@
-//! The way to a broker, step by step: its host's address, its port, and its first words, which say
-//! what it is. The client library takes the same steps, but does not tell them apart, and keeps the
-//! words to itself.
+//! Reaches a broker step by step: its host's address, its port, and its greeting, which says what
+//! kind of server it is. The client library takes the same steps, but reports neither which step
+//! failed nor the greeting.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -15,57 +15,51 @@ use super::super::address::Address;
 use super::super::tls;
 use crate::transport::{BrokerUrl, TransportError};
 
-/// How long each step may take.
+/// Time limit for each step.
 const STEP: Duration = Duration::from_secs(5);
 
-/// What a client says first: AMQP 0-9-1.
+/// A client's protocol header: AMQP 0-9-1.
 const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 
-/// The broker's first words are below this: a table of some ten short entries.
+/// Bytes of a greeting, at most: it is a table of some ten short entries.
 const GREETING_BYTES_MAX: u32 = 64 * 1024;
 
-/// What the broker says of itself before anyone has logged in.
+/// The server's properties, as it sends them before the login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `RabbitMQ`
+    /// For example `RabbitMQ`.
     pub product: String,
-    /// Its version; empty if it does not tell.
+    /// Empty if the server does not send it.
     pub version: String,
 }
 
-/// How far one gets.
+/// The last step that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// The host has no address.
+    /// The host name has no address.
     UnknownHost {
-        /// The host.
         host: String,
         /// The system's words.
         cause: String,
     },
-    /// Nobody accepts a connection there.
+    /// No server accepts a connection on the port.
     NoListener {
-        /// The host.
         host: String,
-        /// The port.
         port: u16,
         /// The system's words.
         cause: String,
     },
-    /// Somebody accepts and says nothing, or not in AMQP.
+    /// A server accepts the connection, but sends nothing or does not speak AMQP.
     NoGreeting {
-        /// The host.
         host: String,
-        /// The port.
         port: u16,
-        /// What came instead.
+        /// What the server sent instead.
         cause: String,
     },
-    /// A broker.
     Greeted(Server),
 }
 
-/// Goes there.
+/// Tries to reach the broker.
 ///
 /// # Errors
 /// The URL cannot be read.
@@ -96,7 +90,7 @@ enum Silence {
     Port(String),
 }
 
-/// The first address that accepts is enough.
+/// Connects to the port. One address of the host that accepts is enough.
 fn knock((host, port): &(String, u16)) -> Result<(), Silence> {
     let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|error| Silence::Host(error.to_string()))?;
     let mut last = "it has no address".to_owned();
@@ -129,13 +123,14 @@ async fn exchange_words(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::
     understand(&body).ok_or_else(|| strange(&body))
 }
 
-/// Most other servers answer with a line of text.
+/// Shows the start of an answer that is not AMQP: most other servers answer with a line of text.
 fn strange(bytes: &[u8]) -> io::Error {
     let text: String = String::from_utf8_lossy(bytes).chars().take(40).collect();
     io::Error::other(format!("it answers {text:?}, which is not AMQP 0-9-1"))
 }
 
-/// `connection.start`: class 10, method 10, two bytes of version, and what the server is.
+/// Parses `connection.start`: class 10, method 10, two bytes of version, and the server's
+/// properties.
 fn understand(body: &[u8]) -> Option<Server> {
     let table = body.strip_prefix(&[0, 10, 0, 10])?.get(2..)?;
     let (_, table) = parse_field_table(table).ok()?;
@@ -155,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_greeting_is_understood_and_nothing_else() {
-        // A table with one entry: product, a long string, RabbitMQ.
+        // A table with one entry: `product` is the long string `RabbitMQ`.
         let table = [b"\x07product".as_slice(), b"S\0\0\0\x08RabbitMQ"].concat();
         let start = [b"\0\x0a\0\x0a\0\x09".as_slice(), &(table.len() as u32).to_be_bytes(), &table].concat();
         let server = understand(&start).expect("a greeting");

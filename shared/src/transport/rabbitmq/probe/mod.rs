@@ -1,18 +1,21 @@
-//! Looking at a broker for whoever wants to know what is wrong with it: one question at a time, each on
-//! a channel of its own, and nothing left behind.
+//! Inspects a broker for `packhorse doctor`: one question at a time, each on its own channel, and
+//! without leaving anything behind.
 //!
-//! # How one asks without an effect
-//! - *May this user publish that?* A publish in a transaction that is rolled back. The broker looks at
-//!   rights, at the exchange and at the size when the message comes in, and throws it away.
-//! - *May they declare that?* A declaration with an argument that no broker takes. Rights come first.
-//! - *What does a policy do?* Queues of names like ours are made for a few seconds, with an exchange of their own.
-//! - *May they consume from it?* One message is asked for, and goes back. Rights come first, so callers
-//!   ask about a queue that does not exist wherever that tells the same.
+//! # How each question is asked without an effect
+//! - *May this user publish this message?* A publish in a transaction that is rolled back. The
+//!   broker checks rights, the exchange and the size when the message comes in, and then drops it.
+//! - *May the user declare this?* A declaration with an invalid argument. The broker checks rights
+//!   first.
+//! - *What does a policy do?* Queues with names like those of Packhorse exist for a few seconds,
+//!   with an exchange of their own.
+//! - *May the user consume from it?* One message is fetched, and goes back. The broker checks
+//!   rights first, so callers ask about a queue that does not exist wherever that gives the same
+//!   answer.
 //!
 //! # Layout
-//! - `greet`: the way there, step by step, and what the broker says of itself
-//! - `policy`: what becomes of messages in queues of names like ours
-//! - `trace`: what dead letters died of
+//! - `greet`: reaches the server step by step, and reads its greeting
+//! - `policy`: what policies do to messages in queues with names like those of Packhorse
+//! - `trace`: reasons of dead letters
 
 mod greet;
 mod policy;
@@ -42,26 +45,28 @@ use super::session::Session;
 use crate::protocol::topology::{Binding, Exchange, Queue};
 use crate::transport::{BrokerUrl, TransportError};
 
-/// How long a channel may take to open, and a connection if it needs a new one.
+/// Time limit for opening a channel, including a new connection if one is needed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long the reason may take that follows the end of a channel: it is on its way in this process.
+/// Time limit for the reason of a closed channel. The reason is already on its way within this
+/// process.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How the broker answers a request that it does not do.
+/// Why the broker refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The user may not. The broker's words.
+    /// The user has no right to do this. In the broker's words.
     Forbidden(String),
-    /// There is none of this name.
+    /// The queue or exchange does not exist.
     Missing,
-    /// It cannot be so: other arguments than those of what is there, or a message that is too large.
+    /// The arguments differ from those of the existing queue or exchange, or the message is too
+    /// large.
     Precondition(String),
-    /// It belongs to another connection.
+    /// The queue belongs to another connection.
     Locked,
-    /// The broker takes no messages; why.
+    /// The broker blocks publishing, for this reason.
     Blocked(String),
-    /// Something else, or no answer.
+    /// Another refusal, or no answer.
     Other(String),
 }
 
@@ -89,29 +94,26 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Whether something has the arguments that this version gives it.
+/// Whether a queue or exchange has the arguments that this version declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arguments {
-    /// It has.
     Same,
-    /// It has those that the version before gave it.
+    /// It has the arguments of the previous version.
     Before,
-    /// It has not; the broker's words.
+    /// It has other arguments. In the broker's words.
     Other(String),
-    /// Only those who may declare it can ask.
+    /// Unknown, because only a user that may declare it can check.
     Unknown,
 }
 
-/// A queue or an exchange that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its arguments.
     pub arguments: Arguments,
-    /// Messages that wait in it; none in an exchange.
+    /// Messages that wait in a queue; 0 for an exchange.
     pub ready: u32,
 }
 
-/// What the two sides have agreed on.
+/// Limits that client and broker agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Channels on a connection; 0 for no limit.
@@ -127,7 +129,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Connects within `patience`, or says why not.
+    /// Connects within `patience`.
     ///
     /// # Errors
     /// As [`super::RabbitMq::connect`].
@@ -140,13 +142,13 @@ impl Probe {
         Ok(Self { link, limits })
     }
 
-    /// What the two sides have agreed on.
+    /// Limits that client and broker agreed on.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// A channel for one question, on a new connection if the last one has no more: each refusal costs
-    /// one for good, see [`Epoch::channel`].
+    /// A channel for one question, on a new connection if the last one has no channel left: each
+    /// refusal makes one channel number unusable, see [`Epoch::channel`].
     async fn channel(&self) -> Result<(Arc<Epoch>, Channel), Refusal> {
         let open = async {
             let mut last = self.link.epoch().await?;
@@ -168,28 +170,29 @@ impl Probe {
         }
     }
 
-    /// Closes it, unless the broker does not listen.
+    /// Closes the connection, within a time limit.
     pub async fn close(self) {
         self.link.close().await;
     }
 
-    /// Whether the broker would take such a message from this user. It goes nowhere.
+    /// Whether the broker would accept a message of this size from this user. The message is not
+    /// delivered.
     pub async fn publish(&self, exchange: &str, key: &str, bytes: usize) -> Result<(), Refusal> {
         let (exchange, key) = (name(exchange)?, name(key)?);
         let (epoch, channel) = self.channel().await?;
         if epoch.connection.status().blocked() {
-            return Err(Refusal::Blocked("it said so before".to_owned()));
+            return Err(Refusal::Blocked("it has blocked this connection".to_owned()));
         }
         rpc(channel.tx_select()).await?;
         let body = vec![b' '; bytes];
         let mut events = epoch.events.subscribe();
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        // One after the other: the client library lets what is no message pass by messages.
+        // One request after the other: the client library may send other requests before messages.
         let sent = async {
             rpc(channel.basic_publish(exchange, key, options, &body, properties)).await?;
             rpc(channel.tx_rollback()).await
         };
-        // Tells why the channel is gone, which the channel itself forgets.
+        // The events tell why the channel was closed; the channel itself does not keep the reason.
         let told = async {
             loop {
                 match events.recv().await {
@@ -213,7 +216,6 @@ impl Probe {
         Ok(())
     }
 
-    /// How an exchange stands.
     pub async fn exchange(&self, exchange: &Exchange) -> Result<Found, Refusal> {
         let name = name(&exchange.name)?;
         let (_, channel) = self.channel().await?;
@@ -226,7 +228,6 @@ impl Probe {
         Ok(Found { arguments: compared(declared)?, ready: 0 })
     }
 
-    /// How a queue stands.
     pub async fn queue(&self, queue: &Queue) -> Result<Found, Refusal> {
         let name = name(&queue.name)?;
         let (_, channel) = self.channel().await?;
@@ -242,7 +243,7 @@ impl Probe {
         Ok(Found { arguments, ready })
     }
 
-    /// Whether this user may declare a queue of this name, which is not declared.
+    /// Whether this user may declare a queue of this name. The queue is not declared.
     pub async fn may_declare_queue(&self, queue: &str) -> Result<(), Refusal> {
         let (_, channel) = self.channel().await?;
         let table = impossible("x-max-length");
@@ -250,7 +251,7 @@ impl Probe {
         was_impossible(rpc(channel.queue_declare(name(queue)?, options, table)).await.map(drop))
     }
 
-    /// Whether this user may declare an exchange of this name, which is not declared.
+    /// Whether this user may declare an exchange of this name. The exchange is not declared.
     pub async fn may_declare_exchange(&self, exchange: &str) -> Result<(), Refusal> {
         let (_, channel) = self.channel().await?;
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -259,21 +260,23 @@ impl Probe {
         was_impossible(rpc(declare).await)
     }
 
-    /// Whether this user may consume from a queue of this name. If it is there and holds messages, one
-    /// of them is delivered once more than it would be.
+    /// Whether this user may consume from a queue of this name. If the queue exists and holds
+    /// messages, one of them counts as delivered once more.
     pub async fn may_consume(&self, queue: &str) -> Result<(), Refusal> {
         let (_, channel) = self.channel().await?;
         match rpc(channel.basic_get(name(queue)?, BasicGetOptions::default())).await.map_err(Refusal::from) {
-            // What is not acked goes back when the channel is closed.
+            // The unacked message goes back when the channel is closed.
             Ok(_) => close(&channel).await,
-            // Looked at after the rights: not there, or for its one active consumer alone.
+            // The broker checks these after the rights: the queue does not exist, or has a single
+            // active consumer.
             Err(Refusal::Missing | Refusal::Locked) => {}
             Err(refusal) => return Err(refusal),
         }
         Ok(())
     }
 
-    /// Whether this user may have an exclusive queue of this name that is bound so. It is gone at once.
+    /// Whether this user may declare an exclusive queue of this name with these bindings. The queue
+    /// is deleted at once.
     pub async fn may_own(&self, queue: &Queue, bindings: &[Binding]) -> Result<(), Refusal> {
         let (_, channel) = self.channel().await?;
         let (options, table) = arguments::queue(queue);
@@ -291,7 +294,7 @@ impl Probe {
         self.delete(name(&queue.name)?).await
     }
 
-    /// Whether the broker makes such a queue. It is deleted at once.
+    /// Whether the broker makes this queue. The queue is deleted at once.
     pub async fn makes(&self, queue: &Queue) -> Result<(), Refusal> {
         let (_, channel) = self.channel().await?;
         let (options, table) = arguments::queue(queue);
@@ -308,7 +311,8 @@ impl Probe {
     }
 }
 
-/// What cannot be closed is closed already, by a refusal, or will be with its connection.
+/// Errors are ignored: a refusal may have closed the channel already, and otherwise it closes with
+/// its connection.
 async fn close(channel: &Channel) {
     if channel.status().connected() {
         let _ = rpc(channel.close(200, "done".into())).await;
@@ -319,7 +323,7 @@ fn name(name: &str) -> Result<ShortString, Refusal> {
     short("a name", name).map_err(|error| Refusal::Other(error.to_string()))
 }
 
-/// Declares a queue that exists, and is done with the channel.
+/// Declares an existing queue to compare its arguments, and closes the channel.
 async fn compare(
     channel: &Channel,
     name: ShortString,
@@ -330,7 +334,7 @@ async fn compare(
     compared(declared)
 }
 
-/// What the broker says to a declaration of what is there.
+/// The meaning of the broker's answer to declaring a queue or exchange that exists.
 fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
     match declared.map_err(Refusal::from) {
         Ok(()) => Ok(Arguments::Same),
@@ -340,14 +344,14 @@ fn compared(declared: Result<(), Fault>) -> Result<Arguments, Refusal> {
     }
 }
 
-/// A value that no queue and no exchange can have.
+/// An argument with a value that no queue or exchange can have.
 fn impossible(argument: &str) -> FieldTable {
     let mut table = FieldTable::default();
     table.insert(argument.into(), AMQPValue::LongLongInt(-1));
     table
 }
 
-/// The broker has come as far as the arguments.
+/// `Ok` if the broker refused the impossible argument, which it checks after the rights.
 fn was_impossible(declared: Result<(), Fault>) -> Result<(), Refusal> {
     match declared.map_err(Refusal::from) {
         Err(Refusal::Precondition(_)) => Ok(()),

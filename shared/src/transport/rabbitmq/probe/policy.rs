@@ -1,10 +1,12 @@
-//! What policies do to queues and messages. AMQP has no way to ask for a policy, so queues of names like ours are
-//! made, and one looks for a few seconds what becomes of them.
+//! What policies do to queues and messages. AMQP has no request for policies, so the doctor
+//! declares queues with names like those of Packhorse and watches for a few seconds what happens to
+//! their messages.
 //!
-//! Each is bound to an exchange of the doctor's own, which is also where its dead letters go: an argument of a queue
-//! stands above a policy there, so none of them reaches a stranger's queue. A listener at that exchange hears every
-//! death, with its reason and the key that it came with. The exchange goes with its last queue, and what is not
-//! exclusive to the connection, and so gone with it, has a time after which the broker deletes it.
+//! Each queue is bound to the doctor's own exchange, which is also its dead-letter exchange. There
+//! a queue's argument takes precedence over a policy, so no test message reaches another queue. A
+//! listener at that exchange receives every dead message with its reason and its key. The exchange
+//! is deleted with its last queue. Exclusive queues are deleted with the connection; the others
+//! have a time after which the broker deletes them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,39 +27,41 @@ use super::{LATE, Probe, Refusal, arguments, close, name};
 use crate::protocol::message::{Death, FIRST_DEATH_REASON};
 use crate::protocol::topology::{Queue, QueueKind};
 
-/// How long one looks. What takes longer is not seen.
+/// How long the doctor watches the queues. Later effects are not seen.
 pub const POLICY_LOOK: Duration = Duration::from_secs(3);
 
-/// Messages that each queue is given, at most.
+/// Messages published to each queue, at most.
 const MESSAGES: u32 = 32;
 
-/// Bytes of the first of them: as a small task has. The others have two.
+/// Bytes of the first message, like a small task. The others have 2 bytes.
 const LARGE: usize = 60 * 1024;
 
-/// After so many milliseconds without use the broker deletes a queue that was left behind.
+/// Milliseconds without use after which the broker deletes a queue that was left behind.
 const LEFT_BEHIND_MILLIS: i64 = 60_000;
 
-/// What policies do to a queue like ours and to what it holds. Nothing, by default.
+/// What policies did to a test queue and its messages. By default: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Treatment {
-    /// The queue was deleted because nobody used it (`expires`).
+    /// The queue was deleted because it was not used (`expires`).
     pub is_deleted: bool,
-    /// Messages expired after about this long (`message-ttl`).
+    /// Messages expired after about this time (`message-ttl`).
     pub expired_after: Option<Duration>,
-    /// It took no more than so many messages (`max-length`, `max-length-bytes`).
+    /// Messages that the queue accepted before it refused one (`max-length`, `max-length-bytes`).
     pub takes: Option<u32>,
-    /// Dead letters came with another key than their messages had (`dead-letter-routing-key`).
+    /// Routing key of dead letters, if it differs from that of their messages
+    /// (`dead-letter-routing-key`).
     pub moved_to: Option<String>,
-    /// A message was given up after so many returns, fewer than we ask for (`delivery-limit`).
+    /// Returns after which a message was given up, if fewer than the queue's argument allows
+    /// (`delivery-limit`).
     pub given_up_after: Option<u32>,
 }
 
 impl Probe {
-    /// What policies do to queues like these, which must not exist. `exchange` and `ears` are names that nobody else
-    /// uses.
+    /// What policies do to queues like these. The queues must not exist, and `exchange` and `ears`
+    /// must be unused names.
     ///
     /// # Errors
-    /// This user may not make such things, or there is one of these queues.
+    /// This user may not declare these queues, or one of them exists.
     pub async fn treatments(&self, exchange: &str, ears: &str, queues: &[Queue]) -> Result<Vec<Treatment>, Refusal> {
         let exchange = name(exchange)?;
         let (epoch, channel) = self.channel().await?;
@@ -71,7 +75,7 @@ impl Probe {
         let treated = treat(&epoch, &channel, &exchange, &looks, &mut ears).await;
         close(&channel).await;
         for look in looks {
-            // It may be gone already.
+            // The queue may be deleted already.
             let _ = self.delete(look.name).await;
         }
         treated
@@ -108,17 +112,17 @@ async fn treat(
     Ok(treatments)
 }
 
-/// One of the queues.
+/// One of the test queues.
 struct Look<'a> {
     queue: &'a Queue,
     name: ShortString,
-    /// Of its messages.
+    /// Routing key of its messages.
     key: ShortString,
 }
 
 impl Look<'_> {
     async fn declare(&self, channel: &Channel, exchange: &ShortString) -> Result<(), Refusal> {
-        // One message of a queue with a single active consumer cannot be asked for.
+        // `basic.get` is refused for a queue with a single active consumer.
         let (dead_letter, single_active_consumer) = (Some(exchange.to_string()), false);
         let queue = Queue { dead_letter, single_active_consumer, ..self.queue.clone() };
         let (options, mut table) = arguments::queue(&queue);
@@ -131,7 +135,8 @@ impl Look<'_> {
         Ok(rpc(channel.queue_bind(name, exchange.clone(), key, options, FieldTable::default())).await?)
     }
 
-    /// Publishes one message after the other, as many as the queue should take: how many it took, if fewer.
+    /// Publishes messages one by one, as many as the queue should accept. Returns how many it
+    /// accepted, if fewer.
     async fn fill(&self, channel: &Channel, exchange: &ShortString) -> Result<Option<u32>, Refusal> {
         for taken in 0..MESSAGES.min(self.queue.messages_max.unwrap_or(MESSAGES)) {
             let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
@@ -145,7 +150,7 @@ impl Look<'_> {
         Ok(None)
     }
 
-    /// What a death says about policies.
+    /// Notes what a dead message shows about policies.
     fn note(&self, heard: &Heard, elapsed: Duration, treatment: &mut Treatment) {
         if heard.death == Death::Expired {
             treatment.expired_after.get_or_insert(elapsed);
@@ -155,16 +160,17 @@ impl Look<'_> {
         }
     }
 
-    /// Whether the queue is still there; how often a message may come back; where a rejected one goes.
+    /// Checks whether the queue still exists, how often a message may come back, and where a
+    /// rejected message goes.
     async fn handle(&self, channel: &Channel, ears: &mut Ears, treatment: &mut Treatment) -> Result<(), Refusal> {
-        // One return fewer than we allow ourselves.
+        // One return fewer than the queue's own limit.
         let returns = self.queue.delivery_limit.filter(|_| self.queue.kind == QueueKind::Quorum).unwrap_or(1) - 1;
         let mut most = None;
         for number in 0..=returns {
             let is_last = number == returns;
             match self.settle(channel, !is_last).await {
                 Ok(Some(count)) => most = most.max(Some(count)),
-                // What it held has expired.
+                // The queue's messages have expired.
                 Ok(None) => break,
                 Err(fault) if fault.is_refusal(code::NOT_FOUND) => {
                     treatment.is_deleted = true;
@@ -188,7 +194,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Takes a message and gives it back, or rejects it: how often it had come back before, if there was one.
+    /// Takes a message and requeues or rejects it. Returns how often the message had come back
+    /// before, or `None` if the queue is empty.
     async fn settle(&self, channel: &Channel, requeue: bool) -> Result<Option<u32>, Fault> {
         let Some(got) = rpc(channel.basic_get(self.name.clone(), BasicGetOptions::default())).await? else {
             return Ok(None);
@@ -200,7 +207,6 @@ impl Look<'_> {
     }
 }
 
-/// A message that died.
 struct Heard {
     queue: String,
     death: Death,
@@ -213,7 +219,7 @@ impl Heard {
     }
 }
 
-/// Hears what dies.
+/// Listens for dead messages.
 struct Ears(Consumer);
 
 impl Ears {
@@ -227,12 +233,12 @@ impl Ears {
         Ok(Self(consumer))
     }
 
-    /// The next death, until then.
+    /// The next dead message; `None` if there is none before `until`.
     async fn next(&mut self, until: Instant) -> Option<Heard> {
         loop {
             let delivery = timeout_at(until, self.0.next()).await.ok()??.ok()?;
             let message = to_message(&delivery.properties, Vec::new());
-            // What was published comes here as well.
+            // Published messages come here as well; they have no such header.
             if let Some(reason) = message.text(FIRST_DEATH_REASON) {
                 let queue = message.text("x-first-death-queue").unwrap_or_default().to_owned();
                 let key = delivery.routing_key.to_string();

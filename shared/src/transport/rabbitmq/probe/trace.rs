@@ -1,4 +1,4 @@
-//! What lies in the queue of dead letters, looked at without taking it.
+//! Inspects the queue of dead letters without removing messages.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::super::properties::to_message;
 use super::{Probe, Refusal, close, name};
 use crate::protocol::message::FIRST_DEATH_REASON;
 
-/// Messages that are looked at: the oldest.
+/// Number of messages that are inspected: the oldest ones.
 const MESSAGES: usize = 64;
 
 impl Probe {
-    /// How many of the oldest messages of a queue died of what, in the broker's words. They go back to their places,
-    /// and count as delivered once more.
+    /// Counts the oldest messages of a queue by the reason of their death, in the broker's words.
+    /// The messages go back to their places and count as delivered once more.
     pub async fn deaths(&self, queue: &str) -> Result<BTreeMap<String, usize>, Refusal> {
         let queue = name(queue)?;
         let (_, channel) = self.channel().await?;
@@ -26,7 +26,7 @@ impl Probe {
                 *deaths.entry(reason.to_owned()).or_default() += 1;
             }
         }
-        // What is not acked goes back when the channel is closed.
+        // Unacked messages go back when the channel is closed.
         close(&channel).await;
         Ok(deaths)
     }
