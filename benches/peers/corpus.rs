@@ -1,4 +1,4 @@
-//! The files: the same bytes for the same seed, made once.
+//! The files to measure with: made once, and the same bytes for the same seed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,11 +9,11 @@ use crate::Settings;
 /// The largest of the small files, in bytes.
 const SMALL_BYTES_MAX: f64 = 16.0 * 1024.0;
 
-/// Sizes are `u^SKEW` of the largest: real trees have more small files than large ones. 100,000 of
-/// these are 450 MB.
+/// A size is `u^SKEW` of the largest, for a random u from 0 to 1: real trees have more small files
+/// than large ones. 100,000 of these files are 450 MB.
 const SKEW: f64 = 2.64;
 
-/// Bytes that contents are cut from.
+/// Size in bytes of the random block that contents are cut from.
 const BLOCK: usize = 64 * 1024;
 
 /// 100,000 files of 0 to 16 KiB in 100 directories.
@@ -52,7 +52,7 @@ pub fn big(settings: &Settings) -> PathBuf {
     })
 }
 
-/// 512 MiB of text in 64 files: lines of 12 words out of 200,000, the k-th of them about 1/k as often
+/// 512 MiB of text in 64 files: lines of 12 words out of 200,000, the k-th word about 1/k as often
 /// as the first.
 pub fn text(settings: &Settings) -> PathBuf {
     const VOCABULARY: f64 = 200_000.0;
@@ -116,7 +116,7 @@ pub fn one(settings: &Settings) -> PathBuf {
     root.join("file")
 }
 
-/// Makes a corpus unless it is there: its name is given once it is whole.
+/// Makes a corpus unless it exists. The directory gets its name when it is complete.
 fn make(settings: &Settings, name: &str, fill: impl FnOnce(&Path) -> std::io::Result<()>) -> PathBuf {
     let root = settings.directory.join(name);
     if !root.exists() {
@@ -129,7 +129,7 @@ fn make(settings: &Settings, name: &str, fill: impl FnOnce(&Path) -> std::io::Re
     root
 }
 
-/// xorshift64*, by Vigna: the same everywhere.
+/// The generator xorshift64* by Vigna, which gives the same numbers on every machine.
 struct Random(u64);
 
 impl Random {

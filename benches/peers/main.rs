@@ -1,12 +1,14 @@
-//! Packhorse against its real peers, in the same run, on the same files, taking turns. Peers that are
-//! not installed are left out.
+//! Measures Packhorse against other programs for the same work, in the same run, on the same files,
+//! taking turns. Programs that are not installed are left out.
 //!
 //! ```text
 //! cargo bench --bench peers                       all parts, at full size; needs 4 GB of disk
 //! cargo bench --bench peers -- small latency      some parts
 //! ```
 //!
-//! Parts: `small`, `big`, `rabbit`, `words`, `frequencies`, `words-rabbit`, `memory`, `latency`. Environment:
+//! Parts: `small`, `big`, `rabbit`, `words`, `frequencies`, `words-rabbit`, `memory`, `latency`.
+//!
+//! Environment:
 //! - `PACKHORSE_BENCH_DIR`: where the files are made; they are kept and used again
 //! - `PACKHORSE_BENCH_ROUNDS`: rounds after the warm-up, 5 unless given
 //! - `PACKHORSE_BENCH_SCALE`: a factor on the numbers and sizes of files, 1 unless given
@@ -39,15 +41,13 @@ use std::process::ExitCode;
 
 use parts::Part;
 
-/// What this run was told.
 pub struct Settings {
-    /// Where files are made.
     pub directory: PathBuf,
     /// Rounds after the warm-up.
     pub rounds: usize,
-    /// A factor on numbers and sizes of files.
+    /// Factor on the number and sizes of files; 1 is full size.
     pub scale: f64,
-    /// Cores, and so processes at a time for peers that have to be told.
+    /// Cores of this machine; peers that need a number of processes get this one.
     pub cores: usize,
 }
 

@@ -16,12 +16,11 @@ impl Figures {
         Self(figures)
     }
 
-    /// The middle.
     pub fn median(&self) -> f64 {
         (self.0[(self.0.len() - 1) / 2] + self.0[self.0.len() / 2]) / 2.0
     }
 
-    /// Smallest and largest.
+    /// The smallest and the largest figure.
     pub fn spread(&self) -> (f64, f64) {
         (self.0[0], self.0[self.0.len() - 1])
     }
@@ -47,7 +46,6 @@ pub fn in_turn(rounds: usize, contestants: &[&dyn Fn()]) -> Vec<Figures> {
     seconds.into_iter().map(Figures::new).collect()
 }
 
-/// The program under test.
 pub fn packhorse(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_packhorse"));
     command.args(arguments);
@@ -57,7 +55,7 @@ pub fn packhorse(arguments: &[&str]) -> Command {
     command
 }
 
-/// A pipeline of a shell. `$1` is `path`.
+/// A shell pipeline, in which `$1` is `path`.
 pub fn shell(script: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(path);
@@ -71,14 +69,14 @@ pub fn run(mut command: Command, out: &Path) {
     assert!(status.expect("it runs").success(), "{command:?} fails");
 }
 
-/// The same, looking at its memory: its peak in MiB.
+/// Like [`run`], and gives the command's peak of resident memory in MiB.
 pub fn run_watched(mut command: Command, out: &Path) -> f64 {
     let file = File::create(out).expect("a file for output");
     command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
     let mut child = command.spawn().expect("it runs");
     let mut peak = 0.0;
     let status = loop {
-        // The peak only grows, so what is missed is the growth of the last milliseconds.
+        // The peak only grows, so at most the growth of the last milliseconds is missed.
         peak = peak_mib(&child).unwrap_or(peak);
         match child.try_wait().expect("it is a child") {
             Some(status) => break status,
@@ -100,7 +98,6 @@ fn peak_mib(child: &Child) -> Option<f64> {
 pub struct Role(Child);
 
 impl Role {
-    /// Starts it.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("it runs"))
@@ -114,7 +111,7 @@ impl Role {
 
 impl Drop for Role {
     fn drop(&mut self) {
-        // Nothing of a benchmark is worth a goodbye.
+        // A benchmark's role has nothing to save, so it is killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -11,27 +11,19 @@ use crate::measure::{Figures, Role, in_turn, packhorse, run, run_watched, shell}
 use crate::peers::{self, Peer};
 use crate::row::Row;
 
-/// MiB that no role may exceed, whatever the number of files.
+/// Limit in MiB for each role, whatever the number of files.
 const MEMORY_MAX: f64 = 150.0;
 
-/// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Many small files.
     Small,
-    /// Few large files.
     Big,
-    /// Both over RabbitMQ.
+    /// Small and large files over RabbitMQ.
     Rabbit,
-    /// Lines, words and bytes of text.
     Words,
-    /// How often each word occurs.
     Frequencies,
-    /// Words over RabbitMQ.
     WordsRabbit,
-    /// Peaks of memory.
     Memory,
-    /// One small file.
     Latency,
 }
 
@@ -62,12 +54,10 @@ impl Part {
         }
     }
 
-    /// By its name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| part.name() == name)
     }
 
-    /// Its heading.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Small => "Small files, one process",
@@ -81,7 +71,6 @@ impl Part {
         }
     }
 
-    /// Measures.
     pub fn run(self, settings: &Settings) -> Vec<Row> {
         eprintln!("part {}", self.name());
         match self {
@@ -126,7 +115,7 @@ fn frequencies(settings: &Settings) -> Vec<Row> {
     rows
 }
 
-/// Ours and every peer that is installed, over the same files.
+/// Measures Packhorse and every installed peer on the same files.
 fn contest(settings: &Settings, command: &str, files: &Path, all: Vec<Peer>) -> Vec<Row> {
     turns(settings, &format!("packhorse {command}"), &[command, text(files)], files, &peers::installed(all))
 }
@@ -157,10 +146,10 @@ fn sorted_lines(path: &Path) -> Vec<Vec<u8>> {
     lines
 }
 
-/// A node of this benchmark's own, with its URL.
+/// A RabbitMQ node of this benchmark's own.
 struct Node {
     url: String,
-    /// Ends with this value.
+    /// Dropping this stops the node.
     _broker: Broker,
 }
 
@@ -224,7 +213,7 @@ fn memory(settings: &Settings) -> Vec<Row> {
         let embedded = run_watched(packhorse(&["sha1", text(&files)]), &out);
         rows.push(Row::mebibytes(&format!("{count} files, packhorse sha1 (one process)"), embedded, MEMORY_MAX));
 
-        // Fresh roles for each size: a peak remembers all that was before.
+        // Each size gets fresh roles, because a peak includes all earlier work.
         let state = tempfile::tempdir_in(&settings.directory).expect("a directory for the state");
         let state_file = state.path().join("main.sqlite");
         let root = format!("files={}", text(&files));

@@ -1,4 +1,4 @@
-//! The commands of others, as a user with these cores would write them.
+//! The commands of other programs, as a user with these cores would write them.
 
 use std::process::{Command, Stdio};
 
@@ -8,9 +8,8 @@ use crate::Settings;
 pub struct Peer {
     /// The program that has to be installed.
     program: &'static str,
-    /// The pipeline.
     pub script: String,
-    /// How many times its time ours may be, where that is a target.
+    /// Target: the most that our time may be, as a multiple of the peer's time.
     pub limit: Option<f64>,
 }
 
@@ -24,13 +23,12 @@ impl Peer {
         self
     }
 
-    /// As a report shows it.
     pub fn shown(&self) -> String {
         self.script.replace("\"$1\" ", "").replace(" \"$1\"", "").replace("export ", "").replace("; ", " ")
     }
 }
 
-/// Those that are installed here.
+/// The peers that are installed here.
 pub fn installed(peers: Vec<Peer>) -> Vec<Peer> {
     let is_there = |peer: &Peer| {
         let look = format!("command -v {}", peer.program);
@@ -44,7 +42,6 @@ pub fn installed(peers: Vec<Peer>) -> Vec<Peer> {
     peers.into_iter().filter(is_there).collect()
 }
 
-/// Digests of many small files.
 pub fn small_files(settings: &Settings) -> Vec<Peer> {
     let each = |program: &str| format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 256 {program}", settings.cores);
     let mut peers = digests(settings);
@@ -55,7 +52,6 @@ pub fn small_files(settings: &Settings) -> Vec<Peer> {
     peers
 }
 
-/// Digests of few large files.
 pub fn big_files(settings: &Settings) -> Vec<Peer> {
     let each = |program: &str| format!("find \"$1\" -type f -print0 | xargs -0 -P{} -n 1 {program}", settings.cores);
     let mut peers = digests(settings);
@@ -73,7 +69,6 @@ fn digests(settings: &Settings) -> Vec<Peer> {
     ]
 }
 
-/// Lines, words and bytes.
 pub fn words(settings: &Settings) -> Vec<Peer> {
     let wc = |locale: &str| {
         let cores = settings.cores;
@@ -82,8 +77,8 @@ pub fn words(settings: &Settings) -> Vec<Peer> {
     vec![Peer::new("wc", wc("C.UTF-8")).at_most(1.0 / 3.0), Peer::new("wc", wc("C"))]
 }
 
-/// How often each word occurs: as many awks as cores, each over its share of the files, and one that
-/// adds up. The shares go through files, because lines of several writers mix.
+/// How often each word occurs: one awk per core counts its share of the files, and one more adds
+/// up. The shares go through files, because lines of several writers to one pipe mix.
 pub fn frequencies(settings: &Settings) -> Vec<Peer> {
     let cores = settings.cores;
     let count = r#"{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print n[w] "\t" w }"#;

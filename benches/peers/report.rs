@@ -17,7 +17,6 @@ warm cache; figures are medians with the smallest and the largest in brackets. A
 says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those parts.
 ";
 
-/// A part of the document.
 pub struct Section {
     part: Part,
     /// Markdown, from its heading on.
@@ -68,7 +67,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
     line.filter(|line| !line.is_empty()).unwrap_or_else(|| format!("{program}: unknown"))
 }
 
-/// Writes these sections, and keeps those of other parts.
+/// Writes these sections to the document, and keeps the sections of other parts.
 pub fn write(document: &Path, sections: Vec<Section>) {
     let before = fs::read_to_string(document).unwrap_or_default();
     let mut text = HEAD.to_owned();

@@ -2,7 +2,6 @@
 
 use crate::measure::Figures;
 
-/// One line of a table.
 pub struct Row {
     what: String,
     figure: String,
@@ -11,7 +10,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// A contestant's time.
     pub fn seconds(what: &str, figures: &Figures) -> Self {
         let (min, max) = figures.spread();
         let figure = format!("{:.3} s ({min:.3} to {max:.3})", figures.median());
@@ -27,13 +25,11 @@ impl Row {
         Self { what: what.to_owned(), figure, target }
     }
 
-    /// A peak of memory.
     pub fn mebibytes(what: &str, peak: f64, limit: f64) -> Self {
         let target = Some((format!("at most {limit:.0} MiB"), peak <= limit));
         Self { what: what.to_owned(), figure: format!("{peak:.0} MiB"), target }
     }
 
-    /// A time that is short.
     pub fn millis(what: &str, figures: &Figures, limit: f64) -> Self {
         let (min, max) = figures.spread();
         let figure = format!("{:.1} ms ({min:.1} to {max:.1})", figures.median());

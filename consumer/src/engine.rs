@@ -1,4 +1,5 @@
-//! The consumer's engine: deliveries and results in, what to do out. No I/O, no clock, no threads.
+//! The consumer's state machine: takes deliveries and results, returns the actions to perform.
+//! It has no I/O, no clock and no threads.
 
 mod claim;
 mod held;
@@ -16,155 +17,119 @@ use held::Held;
 use crate::recalled::Recalled;
 use crate::work::WorkError;
 
-/// A delivery, until it is settled.
+/// Names a delivery until it is settled.
 pub type Tag = u64;
 
-/// A subscription: one queue.
+/// Index of a subscription in [`Config::serves`]: one queue.
 pub type Lane = usize;
 
-/// What a consumer is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Which process.
     pub consumer: ConsumerId,
-    /// On which machine.
     pub host: String,
-    /// Tasks at a time.
+    /// Tasks that run at the same time.
     pub slots: u32,
-    /// What it subscribes to, by lane.
+    /// Its subscriptions, indexed by lane.
     pub serves: Vec<(Workload, Class)>,
     /// Heartbeat interval, milliseconds.
     pub heartbeat_millis: u64,
 }
 
-/// A task that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// The answer.
     pub answer: Vec<u8>,
-    /// What of it was published, and confirmed, while the task was worked on.
+    /// The parts of the answer that were published and confirmed while the task was worked on.
     pub parts: Option<Parts>,
 }
 
-/// Something happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A delivery, read as far as its envelope goes.
+    /// A delivery arrived. Its envelope is parsed, its body is not.
     Delivered {
-        /// Where it came from.
         lane: Lane,
-        /// Its tag.
         tag: Tag,
-        /// The task, or why it is none.
+        /// The task, or the reason why the message is not a valid one.
         task: Result<Box<Task>, Reason>,
-        /// How often it was delivered before, as the transport counts.
+        /// Earlier deliveries of this message, as the transport counts them.
         returns: u32,
     },
-    /// A task was done, or not.
+    /// The work on a task ended, with an answer or an error.
     Worked {
-        /// Its delivery.
         tag: Tag,
-        /// The answer.
         result: Result<Done, WorkError>,
-        /// How long it took, in microseconds.
+        /// Time that the work took, microseconds.
         micros: u64,
     },
-    /// The broker has confirmed what was published for this delivery.
-    Confirmed {
-        /// The delivery.
-        tag: Tag,
-    },
-    /// A lane's connection was lost and is there again: what it had delivered comes again.
-    Interrupted {
-        /// Which.
-        lane: Lane,
-    },
-    /// Half of the broker's patience with a delivery is over.
-    LeaseDue {
-        /// Which.
-        tag: Tag,
-    },
-    /// The broker has confirmed the lease that was published for this delivery.
-    Leased {
-        /// The delivery.
-        tag: Tag,
-    },
-    /// An owner wants no more of these openings.
+    /// The broker confirmed the outcome or dead letter that was published for this delivery.
+    Confirmed { tag: Tag },
+    /// The lane reconnected. Its unacked deliveries will be redelivered.
+    Interrupted { lane: Lane },
+    /// Half of the ack timeout has passed since this delivery arrived.
+    LeaseDue { tag: Tag },
+    /// The broker confirmed the lease that was published for this delivery.
+    Leased { tag: Tag },
+    /// An owner cancelled these openings.
     Cancelled(Vec<OpeningId>),
-    /// A heartbeat is due, or was asked for.
-    SignDue,
-    /// Take no more.
+    /// A heartbeat is due, or was requested.
+    HeartbeatDue,
+    /// Start no more tasks and finish the running ones.
     Stop,
 }
 
-/// What is to be done.
 #[derive(Debug)]
 pub enum Action {
-    /// Do this task.
     Start {
-        /// Its delivery.
         tag: Tag,
-        /// The task.
         task: Box<Task>,
-        /// Item by item, where whatever kills the process kills one item alone.
+        /// Whether to work item by item in a process of its own, so that a crash costs one item.
         isolated: bool,
     },
-    /// Stop the work on this task: nobody wants its result, which is still told as [`Event::Worked`].
+    /// Stop the work on this task: its result is not needed. The end of the work is still reported
+    /// as [`Event::Worked`].
     Cancel {
-        /// Its delivery.
         tag: Tag,
     },
-    /// Publish this outcome, then tell [`Event::Confirmed`].
+    /// Publish this outcome, then report [`Event::Confirmed`].
     Answer {
-        /// The delivery that it answers.
         tag: Tag,
-        /// The outcome.
         outcome: Box<Outcome>,
     },
-    /// Publish this lease, then tell [`Event::Leased`].
+    /// Publish this lease, then report [`Event::Leased`].
     Lease {
-        /// The delivery whose place it takes.
+        /// The delivery that the lease replaces.
         tag: Tag,
-        /// The lease.
         lease: Box<Lease>,
     },
-    /// Publish the delivery to the dead-letter exchange, then tell [`Event::Confirmed`].
+    /// Publish the delivery to the dead-letter exchange, then report [`Event::Confirmed`].
     DeadLetter {
-        /// The delivery.
         tag: Tag,
-        /// Why.
         reason: Reason,
     },
-    /// Settle a delivery.
     Ack {
-        /// Which.
         tag: Tag,
     },
-    /// Forget a stale delivery without settling it: it comes again.
+    /// Forget the delivery without settling it. The broker redelivers it.
     Drop {
-        /// Which.
         tag: Tag,
     },
-    /// Publish a heartbeat.
+    /// Publish this heartbeat.
     Announce(Box<Presence>),
-    /// Nothing is under way any more: close.
+    /// No task runs and every publish is confirmed: the consumer can close.
     Stopped,
 }
 
-/// The engine.
 #[derive(Debug)]
 pub struct Consumer {
     config: Config,
     recalled: Recalled,
     waiting: VecDeque<(Tag, Held)>,
     running: BTreeMap<Tag, Held>,
-    /// Published and not confirmed.
+    /// Published and not yet confirmed.
     publishing: BTreeMap<Tag, Publishing>,
     stopping: bool,
 }
 
 impl Consumer {
-    /// One that holds nothing.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -176,12 +141,10 @@ impl Consumer {
         }
     }
 
-    /// Which process it is.
     pub fn id(&self) -> &ConsumerId {
         &self.config.consumer
     }
 
-    /// Takes one event.
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
@@ -190,7 +153,7 @@ impl Consumer {
                 actions.extend(self.delivered(tag, held));
             }
             Event::Delivered { tag, task: Err(reason), .. } => {
-                self.publishing.insert(tag, Publishing::Letter(None));
+                self.publishing.insert(tag, Publishing::DeadLetter(None));
                 actions.push(Action::DeadLetter { tag, reason });
             }
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
@@ -205,7 +168,7 @@ impl Consumer {
                 self.recalled.add(openings);
                 self.recall(&mut actions);
             }
-            Event::SignDue => actions.push(self.announce()),
+            Event::HeartbeatDue => actions.push(self.announce()),
             Event::Stop => {
                 self.stopping = true;
                 actions.extend(self.forget_waiting(|_| true));
@@ -240,12 +203,12 @@ impl Consumer {
         let (verdict, parts) = match result {
             Ok(Done { answer, parts }) => (Verdict::Done(answer.into()), parts),
             Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
-            // Its delivery is acked: there is no dead letter to send.
+            // The delivery is already acked, so there is nothing to dead-letter.
             Err(WorkError::Rejected(reason)) if held.claim == Claim::Leased => {
                 (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)
             }
             Err(WorkError::Rejected(reason)) => {
-                self.publishing.insert(tag, Publishing::Letter(Some(held.task.address.held())));
+                self.publishing.insert(tag, Publishing::DeadLetter(Some(held.task.address.held())));
                 return Some(Action::DeadLetter { tag, reason });
             }
         };
@@ -257,7 +220,7 @@ impl Consumer {
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
     }
 
-    /// The outcome was too large for a message: the owner learns that instead, and why.
+    /// Replaces an outcome that is too large for a message with a failure that says why.
     pub fn too_large(outcome: Outcome, why: impl std::fmt::Display) -> Outcome {
         let reason = format!("its answer cannot be sent: {why}");
         Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), parts: None, ..outcome }
@@ -357,7 +320,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_message_that_is_no_task_is_buried_and_the_next_one_runs() {
+    fn a_message_that_is_no_task_is_dead_lettered_and_the_next_one_runs() {
         let mut consumer = consumer(1);
         let bad = Event::Delivered { lane: 0, tag: 1, task: Err(Reason::Kind { kind: "x".to_owned() }), returns: 0 };
         assert_eq!(names(&consumer.step(bad)), ["dead-letter 1"]);

@@ -1,7 +1,7 @@
-//! Properties of what comes from outside, whatever it is: tests call them with made-up inputs, fuzz
+//! Properties that hold for any untrusted input. Tests call them with generated inputs, fuzz
 //! targets (`fuzz/`) with inputs that they find.
 //!
-//! Each panics when its property does not hold.
+//! Each function panics when its property does not hold.
 
 pub use crate::isolation::fuzzing::frame;
 pub use crate::work::words_property as words;
@@ -10,7 +10,7 @@ pub use crate::work::words_property as words;
 mod tests {
     use proptest::prelude::*;
 
-    /// Frames as they are, with a byte changed, cut, or with others behind.
+    /// Sequences of valid frames, some with one byte changed.
     fn frames() -> impl Strategy<Value = Vec<u8>> {
         let head = prop::sample::select(vec![
             r#""Ready""#,

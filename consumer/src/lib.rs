@@ -1,14 +1,14 @@
-//! The consumer: does the tasks.
+//! The consumer: takes tasks from the broker, does them and publishes their outcomes.
 //!
 //! # Layout
-//! - [`engine`]: what to start, answer, ack and announce; a state machine without I/O
-//! - [`work`]: one task's body in, one answer out; knows no broker
+//! - [`engine`]: decides what to start, answer, ack and announce; a state machine without I/O
+//! - [`work`]: turns one task's body into one answer, without a broker
 //! - [`isolation`]: the same in a process of its own, item by item, for tasks that kill consumers
-//! - [`service`]: both wired to a transport; `publish` and `parts` are what it publishes with
-//! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
+//! - [`service`]: runs both on a transport; `publish` and `parts` do its publishing
+//! - `fuzzing`: properties of untrusted input, for tests and fuzz targets
 //!
-//! Invariant: a task is acked only after the broker has confirmed its outcome. So a crash at any
-//! point repeats a task and never loses one.
+//! Invariant: a task is acked only after the broker has confirmed its outcome or its lease. So a
+//! crash at any point repeats a task and never loses one.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

@@ -1,4 +1,4 @@
-//! The parts of one task's answer, published while the task is worked on.
+//! Publishes the parts of one task's answer while the task is worked on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,26 +14,26 @@ use shared::transport::{Oversize, Transport, Unpublished};
 use crate::publish::to_owner;
 use crate::work::{Piece, Unsent, cut};
 
-/// Publishes from the thread that works, and waits for each confirm: so no more than one part of a task waits
-/// here, and the owner has all of them before it gets the outcome.
+/// Publishes from the working thread and waits for each confirm. So at most one part of a task is
+/// in memory, and the owner has all parts before it gets the outcome.
 pub(crate) struct Publisher {
     transport: Arc<dyn Transport>,
     runtime: tokio::runtime::Handle,
     clock: Clock,
     cancelled: Arc<AtomicBool>,
     address: Address,
-    /// What was published so far: few tasks have any, so a run has its id with its first part.
+    /// The parts published so far. Few tasks have any, so the run gets its id with the first part.
     parts: Option<Parts>,
 }
 
-/// How the publishing of one part may end without it.
+/// Why one part was not published.
 enum Ended {
-    /// A smaller one may go.
+    /// A smaller part may be accepted.
     TooLarge(Oversize),
     Unsent(Unsent),
 }
 
-/// Between two looks whether the answer is still wanted.
+/// How often a blocked publish checks for cancellation.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Publisher {
@@ -47,8 +47,8 @@ impl Publisher {
         Self { transport, runtime, clock, cancelled, address, parts: None }
     }
 
-    /// Publishes a piece and waits until it is confirmed. One that is larger than a message may be goes in smaller
-    /// ones, as far as it can be cut.
+    /// Publishes a piece and waits for the confirm. A piece larger than a message is cut into
+    /// smaller parts where its workload allows.
     pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Unsent> {
         let mut rest = vec![Bytes::from(piece.body)];
         while let Some(body) = rest.pop() {
@@ -80,7 +80,7 @@ impl Publisher {
                 published = to_owner(&*self.transport, &self.address.owner, message) => match published {
                     Ok(()) => Ok(()),
                     Err(Unpublished::TooLarge(oversize)) => Err(Ended::TooLarge(oversize)),
-                    // The loop of this process meets the same end of the transport.
+                    // The consumer's loop gets the same transport error and ends.
                     Err(Unpublished::Transport(error)) => Err(Ended::Unsent(Unsent::Lost(error.to_string()))),
                 },
                 () = cancelled => Err(Ended::Unsent(Unsent::Cancelled)),
@@ -90,7 +90,6 @@ impl Publisher {
         Ok(())
     }
 
-    /// What was published, if anything.
     pub(crate) fn parts(self) -> Option<Parts> {
         self.parts
     }
@@ -149,7 +148,7 @@ mod tests {
         async fn close(&self) {}
     }
 
-    /// What comes of a piece, and what was published of it.
+    /// The result of publishing one piece, the parts that the broker took, and their count.
     fn published(broker: Small, body: &[u8]) -> (Result<(), Unsent>, Vec<Part>, Option<Parts>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let broker = Arc::new(broker);
@@ -171,7 +170,7 @@ mod tests {
         let (done, taken, parts) = published(Small::default(), body);
         assert_eq!(done, Ok(()));
         assert_eq!(taken.iter().flat_map(|part| part.body.to_vec()).collect::<Vec<_>>(), body);
-        // As its owner counts them.
+        // The owner counts parts from 0.
         let count = taken.len();
         assert!(count >= 3 && taken.iter().map(|part| part.number).eq(0..count as u32), "{taken:?}");
         assert!(taken.iter().all(|part| part.item == Some(3) && part.body.ends_with(b"\n")), "{taken:?}");

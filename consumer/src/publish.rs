@@ -1,4 +1,4 @@
-//! Publishing to an owner: outcomes, and leases.
+//! Publishes outcomes and leases to their owners.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_
 
 use crate::engine::Consumer;
 
-/// Publishes until the owner's queue has it.
+/// Publishes, and repeats refused attempts until the owner's queue takes the message.
 pub(crate) async fn to_owner(
     transport: &dyn Transport,
     owner: &OwnerId,
@@ -29,7 +29,7 @@ pub(crate) async fn outcome(
         match to_owner(&*transport, &outcome.address.owner, message).await {
             Ok(()) => return Ok(()),
             Err(Unpublished::TooLarge(oversize)) if matches!(outcome.verdict, Verdict::Failed(_)) => {
-                return Err(unsendable("telling that a task has failed", &oversize));
+                return Err(unsendable("reporting a failed task", &oversize));
             }
             Err(Unpublished::TooLarge(oversize)) => outcome = Consumer::too_large(outcome, oversize),
             Err(Unpublished::Transport(error)) => return Err(error),
@@ -46,7 +46,7 @@ pub(crate) async fn lease(transport: Arc<dyn Transport>, clock: Clock, lease: Le
     }
 }
 
-/// There is no smaller message that would say the same.
+/// For messages that cannot be made smaller: the consumer ends with this error.
 fn unsendable(action: &str, oversize: &Oversize) -> TransportError {
     TransportError::Other { action: action.to_owned(), cause: oversize.to_string() }
 }

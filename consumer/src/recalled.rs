@@ -1,4 +1,4 @@
-//! Openings of jobs that this consumer was told to do nothing more for.
+//! The cancelled openings that this consumer knows of.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,16 +6,18 @@ use shared::protocol::id::OpeningId;
 use shared::protocol::limits;
 use shared::protocol::message::Task;
 
-/// Tasks of one opening that are remembered as dropped: as many as an owner ever has out.
+/// Dropped tasks remembered for each opening: as many as an owner ever has unanswered.
 const DROPPED_MAX: usize = limits::WINDOW_MAX;
 
-/// The latest of them: an owner says it again when one that is forgotten here is named.
+/// The latest [`limits::CANCELLED_KEPT`] cancelled openings. If a heartbeat names a task of a
+/// forgotten one, the owner repeats the cancellation.
 ///
-/// An owner that has recalled an opening sends nothing more of it, unless its store was replaced by an older copy,
-/// for which the job goes on. So a task that was dropped here and is sent again is wanted.
+/// An owner sends no tasks of a cancelled opening, unless its store was replaced by an older copy
+/// in which the job still runs. So a dropped task that is sent again, as a later attempt, is
+/// wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Recalled {
-    /// The tasks of each that were dropped, with the attempt that it was.
+    /// For each opening, its dropped tasks by number, each with its latest attempt.
     openings: BTreeMap<OpeningId, BTreeMap<u64, u32>>,
     order: VecDeque<OpeningId>,
 }
@@ -34,12 +36,13 @@ impl Recalled {
         }
     }
 
-    /// Whether the task is one of them.
+    /// Whether the task's opening is cancelled.
     pub(crate) fn has(&self, task: &Task) -> bool {
         self.openings.contains_key(&task.address.opening)
     }
 
-    /// Whether a task that comes is to be dropped.
+    /// Whether to drop the task, which is then remembered. A later attempt at a dropped task
+    /// revives its opening.
     pub(crate) fn drops(&mut self, task: &Task) -> bool {
         let (opening, number, attempt) = (&task.address.opening, task.address.task.number, task.address.attempt);
         let Some(dropped) = self.openings.get_mut(opening) else { return false };
@@ -83,7 +86,7 @@ mod tests {
         assert_eq!(recalled.openings.len(), limits::CANCELLED_KEPT);
     }
 
-    /// As by an owner whose store is from before the cancellation.
+    /// The owner's store was restored from before the cancellation.
     #[test]
     fn what_was_dropped_and_is_sent_again_is_wanted() {
         let mut recalled = Recalled::default();

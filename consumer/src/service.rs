@@ -1,4 +1,4 @@
-//! The engine and the work wired to a transport.
+//! Runs the engine and the work on a transport.
 
 mod queues;
 mod roots;
@@ -32,31 +32,30 @@ use crate::work::{Context, Site, WorkError, work};
 use queues::{hear_control, serve_lane};
 use roots::Looked;
 
-/// What a consumer is told.
 #[derive(Clone)]
 pub struct ConsumerConfig {
-    /// What it may touch.
+    /// The roots that its tasks may read.
     pub site: Arc<Site>,
-    /// What it subscribes to.
+    /// One subscription each.
     pub serves: Vec<(Workload, Class)>,
-    /// Tasks at a time.
+    /// Tasks that run at the same time.
     pub slots: u32,
-    /// Deliveries held at a time and queue; a slot more than work at a time if `None`.
+    /// Unacked deliveries per queue. If `None`: one more than `slots`, and `slots` for steps.
     pub prefetch: Option<u16>,
-    /// How tasks are done that may have killed consumers; in this process like all others if `None`.
+    /// How to do tasks that may have killed consumers. If `None`: in this process, like all tasks.
     pub isolation: Option<Arc<Isolation>>,
-    /// Between two heartbeats.
+    /// Heartbeat interval.
     pub heartbeat: Duration,
     /// How long the broker waits for an ack.
     pub ack_timeout: Duration,
-    /// Counts the tasks that were answered.
+    /// Counts the answered tasks.
     pub done: Arc<AtomicU64>,
-    /// Told with each heartbeat: the loop turns.
+    /// Notified at each heartbeat, as proof that the loop is alive.
     pub turns: Arc<Notify>,
 }
 
 impl ConsumerConfig {
-    /// The defaults for one core.
+    /// Defaults, with one slot.
     pub fn new(site: Site, serves: Vec<(Workload, Class)>) -> Self {
         Self {
             site: Arc::new(site),
@@ -71,8 +70,9 @@ impl ConsumerConfig {
         }
     }
 
-    /// One delivery waits while every slot works, so that no slot idles for a round trip; more
-    /// would keep them from idle consumers. The whip's riders are to feel each horse.
+    /// One delivery waits while every slot works, so that no slot idles for a round trip. A larger
+    /// prefetch would keep tasks from idle consumers. Steps get no extra delivery, so that a rider
+    /// notices each horse that joins or leaves.
     fn prefetch(&self, workload: Workload) -> u16 {
         let slots = u16::try_from(self.slots).unwrap_or(u16::MAX - 1);
         match workload {
@@ -88,8 +88,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 enum Input {
     Delivery(Lane, Box<Delivery>),
     Event(Event),
-    /// The broker has the heartbeat that was on its way, or has refused it.
-    Signed,
+    /// The broker took or refused the heartbeat that was under way.
+    HeartbeatSent,
     Failed(TransportError),
 }
 
@@ -99,23 +99,23 @@ struct Running {
     clock: Clock,
     host: String,
     deliveries: BTreeMap<Tag, Box<Delivery>>,
-    /// When each of them came.
+    /// When each delivery arrived. An entry goes when the delivery is settled or its lease is due.
     taken_at: BTreeMap<Tag, Instant>,
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
-    signs: JoinSet<()>,
-    /// How many of them the broker has not answered.
+    heartbeats: JoinSet<()>,
+    /// Heartbeats that the broker has not answered.
     signs_under_way: usize,
-    /// A heartbeat that waits for the one on its way.
+    /// The latest heartbeat, waiting until the one under way is answered.
     next_sign: Option<Box<Presence>>,
     looked: Looked,
-    /// Of each task that is worked on: whether nobody wants its result any more.
+    /// For each running task, the flag that tells its work to stop.
     cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
     next_tag: Tag,
 }
 
-/// Serves until `shutdown` is asked for: finishes what runs, within a limit, and gives back the
-/// rest.
+/// Serves until `shutdown` is requested. Then it finishes the running tasks within
+/// [`limits::STOP_TIMEOUT`] and returns the other deliveries to their queues.
 pub async fn run(
     config: ConsumerConfig,
     transport: Arc<dyn Transport>,
@@ -129,7 +129,7 @@ pub async fn run(
         taken_at: BTreeMap::new(),
         inputs,
         tasks: JoinSet::new(),
-        signs: JoinSet::new(),
+        heartbeats: JoinSet::new(),
         signs_under_way: 0,
         next_sign: None,
         looked: Looked::default(),
@@ -148,7 +148,7 @@ pub async fn run(
     let subscribed = shutdown.unless_asked(running.subscribe(&engine)).await;
     let Some(listeners) = subscribed.transpose()? else { return Ok(()) };
     let result = running.serve(&mut engine, &mut outputs, shutdown).await;
-    // Ends the subscriptions: what was delivered and not acked goes back to its queues.
+    // Ends the subscriptions: the broker requeues every delivery that is not acked.
     drop(listeners);
     running.tasks.abort_all();
     result
@@ -161,7 +161,7 @@ impl Running {
         let (queue, bindings) = topology::consumer_control(engine.id());
         let control = self.transport.subscribe(Subscribe { queue, bindings, prefetch: 16 }).await?;
         listeners.spawn(hear_control(control, self.inputs.clone()));
-        // Each for itself: a queue that cannot be reached now must not keep the others waiting.
+        // A task for each queue: one queue that cannot be reached must not delay the others.
         for (lane, (workload, class)) in self.config.serves.iter().enumerate() {
             let (queue, binding) = topology::tasks(*workload, class);
             let wanted = Subscribe { queue, bindings: vec![binding], prefetch: self.config.prefetch(*workload) };
@@ -199,16 +199,16 @@ impl Running {
                 }
                 Some(input) = outputs.recv() => input,
                 _ = heartbeat.tick() => {
-                    // Those who wait now, and no one later: a turn of old is no heartbeat.
+                    // Only current waiters: a stored permit would report an old turn as a new one.
                     self.config.turns.notify_waiters();
                     self.look_for_leases();
-                    Input::Event(Event::SignDue)
+                    Input::Event(Event::HeartbeatDue)
                 }
             };
             let event = match input {
                 Input::Delivery(lane, delivery) => self.hold(lane, delivery),
                 Input::Event(event) => event,
-                Input::Signed => {
+                Input::HeartbeatSent => {
                     self.signed();
                     continue;
                 }
@@ -227,11 +227,11 @@ impl Running {
         }
     }
 
-    /// The broker takes a delivery back that is not acked in time: half of that is for the work, the
-    /// rest for the lease.
+    /// The broker requeues a delivery that is not acked within the ack timeout. The first half of
+    /// that time is for the work, the second half for publishing a lease.
     fn look_for_leases(&mut self) {
         let half = self.config.ack_timeout / 2;
-        // The first have come first.
+        // Tags ascend, so the oldest deliveries come first.
         let due = self.taken_at.iter().take_while(|(_, taken_at)| taken_at.elapsed() >= half);
         for tag in due.map(|(&tag, _)| tag).collect::<Vec<_>>() {
             self.taken_at.remove(&tag);
@@ -276,7 +276,8 @@ impl Running {
                 self.publish(publish, Event::Confirmed { tag });
             }
             Action::Lease { tag, lease } => {
-                tracing::info!(task = %lease.address.task, started = lease.is_started, "A task outlasts its delivery.");
+                let task = &lease.address.task;
+                tracing::info!(%task, started = lease.is_started, "A lease replaces the delivery of this task.");
                 let publish = publish::lease(Arc::clone(&self.transport), self.clock, *lease);
                 self.publish(publish, Event::Leased { tag });
             }
@@ -300,7 +301,7 @@ impl Running {
             }
             Action::Drop { tag } => drop(self.settle(tag)),
             Action::Announce(presence) => self.announce(presence),
-            // Performed by the loop that ends on it.
+            // `serve` handles it.
             Action::Stopped => {}
         }
     }
@@ -321,16 +322,16 @@ impl Running {
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
             let mut publish = |piece| parts.publish(piece);
             let context = Context { site: &site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
-            // A panic fails its task and no other.
+            // A panic fails this task only.
             let work = AssertUnwindSafe(|| match &isolation {
                 Some(isolation) => isolation::work(isolation, task.address.workload, &task.body, context),
                 None => work(task.address.workload, &task.body, context),
             });
             let result =
-                catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the worker panicked; see its log")));
+                catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the consumer panicked; see its log")));
             let result = result.map(|answer| Done { answer, parts: parts.parts() });
             let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            // The loop is gone when the process stops; the task is then given back.
+            // The loop ends when the process stops. The broker then redelivers the task.
             let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
         });
     }
@@ -346,9 +347,9 @@ impl Running {
         });
     }
 
-    /// In the background: a blocked broker must not hold up the loop. One at a time, or those that it holds
-    /// up would all come in the end, and say what is long over. A sign that is refused is repeated at the next
-    /// heartbeat.
+    /// Publishes in the background: a blocked broker must not hold up the loop. One heartbeat at a
+    /// time: otherwise a blocked broker would deliver many stale ones later. A refused heartbeat is
+    /// not repeated; the next one replaces it.
     fn announce(&mut self, presence: Box<Presence>) {
         if self.signs_under_way > 0 && !presence.leaving {
             self.next_sign = Some(presence);
@@ -359,14 +360,14 @@ impl Running {
         let presence = Presence { roots: self.looked.latest(), ..*presence };
         let message = Message::json(kind::PRESENCE, random::token(), &presence, self.clock.system());
         let (transport, inputs) = (Arc::clone(&self.transport), self.inputs.clone());
-        self.signs.spawn(async move {
+        self.heartbeats.spawn(async move {
             let input = match transport.publish(topology::CONTROL, topology::PRESENCE, message).await {
                 Err(PublishError::Transport(error)) => Input::Failed(error),
                 Err(PublishError::TooLarge(oversize)) => {
                     tracing::warn!(%oversize, "A heartbeat cannot be sent.");
-                    Input::Signed
+                    Input::HeartbeatSent
                 }
-                Ok(()) | Err(PublishError::Refused { .. }) => Input::Signed,
+                Ok(()) | Err(PublishError::Refused { .. }) => Input::HeartbeatSent,
             };
             let _ = inputs.send(input);
         });
@@ -374,15 +375,16 @@ impl Running {
 
     fn signed(&mut self) {
         self.signs_under_way -= 1;
-        while self.signs.try_join_next().is_some() {}
+        while self.heartbeats.try_join_next().is_some() {}
         if let Some(presence) = self.next_sign.take() {
             self.announce(presence);
         }
     }
 
-    /// The last heartbeat says that there will be no more: worth a short wait.
+    /// Waits up to [`LEAVE_TIMEOUT`] for the last heartbeat, which tells owners that this consumer
+    /// leaves.
     async fn take_leave(&mut self) -> Result<(), TransportError> {
-        let all = async { while self.signs.join_next().await.is_some() {} };
+        let all = async { while self.heartbeats.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, all).await;
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! The producer: plans a job and hands its tasks to the job's owner.
 //!
 //! # Layout
-//! - [`plan`]: what each workload's tasks are
-//! - [`planner`]: a plan on a thread of its own
-//! - [`retrace`]: a plan that its owner has in part, made once more from the start
+//! - [`plan`]: turns a job's spec into tasks, for each workload
+//! - [`planner`]: makes a plan on a thread of its own
+//! - [`retrace`]: compares a plan, made again from the start, with the part that the owner has
 //! - [`submission`]: the engine that opens a job, publishes its plan and waits; no I/O
-//! - [`service`]: that engine wired to a transport
+//! - [`service`]: runs that engine on a transport
 //! - [`rider`]: the producer of `steps`, which sends its tasks itself
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

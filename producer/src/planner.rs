@@ -1,4 +1,4 @@
-//! A plan on a thread of its own: walking a tree blocks.
+//! Makes a plan on a thread of its own, since walking a tree blocks.
 
 use tokio::sync::mpsc;
 
@@ -7,33 +7,30 @@ use shared::system::threads::{self, NoThread};
 
 use crate::plan::Plan;
 
-/// Tasks that are planned ahead of who takes them: enough that neither waits for the other, and
+/// Tasks planned ahead of the submission: enough that neither side waits for the other, and
 /// bounded, so that a slow owner slows the walk.
 const AHEAD: usize = 16;
 
-/// What a planner hands out.
 #[derive(Debug)]
 pub enum Step {
-    /// The next task.
     Task(Box<Planned>),
-    /// There are no more. A channel that closes without it is a planner that died, and the plan
-    /// must not be ended.
+    /// The plan has no more tasks. If the channel closes without this step, the planner died and
+    /// the plan must not be ended.
     End,
 }
 
 /// The planner died before the end of its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("planning broke off; this is a bug. Run the same command again with the same --job or --state, and it goes on")]
+#[error("planning failed; this is a bug. To continue, run the same command again with the same --job or --state")]
 pub struct BrokenOff;
 
-/// A plan's tasks, in order.
 #[derive(Debug)]
 pub struct Planner {
     steps: mpsc::Receiver<Step>,
 }
 
 impl Planner {
-    /// Starts handing out. Dropping it ends its thread.
+    /// Starts planning. Dropping the planner ends its thread.
     pub fn spawn(mut plan: Plan) -> Result<Self, NoThread> {
         let (sender, steps) = mpsc::channel(AHEAD);
         let walk = move || {
@@ -42,7 +39,7 @@ impl Planner {
                     return;
                 }
             }
-            // Whoever has gone needs no end.
+            // An error means that the planner was dropped: no end is needed.
             let _ = sender.blocking_send(Step::End);
         };
         threads::start("planner", walk)?;

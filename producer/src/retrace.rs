@@ -1,37 +1,38 @@
-//! A plan that its owner has in part: what it has is compared, what it has not is to be sent.
+//! Compares a plan, made again from the start, with the part that its owner has. The rest is to be
+//! sent.
 
 use shared::protocol::id::{OpeningId, PlanHash};
 use shared::protocol::message::{Opened, Place, Planned};
 
-/// What becomes of a task that was planned again.
+/// What to do with a task that was planned again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Its owner has it, as far as is known so far.
+    /// The owner has the task, or a different one: only the last known task's hash tells.
     Known,
-    /// Its owner does not have it: it goes there.
+    /// The owner does not have the task: send it with this place.
     New(Place),
-    /// The plan is not that of its owner: what is planned over has changed.
+    /// The plan differs from the owner's: the files have changed.
     Differs,
 }
 
-/// The end of a plan that was made again.
+/// How the end of a plan that was made again compares with the owner's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Its owner knows the end.
+    /// The owner knows the plan end.
     Known,
-    /// Its owner is to be told: so many tasks, and where they end.
+    /// Send the plan end: the number of tasks, and its place.
     New(u64, Place),
-    /// The plan is not that of its owner.
+    /// The plan differs from the owner's.
     Differs,
 }
 
-/// How far a plan has come that is made from the start.
+/// The progress of a plan that is made from the start.
 #[derive(Debug, Clone)]
 pub struct Retrace {
     opening: OpeningId,
-    /// Tasks that the owner has.
+    /// Number of tasks that the owner has.
     known: u64,
-    /// Their hash.
+    /// Hash of the owner's tasks.
     known_hash: PlanHash,
     is_complete: bool,
     next: u64,
@@ -39,7 +40,6 @@ pub struct Retrace {
 }
 
 impl Retrace {
-    /// Of a job that was opened like this.
     pub fn new(opened: &Opened) -> Self {
         Self {
             opening: opened.opening.clone(),
@@ -51,12 +51,12 @@ impl Retrace {
         }
     }
 
-    /// Whether the owner has something that the plan is compared with.
+    /// Whether the owner has a part of the plan to compare with.
     pub fn has_known(&self) -> bool {
         self.known > 0 || self.is_complete
     }
 
-    /// The plan's next task.
+    /// Takes the plan's next task.
     pub fn take(&mut self, planned: &Planned) -> Next {
         let after = self.hash.clone();
         self.hash = planned.hash(&after);
@@ -69,7 +69,7 @@ impl Retrace {
         }
     }
 
-    /// The plan has no more.
+    /// Call when the plan has no more tasks.
     pub fn end(&self) -> End {
         match (self.next < self.known, self.is_complete) {
             (true, _) => End::Differs,
@@ -78,7 +78,7 @@ impl Retrace {
         }
     }
 
-    /// The hash of the plan as far as it has come.
+    /// The hash of the tasks so far.
     pub fn hash(&self) -> &PlanHash {
         &self.hash
     }
@@ -94,7 +94,8 @@ mod tests {
         serde_json::from_str(&text).expect("a task")
     }
 
-    /// What comes of a plan of these classes where the owner has the first ones of `known`.
+    /// Makes a plan of tasks with the classes `plan`, where the owner has a plan of `known`. One
+    /// letter for each task: k(nown), n(ew) or d(iffers).
     fn retraced(known: &[&str], plan_end: bool, plan: &[&str]) -> (String, End) {
         let of =
             |classes: &[&str]| (0..).zip(classes).map(|(number, class)| planned(number, class)).collect::<Vec<_>>();
@@ -128,7 +129,7 @@ mod tests {
     fn any_difference_is_seen() {
         assert_eq!(retraced(&["a", "b"], false, &["x", "b"]).0, "kd");
         assert_eq!(retraced(&["a", "b"], false, &["a", "x"]).0, "kd");
-        // Shorter, and longer than a plan that was complete.
+        // The plan is shorter than the owner's, or longer than a complete one.
         assert_eq!(retraced(&["a", "b"], false, &["a"]), ("k".to_owned(), End::Differs));
         assert_eq!(retraced(&["a"], true, &["a", "b"]).0, "kd");
         assert_eq!(retraced(&[], true, &["a"]).0, "d");

@@ -1,5 +1,5 @@
-//! A rider: the producer of `steps`. It sends its whips itself, one at a time, and waits while the
-//! whip holds its 16.
+//! A rider: the producer of `steps`. It sends its steps itself, one at a time, and waits while the
+//! whip, their queue, is full with 16 of them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,53 +22,49 @@ use tokio::sync::{broadcast, watch};
 
 use crate::ProducerError;
 
-/// A full whip is tried again after this long, and each time that it is still full after twice as
-/// long, up to [`WHIP_WAIT_MAX`]: fast horses are not kept waiting, slow ones not pestered.
+/// The first wait before a step is sent again to a full whip. The wait doubles each time, up to
+/// [`WHIP_WAIT_MAX`]: fast horses get the step soon, and slow ones cause few attempts.
 const WHIP_WAIT: Duration = Duration::from_millis(1);
 
-/// The longest wait for a full whip.
+/// The longest wait between two attempts at a full whip.
 const WHIP_WAIT_MAX: Duration = Duration::from_millis(8);
 
-/// Between two looks at the job once the last whip is sent, for its end is near; and while whips
-/// are sent by hand, for somebody watches.
+/// Interval of status requests once the last step is sent, since the end is near, and while steps
+/// are sent by hand, since the user watches.
 const LAST_LOOKS: Duration = Duration::from_millis(50);
 
-/// What a rider is told.
 pub struct RiderConfig {
-    /// Its job.
     pub spec: Spec,
-    /// Who owns it.
     pub owner: OwnerId,
-    /// The broker, as notices show it.
+    /// The broker's address as notices show it.
     pub broker: String,
-    /// Takes notices.
     pub notify: Notify,
-    /// Takes the job's account, with the caravan's steps, while it rides.
+    /// Called with the job's status, and so the caravan's steps, during the ride.
     pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
-    /// Sends one whip for each cue, and no more once there are none to come; without it, all whips
-    /// as fast as the whip takes them.
+    /// If set, the rider sends one step for each cue and ends when the channel closes. If `None`,
+    /// it sends all steps as fast as the whip takes them.
     pub cues: Option<Cues>,
 }
 
-/// When to whip, for those who decide it one by one.
+/// Cues to send one step each, for a rider that is controlled by hand.
 pub type Cues = broadcast::Receiver<()>;
 
-/// What a rider did.
 #[derive(Debug, Clone)]
 pub struct Ride {
-    /// The whip that this process began with: 0, unless it went on with an earlier ride.
+    /// Number of the first step that this process sent: 0, unless it continued an earlier ride.
     pub first: u64,
-    /// Whips sent by this process.
+    /// Steps sent by this process.
     pub sent: u64,
-    /// Whether the job was done before, so that there was nothing to ride.
+    /// Whether every step had its answer before, so that this process sent none.
     pub was_over: bool,
-    /// How long the sending took, waits for the full whip included.
+    /// Time that the sending took, seconds, including waits for the full whip.
     pub seconds: f64,
-    /// How the job stood at its end.
+    /// The job's status at its end.
     pub status: JobStatus,
 }
 
-/// Rides to the end of the job. The same job again goes on at the first whip without an answer.
+/// Rides to the end of the job. A job that was begun before continues at the first step without an
+/// answer.
 pub async fn run(
     config: RiderConfig,
     transport: Arc<dyn Transport>,
@@ -129,7 +125,8 @@ impl Rider {
         }
     }
 
-    /// Sends what is left and the plan end; gives the number of whips, and the plan end.
+    /// Sends the remaining steps and the plan end. Returns the number of steps sent, and the plan
+    /// end.
     async fn send_all(
         &self,
         opened: &Opened,
@@ -192,19 +189,19 @@ impl Rider {
     }
 }
 
-/// Waits for a cue; `false` when no more come.
+/// Waits for a cue; `false` when the channel is closed.
 async fn is_given(cues: &mut Cues) -> bool {
     loop {
         match cues.recv().await {
             Ok(()) => return true,
-            // More than a whip holds was asked for at once: what was dropped is not made up for.
+            // More cues came than the channel holds. The dropped ones are not made up for.
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return false,
         }
     }
 }
 
-/// Looks at the job while it is ridden: how far the caravan is, and whether anybody is missing.
+/// Watches the job during the ride: reports its progress, and notices a missing reducer or horse.
 struct Watch<'a> {
     rider: &'a Rider,
     asker: &'a mut Asker,
@@ -215,9 +212,9 @@ struct Watch<'a> {
     waiting: Waiting,
     silent_since: Option<Moment>,
     said_silent: bool,
-    /// The plan end, once it is confirmed.
+    /// The plan end, once the broker has confirmed it.
     plan_end: watch::Receiver<Option<PlanEnd>>,
-    /// Since when the owner does not know of it.
+    /// Since when the plan end is confirmed but the owner does not have it.
     incomplete_since: Option<Moment>,
 }
 
@@ -262,7 +259,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The job's account, once it is finished.
+    /// Asks for the job's status; returns it once the job is finished.
     async fn look(&mut self) -> Result<Option<JobStatus>, ProducerError> {
         let config = &self.rider.config;
         let request = Request::Status { job: config.spec.job() };
@@ -273,21 +270,21 @@ impl<'a> Watch<'a> {
         match reply {
             Some(Reply::Status(status)) if status.opening == self.opening => {
                 (config.progress)(&status);
-                // Sending ends with this, however many whips are left.
+                // This error also ends the sending of the remaining steps.
                 if status.state == JobState::Cancelled {
                     return Err(ProducerError::Cancelled(config.spec.job()));
                 }
                 if status.state == JobState::Finished {
                     return Ok(Some(*status));
                 }
-                self.look_for_seal(&status).await?;
+                self.repeat_lost_plan_end(&status).await?;
                 self.look_for_horses(*status).await?;
             }
-            // Or it has another of that name.
+            // A status with another opening belongs to a newer job of the same name.
             Some(Reply::UnknownJob | Reply::Status(_)) => {
                 let job = config.spec.job();
                 return Err(ProducerError::Refused(format!(
-                    "reducer {} does not know job {job} any more; ride again",
+                    "reducer {} does not know job {job} any more; run the same command again",
                     config.owner
                 )));
             }
@@ -297,9 +294,9 @@ impl<'a> Watch<'a> {
         Ok(None)
     }
 
-    /// A queue that is lost takes with it what was confirmed: a plan end that the owner has not got for long
-    /// is sent again.
-    async fn look_for_seal(&mut self, status: &JobStatus) -> Result<(), ProducerError> {
+    /// Sends the plan end again if the owner has not received it for [`limits::PLAN_SILENCE`]: a
+    /// queue can be lost with messages that the broker had confirmed.
+    async fn repeat_lost_plan_end(&mut self, status: &JobStatus) -> Result<(), ProducerError> {
         let plan_end = self.plan_end.borrow().clone().filter(|_| status.state == JobState::Planning);
         let Some(plan_end) = plan_end else {
             self.incomplete_since = None;
@@ -313,7 +310,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// The broker knows before the owner does whether anybody feels the whip.
+    /// Asks the broker whether any horse consumes from the whip: it knows before the owner does.
     async fn look_for_horses(&mut self, mut status: JobStatus) -> Result<(), ProducerError> {
         let felt = self.rider.transport.queue(&self.whip).await?.is_some_and(|queue| queue.consumers > 0);
         status.unserved = if felt { Vec::new() } else { vec![class().to_string()] };
@@ -324,7 +321,8 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// An owner that is started again takes a moment; one that stays away is worth a word.
+    /// Notifies the user once when the owner has not answered for [`limits::NO_CONSUMER_NOTICE`]. A
+    /// restart of the owner is shorter.
     fn note_silence(&mut self) {
         let (config, now) = (&self.rider.config, self.rider.clock.now());
         let since = *self.silent_since.get_or_insert(now);

@@ -1,4 +1,4 @@
-//! The submission wired to a transport.
+//! Runs a submission on a transport.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,67 +23,50 @@ use crate::plan::{Plan, PlanError};
 use crate::planner::{BrokenOff, Planner, Step};
 use crate::submission::{Action, Config, Event, Submission};
 
-/// What a producer is told.
 pub struct ProducerConfig {
-    /// What is to be done.
     pub request: JobRequest,
-    /// Who is to own it.
+    /// The owner to ask.
     pub owner: OwnerId,
-    /// The local directories of its roots.
+    /// The local directory of each root, in the order of the spec.
     pub roots: Vec<PathBuf>,
-    /// Whether to stay until it ends.
+    /// Whether to wait until the job ends.
     pub wait: bool,
-    /// Whether a plan that its owner has is made again: see [`Config::recheck`].
+    /// Whether to plan again what its owner has: see [`Config::recheck`].
     pub recheck: bool,
-    /// The broker, as notices show it.
+    /// The broker's address as notices show it.
     pub broker: String,
-    /// Told once, when the owner has committed the job: under which id.
+    /// Told once, when the owner has committed the job. The job's id may differ from the request's.
     pub opened: oneshot::Sender<Opened>,
-    /// Takes notices.
     pub notify: Notify,
-    /// Takes the job's account while it runs.
+    /// Called with the job's status while it runs.
     pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
 }
 
-/// A job could not be submitted.
+/// Why a submission ended without success.
 #[derive(Debug, thiserror::Error)]
 pub enum ProducerError {
-    /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The plan cannot go on.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
-    /// The plan has no thread.
     #[error(transparent)]
     Thread(#[from] NoThread),
-    /// The owner will not have the job.
+    /// The owner refused the job, with this reason.
     #[error("{0}")]
     Refused(String),
-    /// One task of the plan is too large for a message.
-    #[error("task {job}.{number} cannot be sent: {oversize}. The same command with --job {job} goes on from there")]
-    TooLarge {
-        /// The job.
-        job: JobId,
-        /// The task.
-        number: u64,
-        /// By how much, and who says so.
-        oversize: Oversize,
-    },
-    /// Its plan is another producer's.
+    #[error("task {job}.{number} cannot be sent: {oversize}. The same command with --job {job} continues from there")]
+    TooLarge { job: JobId, number: u64, oversize: Oversize },
+    /// The job has the plan of another producer.
     #[error(
-        "job {0} has the plan of another producer, whose walk found something else: its report is of those files. Run \
-         this once more when it has ended, or with another --job"
+        "job {0} has the plan of another producer, which found different files; its report covers those files. Run \
+         this command again when the job has ended, or use another --job"
     )]
     Overtaken(JobId),
-    /// Someone has cancelled the job.
     #[error("job {0} was cancelled")]
     Cancelled(JobId),
-    /// Asked to stop before the end.
-    #[error("stopped before the job was done; the same command with --job {0} goes on with it")]
+    #[error("stopped before the job was done; the same command with --job {0} continues it")]
     Stopped(JobId),
 }
 
@@ -101,7 +84,8 @@ struct Running {
     publishing: JoinSet<Result<Event, ProducerError>>,
 }
 
-/// Submits a job and, if asked to, waits for its end. `None` when it was not to wait.
+/// Submits a job and, if `config.wait` is set, waits for its end. Otherwise it returns `None` once
+/// the owner has the plan, or the status if the job was cancelled.
 pub async fn run(
     config: ProducerConfig,
     transport: Arc<dyn Transport>,
@@ -170,7 +154,7 @@ async fn next_step(plan: &mut Option<Planner>) -> Result<Step, BrokenOff> {
     }
 }
 
-/// Asks in the background: a question that waits for its answer must not hold up the plan.
+/// Asks the owner in the background: a question without an answer must not delay the plan.
 async fn ask(
     mut asker: Asker,
     owner: OwnerId,
@@ -190,10 +174,10 @@ impl Running {
         match &reply {
             Some(Reply::Status(status)) => (self.progress)(status),
             Some(Reply::Opened(opened)) => {
-                // It may go on with another one.
+                // The owner may continue the job under another id.
                 self.request.job = opened.job.clone();
                 if let Some(first) = self.opened.take() {
-                    // Who does not listen needs not to know.
+                    // The receiver may be gone; that is no error.
                     let _ = first.send(opened.clone());
                 }
             }
@@ -207,14 +191,14 @@ impl Running {
         match action {
             Action::AskOpen { instead_of } => {
                 let request = Request::Open(Box::new(JobRequest { instead_of, ..self.request.clone() }));
-                // The asking task ends only with this one.
+                // The asking task ends only after this one.
                 let _ = self.questions.send(request).await;
             }
             Action::AskStatus => {
                 let _ = self.questions.send(Request::Status { job }).await;
             }
             Action::StartPlan => {
-                // Confirms of a plan from before it began again would pass for those of this one.
+                // Confirms of an earlier plan would be taken for confirms of this one.
                 self.publishing = JoinSet::new();
                 let plan = Plan::new(&self.request.spec, &self.roots)?;
                 self.plan = Some(Planner::spawn(plan.leaving_out(Own::streams()))?);
@@ -229,7 +213,7 @@ impl Running {
                 self.publish(message, tasks, Event::PlanEndConfirmed);
             }
             Action::Say(text) => (self.notify)(text),
-            // Performed by the loop that ends on them.
+            // `run` handles them.
             Action::Done(_) | Action::Refused(_) | Action::Overtaken => {}
         }
         Ok(())
@@ -239,7 +223,7 @@ impl Running {
         let (transport, owner) = (Arc::clone(&self.transport), self.owner.clone());
         let job = self.request.job.clone();
         self.publishing.spawn(async move {
-            // While the owner's queue is full it is busy, and the plan waits.
+            // Publishing waits while the owner's queue is full, and so does the plan.
             match until_taken(&*transport, topology::OUTCOMES, owner.as_str(), || message.clone()).await {
                 Ok(()) => Ok(then),
                 Err(Unpublished::TooLarge(oversize)) => Err(ProducerError::TooLarge { job, number, oversize }),

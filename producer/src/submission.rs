@@ -1,7 +1,7 @@
 //! The engine of a submission: opens a job with its owner, publishes the plan, ends it, waits.
 //!
-//! No I/O, no clock. A lost question is asked again; a plan's message may arrive twice, since its
-//! owner takes each number once.
+//! No I/O, no clock. A lost request is repeated. A plan's message may arrive twice, since the owner
+//! takes each number once.
 
 #[cfg(test)]
 mod tests;
@@ -17,71 +17,60 @@ use shared::system::clock::Moment;
 
 use crate::retrace::{End, Next, Retrace};
 
-/// What a submission is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who is to own the job.
     pub owner: OwnerId,
-    /// What it is.
     pub spec: JobSpec,
-    /// Whether to stay until the job ends, and not only until its owner has the whole plan.
+    /// Whether to wait until the job ends, and not only until its owner has the whole plan.
     pub wait: bool,
-    /// Whether a plan that its owner has is made again, to see whether what it is over has changed since.
+    /// Whether to plan again what the owner already has, to see whether the files have changed.
     pub recheck: bool,
-    /// The broker, as notices show it.
+    /// The broker's address as notices show it.
     pub broker: String,
 }
 
-/// Something happened.
 #[derive(Debug)]
 pub enum Event {
-    /// The owner's reply to a question, or none in time.
+    /// The owner's reply to a request; `None` after a timeout.
     Replied(Option<Reply>),
     /// The plan's next task.
     Planned(Box<Planned>),
     /// The plan has no more tasks.
     PlanEnded,
-    /// The broker has a planned task.
+    /// The broker confirmed the task of this number.
     Confirmed(u64),
-    /// The broker has the plan end.
+    /// The broker confirmed the plan end.
     PlanEndConfirmed,
     /// Time passes.
     Tick,
 }
 
-/// What is to be done.
 #[derive(Debug)]
 pub enum Action {
-    /// Ask the owner to open the job, then tell [`Event::Replied`].
+    /// Ask the owner to open the job, then report [`Event::Replied`].
     AskOpen {
-        /// The opening that is to be replaced, if one is.
+        /// The opening that the new one replaces, if any.
         instead_of: Option<OpeningId>,
     },
-    /// Ask the owner how the job stands, then tell [`Event::Replied`].
+    /// Ask the owner for the job's status, then report [`Event::Replied`].
     AskStatus,
     /// Make the plan, from its first task.
     StartPlan,
-    /// Publish a planned task.
-    Publish {
-        /// The task.
-        planned: Box<Planned>,
-        /// Where in the plan it stands.
-        place: Place,
-    },
-    /// Publish the plan end.
+    /// Publish a planned task, then report [`Event::Confirmed`].
+    Publish { planned: Box<Planned>, place: Place },
+    /// Publish the plan end, then report [`Event::PlanEndConfirmed`].
     EndPlan {
-        /// How many tasks the plan has.
+        /// Number of tasks in the plan.
         tasks: u64,
-        /// Where it ends.
         place: Place,
     },
-    /// Tell people.
+    /// Show this notice to the user.
     Say(String),
-    /// The submission is over: with the finished job's account, or without waiting for it.
+    /// The submission is over. With the job's status if it was waited for, or cancelled.
     Done(Option<Box<JobStatus>>),
-    /// The owner will not have the job.
+    /// The owner refused the job, with this reason.
     Refused(String),
-    /// The job has the plan of another producer, whose walk found something else.
+    /// The job has the plan of another producer, which found different files.
     Overtaken,
 }
 
@@ -89,12 +78,11 @@ pub enum Action {
 enum Phase {
     Opening,
     Planning,
-    Sealing,
+    Ending,
     Waiting,
     Over,
 }
 
-/// The engine.
 #[derive(Debug)]
 pub struct Submission {
     config: Config,
@@ -105,22 +93,23 @@ pub struct Submission {
     unserved: Unserved,
     waiting: Waiting,
     next: u64,
-    /// How the plan compares with what the owner has; none before the job is open.
+    /// Compares the plan with the owner's part of it; `None` before the job is open.
     retrace: Option<Retrace>,
-    /// The opening that the job has.
+    /// The job's current opening.
     opening: Option<OpeningId>,
-    /// The opening whose plan is not that of today.
+    /// The opening to replace, since its plan differs from the present one.
     instead_of: Option<OpeningId>,
     /// Whether this producer has planned to the end.
     plan_ended: bool,
+    /// Numbers of the tasks that were published and not yet confirmed.
     unconfirmed: BTreeSet<u64>,
-    /// Of a plan that is sent and that the owner has not got in full: how many tasks it had when it
-    /// was asked, and since when.
+    /// Set while the plan is sent in full but the owner lacks a part of it: the number of tasks
+    /// that the owner has, and since when that number has not changed.
     incomplete: Option<(u64, Moment)>,
 }
 
 impl Submission {
-    /// One that has not asked yet: the first tick begins it.
+    /// The first [`Event::Tick`] asks the owner to open the job.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -140,14 +129,14 @@ impl Submission {
         }
     }
 
-    /// Whether it can take the plan's next task now.
+    /// Whether the submission can take the plan's next task now.
     pub fn wants_more(&self) -> bool {
-        // A task that is long refused must not leave a gap wider than its owner bridges.
+        // A task that the broker keeps refusing must not open a gap in the numbers that is wider
+        // than the owner can buffer.
         let under_way = self.unconfirmed.first().map_or(0, |first| self.next - first);
         self.phase == Phase::Planning && !self.plan_ended && under_way < limits::PLAN_WINDOW as u64
     }
 
-    /// Takes one event.
     pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
         match event {
             Event::Replied(reply) => {
@@ -158,11 +147,11 @@ impl Submission {
             Event::PlanEnded => self.plan_ended(),
             Event::Confirmed(number) => {
                 self.unconfirmed.remove(&number);
-                self.seal_if_confirmed()
+                self.end_plan_if_confirmed()
             }
             Event::PlanEndConfirmed => {
-                // Otherwise of a plan end from before it began again.
-                if self.phase == Phase::Sealing {
+                // In another phase the confirm belongs to the plan end of an earlier attempt.
+                if self.phase == Phase::Ending {
                     self.phase = Phase::Waiting;
                 }
                 Vec::new()
@@ -178,7 +167,7 @@ impl Submission {
         let due = self.asked_at + limits::STATUS_INTERVAL;
         match self.phase {
             Phase::Opening => vec![self.ask(Action::AskOpen { instead_of: self.instead_of.clone() }, now)],
-            // A plan may be long, and someone may cancel the job meanwhile.
+            // Planning may take long, and the job may be cancelled meanwhile.
             _ if now >= due => vec![self.ask(Action::AskStatus, now)],
             _ => Vec::new(),
         }
@@ -207,17 +196,19 @@ impl Submission {
     fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
-            // By another producer, or the owner's store is an older one now.
+            // Another producer opened the job again, or the owner's store was replaced by an older
+            // one.
             Reply::Status(status) if self.is_begun_anew(&status) => {
                 *self = Self::new(self.config.clone());
-                vec![Action::Say("the job was opened anew meanwhile; comparing its plan".to_owned())]
+                vec![Action::Say("the job was opened again meanwhile; comparing its plan".to_owned())]
             }
-            Reply::Status(status) if self.is_other(&status) => self.plan_anew(),
-            // By another producer: whether with the same plan is known when this one's is at its end.
+            Reply::Status(status) if self.is_other(&status) => self.plan_again(),
+            // Another producer finished the job. Whether its plan is the same is known when this
+            // plan ends.
             Reply::Status(status) if status.state == JobState::Finished && self.is_planning() => Vec::new(),
             Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
-            // Whether it was to wait or not: what it was to submit is not to be done. The report of
-            // what was done by then may still be on its way to a disk.
+            // A cancelled job ends the submission even without `wait`. The report may not be
+            // written yet: until then there is no `report_sha256`.
             Reply::Status(status) if status.state == JobState::Cancelled => {
                 self.plan_ended = true;
                 self.phase = Phase::Waiting;
@@ -240,7 +231,7 @@ impl Submission {
                 say.extend(self.say_waits(&status, now));
                 say
             }
-            // The owner has lost its store, or is another one now: begin again.
+            // The owner has lost or replaced its store: begin again.
             Reply::UnknownJob => {
                 *self = Self::new(self.config.clone());
                 vec![Action::Say("the reducer does not know the job any more; submitting it again".to_owned())]
@@ -259,23 +250,23 @@ impl Submission {
     }
 
     fn is_planning(&self) -> bool {
-        matches!(self.phase, Phase::Planning | Phase::Sealing)
+        matches!(self.phase, Phase::Planning | Phase::Ending)
     }
 
-    /// Whether the job has another opening than the one that was planned for.
+    /// Whether the job has another opening than the one that this producer plans for.
     fn is_begun_anew(&self, status: &JobStatus) -> bool {
         self.opening.as_ref().is_some_and(|opening| *opening != status.opening)
     }
 
-    /// Whether the job's plan is another one than what was planned here: what a producer before this one had sent came
-    /// first, and between their walks the tree has changed, or two producers are at it at once.
+    /// Whether the job's plan differs from this producer's: another producer's tasks came first,
+    /// and the files changed between the two walks.
     fn is_other(&self, status: &JobStatus) -> bool {
         let is_other = |ours: &Retrace| status.plan.as_ref().is_some_and(|plan| plan != ours.hash());
         self.phase == Phase::Waiting && self.plan_ended && self.retrace.as_ref().is_some_and(is_other)
     }
 
-    /// Whether the owner will not get the rest of the plan: all of it is confirmed, and for a long time
-    /// no more of it has come. A queue that is lost takes with it what was confirmed.
+    /// Whether the rest of the plan is lost: the broker confirmed all of it, and the owner received
+    /// no more for [`limits::PLAN_SILENCE`]. A queue can be lost with confirmed messages.
     fn is_lost(&mut self, status: &JobStatus, now: Moment) -> bool {
         let planned = status.counts.tasks_planned;
         let is_incomplete = status.state == JobState::Planning || planned < self.next;
@@ -295,7 +286,7 @@ impl Submission {
     fn opened(&mut self, opened: Opened) -> Vec<Action> {
         let mut actions = Vec::new();
         match self.instead_of.take() {
-            // The owner keeps its plan: it came from elsewhere.
+            // The owner kept the old opening: its plan came from another producer.
             Some(before) if before == opened.opening => {
                 self.phase = Phase::Over;
                 return vec![Action::Overtaken];
@@ -325,7 +316,7 @@ impl Submission {
                 self.unconfirmed.insert(planned.number);
                 vec![Action::Publish { planned, place }]
             }
-            Next::Differs => self.plan_anew(),
+            Next::Differs => self.plan_again(),
         }
     }
 
@@ -337,28 +328,28 @@ impl Submission {
                 self.phase = Phase::Waiting;
                 if self.config.wait { Vec::new() } else { self.done(None) }
             }
-            End::New(..) => self.seal_if_confirmed(),
-            End::Differs => self.plan_anew(),
+            End::New(..) => self.end_plan_if_confirmed(),
+            End::Differs => self.plan_again(),
         }
     }
 
-    /// What is planned over is not as it was when the owner got the plan.
-    fn plan_anew(&mut self) -> Vec<Action> {
+    /// Asks for a new opening with a new plan: the files have changed since the owner got its plan.
+    fn plan_again(&mut self) -> Vec<Action> {
         let instead_of = self.opening.take();
         *self = Self { instead_of, ..Self::new(self.config.clone()) };
         Vec::new()
     }
 
-    fn seal_if_confirmed(&mut self) -> Vec<Action> {
+    fn end_plan_if_confirmed(&mut self) -> Vec<Action> {
         if self.phase != Phase::Planning || !self.plan_ended || !self.unconfirmed.is_empty() {
             return Vec::new();
         }
         let Some(End::New(tasks, place)) = self.retrace.as_ref().map(Retrace::end) else { return Vec::new() };
-        self.phase = Phase::Sealing;
+        self.phase = Phase::Ending;
         vec![Action::EndPlan { tasks, place }]
     }
 
-    /// What was asked for is done; who was not to wait for the job's end gets no account of it.
+    /// Ends the submission; without `wait` it returns no status.
     fn done(&mut self, status: Option<Box<JobStatus>>) -> Vec<Action> {
         let wait = self.config.wait;
         self.over(status.filter(|_| wait))

@@ -1,7 +1,8 @@
-//! Engine and store together: one turn takes any number of events, commits what they wrote in one
+//! Engine and store together. One turn takes any number of events, commits their writes in one
 //! transaction, and only then hands out the effects.
 //!
-//! Synchronous and deterministic: its driver owns the thread, the clock and the transport.
+//! The ledger is synchronous and deterministic: its driver owns the thread, the clock and the
+//! transport.
 
 #[cfg(test)]
 mod tests;
@@ -21,57 +22,52 @@ use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
-/// An owner with its store.
 #[derive(Debug)]
 pub struct Ledger {
     owner: Owner,
     store: Store,
-    /// What jobs take over from openings before them, as far as their plans have come.
+    /// Takeovers of the jobs whose plans are still arriving.
     takeovers: BTreeMap<JobId, Takeover>,
 }
 
-/// What the driver is to do, after the commit.
+/// A task for the driver, after the commit.
 #[derive(Debug)]
 pub enum Action {
-    /// Publish this task.
     Publish(Box<Task>),
-    /// Something else.
     Other(Effect),
 }
 
 impl Ledger {
-    /// Goes on where the store stands. `is_fresh` says that no broker holds anything of it: what
-    /// was out is sent again by the first turn.
+    /// Resumes from the store's state. `is_fresh` says that the broker holds no messages of this
+    /// store; then the first turn resends every task that was out.
     pub fn new(config: Config, store: Store, now: Moment, is_fresh: bool) -> Result<(Self, Vec<Action>), StoreError> {
         let mut ledger = Self::at_rest(config, store, now)?;
-        // In this order: what the tick sends for the first time was not out before.
+        // Keep this order: tasks that the tick sends for the first time were not out before.
         let interrupted = is_fresh.then_some(Event::Interrupted);
         let actions = ledger.turn(interrupted.into_iter().chain([Event::Tick]).collect(), now)?;
         Ok((ledger, actions))
     }
 
-    /// Opens a store whose owner does not run: to change something of it, and send nothing.
+    /// Opens a store whose owner is not running, to change something in it without sending tasks.
     pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
         let mut owner = Owner::new(config);
         owner.restore(store.recover(now)?, store.sums()?, now);
         Ok(Self { owner, store, takeovers: BTreeMap::new() })
     }
 
-    /// The engine, to look at.
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// The store, to look at.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Takes events in order; their writes are one transaction.
+    /// Processes events in order; their writes are one transaction.
     ///
     /// # Errors
-    /// Nothing of the turn is committed, and nothing of it must have an effect. The ledger cannot
-    /// go on: its memory is ahead of its store.
+    /// Nothing of the turn is committed, and none of its effects may happen. The ledger cannot
+    /// continue: its memory is ahead of its store.
     pub fn turn(&mut self, events: Vec<Event>, now: Moment) -> Result<Vec<Action>, StoreError> {
         let mut effects = Vec::new();
         self.store.begin_turn()?;
@@ -96,7 +92,7 @@ impl Ledger {
         effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
     }
 
-    /// Finds out from the store what the engine does not keep in memory.
+    /// Fills in the fields of an event that the engine cannot answer from memory, from the store.
     fn look_up(&mut self, event: &mut Event) -> Result<(), StoreError> {
         match event {
             Event::Planned { job, place, planned, kept, .. } => *kept = self.taken_over(job, place, planned)?,
@@ -123,7 +119,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A task of a plan that this owner has; a derived one is known without a look at the store.
+    /// A planned task of one of this owner's jobs. Tasks of derived plans need no look into the
+    /// store.
     pub fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
         match self.owner.spec(&task.job) {
             Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
@@ -132,7 +129,7 @@ impl Ledger {
         }
     }
 
-    /// What an outcome says of its task.
+    /// Whether an outcome is the first of its task or a repeat, and whether its answer can be read.
     fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
         let task = outcome.address.task.clone();
         let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else {
@@ -140,7 +137,7 @@ impl Ledger {
         };
         let items = known.map_or(0, |known| known.items);
         if let Some((known, kept)) = known.and_then(|known| Some((known, known.kept.as_ref()?))) {
-            // It is of a try at the whole task, of which the rest alone is asked for now.
+            // This outcome is of an attempt at the whole task, but only its rest is still wanted.
             if !known.is_rest(&outcome.address.plan) {
                 return Ok(Check::Repeat { same: true });
             }
@@ -166,14 +163,15 @@ impl Ledger {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
                 (Some(Ok(first)), Verdict::Done(second)) => fold::is_same(workload, items, first, second),
-                // A task that was given up, or that fails after it was done, gave no second answer.
+                // A task that was given up, or that fails after it was done, has no second answer
+                // to compare.
                 _ => true,
             };
             return Ok(Check::Repeat { same: same || mutant::is(Mutant::ConflictUnseen) });
         }
         Ok(match verdict {
             Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {
-                Check::First(Err(Reason::Body { detail: "not all of its parts are here".to_owned() }))
+                Check::First(Err(Reason::Body { detail: "not all of its parts have arrived".to_owned() }))
             }
             Verdict::Done(answer) => {
                 let kept_parts = known.and_then(|known| known.kept.as_ref()).is_some_and(|kept| kept.has_parts);
@@ -184,7 +182,7 @@ impl Ledger {
         })
     }
 
-    /// What a task of a plan takes over from an opening before.
+    /// What a task takes over from an earlier opening of its job.
     fn taken_over(
         &mut self,
         job: &JobId,
@@ -209,7 +207,8 @@ impl Ledger {
         Ok(Some(Box::new(TakenOver { kept, whole })))
     }
 
-    /// What jobs have taken over from goes, a little at a time, once their plans are complete.
+    /// Removes earlier openings whose answers were taken over, a few tasks at a time, once the
+    /// plans of their successors are complete.
     fn sweep(&mut self) -> Result<(), StoreError> {
         for job in self.owner.sweepable() {
             self.takeovers.remove(&job);
@@ -220,7 +219,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds from the store what an effect needs to happen outside.
+    /// Turns an effect into an action: loads the task of a send from the store.
     fn complete(&mut self, effect: Effect, now: Moment) -> Result<Option<Action>, StoreError> {
         match effect {
             Effect::Send { task, attempt } => {
@@ -233,7 +232,7 @@ impl Ledger {
     fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Task>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
         let (workload, opening) = (job.spec.workload(), job.opening.clone());
-        let missing = || StoreError::Content(format!("task {id} was planned and is not there"));
+        let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
         let known = self.known(&id)?.ok_or_else(missing)?;
         let StoredTask { class, planned_at, mut body } = match fold::derive(&job.spec, id.number) {
             Some(derived) => StoredTask { class: derived.class, planned_at: None, body: derived.body },
@@ -255,7 +254,8 @@ impl Ledger {
     }
 }
 
-/// An item of the rest of a task has another number in the whole of it.
+/// Translates a part's item number: items of the rest of a task are numbered differently than in
+/// the whole task.
 fn number_as_planned(part: &mut Part, known: Option<&Known>) {
     let Some(known) = known.filter(|known| known.is_rest(&part.address.plan)) else { return };
     if let Some((item, kept)) = part.item.as_mut().zip(known.kept.as_ref()) {

@@ -1,21 +1,22 @@
-//! The reducer: owns jobs. It commits plans and outcomes, counts each task once, sends and resends
-//! tasks, knows when a job is done, and writes its report.
+//! The reducer owns jobs. It commits plans and outcomes, counts each task once, sends and resends
+//! tasks, decides when a job is done, and writes its report.
 //!
 //! # Layout
 //! - [`owner`]: the engine, a state machine without I/O
-//! - [`store`]: what it commits, in SQLite
-//! - [`ledger`]: engine and store together: one turn, one transaction
-//! - [`fold`]: what each workload's answers add up to, and how a report shows them
+//! - [`store`]: the SQLite store that holds what the engine commits
+//! - [`ledger`]: engine and store together; one turn is one transaction
+//! - [`fold`]: for each workload, how answers are summed and how a report shows them
 //! - [`report`]: reports and receipts
 //! - [`mutant`]: invariants that tests break on purpose
-//! - `fuzzing`: properties of what comes from outside, for tests and fuzz targets
-//! - [`scratch`]: what must not outlive the process
-//! - `lock`: one process at a time
-//! - `takeover`: what an opening takes over from those before it
+//! - `fuzzing`: properties of untrusted input, for tests and fuzz targets
+//! - [`scratch`]: temporary files that must not outlive the process
+//! - `lock`: a file lock that one process holds at a time
+//! - `takeover`: answers that a new opening of a job takes over from the earlier ones
 //! - [`service`]: the ledger wired to a transport
 //!
-//! Invariant: what has an effect outside (an ack, a publish, a reply) happens after the transaction
-//! that it rests on. [`ledger::Ledger::turn`] is the one place that orders the two.
+//! Invariant: an effect outside the process (an ack, a publish, a reply) happens after the commit
+//! of the transaction that it depends on. [`ledger::Ledger::turn`] is the one place that orders the
+//! two.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

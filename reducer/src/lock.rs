@@ -1,9 +1,11 @@
-//! A lock between processes: a locked file. The lock ends with the process, whatever ends that; the file with this
-//! value, and one that a killed process left behind is used again.
+//! A lock between processes: a locked file. The lock ends with the process, however the process
+//! ends. The file is removed when the value is dropped; a file that a killed process left behind is
+//! used again.
 //!
-//! It is `flock`. Over NFS from version 4 on, hosts see each other's locks. A mount that keeps locks to its own host
-//! (`nolock`, `local_lock`), as many a FUSE file system does, keeps processes of that host apart and no others. Where
-//! there are no locks at all, taking one is an error.
+//! The lock is `flock`. Over NFS from version 4 on, hosts see each other's locks. On a mount that
+//! keeps locks to its own host (`nolock`, `local_lock`, and many FUSE file systems), the lock
+//! excludes processes of the same host only. On a file system without locks, taking one is an
+//! error.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -14,12 +16,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
-    /// Held open.
+    /// Open as long as the lock is held.
     file: File,
 }
 
 impl Lock {
-    /// `None` if somebody else has it. What the file says stays until it is [signed](Self::sign).
+    /// `None` if another process holds the lock. The file keeps its content until it is
+    /// [signed](Self::sign).
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(path)?;
@@ -28,15 +31,15 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(cause)) => return Err(cause),
             }
-            // The process that had it may have removed the file between the two calls: then this is
-            // the lock of a file that nobody else can find.
+            // The previous holder may have removed the file between the two calls. Then this is a
+            // lock on a file that no other process can find, so try again.
             if is_at(&file, path)? {
                 return Ok(Some(Self { path: path.to_owned(), file }));
             }
         }
     }
 
-    /// Tells whoever wants it who has it.
+    /// Writes the holder's name into the file, for processes that find the lock taken.
     pub fn sign(&mut self, who: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.write_all(who.as_bytes())
@@ -45,7 +48,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked. A file that cannot be removed does no harm.
+        // The file is still locked here. A file that cannot be removed does no harm.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -67,7 +70,7 @@ mod tests {
     fn one_at_a_time_has_it_and_says_so_and_leaves_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("lock");
-        // As a process leaves it that was killed.
+        // The file as a killed process leaves it.
         fs::write(&path, "somebody with a long name").expect("written");
         let mut first = Lock::take(&path).expect("it is ours").expect("nobody has it");
         first.sign("first\n").expect("written");

@@ -1,40 +1,40 @@
-//! Invariants that are broken on purpose, so that tests can show that somebody would notice. Without
-//! the feature `mutants` nothing is ever broken, and the compiler removes the question.
+//! Invariants that tests break on purpose, to show that the test suite would notice. Without the
+//! feature `mutants` nothing is ever broken, and the compiler removes the checks.
 
-/// An invariant of this crate, broken.
+/// A broken invariant of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
-    /// Every outcome counts, not only the first of its task.
+    /// Every outcome of a task counts, not only the first.
     NoDedupe,
-    /// Another answer to the same task passes for the same one.
+    /// A different second answer to a task is treated as equal to the first.
     ConflictUnseen,
-    /// A job ends when all that is planned so far is answered, without its plan end.
+    /// A job ends when all tasks planned so far are answered, before its plan end has come.
     EndWithoutPlanEnd,
-    /// A new process does not know what was out.
+    /// A restarted owner forgets which tasks were out.
     ForgetFlights,
-    /// An outcome and its job's account are two transactions.
+    /// An outcome and its job's account are committed in two transactions.
     SplitCommit,
-    /// What another walk over the tree planned is taken as well.
+    /// The owner accepts tasks that another walk over the tree planned.
     NoLinks,
-    /// What is of another opening of a job passes for this one's.
+    /// Messages of another opening of the job are accepted.
     AnyOpening,
-    /// What is of another task of the same number passes for this one's.
+    /// Messages about another task with the same number are accepted.
     AnyPlan,
-    /// The answer to a file that has changed is taken over as well.
+    /// The answer for a changed file is taken over as well.
     KeepChanged,
-    /// What one consumer does not have is asked of no other.
+    /// Items that one consumer cannot do are not offered to another.
     AskNobodyElse,
-    /// A lease never lapses.
+    /// Leases never lapse.
     LeaseForEver,
-    /// A cancellation is answered that is in no store.
+    /// A cancellation is confirmed without being written to the store.
     CancelUnwritten,
-    /// Outcomes count that come after their job was cancelled.
+    /// Outcomes that come after a cancellation count.
     CountLate,
-    /// What answers add up to depends on their order: the last one stands.
+    /// The last answer overwrites the sum, so totals depend on the order of outcomes.
     FoldLast,
-    /// All that is planned is sent at once.
+    /// All planned tasks are sent at once.
     NoWindow,
-    /// A message that a policy of the broker took out of its queue counts as an attempt.
+    /// A message that a broker policy removed from its queue counts as an attempt.
     ChargeExpired,
 }
 
@@ -48,7 +48,7 @@ mod present {
         static PRESENT: Cell<Option<Mutant>> = const { Cell::new(None) };
     }
 
-    /// Breaks this invariant, or none, on this thread.
+    /// Breaks this invariant on the current thread; `None` restores all of them.
     pub fn set(mutant: Option<Mutant>) {
         PRESENT.set(mutant);
     }
@@ -63,7 +63,7 @@ pub(crate) use present::is;
 #[cfg(feature = "mutants")]
 pub use present::set;
 
-/// Whether this invariant is broken: it is not.
+/// Without the feature no invariant is broken.
 #[cfg(not(feature = "mutants"))]
 pub(crate) const fn is(_: Mutant) -> bool {
     false

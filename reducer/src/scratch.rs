@@ -1,5 +1,5 @@
-//! Files that must not outlive the process, also when it exits without unwinding: on a second
-//! signal, or beside a thread that hangs in a read.
+//! Files that must not outlive the process, even if it exits without unwinding: on a second signal,
+//! or while another thread hangs in a read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,13 +9,13 @@ use std::sync::{Mutex, PoisonError};
 
 static SCRATCH: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// A file or directory that [`sweep`] removes as long as this value is there.
+/// A file or directory that [`sweep`] removes while this value exists.
 #[derive(Debug)]
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Creates something at a path that it then knows. Nothing is created that [`sweep`] does not
-    /// know, and nothing at all once it has begun.
+    /// Creates a file or directory and registers its path. The registry stays locked meanwhile, so
+    /// [`sweep`] knows every path, and nothing is created once a sweep has begun.
     pub(crate) fn make<T: AsRef<Path>>(create: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Self)> {
         let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
         let made = create()?;
@@ -31,12 +31,12 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what is there of them: the last thing that a process does. Threads that make more after
-/// this wait for its end.
+/// Removes all registered files and directories. Call it last: it keeps the registry locked, so
+/// threads that want to create more wait until the process ends.
 pub fn sweep() {
     let scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
     for path in scratch.iter() {
-        // Nobody is left who could do anything about a failure.
+        // The process is about to end, so a failure has no further consequence here.
         let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
     std::mem::forget(scratch);

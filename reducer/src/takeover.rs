@@ -1,7 +1,7 @@
-//! What an opening takes over from those before it: answers to items that are as they were.
+//! Taking over answers from earlier openings of a job, for items that have not changed.
 //!
-//! Both plans are in the order of names, so that tasks which hold the same items lie near each other. Where they do
-//! not, nothing is found, and the work is done again.
+//! Both plans are in the order of names, so tasks that hold the same items lie near each other.
+//! Where they do not, the lookup finds nothing, and consumers do the work again.
 
 use serde_json::value::RawValue;
 use shared::protocol::id::OpeningId;
@@ -10,21 +10,19 @@ use shared::protocol::job::JobSpec;
 use crate::fold::{self, Before, Kept};
 use crate::store::{Store, StoreError};
 
-/// The openings that one job follows, in the store.
+/// The earlier openings in the store that one job takes over from.
 #[derive(Debug)]
 pub(crate) struct Takeover {
-    /// The opening that takes over.
     pub opening: OpeningId,
     sources: Vec<Source>,
 }
 
-/// One of them.
 #[derive(Debug)]
 struct Source {
     row: i64,
-    /// Its tasks.
+    /// Number of tasks in its plan.
     tasks: u64,
-    /// Where something was found last.
+    /// The task at which the last lookup began. The next lookup starts there.
     hint: u64,
 }
 
@@ -35,12 +33,12 @@ impl Takeover {
         Ok(Self { opening, sources })
     }
 
-    /// What is known of a task of the new plan.
+    /// The answer, or a part of it, that earlier openings have for a task of the new plan.
     pub fn find(&mut self, store: &Store, spec: &JobSpec, body: &RawValue) -> Result<Option<Kept>, StoreError> {
         let body = body.get().as_bytes();
         let Some((first, last)) = fold::range(spec, body) else { return Ok(None) };
         let mut before = Vec::new();
-        // The latest opening comes first: it tells of an item that several of them have.
+        // The latest opening comes first: its answer wins for an item that several openings have.
         for source in self.sources.iter_mut().rev() {
             source.collect(store, spec, (&first, &last), &mut before)?;
         }
@@ -49,7 +47,7 @@ impl Takeover {
 }
 
 impl Source {
-    /// The tasks that may hold items between these names.
+    /// Collects the tasks that may hold items between these two names.
     fn collect(
         &mut self,
         store: &Store,
@@ -69,13 +67,13 @@ impl Source {
         Ok(())
     }
 
-    /// The last task that begins at this name or before it; the first one, if none does.
+    /// The last task that begins at or before this name, or the first task if none does.
     fn begin(&self, store: &Store, spec: &JobSpec, first: &[u8]) -> Result<u64, StoreError> {
         let begins_before = |number: u64| -> Result<bool, StoreError> {
             Ok(self.name(store, spec, number)?.is_some_and(|(_, name)| name.as_slice() <= first))
         };
         let (mut low, mut high) = (0, self.tasks);
-        // Most plans are gone through from one end to the other.
+        // Most lookups go through the plan in order, so search near the hint first.
         if begins_before(self.hint)? {
             low = self.hint;
             let mut step = 1;
@@ -96,7 +94,7 @@ impl Source {
         Ok(low)
     }
 
-    /// The number and the first name of the first task from this one on that has items.
+    /// The number and the first name of the first task at or after `number` that has items.
     fn name(&self, store: &Store, spec: &JobSpec, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let Some((at, body)) = store.body_from(self.row, number)? else { return Ok(None) };
         let name = fold::range(spec, &body).map(|(first, _)| first).unwrap_or_default();

@@ -1,12 +1,13 @@
-//! What the roles of Packhorse share, in three rooms. Each uses only those below it:
+//! Code that the roles of Packhorse share, in three modules. Each uses only those below it:
 //!
-//! - [`transport`]: carries messages. The trait, its implementations, and asking owners over it.
+//! - [`transport`]: carries messages. The trait, its implementations, and requests to owners over
+//!   it.
 //! - [`protocol`]: what travels. Ids, messages, each workload's contract, names of exchanges and
 //!   queues, limits, encryption.
-//! - [`system`]: what the machine gives. Time, randomness, files and descriptors, threads, logs.
+//! - [`system`]: what the machine provides. Time, randomness, files and descriptors, threads, logs.
 //!
-//! Nothing here depends on another crate of the project. Roles depend on this crate and never on
-//! each other. `fuzzing` holds properties of what comes from outside, for tests and fuzz targets.
+//! This crate depends on no other crate of the project. Roles depend on this crate and never on
+//! each other. `fuzzing` holds properties of untrusted input, for tests and fuzz targets.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

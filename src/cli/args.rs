@@ -42,12 +42,10 @@ use words::{ProducerWordsArgs, WordsArgs};
 #[derive(Debug, Parser)]
 #[command(name = "packhorse", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Packhorse {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print the SHA-1 digest of every file, as sha1sum does
@@ -60,13 +58,13 @@ pub enum Command {
     Consumer(ConsumerArgs),
     /// Own jobs: count, resend, report
     Reducer(ReducerArgs),
-    /// List jobs and how they stand
+    /// List jobs and their states
     Jobs(JobsArgs),
-    /// Show how one job stands
+    /// Show the state of one job
     Status(StatusArgs),
-    /// End a job as it stands
+    /// Cancel a job
     Cancel(CancelArgs),
-    /// List, show, replay or drop tasks that failed for the last time
+    /// List, show, replay or drop tasks that failed and are not tried again
     Dead(DeadArgs),
     /// Say in one sentence why a job or a task waits, failed or is missing
     Explain(ExplainArgs),
@@ -78,15 +76,15 @@ pub enum Command {
     Topology(TopologyArgs),
     /// Make keys that encrypt and authenticate messages
     Key(KeyArgs),
-    /// Look at a broker and this machine: what is wrong, and what to do
+    /// Check a broker and this machine: what is wrong, and what to do
     Doctor(DoctorArgs),
-    /// Say whether the role that runs in this container or under this user is well
+    /// Check, by its heartbeat file, whether a role is healthy
     Health(HealthArgs),
-    /// Say whether that role is connected and has worked or polled within two heartbeats
+    /// Check, by its heartbeat file, whether a role is connected and has worked or polled within two
+    /// heartbeats
     Ready(HealthArgs),
 }
 
-/// How to reach a broker.
 #[derive(Debug, Clone, Args)]
 pub struct BrokerArgs {
     /// The broker, as amqp://USER:PASSWORD@HOST:PORT/VHOST
@@ -99,18 +97,16 @@ pub struct BrokerArgs {
     pub connect_timeout: Option<Duration>,
 
     #[command(flatten)]
-    /// How the way there is secured.
     pub security: SecurityArgs,
 }
 
-/// How to say it.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgs {
     /// Print JSON Lines
     #[arg(long)]
     pub json: bool,
 
-    /// No progress and no receipt on stderr; failures still show
+    /// Print no progress and no receipt on stderr; failures are still printed
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -120,11 +116,10 @@ fn target() -> impl TypedValueParser<Value = Target> {
     OsStringValueParser::new().try_map(Target::named)
 }
 
-/// Which files.
 #[derive(Debug, Clone, Args)]
 pub struct FilesArgs {
-    /// Files and directories. Over a broker each is a root, with the last part of its path as its
-    /// name; NAME=PATH gives it another
+    /// Files and directories. Over a broker each is a root, named after the last part of its path;
+    /// NAME=PATH gives it another name
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<OsString>,
 
@@ -132,46 +127,43 @@ pub struct FilesArgs {
     #[arg(long)]
     pub follow: bool,
 
-    /// Follow symbolic links wherever they lead (a consumer must allow it, too)
+    /// Follow symbolic links wherever they lead (over a broker, consumers must allow it, too)
     #[arg(long)]
     pub follow_outside: bool,
 
-    /// Over a broker: fail a file whose modification time on its consumer is not the one that was planned. Without
-    /// this a copy made without times is taken and counted, if its time is between that one and the plan's
+    /// Over a broker: fail a file if its modification time on the consumer differs from the planned
+    /// one. Without this, the consumer accepts and counts a copy that was made without times: its
+    /// time is between the planned file's time and the time of the plan
     #[arg(long)]
     pub strict_times: bool,
 }
 
-/// `packhorse sha1`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Sha1Args {
     #[command(flatten)]
-    /// Which files.
     pub files: FilesArgs,
 
     #[command(flatten)]
-    /// How the job is run.
     pub job: JobArgs,
 }
 
-/// How a job goes on that was begun before.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RecheckArgs {
-    /// Go on with a job whose plan is complete without looking whether files have changed since: its report may be
-    /// of files as they were, the receipt says so, and the exit code is 1
+    /// Resume a job whose plan is complete without checking whether files have changed since. The
+    /// report may then describe older files; the receipt says so, and the exit code is 1
     #[arg(long)]
     pub no_recheck: bool,
 }
 
-/// How a job is run that this command owns.
+/// Options of a command that owns its job.
 #[derive(Debug, Clone, Args)]
 pub struct JobArgs {
     /// Write the report to FILE, whole or not at all, instead of stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true, value_parser = target())]
     pub output: Target,
 
-    /// Keep the job's state in FILE: run the same command again after a crash, and it goes on
+    /// Keep the job's state in FILE: after a crash, the same command resumes the job
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
@@ -180,66 +172,58 @@ pub struct JobArgs {
     pub job: Option<JobId>,
 
     #[command(flatten)]
-    /// How it goes on.
     pub recheck: RecheckArgs,
 
     /// Tasks done at a time in this process [default: the number of cores]
     #[arg(short = 'j', long, value_name = "N", conflicts_with = "broker")]
     pub slots: Option<u32>,
 
-    /// Tasks sent out and not yet answered, at most [default: 4 for each slot of the consumers, 64 to 16384]
+    /// Limit on tasks that are sent out and not yet answered [default: 4 for each slot of the
+    /// consumers, 64 to 16384]
     #[arg(long, value_name = "N")]
     pub window: Option<NonZero<usize>>,
 
     #[command(flatten)]
-    /// With a broker, consumers elsewhere do the work.
     pub broker: BrokerArgs,
 
     #[command(flatten)]
-    /// How to say it.
     pub out: OutputArgs,
 }
 
-/// `producer`
 #[derive(Debug, Clone, Parser)]
 #[command(name = "producer", version, about = "Submit a job to a reducer over a broker", after_help = EXIT_CODES)]
 pub struct ProducerArgs {
-    /// What to submit.
     #[command(subcommand)]
     pub job: ProducerJob,
 }
 
-/// What a producer can submit.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ProducerJob {
     /// Submit a job for the SHA-1 digest of every file
     Sha1(ProducerSha1Args),
-    /// Lines, words and bytes of every file
+    /// Submit a job for the lines, words and bytes of every file
     Words(ProducerWordsArgs),
 }
 
-/// `producer sha1`
 #[derive(Debug, Clone, Args)]
 pub struct ProducerSha1Args {
     #[command(flatten)]
-    /// Which files.
     pub files: FilesArgs,
 
     #[command(flatten)]
-    /// How the job is submitted.
     pub job: SubmitArgs,
 }
 
-/// How a job is submitted that a reducer owns.
+/// Options of a command that submits a job to a reducer.
 #[derive(Debug, Clone, Args)]
 pub struct SubmitArgs {
-    /// The job's id; the same id again goes on with the same job [env: PACKHORSE_JOB] [default: that of
+    /// The job's id; the same id again resumes the same job [env: PACKHORSE_JOB] [default: that of
     /// the reducer's latest job for the same files if it has not ended, or a fresh one]
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 
-    /// What the job's report is called in the reducer's --output-dir: NAME.txt, which replaces that of an
-    /// earlier job [default: the job's id]
+    /// Name of the report in the reducer's --output-dir: NAME.txt. It replaces the report of an
+    /// earlier job with this name [default: the job's id]
     #[arg(long, value_name = "NAME")]
     pub report: Option<ReportName>,
 
@@ -248,23 +232,19 @@ pub struct SubmitArgs {
     pub owner: OwnerId,
 
     #[command(flatten)]
-    /// How it goes on.
     pub recheck: RecheckArgs,
 
-    /// Leave once all tasks are handed over, and do not wait for the job's end
+    /// Exit once all tasks are submitted, and do not wait for the job's end
     #[arg(long)]
     pub no_wait: bool,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     #[command(flatten)]
-    /// How to say it.
     pub out: OutputArgs,
 }
 
-/// `consumer`
 #[derive(Debug, Clone, Parser)]
 #[command(name = "consumer", version, about = "Do tasks from a broker", after_help = EXIT_CODES)]
 pub struct ConsumerArgs {
@@ -272,7 +252,7 @@ pub struct ConsumerArgs {
     #[arg(long = "root", value_name = "NAME=DIR")]
     pub roots: Vec<OsString>,
 
-    /// Serve only this workload; may be given several times [default: every one]
+    /// Serve only this workload; may be given several times [default: all]
     #[arg(long = "workload", value_name = "WORKLOAD")]
     pub workloads: Vec<Workload>,
 
@@ -280,7 +260,8 @@ pub struct ConsumerArgs {
     #[arg(short = 'j', long, value_name = "N")]
     pub slots: Option<u32>,
 
-    /// Tasks taken from each queue at a time, those being done included [default: one more than slots]
+    /// Tasks taken from each queue at a time (AMQP prefetch), including those in progress [default:
+    /// one more than slots]
     #[arg(long, value_name = "N")]
     pub prefetch: Option<u16>,
 
@@ -300,21 +281,19 @@ pub struct ConsumerArgs {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = heartbeat)]
     pub heartbeat: Duration,
 
-    /// The broker's acknowledgement time-out (consumer_timeout of RabbitMQ, which cannot be asked for
-    /// it): a task that takes longer than half of it is leased from its reducer
+    /// The broker's acknowledgement time-out (RabbitMQ's consumer_timeout, which cannot be read
+    /// over AMQP). For a task that takes longer than half of it, the consumer takes a lease from
+    /// the reducer
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds)]
     pub ack_timeout: Duration,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     #[command(flatten)]
-    /// How to log.
     pub log: LogArgs,
 }
 
-/// How a service logs.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LogArgs {
     /// Log JSON Lines
@@ -322,7 +301,6 @@ pub struct LogArgs {
     pub json: bool,
 }
 
-/// `packhorse cancel`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct CancelArgs {
@@ -331,6 +309,5 @@ pub struct CancelArgs {
     pub job: JobId,
 
     #[command(flatten)]
-    /// Where to look.
     pub from: StoreArgs,
 }

@@ -11,8 +11,8 @@ use super::args::security::SecurityArgs;
 use super::variable::{self, Given};
 use super::{Failure, key_file};
 
-/// What a file is to hold.
-const SHAPE: &str = "It holds one line such as amqp://USER:PASSWORD@HOST:PORT/VHOST";
+/// What a file that the environment names must hold.
+const SHAPE: &str = "The file must hold one line such as amqp://USER:PASSWORD@HOST:PORT/VHOST";
 
 /// Read by every command.
 const OURS: [&str; 1] = ["PACKHORSE_BROKER"];
@@ -29,12 +29,10 @@ pub fn for_role(args: &BrokerArgs) -> Result<Option<BrokerUrl>, Failure> {
     find(args, &ROLES)
 }
 
-/// The broker for a role.
 pub fn required(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
     for_role(args)?.ok_or_else(missing)
 }
 
-/// A role is given no broker.
 pub fn missing() -> Failure {
     Failure::usage("no broker: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set PACKHORSE_BROKER")
 }
@@ -53,7 +51,7 @@ pub fn required_without_keys(args: &BrokerArgs) -> Result<BrokerUrl, Failure> {
     trust(find_url(args, &ROLES)?.ok_or_else(missing)?, &args.security)
 }
 
-/// The file of keys that a role is given, if any.
+/// The key file from the flag or the environment, if there is one.
 pub fn key_file_of(args: &BrokerArgs) -> Option<PathBuf> {
     given(&args.security.key_file, "PACKHORSE_KEY_FILE")
 }
@@ -94,14 +92,14 @@ fn find_url(args: &BrokerArgs, names: &[&str]) -> Result<Option<BrokerUrl>, Fail
 
 fn parse(given: &Given) -> Result<BrokerUrl, Failure> {
     let wrong = |error: InvalidUrl| match &given.file {
-        // Of a file nothing is shown: it may be another one than was meant.
+        // The text of a file is not shown: the variable may name a wrong file, with other secrets.
         Some(_) => format!("{given} does not hold a broker's URL: {}. {SHAPE}", error.problem()),
         None => format!("{given}: {error}"),
     };
     given.text.trim().parse().map_err(|error| Failure::usage(wrong(error)))
 }
 
-/// Connects, as patiently as the user wants.
+/// Connects, and gives up after --connect-timeout if the user set it.
 pub async fn reach(url: &BrokerUrl, args: &BrokerArgs) -> Result<Arc<dyn Transport>, Failure> {
     Ok(connect(url, args.connect_timeout).await?)
 }

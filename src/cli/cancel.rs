@@ -1,4 +1,4 @@
-//! `cancel`: ends a job as it stands, asked of its owner or written into its store.
+//! `cancel`: asks the owner to cancel a job, or cancels the job in its store.
 
 use reducer::owner::Event;
 use reducer::report::{receipt_json, receipt_text};
@@ -9,9 +9,8 @@ use super::args::CancelArgs;
 use super::owners::{at_rest, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
-/// `packhorse cancel ID`
 pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
-    // What is done is not to end in "could not".
+    // Check stdout first: the command must not fail to print after it has cancelled the job.
     term::can_print()?;
     let job = &args.job;
     let status = match &args.from.state {
@@ -19,7 +18,7 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
             at_rest(state, |reply| Event::Cancel { job: job.clone(), opening: None, reply }).map(|reply| {
                 let missing = || {
                     let state = state.display();
-                    Failure::usage(format!("no job {job} here; packhorse jobs --state {state} lists those that it has"))
+                    Failure::usage(format!("no job {job} in {state}; packhorse jobs --state {state} lists its jobs"))
                 };
                 if let Reply::Status(status) = reply { Ok(status) } else { Err(missing()) }
             })??
@@ -38,18 +37,18 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Cancels the job as it was found, and no other of its name that may have been begun since.
+/// Cancels the opening of the job that was found, and no later job of the same name.
 async fn ask(args: &CancelArgs) -> Result<Box<JobStatus>, Failure> {
     let url = broker::for_role(&args.from.broker)?.ok_or_else(|| {
         Failure::usage(format!(
-            "{}. A command that runs without one ends with Ctrl-C; a job that it has left in a store is \
-             cancelled with --state FILE",
+            "{}. To stop a command that runs without a broker, press Ctrl-C there; to cancel a job that it has left \
+             in a store, give --state FILE",
             broker::missing()
         ))
     })?;
     let request = |found: &JobStatus| Request::Cancel { job: found.job.clone(), opening: found.opening.clone() };
     match of_its_owner(&url, args.from.whom(), &args.job, request).await? {
         Reply::Status(status) => Ok(status),
-        other => Err(Failure::unfinished(format!("the reducer gave an answer of another kind: {other:?}"))),
+        other => Err(Failure::unfinished(format!("the reducer gave an unexpected answer: {other:?}"))),
     }
 }

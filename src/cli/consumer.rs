@@ -16,7 +16,7 @@ use super::args::ConsumerArgs;
 use super::heartbeat_file::{HeartbeatFile, keep_writing};
 use super::{Exit, Failure, broker, roots, signals, slots, term};
 
-/// Does items for another consumer, until it closes the pipe.
+/// Runs as the isolated child of another consumer, until that consumer closes the pipe.
 pub fn isolated() -> ExitCode {
     match isolation::serve() {
         Ok(()) => Exit::Success.into(),
@@ -27,16 +27,17 @@ pub fn isolated() -> ExitCode {
     }
 }
 
-/// How this program starts itself for that; `words` are those of its command line that come first.
+/// How this program starts itself as an isolated child. `words` are the words of its command line
+/// before the options.
 fn isolation(words: &[&str]) -> Option<Isolation> {
     let mut args: Vec<_> = words.iter().map(Into::into).collect();
     args.push("--isolated".into());
-    // The very program that runs, also when another has been installed under its name since.
+    // The program that runs now, even if another one has been installed under its name since.
     let program = if cfg!(target_os = "linux") { Some("/proc/self/exe".into()) } else { std::env::current_exe().ok() };
     program.map(|program| Isolation { program, args })
 }
 
-/// Runs the command; `words` are those of the command line before its own arguments.
+/// `words` are the words of the command line before the command's own options.
 pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let mut site = Site::new();
@@ -58,7 +59,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     if config.ack_timeout < config.heartbeat * limits::ACK_TIMEOUT_HEARTBEATS {
         return Err(Failure::usage(format!(
             "--ack-timeout {} is shorter than four heartbeats of {} s: the lease on a long task could come too late, \
-             and the broker would take the task back. Give a shorter --heartbeat, or a longer time-out to the \
+             and the broker would take the task back. Give a shorter --heartbeat, or raise the time-out at the \
              broker (consumer_timeout) and here",
             args.ack_timeout.as_secs_f64(),
             args.heartbeat.as_secs_f64()
@@ -66,7 +67,8 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     }
     let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();
     let shutdown = signals::listen()?;
-    // Before the broker is reached: what an earlier process left is no sign of this one.
+    // Remove the heartbeat of an earlier process before connecting: it says nothing about this
+    // process.
     let heartbeats = HeartbeatFile::from_env("consumer", config.heartbeat)?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Success) };
@@ -83,7 +85,8 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// What it subscribes to: file workloads by its roots, others by the class that anyone serves.
+/// What the consumer subscribes to: file workloads with the classes of its roots, other workloads
+/// with the class that every consumer serves.
 fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Failure> {
     let wanted = if wanted.is_empty() { &Workload::ALL[..] } else { wanted };
     let mut serves = Vec::new();

@@ -1,4 +1,4 @@
-//! `dead`: tasks that failed for the last time, asked of their owners or read from a store.
+//! `dead`: tasks that failed and are not tried again, read from their owners or from a store.
 
 use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,9 +15,8 @@ use super::args::{DeadArgs, DeadCommand, DeadFilter};
 use super::owners::{at_rest, change, check_one, gather, of_its_owner, reader};
 use super::{Exit, Failure, broker, term};
 
-/// `packhorse dead`
 pub async fn run(args: DeadArgs) -> Result<Exit, Failure> {
-    // What is done is not to end in "could not".
+    // Check stdout first: the command must not fail to print after it has changed a job.
     term::can_print()?;
     match args.command {
         DeadCommand::List(args) => list(args).await,
@@ -52,12 +51,12 @@ async fn list(args: DeadFilter) -> Result<Exit, Failure> {
     let text = if args.from.json { found.iter().map(line).collect() } else { table(&found) };
     term::print(text.as_bytes())?;
     if untold > 0 {
-        term::complain(&format!("{untold} older ones are not listed; name a job or a part of the reason"));
+        term::complain(&format!("{untold} older dead tasks are not listed; give a job or a part of the reason"));
     }
     Ok(Exit::Success)
 }
 
-/// A dead task, and whose it is.
+/// A dead task and its owner.
 type Found = (OwnerId, DeadTask);
 
 fn json_line(kind: &str, mut value: Value) -> String {
@@ -105,7 +104,10 @@ async fn show(args: DeadShow) -> Result<Exit, Failure> {
         }
     };
     let Some(Reply::DeadTask(detail)) = reply else {
-        return Err(Failure::usage(format!("task {} is not dead; packhorse dead list has those that are", args.task)));
+        return Err(Failure::usage(format!(
+            "task {} is not dead; packhorse dead list shows the dead tasks",
+            args.task
+        )));
     };
     let text = if args.from.json { json_line("dead", json!(detail)) } else { describe(&detail) };
     term::print(text.as_bytes())?;
@@ -140,7 +142,8 @@ fn describe(detail: &DeadDetail) -> String {
     text
 }
 
-/// What is meant by the name of a job must be one job, and of all jobs those openings that there are now.
+/// Sends a change to the owners. If the filter names a job, only one owner may have it. The request
+/// names the openings that exist now, so that jobs opened later are not changed.
 async fn change_all(args: &DeadFilter, request: impl FnOnce(Vec<OpeningId>) -> Request) -> Result<Vec<Reply>, Failure> {
     let filter = args.filter.as_deref().unwrap_or_default();
     let job = filter.parse::<TaskId>().map(|task| task.job).or_else(|_| filter.parse());
@@ -166,13 +169,13 @@ async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
         }
     }
     let then = match &args.from.state {
-        Some(state) => format!("; the command that was run with --state {}, run again, does them", state.display()),
+        Some(state) => format!("; run the command with --state {} again to do them", state.display()),
         None => String::new(),
     };
     let text = if args.from.json {
         json_line("replayed", json!({"tasks": back, "kept": left}))
     } else {
-        format!("{back} tasks are back at work{then}\n")
+        format!("{back} tasks will be done again{then}\n")
     };
     term::print(text.as_bytes())?;
     if left > 0 {
@@ -191,8 +194,8 @@ async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     let tasks: u64 = replies.iter().map(dropped).sum();
     let text = match tasks {
         _ if args.from.json => json_line("forgotten", json!({"tasks": tasks})),
-        0 => "no dead task fits\n".to_owned(),
-        tasks => format!("{tasks} dead tasks are forgotten; they stay failed\n"),
+        0 => "no dead task matches\n".to_owned(),
+        tasks => format!("{tasks} dead tasks are no longer listed; they stay failed\n"),
     };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)

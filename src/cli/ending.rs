@@ -1,4 +1,4 @@
-//! What is said of a job at its end, and the exit code that follows.
+//! What a command prints at the end of a job, and its exit code.
 
 use reducer::fold::Record;
 use reducer::report::{Target, receipt_json, receipt_text};
@@ -8,15 +8,15 @@ use shared::protocol::path::printable;
 use super::args::OutputArgs;
 use super::{Exit, Failure, term};
 
-/// Says what failed.
+/// Prints a failed item with its reason to stderr.
 pub fn complain_of(record: &Record) {
     if let Record::Failed { name, reason } = record {
         term::complain(&format!("{}: {}", name.display(), printable(reason)));
     }
 }
 
-/// The receipt: on stderr for people, as the last line of JSON for programs. `is_unseen` says that nobody has looked
-/// whether files have changed since they were planned.
+/// Prints the receipt: text to stderr, or with --json the last JSON line. `is_unseen` says that the
+/// job was resumed without checking whether files have changed since they were planned.
 pub fn receipt(status: &JobStatus, recompute: &str, out: OutputArgs, is_unseen: bool) -> Result<(), Failure> {
     if out.json {
         term::print(format!("{}\n", receipt_json(status, is_unseen)).as_bytes())?;
@@ -26,22 +26,22 @@ pub fn receipt(status: &JobStatus, recompute: &str, out: OutputArgs, is_unseen: 
     if is_unseen {
         let job = &status.job;
         term::complain(&format!(
-            "job {job} went on without a look at what has changed since it was planned (--no-recheck): its report may \
-             be of files as they were"
+            "job {job} was resumed without checking for changes since it was planned (--no-recheck): its report may \
+             describe older files"
         ));
     }
     tell_if_empty(status, out.quiet);
     Ok(())
 }
 
-/// Says of a job without files that it had none: its report is as empty as that of a directory that is not mounted.
+/// Warns that a job found no files. The cause may be a directory that is not mounted.
 fn tell_if_empty(status: &JobStatus, quiet: bool) {
     if status.state == JobState::Finished && status.counts.items_planned == 0 && !quiet {
         term::complain(&format!("job {} found no files: its report is empty", status.job));
     }
 }
 
-/// How a finished job ends its command.
+/// The exit code for a job that has ended.
 pub fn verdict(status: &JobStatus, is_unseen: bool) -> Exit {
     if status.state == JobState::Cancelled {
         term::complain(&format!("job {} was cancelled before it was done", status.job));
@@ -51,7 +51,7 @@ pub fn verdict(status: &JobStatus, is_unseen: bool) -> Exit {
     if is_clean { Exit::Success } else { Exit::ItemsFailed }
 }
 
-/// How the digest of a report can be computed again.
+/// The command that computes the digest of the report again.
 pub fn recompute(output: &Target) -> String {
     match output {
         Target::File(path) => format!("sha256sum {}", path.display()),

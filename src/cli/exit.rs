@@ -2,23 +2,19 @@
 
 use std::process::ExitCode;
 
-/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All well.
     Success,
-    /// Finished, but some items failed. Of `health`, `ready` and `doctor`: something is not well.
+    /// Finished, but some items failed. For `health`, `ready` and `doctor`: a check failed.
     ItemsFailed,
     /// The command line or the configuration is wrong; nothing was done.
     Usage,
     /// Could not finish, or was cancelled.
     Unfinished,
-    /// Stopped by a signal.
     Interrupted,
 }
 
 impl Exit {
-    /// The number.
     pub const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -36,7 +32,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// For `--help`.
+/// Shown by --help and in man pages.
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    all well

@@ -1,4 +1,4 @@
-//! `explain`: why a job or a task is as it is, in one sentence.
+//! `explain`: why a job or a task waits, failed or is missing, in one sentence.
 
 use reducer::owner::Event;
 use serde_json::json;
@@ -11,13 +11,12 @@ use super::args::ExplainArgs;
 use super::owners::{at_rest, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
-/// `packhorse explain ID`
 pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
     let (job, number) = parse(&args.id)?;
     let (reply, before) = match &args.from.state {
         Some(state) => {
             let event = |reply| Event::Explain { job: job.clone(), number, counted: None, reply };
-            (at_rest(state, event)?, "nobody works on this store now; ")
+            (at_rest(state, event)?, "no command or reducer works on this store now; ")
         }
         None => {
             let url = broker::required(&args.from.broker)?;
@@ -26,7 +25,7 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
         }
     };
     let Reply::Explained { text } = reply else {
-        return Err(Failure::usage(format!("no job {job} here; packhorse jobs lists those that it has")));
+        return Err(Failure::usage(format!("no job {job} found; packhorse jobs lists all jobs")));
     };
     let text = printable(&format!("{before}{text}"));
     let line =

@@ -6,7 +6,7 @@ use shared::transport::TransportError;
 
 use super::Exit;
 
-/// A command ends early: how, and what people are told.
+/// Why a command ends early: its exit code, and a text for the user.
 #[derive(Debug)]
 pub struct Failure {
     pub(super) exit: Exit,
@@ -14,17 +14,15 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Any.
     pub fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
         Self { exit, text: error.to_string() }
     }
 
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is wrong; nothing was done.
     pub fn usage(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Usage, error)
     }
 
-    /// Could not finish.
     pub fn unfinished(error: impl std::fmt::Display) -> Self {
         Self::new(Exit::Unfinished, error)
     }
@@ -37,7 +35,7 @@ impl std::fmt::Display for Failure {
 }
 
 impl From<TransportError> for Failure {
-    /// What the user can mend in the command or the configuration is usage.
+    /// Errors that the user can fix in the command or the configuration are usage errors.
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::Url { .. }

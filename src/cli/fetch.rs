@@ -1,4 +1,4 @@
-//! A job's report from a reducer that runs elsewhere.
+//! Fetches a job's report from a reducer that runs elsewhere.
 
 use std::io;
 
@@ -18,30 +18,29 @@ use tokio::sync::mpsc;
 
 use super::{Exit, Failure, ending, term};
 
-/// Pieces of a report that wait to be written.
+/// Limit on pieces of a report that wait to be written.
 const PIECES: usize = 4;
 
-/// What the writer of a report is given. Without its end a report is not whole.
+/// What the writer of a report receives. A report without `End` is not complete and is discarded.
 enum Piece {
     Text(Vec<u8>),
     End,
 }
 
-/// The reducer that has a job.
+/// A job at the reducer that owns it.
 pub struct Source {
     asker: Asker,
     owner: OwnerId,
     job: JobId,
-    /// The broker, as notices show it.
+    /// The broker's URL without its password, for notices.
     broker: String,
     said_no_owner: bool,
 }
 
-/// A piece of a report: its bytes, and where it goes on, if it does.
+/// A piece of a report: its bytes, and the place of the next piece if there is one.
 type Chunk = (Vec<u8>, Option<ReportPlace>);
 
 impl Source {
-    /// Reducer `owner`, asked for this job.
     pub fn new(asker: Asker, owner: OwnerId, job: JobId, broker: String) -> Self {
         Self { asker, owner, job, broker, said_no_owner: false }
     }
@@ -52,7 +51,7 @@ impl Source {
         }
     }
 
-    /// Waits for the job's end.
+    /// Waits until the job has ended and its report is written.
     async fn end(&mut self) -> Result<JobStatus, Failure> {
         let mut said = false;
         let (clock, mut waiting) = (Clock::start(), Waiting::default());
@@ -78,7 +77,7 @@ impl Source {
         }
     }
 
-    /// Waits for a piece of the report.
+    /// Asks until the reducer answers with this piece of the report.
     async fn chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Chunk, Failure> {
         loop {
             match self.ask_chunk(of, from).await? {
@@ -88,14 +87,14 @@ impl Source {
         }
     }
 
-    /// Asks for a piece of the report; `None` when nobody answers.
+    /// Asks for a piece of the report; `None` if the reducer does not answer in time.
     async fn ask_chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Option<Chunk>, Failure> {
         let (job, owner) = (&self.job, &self.owner);
         let piece = Request::Report { job: job.clone(), of, from };
         match self.asker.ask(owner, &piece, limits::CONTROL_TIMEOUT * 5).await? {
             Some(Reply::Report(chunk)) => {
                 let text = from_base64(&chunk.text_base64)
-                    .ok_or_else(|| Failure::unfinished("the reducer sent a piece of the report that is no base64"))?;
+                    .ok_or_else(|| Failure::unfinished("the reducer sent a piece of the report that is not base64"))?;
                 self.said_no_owner = false;
                 Ok(Some((text, (!chunk.last).then_some(chunk.next))))
             }
@@ -121,7 +120,8 @@ pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> 
     shutdown.unless_asked(fetch).await.unwrap_or(Ok(Exit::Interrupted))
 }
 
-/// The writer is a thread, because a file is written in one go, and the reader of a pipe may be slow.
+/// Fetches the report and writes it. The writer is a thread, because writing a target blocks until
+/// the report is complete, and the reader of a pipe may be slow.
 async fn write(source: &mut Source, status: &JobStatus, output: &Target) -> Result<(), Failure> {
     let (pieces, mut written) = mpsc::channel::<Piece>(PIECES);
     let target = output.clone();
@@ -134,7 +134,7 @@ async fn write(source: &mut Source, status: &JobStatus, output: &Target) -> Resu
                         out.write_all(&text).and_then(|()| out.flush()).map_err(failed)?;
                     }
                     Some(Piece::End) => return Ok(()),
-                    None => return Err(failed(io::Error::other("the reducer went away"))),
+                    None => return Err(failed(io::Error::other("the report was not received completely"))),
                 }
             }
         })
@@ -145,22 +145,24 @@ async fn write(source: &mut Source, status: &JobStatus, output: &Target) -> Resu
         from = next;
         sha256.update(&text);
         if pieces.send(Piece::Text(text)).await.is_err() {
-            // It has failed, or its reader has had enough.
+            // The writer has failed, or the reader of its pipe has closed it.
             return term::written(writer.await.map_err(Failure::unfinished)?);
         }
     }
     if status.report_sha256 != Some(sha256.hex()) {
-        // Dead tasks were put back to work meanwhile. Without its end nothing takes the report's name.
+        // Dead tasks were replayed during the fetch. Without `Piece::End` the writer discards the
+        // report.
         drop(pieces);
         let _ = writer.await;
-        let text = format!("the report of job {} has changed while it was fetched; the same command again", status.job);
-        return Err(Failure::unfinished(format!("{text} fetches the new one")));
+        let text = format!("the report of job {} has changed while it was fetched; run the same command", status.job);
+        return Err(Failure::unfinished(format!("{text} again to fetch the new report")));
     }
     let _ = pieces.send(Piece::End).await;
     term::written(writer.await.map_err(Failure::unfinished)?)
 }
 
-/// Tells of each item of a finished job that failed, as a line of JSON; whether its reducer was there to say.
+/// Passes each failed item of a finished job to `tell`, as a line of JSON. Gives `false` if the
+/// reducer does not answer.
 pub async fn failures(
     source: &mut Source,
     status: &JobStatus,
@@ -174,10 +176,10 @@ pub async fn failures(
     Ok(true)
 }
 
-/// The items that failed, as far as they have come.
+/// The failed items that have arrived so far.
 struct Failures {
     next: Option<ReportPlace>,
-    /// The beginning of a line.
+    /// The beginning of a line whose end has not arrived yet.
     rest: Vec<u8>,
 }
 
@@ -195,16 +197,15 @@ impl Failures {
     }
 }
 
-/// Says to people what such a line says.
+/// Prints a failed item, given as a line of JSON, as text to stderr.
 pub fn complain(line: &[u8]) -> Result<(), Failure> {
     #[derive(Deserialize)]
     struct Failed {
         name: PathBytes,
         reason: String,
     }
-    let Failed { name, reason } = serde_json::from_slice(line).map_err(|error| {
-        Failure::unfinished(format!("the reducer names a failed item that cannot be read: {error}"))
-    })?;
+    let Failed { name, reason } = serde_json::from_slice(line)
+        .map_err(|error| Failure::unfinished(format!("the reducer sent a failed item that cannot be read: {error}")))?;
     ending::complain_of(&Record::Failed { name, reason });
     Ok(())
 }

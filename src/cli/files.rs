@@ -1,4 +1,4 @@
-//! From a command line's files to what a job selects.
+//! Turns the file arguments of a command into a job's selection.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -23,8 +23,9 @@ pub fn select(files: &FilesArgs, naming: Naming) -> Result<(Selection, Vec<PathB
     Ok((Selection { strict_times: files.strict_times, ..selection }, roots))
 }
 
-/// Tells these directories of this machine from any others, also from those that were at the same place before. A
-/// container has no id of its own, and is known by its directories alone.
+/// Identifies these directories of this machine. Other directories have another origin, even if
+/// they replace the earlier ones at the same path. A container has no id of its own, so its
+/// directories alone identify it.
 pub fn origin(roots: &[PathBuf]) -> Origin {
     let mut place = fs::read("/etc/machine-id").unwrap_or_default();
     for root in roots {

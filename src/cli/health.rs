@@ -1,4 +1,4 @@
-//! `packhorse health` and `packhorse ready`: how a role is, by its heartbeats in a file.
+//! `packhorse health` and `packhorse ready`: check a role by the heartbeats in its file.
 
 use std::path::PathBuf;
 
@@ -15,20 +15,17 @@ const HEALTHY: u64 = 3;
 /// Heartbeat intervals for which a role counts as ready.
 const READY: u64 = 2;
 
-/// Runs `health`.
 pub fn health(args: &HealthArgs) -> Result<Exit, Failure> {
     say("healthy", "unhealthy", &check(&file(args)?, HEALTHY))
 }
 
-/// Runs `ready`.
 pub fn ready(args: &HealthArgs) -> Result<Exit, Failure> {
     say("ready", "not ready", &check(&file(args)?, READY))
 }
 
 fn file(args: &HealthArgs) -> Result<PathBuf, Failure> {
-    let missing = || {
-        Failure::usage(format!("no file of heartbeats was named: give --file FILE, or set {VARIABLE} as for the role"))
-    };
+    let missing =
+        || Failure::usage(format!("no heartbeat file: give --file FILE, or set {VARIABLE} to the role's file"));
     args.file.clone().or_else(|| environment::path(VARIABLE)).ok_or_else(missing)
 }
 
@@ -36,7 +33,8 @@ fn say(well: &str, ill: &str, found: &Result<Heartbeat, String>) -> Result<Exit,
     match found {
         Ok(heartbeat) => {
             let Heartbeat { role, process, .. } = heartbeat;
-            term::print(format!("{well}: {role}, process {process}, {} s ago\n", heartbeat.age()).as_bytes())?;
+            let age = heartbeat.age();
+            term::print(format!("{well}: {role}, process {process}, last heartbeat {age} s ago\n").as_bytes())?;
             Ok(Exit::Success)
         }
         Err(reason) => {

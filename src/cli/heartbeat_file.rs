@@ -1,4 +1,4 @@
-//! A role's heartbeats in a small file, for those who watch the process from outside.
+//! A role's heartbeats in a small file, for programs that watch the process from outside.
 //!
 //! A heartbeat is written only after the role's own loop has turned and the broker has answered on
 //! the role's own connections, where each subscription has its consumer. So no heartbeat means: the
@@ -14,19 +14,17 @@ use shared::transport::Transport;
 
 use super::Failure;
 
-/// The variable that names the file.
+/// The environment variable that names the file.
 pub const VARIABLE: &str = "PACKHORSE_HEALTH_FILE";
 
-/// How far a heartbeat may lie in the future, in milliseconds: two looks at a clock may differ by so
+/// Milliseconds that a heartbeat may lie in the future: two readings of a clock may differ by that
 /// much. More means that the clock was set back.
 const FUTURE_MILLIS: u64 = 1_000;
 
-/// What the file says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// `consumer` or `reducer`.
     pub role: String,
-    /// The process's number.
     pub process: u32,
     /// Milliseconds since 1970.
     written_millis: u64,
@@ -35,13 +33,12 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Seconds since it was written.
+    /// Seconds since the heartbeat was written.
     pub fn age(&self) -> u64 {
         millis(now()).saturating_sub(self.written_millis) / 1_000
     }
 }
 
-/// Where a role writes its heartbeats.
 pub struct HeartbeatFile {
     path: PathBuf,
     role: &'static str,
@@ -49,7 +46,8 @@ pub struct HeartbeatFile {
 }
 
 impl HeartbeatFile {
-    /// As the environment says; `None` if it names no file. What an earlier process wrote is removed.
+    /// The file that the environment names, if it names one. Removes the heartbeat of an earlier
+    /// process.
     pub fn from_env(role: &'static str, interval: Duration) -> Result<Option<Self>, Failure> {
         let Some(path) = environment::path(VARIABLE) else { return Ok(None) };
         match std::fs::remove_file(&path) {
@@ -97,7 +95,7 @@ pub fn check(file: &Path, intervals: u64) -> Result<Heartbeat, String> {
     let shown = file.display();
     let text = std::fs::read(file).map_err(|error| format!("no heartbeat in {shown}: {error}"))?;
     let heartbeat: Heartbeat =
-        serde_json::from_slice(&text).map_err(|error| format!("{shown} holds no heartbeat: {error}"))?;
+        serde_json::from_slice(&text).map_err(|error| format!("{shown} is not a heartbeat file: {error}"))?;
     let Heartbeat { role, process, .. } = &heartbeat;
     if !Path::new("/proc").join(process.to_string()).exists() {
         return Err(format!("the {role}, process {process}, is gone"));

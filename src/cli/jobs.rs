@@ -1,4 +1,4 @@
-//! `jobs` and `status`: how jobs stand, asked over a broker or read from a store.
+//! `jobs` and `status`: the state of jobs, asked over a broker or read from a store.
 
 use std::path::Path;
 
@@ -11,7 +11,6 @@ use super::broker::required;
 use super::owners::{self, reader};
 use super::{Exit, Failure, term};
 
-/// `packhorse jobs`
 pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
     let jobs = match &args.state {
         Some(state) => stored(state)?,
@@ -23,12 +22,13 @@ pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// `packhorse status ID`
 pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
     let job = &args.job;
     let status = match &args.from.state {
         Some(state) => {
-            let missing = || Failure::usage(format!("no job {job} here; packhorse jobs lists those that it has"));
+            let state_file = state.display();
+            let text = || format!("no job {job} in {state_file}; packhorse jobs --state {state_file} lists its jobs");
+            let missing = || Failure::usage(text());
             stored(state)?.into_iter().find(|status| status.job == *job).ok_or_else(missing)?
         }
         None => owners::status(&required(&args.from.broker)?, args.from.whom(), job).await?,
@@ -54,7 +54,7 @@ async fn told(args: &JobsArgs) -> Result<Vec<JobStatus>, Failure> {
     Ok(jobs)
 }
 
-/// Of the column with the owners' names, in characters: a command's own name is as long.
+/// Width of the column with the owners' names, in characters: the length of a command's own name.
 const OWNER_WIDTH: usize = 22;
 
 fn table(jobs: &[JobStatus]) -> String {

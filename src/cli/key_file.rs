@@ -1,4 +1,4 @@
-//! Files of keys: made by `packhorse key new`, and read only where no one else can read them.
+//! Key files: `packhorse key new` makes them; reading refuses a file that other users can read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -10,7 +10,6 @@ use shared::protocol::seal::{Key, Keyring};
 use super::args::security::{KeyArgs, KeyCommand};
 use super::{Exit, Failure, term};
 
-/// Runs the command.
 pub fn run(args: &KeyArgs) -> Result<Exit, Failure> {
     let KeyCommand::New { file } = &args.command;
     term::can_print()?;
@@ -22,7 +21,8 @@ pub fn run(args: &KeyArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Reads a file of keys. One of ours that others can read is refused, as `ssh` refuses its keys.
+/// Reads a key file. A file of this user that other users can read is refused, as `ssh` refuses its
+/// keys.
 pub fn read(path: &Path) -> Result<Keyring, Failure> {
     let shown = path.display();
     let cannot = |error| Failure::usage(format!("cannot read the key file {shown}: {error}"));
@@ -31,8 +31,8 @@ pub fn read(path: &Path) -> Result<Keyring, Failure> {
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 && metadata.uid() == rustix::process::getuid().as_raw() {
         return Err(Failure::usage(format!(
-            "others can read the key file {shown} (mode {mode:04o}): run chmod 600 {shown}, and if someone may have, \
-             make a new key"
+            "others can read the key file {shown} (mode {mode:04o}): run chmod 600 {shown}, and make a new key if \
+             another user may have read it"
         )));
     }
     let mut text = String::new();

@@ -1,6 +1,6 @@
 //! Keys pressed at the terminal, one by one.
 //!
-//! The terminal gives keys at once and shows none of them. Its output and Ctrl-C stay as they are,
+//! The terminal delivers each key at once and shows none. Its output and Ctrl-C stay as they are,
 //! so notices look as usual and the two-step stop is the same.
 
 use std::io::{self, IsTerminal, Read};
@@ -12,27 +12,28 @@ use tokio::sync::broadcast;
 
 use super::{Failure, signals};
 
-/// Keys that may be ahead of what they are for; more are dropped.
+/// Limit on keys that wait to be used; more are dropped.
 const AHEAD: usize = 64;
 
 const END_OF_TRANSMISSION: u8 = 4;
 const ESCAPE: u8 = 27;
 
-/// Turns to 0 what a special key does: it is then a key as any other.
+/// The code 0 disables a special key, which then counts like any other key.
 const DISABLED: u8 = 0;
 
-/// The terminal as it was; dropping this brings it back, on a panic too.
+/// The terminal's settings before this program changed them. Dropping this restores them, also on a
+/// panic.
 #[derive(Debug)]
 pub struct Terminal {
     device: OwnedFd,
     before: Termios,
 }
 
-/// Listens at standard input: a cue for each key, until q, Ctrl-D or its end.
+/// Listens at standard input: sends a cue for each key, until q, Ctrl-D or the end of the input.
 pub fn listen() -> Result<(Terminal, broadcast::Receiver<()>), Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        return Err(Failure::usage("--interactive needs a terminal: standard input is none, so no keys come from it"));
+        return Err(Failure::usage("--interactive needs a terminal: standard input is not one, so it gives no keys"));
     }
     let failed = |error: io::Error| Failure::unfinished(format!("cannot set up the terminal for keys: {error}"));
     let device = stdin.as_fd().try_clone_to_owned().map_err(failed)?;
@@ -47,11 +48,12 @@ pub fn listen() -> Result<(Terminal, broadcast::Receiver<()>), Failure> {
 
 fn read(mut keyboard: impl Read, cue: &broadcast::Sender<()>) {
     let mut buffer = [0; 256];
-    // An error is a terminal that is gone: no more keys come from it either.
+    // An error means that the terminal is gone, so no more keys will come.
     while let Ok(count @ 1..) = keyboard.read(&mut buffer) {
         let (keys, is_end) = count_keys(&buffer[..count]);
         for _ in 0..keys {
-            // Without a receiver the ride is over, and nobody waits for this thread.
+            // Without a receiver the command is ending, and the process does not wait for this
+            // thread.
             let _ = cue.send(());
         }
         if is_end {
@@ -60,8 +62,8 @@ fn read(mut keyboard: impl Read, cue: &broadcast::Sender<()>) {
     }
 }
 
-/// How many keys these bytes are, and whether one of them ends it all. An arrow or a letter outside
-/// ASCII is several bytes and one key.
+/// Counts the keys in these bytes, and tells whether one of them ends the input. An arrow or a
+/// letter outside ASCII is several bytes and one key.
 fn count_keys(mut bytes: &[u8]) -> (usize, bool) {
     let mut keys = 0;
     while let Some((&first, rest)) = bytes.split_first() {
@@ -76,7 +78,8 @@ fn count_keys(mut bytes: &[u8]) -> (usize, bool) {
     (keys, false)
 }
 
-/// What follows an escape sequence: ESC [ parameters letter, ESC O letter, ESC letter, or ESC alone.
+/// The bytes after an escape sequence: ESC [ parameters letter, ESC O letter, ESC letter, or ESC
+/// alone.
 fn after_escape(rest: &[u8]) -> &[u8] {
     match rest {
         [b'[', parameters @ ..] => match parameters.iter().position(|byte| (0x40..=0x7e).contains(byte)) {
@@ -95,7 +98,7 @@ impl Terminal {
         keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         keys.special_codes[SpecialCodeIndex::VMIN] = 1;
         keys.special_codes[SpecialCodeIndex::VTIME] = 0;
-        // These would leave the terminal behind as it is now.
+        // Suspending or quitting would leave the terminal with these settings.
         keys.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
         keys.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
         tcsetattr(&device, OptionalActions::Now, &keys)?;
@@ -109,9 +112,9 @@ impl Drop for Terminal {
     }
 }
 
-/// Keys that nobody has read are dropped: the shell is not to take them for a command.
+/// Drops keys that were not read: the shell must not take them for a command.
 fn restore(device: &OwnedFd, before: &Termios) {
-    // Nobody is left who could do anything about a failure.
+    // The process ends here and cannot handle a failure.
     let _ = tcsetattr(device, OptionalActions::Flush, before);
 }
 

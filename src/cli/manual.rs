@@ -1,5 +1,5 @@
-//! What shells and readers of manuals want to know of the commands: `packhorse completions` and
-//! `packhorse man`. All of it follows from the grammar, so it cannot say anything else than `--help`.
+//! `packhorse completions` and `packhorse man`. Both are generated from the grammar, so they say
+//! the same as `--help`.
 
 use clap::{CommandFactory, ValueEnum};
 use clap_mangen::Man;
@@ -20,7 +20,6 @@ impl Program {
     }
 }
 
-/// Prints a script of completions.
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut grammar = args.command.grammar();
     let name = grammar.get_name().to_owned();
@@ -63,7 +62,7 @@ fn pages(grammar: clap::Command) -> Vec<(String, clap::Command)> {
 
 fn render(grammar: &clap::Command) -> Result<Vec<u8>, Failure> {
     let mut grammar = grammar.clone();
-    // A manual has a section of its own for exit codes.
+    // A man page has a section of its own for exit codes.
     if grammar.get_after_help().is_some_and(|help| help.to_string() == EXIT_CODES) {
         grammar = grammar.after_help(None::<&str>);
     }

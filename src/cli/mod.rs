@@ -48,7 +48,6 @@ pub use failure::Failure;
 pub use runtime::Threads;
 use tokio::runtime::Runtime;
 
-/// `packhorse`
 pub fn packhorse(args: Packhorse) -> ExitCode {
     match args.command {
         Command::Sha1(args) => enter("warn", false, Threads::working(args.job.slots), sha1::run(args)),
@@ -66,13 +65,12 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Topology(args) => enter_alone(topology::run(args)),
         Command::Key(args) => enter_alone(async move { key_file::run(&args) }),
         Command::Health(args) => enter_alone(async move { health::health(&args) }),
-        // What the transport says of its tries is said by the findings.
+        // The findings report failed connections, so the transport's own warnings are left out.
         Command::Doctor(args) => enter("error", false, Threads::ASKING, doctor::run(args)),
         Command::Ready(args) => enter_alone(async move { health::ready(&args) }),
     }
 }
 
-/// `producer`
 pub fn producer(args: ProducerArgs) -> ExitCode {
     match args.job {
         ProducerJob::Sha1(args) => enter("warn", false, Threads::ASKING, sha1::submit(args)),
@@ -80,7 +78,7 @@ pub fn producer(args: ProducerArgs) -> ExitCode {
     }
 }
 
-/// `consumer`; `words` are those of the command line before its own arguments.
+/// `words` are the words of the command line before the command's own options.
 pub fn consumer(args: ConsumerArgs, words: &[&str]) -> ExitCode {
     if args.isolated {
         return consumer::isolated();
@@ -88,13 +86,12 @@ pub fn consumer(args: ConsumerArgs, words: &[&str]) -> ExitCode {
     enter("info", args.log.json, Threads::working(args.slots), consumer::run(args, words))
 }
 
-/// `reducer`
 pub fn reducer(args: ReducerArgs) -> ExitCode {
     enter("info", args.log.json, Threads::OWNING, reducer::run(args))
 }
 
-/// Runs a command to its end, with so many threads. Threads that hang in a read or a write after that are left
-/// behind: the process must not hang with them.
+/// Runs a command to its end with these threads. Threads that then still hang in a read or a write
+/// are left behind, so that the process can end.
 pub fn enter(
     level: &str,
     json: bool,

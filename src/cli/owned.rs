@@ -1,4 +1,5 @@
-//! Jobs that a command owns: plan, do and reduce here; with a broker, consumers elsewhere do.
+//! Jobs that a command owns. The command plans, works and reduces in this process; with a broker,
+//! consumers elsewhere do the work.
 
 use std::io::{stderr, stdout};
 use std::num::NonZero;
@@ -25,19 +26,16 @@ use super::watch::Watch;
 use super::{Exit, Failure, broker, ending, files, signals, slots, term};
 use crate::run::{Frequencies, Output, RunConfig, RunError, run as run_job};
 
-/// What a command adds to the way that all jobs go.
+/// How one command on files differs from the others.
 pub struct FilesJob<'a> {
-    /// Which files.
     pub files: &'a FilesArgs,
-    /// What is asked of them.
+    /// Makes the job's specification from the selected files.
     pub spec: &'a dyn Fn(Selection) -> JobSpec,
-    /// How often each word occurs, and where to.
     pub frequencies: Option<Frequencies>,
-    /// Takes the account while the job runs, instead of a bar.
+    /// Prints the number of words while the job runs, instead of a progress bar.
     pub watch: Option<Watch>,
 }
 
-/// Runs a job of the command to its end.
 pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
     check(&args.output)?;
@@ -97,7 +95,7 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     finish(result, args, unseen.load(Ordering::Relaxed))
 }
 
-/// What is written to one place must not replace, nor mix with, what is written to another.
+/// Refuses two outputs to the same file or stream: one would replace the other, or both would mix.
 pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<&Path>) -> Result<(), Failure> {
     let targets: Vec<_> = [("--output", Some(output)), ("--frequencies", frequencies)]
         .into_iter()
@@ -114,7 +112,8 @@ pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<
         if let Some((other, _)) = files[..at].iter().find(|(_, earlier)| is_one_file(earlier, file)) {
             return Err(Failure::usage(format!("{other} and {flag} name one file; give each its own")));
         }
-        // Where the report alone goes to a file, nothing else is to be had on standard output.
+        // With the report in a file and no frequencies on standard output, standard output is
+        // unused, so it may lead to the report's file.
         let is_free = *flag == "--output" && frequencies != Some(&Target::Stdout);
         let streams = [(!is_free && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
         if let Some((_, stream)) = streams.iter().find(|(is_it, _)| *is_it) {
@@ -130,19 +129,20 @@ pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<
     Ok(())
 }
 
-/// Whether a report can be written: better said before the work than after it.
+/// Checks whether a report can be written: the user should hear of it before the work, not after.
 pub fn check(output: &Target) -> Result<(), Failure> {
     match output {
         Target::Stdout => term::can_print(),
         Target::File(path) => {
             check_file(path).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
         }
-        // Looked at when it was named.
+        // The descriptor was checked when the command line was parsed.
         Target::Descriptor(_) => Ok(()),
     }
 }
 
-/// Says what became of a request: an old job is said even to those who want it quiet.
+/// Tells the user whether the job is resumed or begun again. An ended job is reported even with
+/// --quiet.
 pub fn tell_opened(request: &JobRequest, opened: &Opened, recheck: bool, quiet: bool) {
     let begun = || notice::begun(request, opened, recheck).filter(|_| !quiet);
     notice::ended_before(opened).or_else(begun).iter().for_each(|text| term::complain(text));
@@ -154,12 +154,12 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) 
             ending::receipt(&status, &ending::recompute(&args.output), args.out, is_unseen)?;
             Ok(ending::verdict(&status, is_unseen))
         }
-        // The reader of the manifest has had enough: as for any filter, that is no error.
+        // The reader of the report has closed the pipe. As for any filter, that is no error.
         Err(RunError::Report(error)) if error.is_broken_pipe() => Ok(Exit::Success),
         Err(RunError::Stopped) => {
             let hint = match &args.state {
-                Some(state) => format!("; the same command with --state {} goes on from here", state.display()),
-                None => "; with --state FILE the same command could go on from here".to_owned(),
+                Some(state) => format!("; run the same command with --state {} again to resume", state.display()),
+                None => "; with --state FILE the same command could be resumed".to_owned(),
             };
             Err(Failure::new(Exit::Interrupted, format!("stopped before the job was done{hint}")))
         }
@@ -178,11 +178,13 @@ fn workers(
 ) -> Result<ConsumerConfig, Failure> {
     let mut site = Site::new();
     for (root, directory) in selection.roots.iter().zip(roots) {
-        // One tree is walked and worked on, whatever comes into its place.
+        // The directory that is walked is the one that is worked on, even if another one takes its
+        // place.
         site.add_fixed_root(&root.name, directory).map_err(Failure::usage)?;
     }
-    // These workers take tasks of their own plan alone, and the plan says of each what may be
-    // followed: outside its root only what the user named, or all with --follow-outside.
+    // These workers take only tasks of this command's own plan, and the plan says for each task
+    // which links may be followed: outside its root only what the user named, or all with
+    // --follow-outside.
     site.allow_follow_outside();
     let serves = selection.classes().into_iter().map(|class| (workload, class)).collect();
     let mut config = ConsumerConfig::new(site, serves);

@@ -1,4 +1,4 @@
-//! Owners of jobs: asked over a broker, or their stores opened while they do not run.
+//! Asks the owners of jobs over a broker, or opens the store of an owner that is not running.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use shared::transport::{BrokerUrl, TransportError};
 use super::args::{BrokerArgs, Whom};
 use super::{Failure, broker, term};
 
-/// What owners reply.
+/// Asks owners, and fails if none replies.
 pub async fn gather(whom: Whom<'_>, request: &Request) -> Result<Vec<Reply>, Failure> {
     let replies = ask(whom, request, limits::GATHER).await?;
     if replies.is_empty() { Err(silence(whom)) } else { without_refusals(replies) }
@@ -34,7 +34,8 @@ async fn ask(whom: Whom<'_>, request: &Request, patience: Duration) -> Result<Ve
     .await
 }
 
-/// What owners reply that can: where one cannot, what the others say is not all.
+/// Drops the refusals and tells the user about them, because the other replies are then not
+/// complete. Fails if all owners refused.
 fn without_refusals(replies: Vec<Reply>) -> Result<Vec<Reply>, Failure> {
     let (mut given, mut refused) = (Vec::new(), Vec::new());
     for reply in replies {
@@ -46,39 +47,41 @@ fn without_refusals(replies: Vec<Reply>) -> Result<Vec<Reply>, Failure> {
     match refused.first() {
         Some(reason) if given.is_empty() => Err(Failure::unfinished(printable(reason))),
         _ => {
-            refused.iter().for_each(|reason| term::complain(&format!("a reducer does not say: {}", printable(reason))));
+            let text =
+                |reason: &String| format!("a reducer refused, so the output is incomplete: {}", printable(reason));
+            refused.iter().for_each(|reason| term::complain(&text(reason)));
             Ok(given)
         }
     }
 }
 
-/// Nobody answered, which is no answer.
+/// The failure when no owner answered.
 fn silence(whom: Whom<'_>) -> Failure {
     let who = whom.owner.map_or_else(|| "no reducer".to_owned(), |owner| format!("no reducer {owner}"));
     Failure::unfinished(format!("{who} answered. Is it running, with the same keys (--key-file) as this command?"))
 }
 
-/// What owners reply to a request that changes something. One that is busy answers late, and one whose
-/// answer does not come may have done it.
+/// Asks owners to change something. A busy owner answers late, and an owner whose answer does not
+/// come may still have made the change.
 pub async fn change(whom: Whom<'_>, request: &Request) -> Result<Vec<Reply>, Failure> {
     let replies = ask(whom, request, limits::CONTROL_TIMEOUT).await?;
     if replies.is_empty() { Err(unanswered()) } else { without_refusals(replies) }
 }
 
-/// A request that changes something has no reply.
+/// The failure when no owner answered a request that changes something.
 fn unanswered() -> Failure {
     Failure::unfinished(
-        "no reducer answered. Is it running? One that is busy may still do it; packhorse jobs says how its jobs stand",
+        "no reducer answered. Is it running? A busy reducer may still do it; packhorse jobs shows its jobs' states",
     )
 }
 
-/// How a job stands, as its owner says. Of several owners that have one of that name none is meant.
+/// A job's status from its owner. Fails if several owners have a job of this name.
 pub async fn status(url: &BrokerUrl, whom: Whom<'_>, job: &JobId) -> Result<JobStatus, Failure> {
     let replies = over(url, whom.broker, async |asker| find(asker, whom.owner, job).await).await?;
     the_one(whom, job, replies)
 }
 
-/// The reply of a job's owner to a request that depends on how the job stands.
+/// The owner's reply to a request that depends on the job's status.
 pub async fn of_its_owner(
     url: &BrokerUrl,
     whom: Whom<'_>,
@@ -100,7 +103,7 @@ pub async fn of_its_owner(
     }
 }
 
-/// Refuses a name that several owners know, before something is done to all of them.
+/// Fails if several owners have a job of this name, before a change reaches all of them.
 pub async fn check_one(whom: Whom<'_>, job: &JobId) -> Result<(), Failure> {
     if whom.owner.is_some() {
         return Ok(());
@@ -144,7 +147,7 @@ fn ambiguous(job: &JobId, owners: &[&OwnerId]) -> Failure {
     Failure::usage(format!("several reducers have a job {job}: {}; say which with --owner NAME", names.join(", ")))
 }
 
-/// Asks once, and leaves the broker.
+/// Connects to the broker, asks once and disconnects.
 async fn over<T>(
     url: &BrokerUrl,
     args: &BrokerArgs,
@@ -158,30 +161,30 @@ async fn over<T>(
     Ok(answer?)
 }
 
-/// No owner that answers has this job.
+/// The failure when no owner that answered has this job.
 fn unknown(job: &JobId) -> Failure {
     Failure::usage(format!(
-        "no job {job} here; packhorse jobs lists those that are known (is the reducer that owns it running?)"
+        "no reducer that answered has job {job}; packhorse jobs lists the jobs (is the job's reducer running?)"
     ))
 }
 
-/// A store to look at, whether its owner runs or not.
+/// Opens a store for reading, whether its owner runs or not.
 pub fn reader(state: &Path) -> Result<Reader, Failure> {
     must_exist(state)?;
     Reader::open(state).map_err(|error| Failure::from(&error))
 }
 
-/// What the owner of a store would answer, of a store whose owner does not run.
+/// Gives one event to a store whose owner does not run, and returns the reply.
 pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Reply, Failure> {
     let failed = |error: StoreError| match error {
         StoreError::InUse(_) => Failure::usage(format!(
-            "the store {} is in use by a running command. Ctrl-C ends that; a reducer, or a command with a broker, \
-             is asked over the broker instead (without --state)",
+            "the store {} is in use by a running command or reducer. Stop a command with Ctrl-C; ask a reducer, or \
+             a command with a broker, over the broker instead (without --state)",
             state.display()
         )),
         error => Failure::from(&error),
     };
-    // An empty file would become a store.
+    // Read the store first: opening an empty file for writing would make it a store.
     drop(reader(state)?);
     let place = Place::File(state.to_owned());
     let store = Store::open(&place, || reducer::service::command_owner_id("")).map_err(failed)?;
@@ -195,7 +198,8 @@ pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Rep
     reply.ok_or_else(|| Failure::unfinished("the store gave no answer"))
 }
 
-/// Opening one that is not there would make it.
+/// Fails for a missing file: opening it would create it.
 fn must_exist(state: &Path) -> Result<(), Failure> {
-    if state.exists() { Ok(()) } else { Err(Failure::usage(format!("no store {}", state.display()))) }
+    let missing = || Failure::usage(format!("no store {}: the file does not exist", state.display()));
+    if state.exists() { Ok(()) } else { Err(missing()) }
 }

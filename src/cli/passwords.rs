@@ -1,7 +1,8 @@
 //! Passwords of the broker's users: given, kept, or made once.
 //!
-//! With `--urls DIR` a user's password and URL lie in the directory `DIR/USER`, if that is there, so that each can be
-//! given to one role alone. What the environment gives replaces what is kept.
+//! With `--urls DIR` a user's password and URL are kept in the directory `DIR/USER`, if it exists,
+//! so that each can be given to one role alone. A password from the environment replaces the one
+//! that is kept.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -12,7 +13,7 @@ use shared::system::random;
 
 use super::{Failure, variable};
 
-/// Where URLs with passwords are kept, and what they say of the broker.
+/// The directory for passwords and URLs, and the broker's address in these URLs.
 pub(super) struct Kept<'a> {
     pub(super) directory: &'a Path,
     /// `HOST` or `HOST:PORT`.
@@ -48,7 +49,7 @@ impl Kept<'_> {
     }
 }
 
-/// From the environment, or a file that it names.
+/// The password from the environment, or from a file that the environment names.
 fn given(user: &str) -> Result<Option<String>, Failure> {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name = format!("PACKHORSE_PASSWORD_{}", user.chars().map(capital).collect::<String>());
@@ -59,7 +60,8 @@ fn given(user: &str) -> Result<Option<String>, Failure> {
     Ok(password.filter(|password| !password.is_empty()))
 }
 
-/// In percent-encoding (RFC 3986): whatever is neither a letter nor a digit might end a part of a URL.
+/// Percent-encodes (RFC 3986) all but ASCII letters and digits: other characters might end a part
+/// of a URL.
 fn encode(text: &str) -> String {
     let encoded = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(byte).to_string(),
@@ -100,7 +102,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).expect("a URL"), url);
         assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
         assert_eq!(password("has-no-directory"), None);
-        // One that was given once stays when it is given no more.
+        // A password that was given once is kept when it is no longer given.
         fs::write(directory.path().join("nobody-gave-one/password"), "s#s/w@\u{e9}").expect("written");
         assert_eq!(password("nobody-gave-one").as_deref(), Some("s#s/w@\u{e9}"));
         let url = fs::read_to_string(file).expect("a URL");

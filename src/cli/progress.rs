@@ -10,10 +10,9 @@ use shared::protocol::job::{JobState, JobStatus};
 
 use super::term;
 
-/// Between two plain lines.
+/// Interval between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shows how a job goes on.
 #[derive(Clone)]
 pub struct Progress {
     view: Arc<View>,
@@ -25,15 +24,14 @@ enum View {
     Plain(Mutex<Plain>),
 }
 
-/// A bar, and what it does not know by itself.
 struct Bar {
     bar: ProgressBar,
-    /// Whether the whole of the job is not known yet.
+    /// Whether the plan is not complete, so that the total is not known yet.
     is_planning: Arc<AtomicBool>,
 }
 
-/// When to say the next line, and from where rates count: what an earlier run did took none of
-/// this one's time.
+/// When the next line is due, and where the rate starts: bytes that an earlier run has done took no
+/// time of this run.
 struct Plain {
     started: Instant,
     next: Instant,
@@ -41,8 +39,8 @@ struct Plain {
 }
 
 impl Progress {
-    /// `wanted` says whether the user wants any. A bar needs a terminal that the report does not
-    /// use at the same time.
+    /// `wanted` says whether the user wants progress. A bar needs a terminal that the report does
+    /// not use at the same time.
     pub fn new(wanted: bool, report_on_terminal: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let view = match (wanted, terminal, report_on_terminal) {
@@ -56,7 +54,6 @@ impl Progress {
         Self { view: Arc::new(view) }
     }
 
-    /// Takes the job's account.
     pub fn show(&self, status: &JobStatus) {
         match &*self.view {
             View::None => {}
@@ -73,7 +70,6 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
     pub fn clear(&self) {
         if let View::Bar(Bar { bar, .. }) = &*self.view {
             bar.finish_and_clear();
@@ -89,7 +85,7 @@ impl Bar {
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.with_key("left", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let text = time_left(plans.load(Ordering::Relaxed), state.per_sec(), state.eta());
-            // There is nobody to tell, and the bar is drawn again soon.
+            // A failure is harmless: the bar is drawn again soon.
             let _ = out.write_str(&text);
         }));
         Self { bar, is_planning }
@@ -108,8 +104,8 @@ impl Bar {
     }
 }
 
-/// How long it still takes: nobody knows as long as the plan grows, or no rate is known, whatever the estimate
-/// says then.
+/// The time left, as text. It is not known while the plan grows, or without a rate, whatever
+/// `estimate` says then.
 fn time_left(is_planning: bool, rate: f64, estimate: Duration) -> String {
     match is_planning {
         true => "still planning".to_owned(),
@@ -146,7 +142,7 @@ mod tests {
     #[test]
     fn no_time_is_told_before_it_can_be_known() {
         let told = |is_planning, rate, seconds| time_left(is_planning, rate, Duration::from_secs(seconds));
-        // What an estimate says without a rate.
+        // Without a rate, the estimate is 0 s.
         assert_eq!(told(false, 0.0, 0), "--:-- left");
         assert_eq!(told(false, f64::NAN, 0), "--:-- left");
         assert_eq!(told(true, 1e6, 0), "still planning");

@@ -23,7 +23,6 @@ use super::fetch::Source;
 use super::heartbeat_file::{HeartbeatFile, keep_writing};
 use super::{Exit, Failure, broker, ending, fetch, owned, signals, state, term};
 
-/// Runs the command.
 pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let state = args.state.clone().map_or_else(|| state::default_file(&args.name()), Ok)?;
@@ -37,8 +36,8 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     }
     owned::check_apart(&args.output, None, Some(&state))?;
     let shutdown = signals::listen()?;
-    // Before the broker is reached: what an earlier process left is no sign of this one. One that is to
-    // wait for a job may find that the reducer runs elsewhere, and whose sign it is.
+    // Remove the heartbeat of an earlier process before connecting. A command that waits for a job
+    // may find that the reducer runs elsewhere, and then the file is that reducer's.
     let heartbeats = match args.job {
         Some(_) => None,
         None => HeartbeatFile::from_env("reducer", args.heartbeat)?,
@@ -50,12 +49,12 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     result
 }
 
-/// How long the reducer of this name may be away before a command owns its job with the reducer's store: it may
-/// be starting anew, or waiting between two tries to reach the broker.
+/// How long the reducer of this name may be silent before a command owns its job with the reducer's
+/// store: the reducer may be restarting, or waiting between two attempts to reach the broker.
 const AWAY: Duration = limits::RECONNECT_DELAY_MAX.saturating_add(Duration::from_secs(5));
 
-/// How long a command that waits for one job lets its reducer be silent before it owns the job itself; `None`
-/// if it must not: with an empty store it would refuse what consumers have to say of the job.
+/// How long a command that waits for one job lets its reducer be silent before it owns the job
+/// itself; `None` if it must not own it: with an empty store it would refuse the job's outcomes.
 fn patience(args: &ReducerArgs, state: &Path, job: &JobId) -> Option<Duration> {
     let knows = || Reader::open(state).is_ok_and(|reader| reader.spec(job).is_ok_and(|spec| spec.is_some()));
     match args.state {
@@ -64,7 +63,8 @@ fn patience(args: &ReducerArgs, state: &Path, job: &JobId) -> Option<Duration> {
     }
 }
 
-/// Asks the reducer of this name for the job, if one answers within this time; without one, however late it does.
+/// An asker for the reducer of this name, if the reducer answers within `patience`. Without a limit
+/// it is given at once, and the reducer may answer at any time.
 async fn who_answers(
     args: &ReducerArgs,
     transport: &Arc<dyn Transport>,
@@ -84,7 +84,7 @@ async fn who_answers(
         if !std::mem::replace(&mut told, true) {
             let (name, seconds) = (args.name(), patience.as_secs());
             term::complain(&format!(
-                "no reducer {name} answers; if none does within {seconds} s, this command goes on with its store"
+                "no reducer {name} answers; if none does within {seconds} s, this command owns the job with its store"
             ));
         }
     }
@@ -117,7 +117,7 @@ async fn serve(
     let started = shutdown.unless_asked(service::start(config, Arc::clone(transport), stop)).await;
     let Some(started) = started else { return Ok(stopped(args)) };
     let handle = match started {
-        // It runs and was only slow to say so: it will answer.
+        // The reducer runs and was only slow to answer, so it can be asked.
         Err(error) if args.job.is_some() && is_elsewhere(&error) => {
             return fetch(Asker::new(Arc::clone(transport)).await?, args, url, shutdown).await;
         }
@@ -131,7 +131,7 @@ async fn serve(
     let nobodys = service::fresh_job_id();
     let turn = || async {
         tokio::time::sleep(heartbeat).await;
-        // Through the ledger's thread and back.
+        // A round trip through the ledger's thread.
         handle.status(&nobodys).await;
     };
     let result = tokio::select! {
@@ -158,7 +158,7 @@ async fn fetch(
     fetch::report(source, &args.output, shutdown).await
 }
 
-/// For a service a stop is its ordinary end.
+/// A service ends with success when it is stopped; a command that waits for a job is interrupted.
 fn stopped(args: &ReducerArgs) -> Exit {
     if args.job.is_some() { Exit::Interrupted } else { Exit::Success }
 }
@@ -192,7 +192,8 @@ async fn one_job(handle: &Handle, args: &ReducerArgs) -> Result<Exit, Failure> {
     };
     write_report(handle, &job, args.output.clone()).await?;
     term::say(&receipt_text(&status, &ending::recompute(&args.output)));
-    // Producers that wait look again within this time, hear that it is over, and fetch what failed.
+    // Waiting producers ask again within this time, learn that the job is over, and fetch its
+    // failed items.
     tokio::time::sleep(limits::STATUS_INTERVAL * 8).await;
     Ok(ending::verdict(&status, false))
 }

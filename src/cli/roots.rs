@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Failure;
 
-/// `NAME=DIR`
+/// Splits `NAME=DIR`.
 pub fn named(text: &OsStr) -> Result<(&str, &Path), Failure> {
     let bytes = text.as_bytes();
     let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0);

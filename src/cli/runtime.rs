@@ -1,5 +1,5 @@
-//! The threads of a command. All of them are started before its work begins, and stay: nothing waits later for
-//! a thread that the system does not give.
+//! The threads of a command. All of them are started before the work begins and stay, so the work
+//! never waits for a thread that the system refuses.
 
 use std::panic::{set_hook, take_hook};
 use std::process::exit;
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, Failure, term};
 
-/// Threads that one process works with at the same time, at most, however many tasks it may do.
+/// Limit on the threads that work on tasks in one process, however many slots it has.
 const WORKING_MAX: usize = 512;
 
 /// Threads that the client library starts for the connections to a broker.
@@ -22,29 +22,30 @@ const CONNECTIONS: usize = 3;
 /// How long a thread that does nothing stays: for ever, as far as a process is concerned.
 const KEEP_ALIVE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// How long threads that were started may take to run.
+/// How long started threads may take until they run.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two looks whether they do.
+/// Interval between two checks whether they run.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How many threads a command needs beside those that its tasks share, one for each core.
+/// How many threads a command needs besides the runtime's workers, of which there is one for each
+/// core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads {
-    /// For what blocks: work, files, the report.
+    /// Threads for blocking calls: work, files, the report.
     blocking: usize,
-    /// That it starts later: the planner, the ledger, connections, the keyboard.
+    /// Threads that the command starts later: the planner, the ledger, connections, the keyboard.
     later: usize,
 }
 
 impl Threads {
-    /// Of a command that looks or asks, or submits.
+    /// For a command that asks or submits.
     pub const ASKING: Self = Self { blocking: 2, later: 2 + CONNECTIONS };
 
-    /// Of a reducer, whose reports are written and looked into beside each other.
+    /// For a reducer, which writes reports and reads them for others at the same time.
     pub const OWNING: Self = Self { blocking: 6, later: 1 + CONNECTIONS };
 
-    /// Of a command or a role that works on so many tasks at a time. None is a thread for each core.
+    /// For a command or a role that works on `slots` tasks at a time; `None`: one for each core.
     pub fn working(slots: Option<u32>) -> Self {
         let cores = || available_parallelism().map_or(1, usize::from);
         let slots = slots.map_or_else(cores, |slots| usize::try_from(slots).unwrap_or(WORKING_MAX));
@@ -52,10 +53,11 @@ impl Threads {
     }
 }
 
-/// A runtime with all these threads, once the system has shown that it gives those that are started later, too.
+/// Starts a runtime with all these threads, and checks that the system also gives those that are
+/// started later.
 ///
-/// A runtime with fewer threads than it counts on cannot even be ended: it waits for those that never run. So
-/// where it gets fewer, the process ends beside it.
+/// A runtime that gets fewer threads than it counts on cannot be shut down: it waits for those that
+/// never run. In that case this function ends the process.
 pub(super) fn start(threads: Threads) -> Result<Runtime, Failure> {
     let workers = available_parallelism().map_or(1, usize::from);
     let (running, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
@@ -64,7 +66,8 @@ pub(super) fn start(threads: Threads) -> Result<Runtime, Failure> {
     builder.enable_all().worker_threads(workers).max_blocking_threads(threads.blocking).thread_keep_alive(KEEP_ALIVE);
     builder.on_thread_start(move || _ = runs.fetch_add(1, Ordering::SeqCst));
     let hook = take_hook();
-    // It panics where it gets no thread, and would wait in unwinding. Nobody else runs yet who could panic.
+    // The runtime panics when it gets no thread, and would hang in unwinding. No other code runs
+    // yet that could panic.
     set_hook(Box::new(|_| exit_without_threads()));
     let cannot = |error| Failure::unfinished(format!("cannot start: {error}"));
     let runtime = builder.build().map_err(cannot)?;
@@ -74,9 +77,9 @@ pub(super) fn start(threads: Threads) -> Result<Runtime, Failure> {
     }
     set_hook(hook);
     let began = Instant::now();
-    // Those who wait at the same time have a thread each.
+    // Calls that wait at the gate at the same time have a thread each.
     while !gate.gathers(threads.blocking, LOOK) || running.load(Ordering::SeqCst) < workers + threads.blocking {
-        // One more shows whether the others are slow, or not to be had.
+        // Starting one more thread shows whether the others are slow or refused by the system.
         if can_start(1).is_err() || began.elapsed() > PATIENCE {
             exit_without_threads();
         }
@@ -88,12 +91,12 @@ pub(super) fn start(threads: Threads) -> Result<Runtime, Failure> {
 
 fn exit_without_threads() -> ! {
     let untold = || NoThread::because("fewer were started than this command needs");
-    // The system's words, if it still has them.
+    // The system's own reason, if it still refuses a thread.
     term::complain(&can_start(1).err().unwrap_or_else(untold).to_string());
     exit(i32::from(Exit::Unfinished.code()))
 }
 
-/// A runtime on this thread alone, for what never waits for anybody.
+/// A runtime on this thread alone, for commands that need no other thread.
 pub(super) fn start_alone() -> Result<Runtime, Failure> {
     let built = Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Failure::unfinished(format!("cannot start: {error}")))
@@ -108,7 +111,8 @@ mod tests {
         let threads = Threads { blocking: 3, later: 0 };
         let runtime = start(threads).expect("it starts");
         assert_eq!(runtime.metrics().num_workers(), available_parallelism().map_or(1, usize::from));
-        // As many as block at the same time have a thread each, and others wait for one of them.
+        // Calls that block at the same time have a thread each, and more calls wait for one of
+        // them.
         let gate = Gate::default();
         for _ in 0..4 {
             let gate = gate.clone();

@@ -7,13 +7,11 @@ use shared::protocol::workload::files::Selection;
 use super::args::{ProducerSha1Args, Sha1Args};
 use super::{Exit, Failure, owned, submit};
 
-/// `packhorse sha1`
 pub async fn run(args: Sha1Args) -> Result<Exit, Failure> {
     let job = owned::FilesJob { files: &args.files, spec: &spec, frequencies: None, watch: None };
     owned::run(job, &args.job).await
 }
 
-/// `producer sha1`
 pub async fn submit(args: ProducerSha1Args) -> Result<Exit, Failure> {
     submit::run(&args.files, &spec, None, &args.job).await
 }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, term};
 
-/// What has to be put right even when the process exits at once.
+/// What must be restored even when the process exits at once.
 static LAST_ACTS: Mutex<Vec<Box<dyn FnOnce() + Send>>> = Mutex::new(Vec::new());
 
 /// Runs `act` when a second signal ends the process without unwinding it.
@@ -42,6 +42,6 @@ pub fn listen() -> Result<Shutdown, Failure> {
 }
 
 fn ask(stopper: &Stopper) {
-    term::complain("stopping; once more to exit at once");
+    term::complain("stopping; press Ctrl-C or send the signal again to exit at once");
     stopper.stop();
 }

@@ -1,4 +1,4 @@
-//! Where a reducer keeps its store if nobody says where.
+//! Where a reducer keeps its store by default.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use shared::system::environment;
 
 use super::Failure;
 
-/// The XDG base directory specification's place for state.
+/// The place for state in the XDG base directory specification.
 pub fn default_file(owner: &OwnerId) -> Result<PathBuf, Failure> {
     let home = || environment::path("HOME").map(|home| home.join(".local/state"));
     let base = environment::path("XDG_STATE_HOME").or_else(home);

@@ -1,4 +1,4 @@
-//! Jobs that a reducer owns: plan here, and wait if asked to.
+//! Jobs that a reducer owns: the command plans, and by default waits for the job's end.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::watch::Watch;
 use super::{Exit, Failure, broker, ending, fetch, files, owned, signals, term};
 
-/// Submits a job, and stays to its end unless told otherwise.
+/// Submits a job, and waits for its end unless --no-wait is given.
 pub async fn run(
     files: &FilesArgs,
     spec: &dyn Fn(Selection) -> JobSpec,
@@ -39,7 +39,8 @@ pub async fn run(
         report: args.report.clone(),
         instead_of: None,
     };
-    // An id that was given is known before anybody is reached; any other is printed when the job is open.
+    // A given id is printed before the broker is reached; any other id is printed when the job is
+    // open.
     given.map_or_else(term::can_print, |job| print_id(&job, args.out))?;
     let shutdown = signals::listen()?;
     let reached = shutdown.unless_asked(broker::reach(&url, &args.broker)).await;
@@ -89,7 +90,7 @@ pub async fn run(
     }
 }
 
-/// The job's id, if the user gave one: as a flag, or else in the environment.
+/// The job's id, if the user gave one as a flag or in the environment.
 fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
     const NAME: &str = "PACKHORSE_JOB";
     if args.job.is_some() {
@@ -99,10 +100,10 @@ fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
     id.map(|id| id.parse().map_err(|error| Failure::usage(format!("{NAME}: {error}")))).transpose()
 }
 
-/// Says what became of the request once its job is open, and prints an id that the user did not give. Whether the job
-/// goes on without a look at what has changed.
+/// Tells the user how the job was opened, and prints an id that the user did not give. Returns
+/// whether the job is resumed without checking for changes.
 async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, args: &SubmitArgs) -> Result<bool, Failure> {
-    // A job that was never opened has ended the command for another reason.
+    // If the job was never opened, the command fails for another reason.
     let Ok(opened) = opened.await else { return Ok(false) };
     owned::tell_opened(request, &opened, !args.recheck.no_recheck, args.out.quiet);
     if request.resume {
@@ -116,7 +117,7 @@ fn print_id(job: &JobId, out: OutputArgs) -> Result<(), Failure> {
     term::print(format!("{line}\n").as_bytes()).map(drop)
 }
 
-/// Names the items that failed, as a command does that owns its job.
+/// Prints the failed items, as a command does that owns its job.
 async fn tell_failures(
     transport: &Arc<dyn Transport>,
     args: &SubmitArgs,
@@ -133,7 +134,7 @@ async fn tell_failures(
     let tell: &dyn Fn(&[u8]) -> Result<(), Failure> = if args.out.json { &print } else { &fetch::complain };
     if !fetch::failures(&mut source, status, tell).await? {
         term::complain(&format!(
-            "reducer {} does not answer any more: packhorse reducer --job {} names the {failed} items that failed",
+            "reducer {} does not answer any more; packhorse reducer --job {} lists the {failed} items that failed",
             args.owner, status.job
         ));
     }

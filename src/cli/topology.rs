@@ -10,10 +10,9 @@ use super::args::TopologyArgs;
 use super::passwords::{Kept, password};
 use super::{Exit, Failure, term};
 
-/// A longer name would not stand whole at the beginning of an owner's id.
+/// Limit in bytes: an owner's id begins with the whole name, and a longer name does not fit.
 const SUBMITTER_BYTES_MAX: usize = 40;
 
-/// Runs the command.
 pub async fn run(args: TopologyArgs) -> Result<Exit, Failure> {
     let roles = [("producer", Role::Producer), ("consumer", Role::Consumer), ("reducer", Role::Reducer)];
     let kept = args.urls.as_deref();

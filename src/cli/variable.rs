@@ -7,16 +7,17 @@ use shared::system::environment;
 
 use super::Failure;
 
-/// What was given, and where.
+/// A text from the environment, and its source.
 pub struct Given {
-    /// The text, as it stands there.
+    /// The text, unchanged.
     pub text: String,
-    /// The file that it comes from, if it does.
+    /// The file that holds the text, if a variable names one.
     pub file: Option<PathBuf>,
     variable: String,
 }
 
-/// The text of variable `name`, else of the file that variable `name` with `_FILE` at its end names.
+/// The text of variable `name`, else of the file that variable `name` with `_FILE` at its end
+/// names.
 pub fn text_or_file(name: &str) -> Result<Option<Given>, Failure> {
     if let Some(text) = environment::text(name).map_err(Failure::usage)? {
         return Ok(Some(Given { text, file: None, variable: name.to_owned() }));
@@ -28,7 +29,7 @@ pub fn text_or_file(name: &str) -> Result<Option<Given>, Failure> {
     Ok(Some(Given { text, file: Some(path), variable }))
 }
 
-/// Where it was given.
+/// Shows the source, never the text.
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {

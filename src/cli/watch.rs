@@ -8,8 +8,8 @@ use shared::protocol::job::{JobState, JobStatus};
 
 use super::term;
 
-/// Says on stderr how many words there are so far. A number never decreases: an owner counts a task
-/// once and for all.
+/// Prints the number of words so far to stderr. The number never decreases: an owner counts each
+/// task once.
 #[derive(Debug, Clone)]
 pub struct Watch {
     interval: Duration,
@@ -17,12 +17,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// One that speaks every `interval`.
     pub fn new(interval: Duration) -> Self {
         Self { interval, next: Arc::new(Mutex::new(Instant::now() + interval)) }
     }
 
-    /// Takes the job's account.
     pub fn show(&self, status: &JobStatus) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -32,7 +30,7 @@ impl Watch {
         }
     }
 
-    /// The job is over: the last line, which says whether it is done.
+    /// Prints the last line, which says whether all words were counted.
     pub fn finish(&self, status: &JobStatus) {
         let how = if status.state == JobState::Finished { "all counted" } else { "the job was cancelled" };
         term::say(&format!("{} words, {how}\n", words_so_far(&status.counts)));

@@ -10,7 +10,6 @@ use super::watch::Watch;
 use super::{Exit, Failure, owned, submit};
 use crate::run::Frequencies;
 
-/// `packhorse words`
 pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
     if args.frequencies == Some(Target::Stdout) && (args.job.output == Target::Stdout || args.job.out.json) {
         return Err(Failure::usage(
@@ -28,7 +27,6 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
     owned::run(job, &args.job).await
 }
 
-/// `producer words`
 pub async fn submit(args: ProducerWordsArgs) -> Result<Exit, Failure> {
     let manner = args.manner.manner(args.frequencies);
     submit::run(&args.files, &|files| spec(manner, files), args.manner.watch.map(Watch::new), &args.job).await

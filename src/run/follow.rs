@@ -1,4 +1,4 @@
-//! The report as the job goes on: a thread that writes what is complete.
+//! The report, written while the job runs: a thread writes the tasks that are complete.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,37 +11,32 @@ use reducer::service::{Handle, Progress};
 use shared::protocol::id::{JobId, OpeningId};
 use tokio::task::JoinHandle;
 
-/// How a report is written.
 #[derive(Clone)]
 pub struct Output {
-    /// Where to.
     pub target: Target,
-    /// How.
     pub format: Format,
-    /// Takes each failed item.
+    /// Called with each failed item.
     pub failed: Arc<dyn Fn(&Record) + Send + Sync>,
-    /// How often each word occurs, beside the report.
+    /// A second output of `words`: how often each word occurs.
     pub frequencies: Option<Frequencies>,
 }
 
-/// How often each word occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frequencies {
-    /// Where to.
     pub target: Target,
-    /// Only so many words.
+    /// Write only this many words, the most frequent first; `None`: all.
     pub top: Option<u64>,
 }
 
-/// How far the report may go.
+/// How far the report may be written.
 enum Reach {
-    /// Tasks below this number.
+    /// All tasks below this number are answered.
     Answered(u64),
-    /// All of it.
     Complete,
 }
 
-/// How long a stopping run waits for a write to an output that nobody reads.
+/// How long a stopping run waits for a write that is blocked, for instance on a pipe that is not
+/// being read.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A report that is being written.
@@ -51,13 +46,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Waits for its end: the SHA-256 of the whole report, or a failure when the owner stops before.
+    /// Waits until the report is written. Gives the SHA-256 of the whole report, or a failure if
+    /// the owner stops first.
     pub async fn written(&mut self) -> Result<String, ReportError> {
         (&mut self.write).await.expect("writing a report does not panic")
     }
 
-    /// Ends it where it is. The store must not be closed while it reads: the last to close tidies
-    /// up, and a reader may not.
+    /// Stops writing. The store must not be closed while the report reads it: the last connection
+    /// to close tidies up, and the report's read-only connection may not.
     pub async fn stop(self) {
         self.forward.abort();
         if !self.write.is_finished() {
@@ -66,7 +62,7 @@ impl Report {
     }
 }
 
-/// Starts writing to the output's target, which is open.
+/// Starts writing to `sink`, the open target of `output`.
 pub fn spawn(handle: &Handle, job: &JobId, opening: &OpeningId, output: Output, sink: Sink) -> Report {
     let (reach, reached) = channel();
     let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());

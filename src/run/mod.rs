@@ -1,5 +1,5 @@
-//! Submit and wait: a job that this process plans, owns and reports, over any transport. With
-//! workers of its own it is the whole system in one process.
+//! Submit and wait: runs a job that this process plans, owns and reports, over any transport. With
+//! workers in this process, it is the whole system in one process.
 
 mod follow;
 mod plan;
@@ -26,77 +26,66 @@ use shared::transport::{Transport, TransportError};
 use follow::Report;
 pub use follow::{Frequencies, Output};
 
-/// What a run is told.
 #[derive(Clone)]
 pub struct RunConfig {
-    /// What is to be done.
     pub request: JobRequest,
-    /// The local directories of its roots.
+    /// The local directories of the request's roots, in the same order.
     pub roots: Vec<PathBuf>,
-    /// Workers in this process, if any.
+    /// Workers in this process; `None` if consumers elsewhere do the tasks.
     pub workers: Option<ConsumerConfig>,
-    /// Whether the store outlives the run, so that another may go on.
+    /// Whether the store outlives the run, so that a later run can resume the job.
     pub is_kept: bool,
-    /// Unanswered tasks at a time; see [`limits::WINDOW_MIN`].
+    /// Limit on unanswered tasks; see [`limits::WINDOW_MIN`] for the default.
     pub window: Option<usize>,
-    /// Whether a plan that is complete from a run before is made again, to see whether what it is over has changed.
+    /// Whether a plan that an earlier run completed is made again, to find out whether its files
+    /// have changed.
     pub recheck: bool,
-    /// Where the report goes.
     pub output: Output,
-    /// The broker, as notices show it.
+    /// The broker's URL without its password, for notices.
     pub broker: String,
-    /// Told once, when the job is committed: under which id, and what was there before.
+    /// Called once, when the owner has committed the job.
     pub opened: Arc<dyn Fn(&Opened) + Send + Sync>,
-    /// Takes notices.
     pub notify: Notify,
-    /// Takes the job's account while it runs.
+    /// Called with the job's status while it runs.
     pub progress: Arc<dyn Fn(&JobStatus) + Send + Sync>,
 }
 
-/// A run could not finish.
+/// Why a run could not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The owner failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// The job cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The plan cannot go on.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The plan broke off.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
-    /// The plan has no thread.
     #[error(transparent)]
     Thread(#[from] NoThread),
-    /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// The job that was to go on is about another place.
+    /// The job that was to be resumed was planned for other directories.
     #[error(
-        "job {0} was begun in another place, or before its directories were replaced, and is about other files. Give \
-         this one another --job ID, or none"
+        "job {0} was planned for other directories, or its directories were replaced since; give another --job ID, or \
+         none"
     )]
     FromElsewhere(JobId),
-    /// Asked to stop before the end.
     #[error("stopped before the job was done")]
     Stopped,
 }
 
-/// Runs a job to its end and gives its account.
+/// Runs a job to its end and gives its final status.
 pub async fn run(
     config: RunConfig,
     store: Opening,
     transport: Arc<dyn Transport>,
     shutdown: Shutdown,
 ) -> Result<JobStatus, RunError> {
-    // The order of stopping is the reverse of the flow: workers first, so that their last outcomes
-    // still find the owner, then the owner, then the transport.
+    // Parts stop in the reverse order of the flow of work: workers first, so that their last
+    // outcomes still reach the owner, then the owner, then the transport.
     let (stop_workers, workers_stop) = shutdown::channel();
     let (stop_owner, owner_stop) = shutdown::channel();
     let owner = ServiceConfig {
@@ -123,7 +112,7 @@ pub async fn run(
     };
     stop_workers.stop();
     if let Some(workers) = workers {
-        // It stops within its own limit, and its failure has shown as the job's.
+        // The consumer stops within its own time limit. If it failed, the job has failed as well.
         let _ = workers.await;
     }
     stop_owner.stop();
@@ -132,7 +121,7 @@ pub async fn run(
     result
 }
 
-/// Does this until a stop is asked for.
+/// Awaits `doing`, unless a stop is requested first.
 async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     shutdown.unless_asked(doing).await.unwrap_or(Err(RunError::Stopped))
 }
@@ -149,7 +138,8 @@ async fn drive(
     opened: Opened,
     shutdown: &Shutdown,
 ) -> Result<JobStatus, RunError> {
-    // Before the walk, which counts what it leaves out: no run is to count otherwise than the one before.
+    // Open the output before the walk: the walk counts this run's own files, which it leaves out,
+    // and a repeated run must count the same.
     let sink = config.output.target.begin()?;
     let retraced = async {
         tokio::select! {
@@ -168,7 +158,7 @@ async fn drive(
             biased;
             result = finish(handle, &job, &opening, &mut report) => result,
             result = ended(handle) => result,
-            // A plan that ends well leaves the rest to the others.
+            // A plan that succeeds does not end the run; the other branches do.
             Err(error) = async { tokio::try_join!(biased; plan, async { watch.await; Ok(()) }) } => Err(error),
         }
     };
@@ -177,12 +167,12 @@ async fn drive(
     result
 }
 
-/// The owner has ended before the job.
+/// Waits for the owner to end, which is a failure as long as the job runs.
 async fn ended<T>(handle: &Handle) -> Result<T, RunError> {
     handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped))
 }
 
-/// Shows progress, and says when nobody does the work.
+/// Shows progress, and tells the user what the job waits for, for instance a consumer.
 async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
     let (clock, mut unserved, mut waiting) = (Clock::start(), Unserved::default(), Waiting::default());
     loop {

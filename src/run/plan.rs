@@ -1,5 +1,5 @@
-//! The plan of a run. What its owner has of it from a run before is made again first, and compared: the report must
-//! not begin before it is known whether that still holds.
+//! The plan of a run. Tasks that the owner has from an earlier run are planned again first and
+//! compared, because the report must not begin before it is known whether they still hold.
 
 use std::os::fd::AsFd;
 
@@ -18,31 +18,31 @@ use shared::system::resolve::resolve;
 
 use super::{RunConfig, RunError};
 
-/// What is left of a plan once what its owner has of it is compared.
+/// What remains to be planned after the comparison with the tasks that the owner has.
 pub(super) struct Rest {
-    /// The job as it is open now.
+    /// The current opening: a new one if the plan differed.
     pub opened: Opened,
-    /// Nothing if its plan is complete and not made again.
+    /// `None` if the job has ended, or its plan is complete and is not checked again.
     pub to_plan: Option<ToPlan>,
 }
 
-/// A plan from the first task that its owner does not have.
+/// The rest of a plan, from the first task that the owner does not have.
 pub(super) struct ToPlan {
     planner: Planner,
     retrace: Retrace,
-    /// That task, if it was come to.
+    /// That task, if the comparison has reached it.
     first: Option<(Box<Planned>, Place)>,
     has_ended: bool,
 }
 
-/// What comes of a plan that is made again.
+/// How a new plan compares with the tasks that the owner has.
 enum CaughtUp {
-    /// All that its owner has is as it was.
+    /// All tasks that the owner has are unchanged.
     Same(ToPlan),
     Differs,
 }
 
-/// Makes what the owner has of the plan again. Where it differs, the job is opened anew.
+/// Plans again the tasks that the owner has. If they differ, the job gets a new opening.
 pub(super) async fn retrace(config: &RunConfig, handle: &Handle, mut opened: Opened) -> Result<Rest, RunError> {
     loop {
         if opened.has_ended() || (opened.has_whole_plan() && !config.recheck) {
@@ -66,12 +66,14 @@ async fn open_anew(config: &RunConfig, handle: &Handle, before: &Opened) -> Resu
     Ok(opened)
 }
 
-/// Items whose results, or the lack of one, are not of the file that was planned, or failed in planning.
+/// Items that failed, in planning or later, or whose file differed from the planned one when it was
+/// read.
 fn unsettled(counts: &Counts) -> u64 {
     counts.items_failed + counts.items_changed
 }
 
-/// `unsettled`: of those that failed in planning each is found again.
+/// Plans again and compares, until a task is new or the owner's tasks end. `unsettled` includes the
+/// items that failed in planning; this plan finds those again.
 async fn catch_up(mut planner: Planner, mut retrace: Retrace, unsettled: u64) -> Result<CaughtUp, RunError> {
     let (mut first, mut has_ended, mut unlisted) = (None, false, 0);
     while retrace.has_known() && first.is_none() && !has_ended {
@@ -85,7 +87,8 @@ async fn catch_up(mut planner: Planner, mut retrace: Retrace, unsettled: u64) ->
             Step::End => has_ended = true,
         }
     }
-    // What was not as planned when it was read may be so now: the tree may have changed and changed back.
+    // A file that differed from the plan when it was read may match it now: the tree may have
+    // changed and changed back.
     if unsettled > unlisted {
         return Ok(CaughtUp::Differs);
     }
@@ -108,7 +111,7 @@ fn own(config: &RunConfig, handle: &Handle) -> Own {
     Own::of(store::files(handle.store_path()), targets.filter_map(Target::file).map(resolve), &descriptors)
 }
 
-/// Hands the rest of the plan to the owner, and its end.
+/// Sends the rest of the plan to the owner, then the plan end.
 pub(super) async fn plan(handle: &Handle, job: &JobId, rest: Option<ToPlan>) -> Result<(), RunError> {
     let Some(ToPlan { mut planner, mut retrace, first, mut has_ended }) = rest else { return Ok(()) };
     if let Some((task, place)) = first

@@ -76,7 +76,7 @@ async fn who_waits_for_a_reducer_that_left_ends_or_says_what_it_waits_for() {
     let report = cluster.start(REDUCER, ["--job", "j"]);
     // The job is over, and so is the command; the report is what the other one is for.
     let said = producer.wait().exits(1).err;
-    let expected = "reducer main does not answer any more: packhorse reducer --job j names the 3 items that failed";
+    let expected = "reducer main does not answer any more; packhorse reducer --job j lists the 3 items that failed";
     assert!(said.contains(expected) && said.contains("job j finished"), "{said}");
     report.says("no reducer \"main\" answers, waiting for one; start it with: packhorse reducer --broker amqp://");
     owner.abort();
@@ -160,7 +160,7 @@ async fn who_asks_for_a_report_owns_a_job_that_its_store_knows_only_after_a_long
     cluster.producer(&["t", "--job", "j", "--no-wait"]).wait().exits(0);
     reducer.kill();
     let report = cluster.start(REDUCER, ["--job", "j", "-o", "report"]);
-    report.says("no reducer main answers; if none does within 15 s, this command goes on with its store");
+    report.says("no reducer main answers; if none does within 15 s, this command owns the job with its store");
     let consumer = cluster.consumer(&[]);
     report.says("The reducer is ready.");
     report.wait().exits(0);

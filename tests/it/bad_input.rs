@@ -309,7 +309,7 @@ async fn a_store_of_another_reducer_is_not_taken_over() {
     let cluster = Cluster::new().await;
     cluster.reducer(&["--state", "store", "--owner", "alpha"]).stop().exits(0);
     let done = cluster.run(REDUCER, ["--state", "store", "--owner", "beta"]).exits(2);
-    assert!(done.err.contains("store is that of reducer alpha, not of beta"), "{}", done.err);
+    assert!(done.err.contains("store belongs to reducer alpha, not to beta"), "{}", done.err);
     // Without a name it goes on as who it is.
     let reducer = cluster.reducer(&["--state", "store"]);
     cluster.run(REDUCER, ["--owner", "alpha", "--state", "other"]).exits(2);

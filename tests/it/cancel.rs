@@ -79,7 +79,7 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
     let ended = cluster.run(PACKHORSE, ["cancel", "k"]).exits(0);
     assert!(ended.err.contains("job k has ended already"), "{}", ended.err);
     let unknown = cluster.run(PACKHORSE, ["cancel", "none"]).exits(2);
-    assert!(unknown.err.contains("no job none here; packhorse jobs lists those"), "{}", unknown.err);
+    assert!(unknown.err.contains("no reducer that answered has job none; packhorse jobs lists"), "{}", unknown.err);
     let refused = cluster.producer(&["t", "--job", "j"]).wait().exits(2);
     assert!(refused.err.contains("job j was cancelled; to do it after all"), "{}", refused.err);
     for consumer in consumers {
@@ -164,7 +164,7 @@ fn a_job_in_a_store_is_cancelled_where_it_does_not_run() {
     world.packhorse(cancel).exits(0);
     assert!(world.packhorse(run).exits(2).err.contains("job j was cancelled"));
     let why = String::from_utf8(world.packhorse(["explain", "j", "--state", "s"]).exits(0).out).expect("text");
-    assert!(why.starts_with("nobody works on this store now; job j was cancelled when "), "{why}");
+    assert!(why.starts_with("no command or reducer works on this store now; job j was cancelled when "), "{why}");
     // Without its id the same request is a new job.
     std::fs::remove_file(world.path("t/z")).expect("removed");
     world.packhorse(["sha1", "t", "--state", "s", "-o", "m"]).exits(0);

@@ -68,7 +68,7 @@ async fn a_task_that_failed_for_the_last_time_is_listed_shown_and_put_back_to_wo
     assert!(said.starts_with("task j.0 failed for the last time: attempt 5, on node-13: no card left"), "{said}");
 
     let said = cluster.run(PACKHORSE, ["dead", "replay", "card"]).exits(0).out;
-    assert_eq!(String::from_utf8_lossy(&said), "1 tasks are back at work\n");
+    assert_eq!(String::from_utf8_lossy(&said), "1 tasks will be done again\n");
     assert_eq!(cluster.status("j").expect("it is known")["state"], "running");
     let said = String::from_utf8(explain("j").exits(0).out).expect("text");
     assert_eq!(said, "job j waits: no live consumer serves t of digest, and 1 of 1 tasks are open.\n");
@@ -97,10 +97,10 @@ async fn dead_tasks_are_forgotten_or_put_back_to_work_where_nobody_works_on_thei
     transport.close().await;
     producer.wait().exits(1);
     let said = cluster.run(PACKHORSE, ["dead", "drop", "j.0"]).exits(0).out;
-    assert_eq!(String::from_utf8_lossy(&said), "1 dead tasks are forgotten; they stay failed\n");
+    assert_eq!(String::from_utf8_lossy(&said), "1 dead tasks are no longer listed; they stay failed\n");
     assert_eq!(cluster.status("j").expect("it is known")["counts"]["tasks_failed"], 2);
     let again = cluster.run(PACKHORSE, ["dead", "drop", "j.0"]).exits(0).out;
-    assert_eq!(String::from_utf8_lossy(&again), "no dead task fits\n");
+    assert_eq!(String::from_utf8_lossy(&again), "no dead task matches\n");
     let said = String::from_utf8(cluster.run(PACKHORSE, ["explain", "j.0"]).exits(0).out).expect("text");
     assert!(said.contains("it was dropped from the dead tasks, and stays failed"), "{said}");
     cluster.run(PACKHORSE, ["dead", "drop", ""]).exits(2);
@@ -114,7 +114,7 @@ async fn dead_tasks_are_forgotten_or_put_back_to_work_where_nobody_works_on_thei
     let shown = String::from_utf8(of_store(&["show", "j.1"]).out).expect("text");
     assert!(shown.contains("on node-13"), "{shown}");
     let said = String::from_utf8(of_store(&["replay"]).out).expect("text");
-    assert!(said.starts_with("1 tasks are back at work;"), "{said}");
+    assert!(said.starts_with("1 tasks will be done again;"), "{said}");
     let (reducer, consumer) = (cluster.reducer(&["--state", "store"]), cluster.consumer(&[]));
     assert_same(&cluster.run(REDUCER, ["--job", "j"]).exits(1).out, &second);
     for role in [reducer, consumer] {

@@ -36,7 +36,7 @@ async fn a_task_longer_than_the_brokers_patience_is_done_once() {
     let started = Instant::now();
     let holder = consumers.remove(holder);
     let idle = consumers.remove(0);
-    holder.says("A task outlasts its delivery.");
+    holder.says("A lease replaces the delivery of this task.");
     tokio::time::sleep(TIMED_OUT.saturating_sub(started.elapsed())).await;
 
     let names = ["tasks_open", "resends", "redeliveries", "duplicates"];

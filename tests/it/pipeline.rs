@@ -281,9 +281,9 @@ async fn a_reducer_waits_until_the_broker_misses_the_one_before() {
     let cluster = Cluster::new().await;
     let (gone, _held) = predecessor(&cluster).await;
     let reducer = cluster.start(REDUCER, ["--heartbeat", "1"]);
-    reducer.says("waiting for the broker to miss it");
+    reducer.says("waiting for the broker to release it");
     let waits = cluster.start(REDUCER, ["--owner", "main", "--state", "elsewhere"]);
-    waits.says("waiting for the broker to miss it");
+    waits.says("waiting for the broker to release it");
     // As for any service, a stop is its ordinary end.
     waits.stop().exits(0);
     gone.close().await;

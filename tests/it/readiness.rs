@@ -100,7 +100,8 @@ async fn who_is_not_connected_yet_is_not_ready_whatever_was_before() {
     for role in ROLES {
         // In a container each process may have the number of the one before.
         let process = std::process::id();
-        let sign = format!(r#"{{"role":"{role}","process":{process},"left_millis":{now},"heartbeat_millis":600000}}"#);
+        let sign =
+            format!(r#"{{"role":"{role}","process":{process},"written_millis":{now},"heartbeat_millis":600000}}"#);
         world.file(format!("{role}.health"), sign);
         look(world, "ready", role).exits(0);
     }

@@ -82,7 +82,7 @@ fn a_job_that_has_ended_is_begun_anew_and_one_that_has_not_goes_on() {
     let second = world.packhorse(["sha1", "t", "--state", "store", "-o", "m"]).exits(0);
     assert_same(&fs::read(world.path("m")).expect("read"), &wanted);
     assert!(
-        second.err.contains("beginning anew as job ") && second.err.contains("was finished at 20"),
+        second.err.contains("beginning again as job ") && second.err.contains("was finished at 20"),
         "{}",
         second.err
     );
@@ -91,7 +91,7 @@ fn a_job_that_has_ended_is_begun_anew_and_one_that_has_not_goes_on() {
     let sha1 = ["sha1", "t", "--follow", "--state", "store", "-o", "m"];
     world.packhorse(sha1).exits(1);
     world.file("t/nowhere", "now it is there");
-    assert!(world.packhorse(sha1).exits(0).err.contains("beginning anew"));
+    assert!(world.packhorse(sha1).exits(0).err.contains("beginning again"));
     let quiet = world.packhorse([&sha1[..], &["-q"]].concat()).exits(0);
     assert_eq!(quiet.err, "");
     assert_eq!(world.sql("store", "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"), "5");

@@ -111,7 +111,7 @@ async fn a_consumer_without_the_key_does_nothing_and_says_why() {
     keyed.start(PRODUCER, &["sha1", "t", "--job", "j", "--no-wait"]).wait().exits(0);
     keyed.key = None;
     let stranger = keyed.consumer();
-    stranger.says("there is no key here; start this role with --key-file FILE");
+    stranger.says("this role has no key; start it with --key-file FILE");
     // It gives tasks back to their owner, who tries again; it does not do any.
     keyed.key = Some("key");
     eventually("a refusal comes home", || keyed.count("j", "dead_letters").filter(|&count| count > 0));
@@ -181,9 +181,9 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
         message
     };
     let liar = Message { untrusted: None, ..theirs.seal(&stranger.key, clear(kind::TASK, "j.0", "{}")) };
-    let broken = "its seal does not fit: it was forged, or changed on its way";
+    let broken = "the seal does not open: the message was forged, or changed on its way";
     let tasks = [
-        (clear(kind::TASK, "j.0", "{}"), "it is not sealed, and only sealed messages are taken here"),
+        (clear(kind::TASK, "j.0", "{}"), "the message is not sealed, and this role accepts only sealed messages"),
         (Message { id: "k.0".to_owned(), correlation: Some("k".to_owned()), ..first() }, broken),
         (Message { body: seen[1].body.clone(), ..first() }, broken),
         (liar.clone(), "which is not in this role's --key-file"),
@@ -223,7 +223,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
     stranger.transport.close().await;
     consumer.stop().exits(0);
     let said = reducer.stop().exits(0).err;
-    assert_eq!(said.matches("A control message is ignored, as others will be").count(), 1, "{said}");
+    assert_eq!(said.matches("A control message is ignored; later ones are ignored").count(), 1, "{said}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn key_files_are_made_for_their_owner_alone_and_refused_where_others_can_read_th
     for (file, words) in [
         ("open", "others can read the key file open (mode 0640): run chmod 600 open"),
         ("half", "the key file half: line 1 is no key"),
-        ("none", "the key file none: it holds no key; packhorse key new FILE makes one"),
+        ("none", "the key file none: it holds no key; make one with: packhorse key new FILE"),
         ("gone", "cannot read the key file gone: No such file"),
     ] {
         for args in [&["sha1", "t"][..], &["consumer", "--root", "t=t"], &["reducer"], &["jobs"]] {

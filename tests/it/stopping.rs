@@ -23,7 +23,7 @@ fn the_first_signal_stops_within_its_limit_and_the_exit_code_is_130() {
     let run = reading(&world, &["-o", "manifest"]);
     run.signal("TERM");
     let done = run.wait().exits(130);
-    assert!(done.err.contains("stopping; once more to exit at once"), "{}", done.err);
+    assert!(done.err.contains("stopping; press Ctrl-C or send the signal again to exit at once"), "{}", done.err);
     assert!(done.err.contains("stopped before the job was done; with --state FILE"), "{}", done.err);
     assert_eq!((done.out.as_slice(), world.names(".")), (&b""[..], vec!["t".to_owned()]));
     assert!(world.temporary().is_empty(), "{:?}", world.temporary());
@@ -35,7 +35,7 @@ fn the_second_signal_exits_at_once_and_leaves_nothing() {
         let world = World::new();
         let run = reading(&world, &["-o", "manifest"]);
         run.signal(signals[0]);
-        run.says("stopping; once more to exit at once");
+        run.says("stopping; press Ctrl-C or send the signal again to exit at once");
         let asked = Instant::now();
         run.signal(signals[1]);
         run.wait().exits(130);
@@ -52,7 +52,7 @@ fn a_stopped_job_goes_on_from_its_state() {
     let run = reading(&world, &["--state", "store"]);
     run.signal("INT");
     let done = run.wait().exits(130);
-    assert!(done.err.contains("the same command with --state store goes on from here"), "{}", done.err);
+    assert!(done.err.contains("run the same command with --state store again to resume"), "{}", done.err);
     assert_eq!(world.names("."), ["store", "t"]);
     world.file("t/a", "a");
     let done = world.packhorse(["sha1", "t", "--state", "store"]).exits(0);

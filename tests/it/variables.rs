@@ -73,7 +73,7 @@ async fn an_empty_variable_is_as_unset_and_a_path_may_have_any_bytes() {
     let done = empty(PACKHORSE, &["jobs"]).done().exits(2);
     assert!(done.err.contains("no broker: give --broker"), "{}", done.err);
     let done = empty(PACKHORSE, &["health"]).done().exits(2);
-    assert!(done.err.contains("Give --file FILE, or set PACKHORSE_HEALTH_FILE"), "{}", done.err);
+    assert!(done.err.contains("give --file FILE, or set PACKHORSE_HEALTH_FILE"), "{}", done.err);
     let done = empty(REDUCER, &["--broker", cluster.url()]).env("HOME", "").done().exits(2);
     assert!(done.err.contains("neither XDG_STATE_HOME nor HOME is set"), "{}", done.err);
     let passwords = ["PACKHORSE_PASSWORD_PRODUCER", "PACKHORSE_PASSWORD_PRODUCER_FILE"];

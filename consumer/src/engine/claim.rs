@@ -1,4 +1,5 @@
-//! Who answers for a task: the broker until its delivery is acked, then this consumer, or nobody.
+//! Who is responsible for a task: the broker until its delivery is acked, then this consumer under
+//! a lease. A cancelled task needs neither.
 
 #[cfg(test)]
 mod tests;
@@ -8,45 +9,46 @@ use shared::protocol::message::{Lease, Task};
 
 use super::{Action, Consumer, Held, Tag};
 
-/// Who answers for a task that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// The broker: its delivery is not acked.
+    /// The broker is responsible: the delivery is not acked.
     Delivery,
-    /// The broker, until the lease is confirmed that is on its way.
+    /// The broker is responsible until it confirms the published lease.
     Leasing,
-    /// This consumer: its owner knows, and its delivery is acked.
+    /// This consumer is responsible: the owner has the lease, and the delivery is acked.
     Leased,
-    /// Nobody needs to: its job is cancelled, and its delivery acked.
+    /// The job is cancelled and the delivery acked: the result will be discarded.
     Cancelled,
 }
 
-/// What is on its way to an owner.
+/// A message that is published for a delivery and not yet confirmed.
 #[derive(Debug)]
 pub(super) enum Publishing {
-    /// A message that is no task, or not for this process.
-    Letter(Option<HeldTask>),
-    /// An outcome, and whether a lease has taken the place of its delivery.
+    /// A dead letter. It names its task if the envelope could be read.
+    DeadLetter(Option<HeldTask>),
+    /// An outcome. Under a leased claim the delivery is already acked.
     Outcome(HeldTask, Claim),
-    /// A task that has waited too long for a slot.
+    /// A task given back to its owner: it waited too long for a slot, or should avoid this
+    /// consumer.
     Returned(HeldTask),
-    /// A later try of a task that is worked on here under a lease.
+    /// A later attempt at a task that already runs here under a lease.
     Joined(HeldTask),
 }
 
 impl Publishing {
     pub(super) fn task(&self) -> Option<&HeldTask> {
         match self {
-            Self::Letter(task) => task.as_ref(),
+            Self::DeadLetter(task) => task.as_ref(),
             Self::Outcome(task, _) | Self::Returned(task) | Self::Joined(task) => Some(task),
         }
     }
 }
 
 impl Consumer {
-    /// Takes a delivery, unless it is nobody's or another's already.
+    /// Queues a delivered task, unless it is cancelled, already runs here, or should avoid this
+    /// consumer.
     pub(super) fn delivered(&mut self, tag: Tag, held: Held) -> Option<Action> {
-        // Its owner has counted it.
+        // Its owner has already counted it as cancelled.
         if self.recalled.drops(&held.task) {
             return Some(Action::Ack { tag });
         }
@@ -63,9 +65,10 @@ impl Consumer {
         })
     }
 
-    /// Takes this try of a task for the one that is worked on here under a lease, if there is one: its owner
-    /// would take a failure of the try before for an old story. Who sent it again may have taken the lease for
-    /// lapsed, so it is leased once more.
+    /// Merges a later attempt into the run of the same task that goes on here under a lease, if
+    /// any. The owner ignores failures of superseded attempts, so the run adopts the newer attempt
+    /// number. The owner may have resent the task because the lease expired, so the lease is
+    /// renewed.
     fn join_lease(&mut self, tag: Tag, task: &Task) -> Option<Action> {
         let (id, attempt) = (task.address.held(), task.address.attempt);
         let is_it = |held: &&mut Held| held.task.address.held() == id && held.task.address.plan == task.address.plan;
@@ -76,8 +79,8 @@ impl Consumer {
         Some(self.lease_of(tag, task, false, true))
     }
 
-    /// Takes a task over that is worked on, and gives one back that waits: another consumer may have
-    /// room for it.
+    /// Leases a running task. A waiting one goes back to its owner, since another consumer may have
+    /// a free slot.
     pub(super) fn lease(&mut self, tag: Tag) -> Option<Action> {
         let waiting = self.waiting.iter().position(|(waiting, _)| *waiting == tag);
         let (task, redelivered, is_started) = match waiting.and_then(|at| self.waiting.remove(at)) {
@@ -107,12 +110,13 @@ impl Consumer {
         } else if let Some(held) = self.running.get_mut(&tag).filter(|held| held.claim == Claim::Leasing) {
             held.claim = Claim::Leased;
             actions.push(Action::Ack { tag });
-            // From now on the owner counts on its heartbeats, which may be rarer than its own.
+            // From now on the owner relies on this consumer's heartbeats to renew the lease. The
+            // next regular one may come later than the owner expects.
             actions.push(self.announce());
         }
     }
 
-    /// Lets go of what is cancelled. A slot is free again when its work has noticed.
+    /// Drops cancelled tasks. The slot of a running one is free when its work has stopped.
     pub(super) fn recall(&mut self, actions: &mut Vec<Action>) {
         let recalled = &mut self.recalled;
         self.waiting.retain(|(tag, held)| {
@@ -132,7 +136,7 @@ impl Consumer {
                 held.claim = Claim::Cancelled;
             }
         }
-        // What changes nothing needs no sign: it would be answered with the same again.
+        // Without a change no heartbeat: the owner would answer it with the same cancellation.
         if !actions.is_empty() {
             actions.push(self.announce());
         }

@@ -1,4 +1,4 @@
-//! A task that was delivered and is not done.
+//! A task that was delivered and has no outcome yet.
 
 use shared::protocol::limits::ISOLATED_AFTER;
 use shared::protocol::message::Task;
@@ -16,11 +16,12 @@ pub(super) struct Held {
 impl Held {
     /// Whether the task may have killed two consumers.
     ///
-    /// Nobody knows who killed whom, so every earlier try counts as if it had killed its consumer: those
-    /// of this message, which the broker counts, and those of earlier messages, which the owner counts.
-    /// The latter matter when a consumer's death was found out by its owner's silence, or the queue was
-    /// lost with its counts. Tries that came back for other reasons (a consumer that stopped, or a
-    /// failure that was answered) make a task slow too early and never wrong.
+    /// The cause of a consumer's death is unknown, so every earlier attempt counts as a death: the
+    /// deliveries of this message, which the broker counts, and the earlier messages, which the
+    /// owner counts. The owner's count matters when a consumer died silently or the queue was lost
+    /// with the broker's counts. An attempt that ended for another reason (its consumer stopped, or
+    /// it reported a failure) only isolates the task earlier than needed, which is slower but
+    /// correct.
     pub fn is_suspect(&self) -> bool {
         let attempts_before = self.task.address.attempt.saturating_sub(1);
         self.returns.saturating_add(attempts_before) >= ISOLATED_AFTER

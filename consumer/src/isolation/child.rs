@@ -1,4 +1,5 @@
-//! The child: asked over stdin, it tells over stdout, and says on stderr what it dies of.
+//! The child's side: requests arrive on stdin, replies leave on stdout, and stderr tells why the
+//! child died.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -9,18 +10,18 @@ use shared::system::descriptor;
 use super::frame::{self, Ask, Tell};
 use crate::work::{Context, Piece, Site, Unsent, WorkError, work};
 
-/// Does items until stdin ends, as it does with the parent.
+/// Does items until stdin ends, which also happens when the parent dies.
 ///
-/// A panic is not caught: it is the end of this process, and so of one item alone.
+/// A panic is not caught: it ends this process, which costs one item.
 pub fn serve() -> io::Result<()> {
     contain()?;
-    // The parent's threads have no part in it: this process has one.
+    // This process has one thread, so the stdin lock cannot block.
     answer(&mut io::stdin().lock(), &mut descriptor::stdout()?)
 }
 
 fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
     let (Ask::Site { roots, follow_outside, compare }, _) = frame::read(asks)? else {
-        return Err(io::Error::new(ErrorKind::InvalidData, "an item was asked for before the roots were told"));
+        return Err(io::Error::new(ErrorKind::InvalidData, "the parent sent an item before the roots"));
     };
     let mut site = site(roots, follow_outside)?;
     site.compare(compare);
@@ -32,12 +33,13 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
             Err(error) => return Err(error),
         };
         let Ask::Item { workload, planned_at } = ask else {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the roots were told twice"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the parent sent the roots twice"));
         };
-        // The pipe is what waits: it holds less than a piece.
-        let lost = |error: io::Error| Unsent::Lost(format!("a piece of its answer has not left its process: {error}"));
+        // The write blocks while the parent is busy: the pipe holds less than a piece.
+        let lost =
+            |error: io::Error| Unsent::Lost(format!("cannot send a part of the answer to the parent process: {error}"));
         let mut publish = |piece: Piece| frame::write(tells, &Tell::Piece, &piece.body).map_err(lost);
-        // Whoever cancels kills.
+        // The parent cancels by killing this process.
         let context = Context { site: &site, planned_at, cancelled: &|| false, publish: &mut publish };
         match work(workload, &body, context) {
             Ok(answer) => frame::write(tells, &Tell::Done, &answer)?,
@@ -59,15 +61,16 @@ fn site(roots: Vec<(String, PathBytes)>, follow_outside: bool) -> io::Result<Sit
     Ok(site)
 }
 
-/// Nothing of this process is to outlive it or its parent.
+/// Makes this process die with its parent, leave no core dump, and be the first to go when memory
+/// is short.
 fn contain() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    // A parent that died before this is noticed, too: it will never hear "ready", and stdin ends.
+    // If the parent died before this call, stdin ends and so does this process.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // Where memory is short, the kernel is to take this process rather than its parent. It may be
-    // that the system has no such file: then it chooses for itself.
+    // When memory is short, the kernel should kill this process and not its parent. A system
+    // without this file decides on its own.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What the two processes say to each other. A frame is the length of a head, the length of a body
-//! (each 32 bits, little-endian), the head in JSON, the body as it is.
+//! The messages between parent and child. A frame is the length of its head, the length of its body
+//! (each 32 bits, little-endian), the head in JSON, and the body as raw bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -12,19 +12,19 @@ use shared::protocol::workload::Workload;
 
 use crate::work::Compare;
 
-/// Parent to child.
+/// A frame's head, from parent to child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
-    /// The first: what the child may touch, each root by its name.
+    /// Always the first frame: the roots that the child may read, each with its name and path.
     Site { roots: Vec<(String, PathBytes)>, follow_outside: bool, compare: Compare },
-    /// Do the task of one item that is the frame's body.
+    /// Do a task of one item; the frame's body is the task's body.
     Item { workload: Workload, planned_at: Option<i64> },
 }
 
-/// Child to parent.
+/// A frame's head, from child to parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Tell {
-    /// It can be asked for items. Until then no item can have killed it.
+    /// The child is ready for items. If it dies before this, no item killed it.
     Ready,
     /// The frame's body is a piece of the answer.
     Piece,
@@ -36,15 +36,14 @@ pub(super) enum Tell {
     Failed(Failure),
 }
 
-/// Far beyond every message; what is larger was not written by us.
+/// Far above the size of every message. A larger frame was not written by this protocol.
 const FRAME_BYTES_MAX: u32 = 64 * 1024 * 1024;
 
-/// Writes a frame.
 pub(super) fn write(out: &mut impl Write, head: &impl Serialize, body: &[u8]) -> io::Result<()> {
     let head = serde_json::to_vec(head)?;
     let length = |part: &[u8]| u32::try_from(part.len()).ok().filter(|&length| length <= FRAME_BYTES_MAX);
     let (Some(of_head), Some(of_body)) = (length(&head), length(body)) else {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "more than a frame holds"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "a frame would be larger than 64 MiB"));
     };
     out.write_all(&[&of_head.to_le_bytes(), &of_body.to_le_bytes(), &head[..], body].concat())?;
     out.flush()
@@ -57,7 +56,7 @@ pub(super) fn read<H: DeserializeOwned>(input: &mut impl Read) -> io::Result<(H,
     let [a, b, c, d, e, f, g, h] = lengths;
     let (of_head, of_body) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
     if of_head > FRAME_BYTES_MAX || of_body > FRAME_BYTES_MAX {
-        return Err(io::Error::new(ErrorKind::InvalidData, "what comes is no frame"));
+        return Err(io::Error::new(ErrorKind::InvalidData, "the bytes received are not a frame"));
     }
     let mut head = vec![0; of_head as usize];
     input.read_exact(&mut head)?;

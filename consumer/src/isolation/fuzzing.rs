@@ -1,12 +1,12 @@
-//! The property of frames.
+//! The property of frames that fuzz targets and tests check.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Ask, Tell};
 
-/// Whatever comes through the pipe, reading it ends without a panic: each frame that reads is within
-/// what came, and comes back from its own bytes, head and body.
+/// Reading arbitrary bytes from the pipe never panics. A frame that is read lies within the input,
+/// and writing it and reading it again yields the same head and body.
 pub fn frame(input: &[u8]) {
     each::<Tell>(input);
     each::<Ask>(input);

@@ -1,17 +1,17 @@
-//! Isolation: a task that may have killed consumers, done item by item in a process of its own. What
-//! kills that process kills one item's result, and neither the consumer nor the item's neighbours.
+//! Isolation: does a task that may have killed consumers item by item in a child process. A crash
+//! of the child costs the result of one item; the consumer and the other items survive.
 //!
 //! # Layout
-//! - `frame`: what the two processes say to each other, over pipes
-//! - `process`: the child as its parent sees it: started, asked, cancelled, found dead
-//! - `child`: the child itself
+//! - `frame`: the messages between the two processes, over pipes
+//! - `process`: the parent's side: starts the child, asks it, kills it, examines its death
+//! - `child`: the child's side
 //!
 //! # Invariants
-//! - The child has one item at a time, so it is known which one killed it. Each item is asked for
-//!   once: a task of n items costs n children at most.
-//! - A death before the first item, or by a signal that asks to stop, is no item's fault: the task
-//!   as a whole has failed, and its owner decides about another attempt.
-//! - No child outlives its task, nor its parent, and none is left as a zombie.
+//! - The child has one item at a time, so the item that killed it is known. Each item is tried
+//!   once: a task of n items costs at most n children.
+//! - A death before the first item, or by a signal that asks to stop, is not caused by an item: the
+//!   task as a whole fails, and its owner decides about another attempt.
+//! - No child outlives its task or its parent, and none is left as a zombie.
 
 mod child;
 mod frame;
@@ -32,15 +32,14 @@ pub use child::serve;
 /// How a child is started: the command line of a program that calls [`serve`].
 #[derive(Debug, Clone)]
 pub struct Isolation {
-    /// The program.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<OsString>,
 }
 
 /// Does one task as [`crate::work::work`] does, but in a child, item by item.
 ///
-/// The thread must live until this returns: on Linux the child dies with the thread that started it.
+/// The thread must live until this returns: on Linux the child dies with the thread that started
+/// it.
 pub fn work(
     isolation: &Isolation,
     workload: Workload,
@@ -49,7 +48,7 @@ pub fn work(
 ) -> Result<Vec<u8>, WorkError> {
     let Context { site, planned_at, cancelled, publish } = context;
     let Split { root, bodies } = split(workload, body)?;
-    // Held for the whole task: all its children read from the directory that is open here.
+    // Open for the whole task: all its children read from this one directory.
     let root = root.map(|name| site.open(&name, cancelled).map(|open| (name, open))).transpose()?;
     let mut results = Vec::with_capacity(bodies.len());
     let mut idle = None;
@@ -58,8 +57,8 @@ pub fn work(
             Some(process) => process,
             None => Process::start(isolation, root.as_ref(), site, cancelled)?,
         };
-        // Whatever a task of one item publishes is about that item. It counts only if the item has
-        // a result, so nothing counts of an item whose child died after a part of its answer.
+        // A task of one item publishes parts of that item only. The owner counts them only if the
+        // item has a result, so the parts of an item whose child died are dropped.
         let mut publish = |body| publish(Piece { item: Some(item), body });
         match process.work((workload, planned_at), &body, &mut publish) {
             Ok(answer) => {
@@ -71,7 +70,7 @@ pub fn work(
                     item,
                     reason = failure.reason,
                     stderr = failure.stderr,
-                    "An item has no result, and its process is gone."
+                    "An item has no result. Its isolated process has ended."
                 );
                 results.push(Err(failure));
             }

@@ -1,4 +1,4 @@
-//! The child as its parent sees it.
+//! The parent's side: starts a child, gives it items, kills it and examines its death.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -17,22 +17,22 @@ use super::Isolation;
 use super::frame::{self, Ask, Tell};
 use crate::work::{OpenRoot, Site, Unsent, WorkError};
 
-/// What a process list shows.
+/// The name in a process list.
 const NAME: &str = "packhorse-isolated";
 
-/// Between two looks whether the answer is still wanted.
+/// How often a wait checks for cancellation: every 100 ms.
 const LOOK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 const PIPED: &str = "all three are piped";
 
-/// Bytes that a pipe takes without blocking once it is ready for any (POSIX: at least 512).
+/// Bytes that a pipe takes without blocking once it is writable (POSIX: at least 512).
 const PIPE_BYTES: usize = 512;
 
 /// Why an item has no answer.
 pub(super) enum Lost {
-    /// It killed the process, or its answer cannot be sent.
+    /// The item killed the process, or its answer cannot be sent.
     Item(Failure),
-    /// It is no fault of the item.
+    /// The cause is not the item: the whole task has no answer.
     Task(WorkError),
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// Starts one that may touch this root, by its name, and waits until it is ready.
+    /// Starts a child that may read this root, and waits until it is ready.
     pub(super) fn start(
         isolation: &Isolation,
         root: Option<&(String, OpenRoot)>,
@@ -65,7 +65,7 @@ impl<'a> Process<'a> {
         let told = frame::write(&mut process.asks, &ask, b"").and_then(|()| frame::read(&mut process.tells));
         match told {
             Ok((Tell::Ready, _)) => Ok(process),
-            Ok((other, _)) => Err(failed(format!("it said {other:?}"), String::new())),
+            Ok((other, _)) => Err(failed(format!("it replied {other:?} instead of Ready"), String::new())),
             Err(error) => Err(match process.end(&error) {
                 Lost::Item(Failure { reason, stderr }) => failed(reason, stderr),
                 Lost::Task(error) => error,
@@ -77,7 +77,8 @@ impl<'a> Process<'a> {
         let mut child = Command::new(&isolation.program)
             .args(&isolation.args)
             .arg0(NAME)
-            // A group of its own: a terminal's Ctrl-C is for the parent, which has time to finish.
+            // A process group of its own: a terminal's Ctrl-C must reach only the parent, which
+            // finishes its tasks first.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -86,13 +87,14 @@ impl<'a> Process<'a> {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdin, stdout, stderr) = (pipes.0.expect(PIPED), pipes.1.expect(PIPED), pipes.2.expect(PIPED));
         let (asks, tells) = (Pipe { end: stdin, cancelled }, Pipe { end: stdout, cancelled });
-        // From here on it is killed with this value, whatever fails.
+        // From here on, dropping `process` kills the child, whatever fails.
         let mut process = Self { child, status: None, asks, tells, stderr: None, cancelled };
         process.stderr = Some(thread::Builder::new().name(NAME.to_owned()).spawn(move || last_bytes(stderr))?);
         Ok(process)
     }
 
-    /// Has one item done, of a task that was planned then. After an error the process is gone.
+    /// Gives the child one item of a task that was planned at `planned_at` and returns its answer.
+    /// After an error the process must not be used again.
     pub(super) fn work(
         &mut self,
         (workload, planned_at): (Workload, Option<i64>),
@@ -115,17 +117,20 @@ impl<'a> Process<'a> {
                 Ok((Tell::Done, answer)) => return Ok(answer),
                 Ok((Tell::Failed(failure), _)) => return task(WorkError::Failed(failure)),
                 Ok((Tell::Rejected(reason), _)) => return task(WorkError::Rejected(reason)),
-                Ok((Tell::Ready, _)) => return task(WorkError::failed("its process said twice that it is ready")),
+                Ok((Tell::Ready, _)) => {
+                    return task(WorkError::failed("its process reported Ready twice"));
+                }
                 Err(error) => return Err(self.end(&error)),
             }
         }
     }
 
-    /// Kills it with whatever it started, which would keep its pipes open, and waits for it. Changes
-    /// nothing for a process that is on its way out: it closes its pipes after its fate is fixed.
+    /// Kills the child with every process that it started (they would keep its pipes open) and
+    /// waits for it. The status of a child that is already exiting stays the same: it closes its
+    /// pipes after its exit status is fixed.
     fn kill(&mut self) -> io::Result<ExitStatus> {
         if let Some(status) = self.status {
-            // Its id may be another's by now.
+            // The process id may belong to another process by now.
             return Ok(status);
         }
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
@@ -134,8 +139,7 @@ impl<'a> Process<'a> {
         Ok(status)
     }
 
-    /// The pipe is at its end, or nobody wants the answer any more. What the process died of, if it
-    /// did.
+    /// Ends the child after a pipe error or a cancellation, and tells what it died of.
     fn end(&mut self, error: &io::Error) -> Lost {
         let is_gone = matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe);
         let status = self.kill();
@@ -147,7 +151,7 @@ impl<'a> Process<'a> {
         let status = match status {
             Ok(status) if is_gone => status,
             _ => {
-                let reason = format!("its process was given up: {error}");
+                let reason = format!("its process was killed after an error: {error}");
                 return Lost::Item(Failure { reason, stderr });
             }
         };
@@ -165,9 +169,9 @@ impl Drop for Process<'_> {
     }
 }
 
-/// How a process ended, for people.
+/// How a process ended, as text.
 fn death(status: ExitStatus) -> String {
-    // The standard library knows the names: "signal: 11 (SIGSEGV)".
+    // The standard library's text has the signal's name: "signal: 11 (SIGSEGV)".
     let text = status.to_string();
     match (status.signal(), text.strip_prefix("signal: ")) {
         (Some(9), _) => "was killed by signal 9 (SIGKILL), as the system does when it is out of memory".to_owned(),
@@ -179,13 +183,13 @@ fn death(status: ExitStatus) -> String {
     }
 }
 
-/// What supervisors and terminals send to every process of a service that is to stop. No item
-/// dies of them.
+/// Whether supervisors and terminals send this signal to stop every process of a service. Such a
+/// death is not caused by an item.
 fn asks_to_stop(signal: i32) -> bool {
     [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].iter().any(|stop| stop.as_raw() == signal)
 }
 
-/// Reads to the end, and keeps the last bytes.
+/// Reads to the end and returns the last [`TASK_STDERR_BYTES`].
 fn last_bytes(mut pipe: ChildStderr) -> Vec<u8> {
     let (mut last, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = pipe.read(&mut buffer) {
@@ -195,7 +199,7 @@ fn last_bytes(mut pipe: ChildStderr) -> Vec<u8> {
     last
 }
 
-/// An end of a pipe on which a wait ends when nobody wants the answer any more.
+/// One end of a pipe. A wait on it ends with an error when the task is cancelled.
 struct Pipe<'a, E> {
     end: E,
     cancelled: &'a dyn Fn() -> bool,

@@ -1,4 +1,4 @@
-//! What comes to a consumer's queues: tasks by lane, and what is said to all consumers.
+//! Receives from a consumer's queues: one queue of tasks for each lane, and the control queue.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::Input;
 use crate::engine::{Event, Lane};
 
-/// Takes what comes to one queue, from now on.
+/// Forwards the deliveries of one lane's queue until the transport fails or the consumer ends.
 pub(super) async fn serve_lane(
     lane: Lane,
     wanted: Subscribe,
@@ -43,20 +43,20 @@ async fn listen(
     }
 }
 
-/// Whatever is said here asks for a heartbeat, but for a cancellation: that is acted on.
+/// Forwards control messages: a cancellation as it is, any other message as a heartbeat request.
 pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
     loop {
         let input = match control.next().await {
             Ok(Incoming::Delivery(delivery)) => {
                 let event = match Cancel::from_message(&delivery.message) {
                     Ok(Cancel { openings }) => Event::Cancelled(openings),
-                    Err(_) => Event::SignDue,
+                    Err(_) => Event::HeartbeatDue,
                 };
                 delivery.acker.ack().await;
                 Input::Event(event)
             }
-            Ok(Incoming::Interrupted) => Input::Event(Event::SignDue),
-            // Deaf to cancellations it must not work on.
+            Ok(Incoming::Interrupted) => Input::Event(Event::HeartbeatDue),
+            // A consumer that cannot hear cancellations must stop.
             Err(error) => Input::Failed(error),
         };
         let is_last = matches!(input, Input::Failed(_));

@@ -1,4 +1,4 @@
-//! What the roots lie on, looked at in the background: a file system that hangs must hold up nothing.
+//! The file systems of the roots, examined in the background: one that hangs must block nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use shared::protocol::message::RootState;
 
 use crate::work::Site;
 
-/// What was seen last.
+/// The root states that were seen last.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looked(Arc<Mutex<Vec<RootState>>>);
 
@@ -16,7 +16,7 @@ impl Looked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks again and again, and for ever.
+    /// Refreshes the states at each interval. Never returns.
     pub async fn go_on(self, site: Arc<Site>, every: Duration) {
         loop {
             let seen = Arc::clone(&site);

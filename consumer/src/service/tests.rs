@@ -1,4 +1,4 @@
-//! A consumer whose broker is slow, or keeps it from hearing.
+//! A consumer whose broker is slow, or whose control queue cannot be read.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::*;
 
-/// A broker that takes heartbeats only while it is open, and of which one queue may be out of reach.
+/// A broker that takes messages only while it is open, and whose queues may be out of reach.
 struct Reluctant {
     inner: Embedded,
     is_open: watch::Sender<bool>,
@@ -74,7 +74,7 @@ fn config() -> ConsumerConfig {
 }
 
 #[tokio::test]
-async fn signs_of_life_that_a_broker_holds_up_do_not_pile_up() {
+async fn heartbeats_that_a_broker_holds_up_do_not_pile_up() {
     let broker = Reluctant::new(false);
     let (stopper, shutdown) = shutdown::channel();
     let turns = Arc::default();
@@ -85,7 +85,7 @@ async fn signs_of_life_that_a_broker_holds_up_do_not_pile_up() {
     }
     assert_eq!(broker.held.load(Ordering::Relaxed), 1);
     broker.is_open.send_replace(true);
-    // Each that is taken makes way for the next.
+    // Each heartbeat that the broker takes makes way for the next.
     while broker.taken.load(Ordering::Relaxed) < 5 {
         turns.notified().await;
     }
@@ -126,7 +126,7 @@ async fn a_task_stays_with_the_broker_until_its_outcome_is_confirmed() {
     let ready_in = async |queue: &str| broker.queue(queue).await.expect("it answers").expect("it is there").ready;
     let ready = async || ready_in(&queue.name).await;
     let (consumer, _stopper) = start();
-    // Its heartbeat, and the outcome.
+    // The heartbeat and the outcome.
     while broker.held.load(Ordering::Relaxed) < 2 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -1,11 +1,11 @@
 //! Work: one task's body becomes one answer, without a broker.
 //!
 //! # Layout
-//! - [`Site`]: what this process may touch; threads share one
+//! - [`Site`]: the roots that this process may read; threads share one
 //! - one module for each workload, each a function from a body to an answer
-//! - `files`: what workloads over files have in common
+//! - `files`: the part that all workloads over files share
 //! - [`split`], [`join`]: the same task item by item, for [isolation](crate::isolation)
-//! - [`cut`]: a piece of an answer in two
+//! - [`cut`]: divides a piece of an answer in two
 
 mod digest;
 mod files;
@@ -29,9 +29,10 @@ pub use words::fuzzing::words as words_property;
 /// Why a task has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkError {
-    /// Its body is not what it should be, or not for this process: no attempt here can help.
+    /// The body is invalid, or asks for something that this process does not serve. Another attempt
+    /// here cannot help.
     Rejected(Reason),
-    /// It could not be done now; its owner decides about another attempt.
+    /// The task could not be done now; its owner decides about another attempt.
     Failed(Failure),
 }
 
@@ -47,23 +48,25 @@ impl WorkError {
     }
 }
 
-/// A piece of an answer that its owner gets before the answer itself.
+/// A piece of an answer, published before the answer itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// The one item that it is about, if it counts only when that item has a result.
+    /// The item that the piece belongs to: the owner drops the piece if that item has no result.
+    /// `None`: the piece always counts.
     pub item: Option<u32>,
-    /// What it holds, in the form of its workload's contract.
+    /// The content, in the format of the workload.
     pub body: Vec<u8>,
 }
 
 /// Why a piece of an answer has not reached its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsent {
-    /// Nobody wants the answer any more.
+    /// The task was cancelled.
     Cancelled,
-    /// It is larger than a message may be, and cannot be cut: what it is about has no result. Why, for people.
+    /// The piece is too large for a message and cannot be cut, so its item has no result. With a
+    /// reason for the report.
     TooLarge(String),
-    /// Nothing can be sent any more. Why, for people.
+    /// The connection to the broker or to the parent process failed. With a reason for the report.
     Lost(String),
 }
 
@@ -76,16 +79,15 @@ impl From<Unsent> for WorkError {
     }
 }
 
-/// What work may use of the process around it.
+/// What the work on a task may use of its process.
 pub struct Context<'a> {
-    /// What it may touch.
     pub site: &'a Site,
-    /// When the task was planned, in nanoseconds since 1970, if that is known.
+    /// When the task was planned, in nanoseconds since 1970, if known.
     pub planned_at: Option<i64>,
-    /// Asked again and again, at the latest after each MiB read; once it says true the task fails, and the
-    /// work ends whatever processes it has started.
+    /// Polled at least after each MiB read. Once it returns true, the task fails and the work ends
+    /// every process that it started.
     pub cancelled: &'a dyn Fn() -> bool,
-    /// Takes a piece of the answer, and waits until the owner has it.
+    /// Publishes a piece of the answer and waits until the owner's queue has it.
     pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Unsent>,
 }
 
@@ -98,7 +100,7 @@ pub fn work(workload: Workload, body: &[u8], context: Context<'_>) -> Result<Vec
     }
 }
 
-/// Where a piece of an answer can be cut in two, each of which is a piece as well; `None` if nowhere.
+/// The offset at which a piece of an answer can be cut into two valid pieces, if there is one.
 pub fn cut(workload: Workload, piece: &[u8]) -> Option<usize> {
     match workload {
         // Their answers have no pieces.
@@ -107,16 +109,16 @@ pub fn cut(workload: Workload, piece: &[u8]) -> Option<usize> {
     }
 }
 
-/// A task item by item.
+/// A task divided into tasks of one item each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The root that its files lie in, if it has files.
+    /// The root of the task's files, if it has files.
     pub root: Option<String>,
     /// A body for each item, in order.
     pub bodies: Vec<Vec<u8>>,
 }
 
-/// The same task item by item.
+/// Divides a task into tasks of one item each.
 pub fn split(workload: Workload, body: &[u8]) -> Result<Split, Reason> {
     match workload {
         Workload::Digest => digest::split(body),
@@ -126,8 +128,8 @@ pub fn split(workload: Workload, body: &[u8]) -> Result<Split, Reason> {
     }
 }
 
-/// Puts the answers to a task's items together to that of the task, as [`work`] would have given it.
-/// Items whose process died have failed; what died of a task without items of its own fails the task.
+/// Joins the answers of a task's items into the task's answer, as [`work`] would have given it. An
+/// item whose process died has failed. In a workload without items, that death fails the task.
 pub fn join(workload: Workload, results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
     match workload {
         Workload::Digest => digest::join(results).map(|answer| json(&answer)),
@@ -136,7 +138,7 @@ pub fn join(workload: Workload, results: Vec<ItemResult>) -> Result<Vec<u8>, Wor
     }
 }
 
-/// The answer to a task of one item, or what its process died of.
+/// The answer to a task of one item, or the reason why its process died.
 pub type ItemResult = Result<Vec<u8>, Failure>;
 
 fn json(answer: &impl Serialize) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What this process may touch.
+//! The roots that this process may read, and how it may read them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,25 +17,14 @@ use super::files::{Compare, OpenRoot, Root};
 /// Why a root cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// Its directory cannot be opened.
     #[error("cannot serve root {name:?} from {dir}: {reason}")]
-    Unreachable {
-        /// The root.
-        name: String,
-        /// The directory, printable.
-        dir: String,
-        /// The system's words.
-        reason: String,
-    },
-    /// The name is taken.
+    Unreachable { name: String, dir: String, reason: String },
     #[error("root {name:?} is given twice; each root has one directory")]
-    Twice {
-        /// The root.
-        name: String,
-    },
+    Twice { name: String },
 }
 
-/// The roots that this process serves, and what it may follow. Threads share one.
+/// The roots that this process serves, and its rules for links and for changed files. Threads share
+/// one.
 #[derive(Debug, Default)]
 pub struct Site {
     roots: BTreeMap<String, Root>,
@@ -44,21 +33,23 @@ pub struct Site {
 }
 
 impl Site {
-    /// One that may touch nothing.
+    /// A site without roots: its tasks may read nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Serves the files beneath `dir` as the root `name`. Each task opens the directory to which the path leads
-    /// when the task begins: it may be a link that is set anew with each release, or be mounted later.
+    /// Serves the files beneath `dir` as the root `name`. Each task opens the directory that the
+    /// path leads to when the task begins: the path may be a link that changes with each release,
+    /// or be mounted later.
     pub fn add_root(&mut self, name: &str, dir: &Path) -> Result<(), SiteError> {
         self.add(name, dir, Root::new)
     }
 
-    /// The same, but the root stays the directory to which `dir` leads now. When it leads to another, the tasks
-    /// of this root fail: for whoever plans and works in one go, and must not mix two trees.
+    /// The same, but the root stays the directory that `dir` leads to now. When the path leads to
+    /// another directory, the root's tasks fail. For a process that plans and works in one run, and
+    /// must not mix two trees.
     pub fn add_fixed_root(&mut self, name: &str, dir: &Path) -> Result<(), SiteError> {
-        // Each takes a descriptor.
+        // Each held root takes a file descriptor.
         let held = self.roots.values().filter(|root| root.is_held()).count();
         self.add(name, dir, |name, dir| Root::fixed(name, dir, held < Root::HELD_MAX))
     }
@@ -86,7 +77,7 @@ impl Site {
         self.follow_outside = true;
     }
 
-    /// Compares files with what was planned, as far as this says. Nothing is compared unless it is called.
+    /// Sets what is compared between a file and its plan. The default is [`Compare::Nothing`].
     pub fn compare(&mut self, compare: Compare) {
         self.compare = compare;
     }
@@ -95,7 +86,8 @@ impl Site {
         self.compare
     }
 
-    /// What its roots lie on, [`limits::PRESENCE_ROOTS_MAX`] of them at most. Nothing where nothing is compared.
+    /// The file systems of at most [`limits::PRESENCE_ROOTS_MAX`] roots, for heartbeats. Empty
+    /// where nothing is compared.
     pub(crate) fn root_states(&self) -> Vec<RootState> {
         if self.compare == Compare::Nothing {
             return Vec::new();
@@ -103,18 +95,18 @@ impl Site {
         self.roots.values().filter_map(Root::state).take(limits::PRESENCE_ROOTS_MAX).collect()
     }
 
-    /// The names of its roots, in byte order.
+    /// The roots' names, in byte order.
     pub fn root_names(&self) -> impl Iterator<Item = &str> {
         self.roots.keys().map(String::as_str)
     }
 
-    /// Which directory a fixed root is.
+    /// The directory of a fixed root; `None` for other roots.
     pub fn identity(&self, name: &str) -> Option<DirectoryIdentity> {
         self.roots.get(name)?.identity()
     }
 
-    /// Opens a root for one task, to be [checked](OpenRoot::check) when the task is done. Waits for one that
-    /// cannot be reached now, unless it is fixed.
+    /// Opens a root for one task, which must [check](OpenRoot::check) it at the end. Waits up to
+    /// [`limits::ROOT_PATIENCE`] for a root that cannot be reached, unless it is fixed.
     pub(crate) fn open(&self, name: &str, cancelled: &dyn Fn() -> bool) -> Result<OpenRoot, WorkError> {
         self.root(name)?.open(cancelled)
     }

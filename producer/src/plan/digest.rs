@@ -1,4 +1,4 @@
-//! The plan of `digest`: files, with which digest of them is wanted.
+//! The plan of `digest`: files, and the digest algorithm.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
 use super::files::FilesPlan;
 use super::{PlanError, raw};
 
-/// The tasks of a digest job that are still to come.
+/// The remaining tasks of a digest job.
 #[derive(Debug)]
 pub struct DigestPlan {
     algorithm: Algorithm,

@@ -1,7 +1,7 @@
-//! Plans: a job's spec becomes numbered tasks, handed out one at a time when asked.
+//! Plans: a job's spec becomes numbered tasks, handed out one at a time on request.
 //!
-//! The same plan made again, in another process, yields the same tasks, as long as what it plans over has not
-//! changed: so who goes on with a job plans it from the start, and compares.
+//! A plan made again, also in another process, yields the same tasks as long as its files have not
+//! changed. So a producer that continues a job plans it from the start, and compares.
 
 mod digest;
 pub mod files;
@@ -17,23 +17,16 @@ use shared::system::beneath::DirectoryIdentity;
 
 use files::Own;
 
-/// Why there can be no plan for a spec.
+/// Why a spec cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The caller's directories do not fit the spec.
     #[error("the job has {expected} roots, but {given} directories were given")]
-    Roots {
-        /// Roots of the spec.
-        expected: usize,
-        /// Directories given.
-        given: usize,
-    },
-    /// A start points at no root.
+    Roots { expected: usize, given: usize },
     #[error("start {start} of the job names root {root}, which the job does not have")]
     Start {
-        /// Which start.
+        /// Index into the selection's starts.
         start: usize,
-        /// The root that it names.
+        /// The root's index that the start names.
         root: usize,
     },
 }
@@ -41,11 +34,8 @@ pub enum PlanError {
 /// The plan of one job.
 #[derive(Debug)]
 pub enum Plan {
-    /// Digests of files.
     Digest(Box<digest::DigestPlan>),
-    /// A rider's whips.
     Steps(steps::StepsPlan),
-    /// Words of files.
     Words(Box<words::WordsPlan>),
 }
 
@@ -62,7 +52,7 @@ impl Plan {
         })
     }
 
-    /// The same plan without the times of files: for a job whose files nobody compares with another state of theirs.
+    /// The same plan without the times of files, for a job whose consumers do not compare them.
     pub fn without_times(mut self) -> Self {
         match &mut self {
             Self::Digest(plan) => plan.files.omit_times(),
@@ -82,8 +72,8 @@ impl Plan {
         self
     }
 
-    /// The same plan, where each root that has an `identity` by its name has to be that directory: for whoever
-    /// works on what is planned at once, and must not mix two trees.
+    /// The same plan, which fails for a root that is not the directory that `identity` returns for
+    /// its name. For a process that plans and works in one run, and must not mix two trees.
     pub fn expecting(mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) -> Self {
         match &mut self {
             Self::Digest(plan) => plan.files.expect(identity),
@@ -103,7 +93,7 @@ impl Plan {
     }
 }
 
-/// A value of ours as raw JSON.
+/// Serializes a message's part to raw JSON.
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
     to_raw_value(value).expect("our messages have string keys and serialize without I/O")
 }

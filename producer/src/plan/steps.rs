@@ -1,4 +1,4 @@
-//! The plan of `steps`: one whip a task.
+//! The plan of `steps`: one task for each step.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use shared::protocol::workload::steps::{Spec, Whip, class};
 
 use super::raw;
 
-/// A rider's whips that are still to come.
+/// A rider's remaining steps.
 #[derive(Debug)]
 pub struct StepsPlan {
     next: u64,

@@ -1,4 +1,4 @@
-//! The plan of `words`: files, with how to count in them.
+//! The plan of `words`: files, and how to count in them.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use shared::protocol::workload::words::{Batch, Manner, Spec};
 use super::files::FilesPlan;
 use super::{PlanError, raw};
 
-/// The tasks of a words job that are still to come.
+/// The remaining tasks of a words job.
 #[derive(Debug)]
 pub struct WordsPlan {
     manner: Manner,

@@ -1,4 +1,4 @@
-//! A submission in virtual time: questions that are lost, owners that forget, plan ends that wait.
+//! A submission in virtual time: lost requests, owners that lose their store, delayed plan ends.
 
 mod anew;
 
@@ -35,7 +35,7 @@ impl Bench {
         self.step(Event::Tick)
     }
 
-    /// One whose job is open, and that has planned again the tasks that its owner has.
+    /// A submission whose job is open, and that has planned the owner's `known` tasks again.
     fn planning(wait: bool, known: u64) -> Self {
         let mut bench = Self::new(wait);
         assert_eq!(bench.step(Event::Tick), ["ask open"]);
@@ -83,7 +83,7 @@ fn planned(number: u64) -> Planned {
     Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped, at: None }
 }
 
-/// What stands for the first tasks of the plan.
+/// Hash of the plan's first tasks.
 fn hash(tasks: u64) -> PlanHash {
     (0..tasks).fold(PlanHash::start(), |hash, number| planned(number).hash(&hash))
 }
@@ -161,7 +161,7 @@ fn no_more_is_planned_than_the_window_takes() {
         bench.plan(number);
     }
     assert!(!bench.submission.wants_more());
-    // One that is long refused keeps the others near: an owner holds only so much before its turn.
+    // An unconfirmed task 0 limits how far the others may get ahead of it.
     bench.step(Event::Confirmed(3));
     assert!(!bench.submission.wants_more());
     bench.step(Event::Confirmed(0));
@@ -209,7 +209,7 @@ fn an_owner_that_does_not_know_the_job_any_more_gets_it_again() {
     assert_eq!(bench.step(Event::PlanEnded), ["plan end 1"]);
 }
 
-/// Its plan was published before, and the owner lost it before the broker's answer came back.
+/// The plan was published, and the owner lost it before the broker's confirms arrived.
 #[test]
 fn what_was_confirmed_before_it_began_again_confirms_nothing_now() {
     let mut bench = Bench::planning(true, 0);
@@ -291,7 +291,7 @@ fn a_cancelled_job_is_planned_no_further_and_its_account_waited_for() {
         assert!(bench.reply(cancelled.clone()).is_empty(), "its report is not written");
         assert!(!bench.submission.wants_more());
         assert!(bench.step(Event::Confirmed(0)).is_empty());
-        // However long that takes: nothing of its plan is lost.
+        // A cancelled job counts no part of its plan as lost, however long the report takes.
         assert_eq!(bench.pass(limits::PLAN_SILENCE * 2), ["ask status"]);
         assert!(bench.reply(cancelled.clone()).is_empty());
         assert_eq!(bench.pass(limits::PLAN_SILENCE * 2), ["ask status"]);
@@ -326,7 +326,7 @@ fn a_class_that_nobody_serves_is_named_once_after_five_seconds() {
     assert!(text.contains("packhorse consumer --broker amqp://b --workload steps"), "{text}");
 }
 
-/// The broker had confirmed all of it, and then lost the owner's queue.
+/// The broker confirmed the whole plan, and then lost the owner's queue.
 #[test]
 fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands() {
     let mut bench = Bench::planning(true, 0);
@@ -368,7 +368,7 @@ fn waiting_for(state: JobState, waits: &str) -> Reply {
     Reply::Status(Box::new(JobStatus { waits: Some(waits.to_owned()), ..*status }))
 }
 
-/// The only word that a producer's user has of a full disk elsewhere.
+/// Only this notice tells the producer's user of a full disk on the reducer's machine.
 #[test]
 fn what_its_job_waits_for_is_said_once_also_after_it_was_cancelled() {
     for state in [JobState::Running, JobState::Cancelled] {

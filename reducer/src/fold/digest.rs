@@ -1,4 +1,4 @@
-//! Digests: one record a file.
+//! The digest workload: one record for each file.
 
 use bytes::Bytes;
 use shared::protocol::reason::Reason;
@@ -22,7 +22,8 @@ pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     })
 }
 
-/// The digests that both have. What one machine cannot read another one may.
+/// Compares the digests that both answers have. A file that one machine cannot read may be readable
+/// on another.
 pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
     match (Answer::parse(first, items), Answer::parse(second, items)) {
         (Ok(first), Ok(second)) => agree(&first.digests, &second.digests),
@@ -30,7 +31,7 @@ pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
     }
 }
 
-/// The digests of files that are as they were.
+/// The digests of unchanged files, and their number.
 pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32)> {
     let files = Batch::parse(body).ok()?.files;
     let before = before.iter().filter_map(|before| {

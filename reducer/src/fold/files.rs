@@ -1,4 +1,4 @@
-//! What folds of workloads over files have in common.
+//! Shared by the folds of workloads over files.
 
 use bytes::Bytes;
 use shared::protocol::path::PathBytes;
@@ -7,31 +7,31 @@ use shared::protocol::workload::files::{Files, Item, ItemFailure, Selection, pri
 
 use super::Record;
 
-/// What an answer says of the files of its task: for each its result, and the reason of each that is
-/// missing, in the order of the items (see [`shared::protocol::workload::files::check_answer`]).
+/// An answer about the files of a task: a result or none for each file, and the reason for each
+/// missing result, in the order of the items (see
+/// [`shared::protocol::workload::files::check_answer`]).
 pub(super) type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
-/// Whether two answers to one task say the same of each file that both have a result for.
+/// Whether two answers agree on every file for which both have a result.
 pub(super) fn agree<T: PartialEq>(first: &[Option<T>], second: &[Option<T>]) -> bool {
     first.iter().zip(second).all(|(first, second)| first.is_none() || second.is_none() || first == second)
 }
 
-/// How many files a task has.
 pub(super) fn items(files: &Files) -> u32 {
     u32::try_from(files.items.len()).unwrap_or(u32::MAX)
 }
 
-/// The names of a task's first and last file: tasks hold files in the byte order of these, but where one path is spelt
-/// through `..` of another.
+/// The names of a task's first and last file. Tasks hold files in the byte order of these names,
+/// except where one path is written through `..` of another, such as `a/../b` beside `a`.
 pub(super) fn range(selection: &Selection, files: &Files) -> Option<(Vec<u8>, Vec<u8>)> {
     let (first, last) = files.items.first().zip(files.items.last())?;
     let prefix = selection.prefix(&files.root);
     Some(([prefix, first.path.as_bytes()].concat(), [prefix, last.path.as_bytes()].concat()))
 }
 
-/// A record for each file of a task, in its order: from its result, or from the reason why there
-/// is none. An answer that is `Err` is the reason for all of them; where nobody can read which files those
-/// are, it is the task's.
+/// A record for each file of a task, in its order: from its result, or from the reason why it has
+/// none. An `Err` answer is the reason for all files. If the task's files cannot be read either,
+/// the task gets one record with that reason.
 pub(super) fn each<T>(
     selection: &Selection,
     number: u64,
@@ -48,7 +48,7 @@ pub(super) fn each<T>(
         }
         (Err(unreadable), Ok(_)) => return Err(unreadable),
     };
-    // Once a task: a job may have as many roots as files.
+    // Look the prefix up once a task: a job may have as many roots as files.
     let prefix = selection.prefix(&files.root);
     let name = |item: &Item| printed([prefix, item.path.as_bytes()].concat());
     let (results, failed) = match answer {

@@ -1,9 +1,9 @@
-//! Answers that are not of one piece: some of their items have a result from before, the others are still to be asked
-//! for. An opening takes over what its predecessor had of files that are as they were, and a consumer may leave items
-//! to another one.
+//! Partial answers: some items have a result from before, and the others must still be asked for.
+//! An opening takes over its predecessor's results for unchanged files, and a consumer may leave
+//! items to another one.
 //!
-//! The items that are still open are the *holes* of an answer: they have no result, and their failure says that another
-//! consumer may have it.
+//! The items that are still open are the *holes* of an answer. They have no result, and their
+//! failure says that another consumer may have it.
 
 use std::collections::BTreeMap;
 
@@ -16,46 +16,44 @@ use shared::protocol::workload::files::{Differing, Files, Item, ItemFailure};
 use super::files::Results;
 use crate::mutant::{self, Mutant};
 
-/// A task of the opening before, with its answer.
+/// A task of an earlier opening, with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
-    /// Its body.
     pub body: Bytes,
-    /// Its answer, which may have holes.
+    /// The answer, which may have holes.
     pub answer: Bytes,
-    /// Whose parts belong to the answer.
+    /// The run whose parts belong to the answer.
     pub run: Option<RunId>,
-    /// Where it was given.
     pub host: String,
-    /// Where it stands in the store: the row of its opening, and its number.
+    /// Its place in the store: the row id of its opening, and its number.
     pub place: (i64, u64),
 }
 
-/// What is known of a task's answer before anybody is asked.
+/// The part of a task's answer that is known before any consumer is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// The answer, with its holes.
+    /// The answer; items without a result are holes.
     pub answer: Bytes,
-    /// How many items have a result.
+    /// Number of items that have a result.
     pub items: u32,
-    /// The task before whose parts belong to it, and are moved.
+    /// The earlier task whose parts belong to the answer, and are moved to this task.
     pub parts: Option<(i64, u64)>,
-    /// Where the latest of it was given.
+    /// The host of the last of the earlier answers, as they are ordered in the lookup.
     pub host: String,
 }
 
-/// What is known of the files of a task of an opening before.
+/// The results that a task of an earlier opening has for its files.
 pub(super) struct Earlier<T> {
-    /// Its files.
     pub files: Files,
-    /// For each its result, or none.
+    /// For each file its result, or `None`.
     pub results: Vec<Option<T>>,
-    /// Which of these are of files that were not just as they were planned.
+    /// The files that differed from the plan when they were read.
     pub differing: Differing,
 }
 
-/// The results of files that are as they were, and a hole for each other one, with what differs of those that have one;
-/// nothing if there is no such file. Of one that several tasks had, the first of these tells.
+/// The results of unchanged files and a hole for each other file, with the differences of the files
+/// that have a result; `None` if no file is unchanged. If several earlier tasks had a file, the
+/// first of them counts.
 pub(super) fn unchanged<T: Clone>(files: &Files, before: &[Earlier<T>]) -> Option<(Results<T>, Differing)> {
     let is_it = |earlier: &&Earlier<T>| earlier.files.root == files.root && earlier.files.links == files.links;
     let known: BTreeMap<_, _> = before.iter().filter(is_it).rev().flat_map(Earlier::known).collect();
@@ -74,7 +72,7 @@ pub(super) fn unchanged<T: Clone>(files: &Files, before: &[Earlier<T>]) -> Optio
 }
 
 impl<T> Earlier<T> {
-    /// The results that are of the files as they were planned, or of copies of them without their times.
+    /// The results of files that were as planned, or were copies that differ only in their times.
     fn known(&self) -> impl Iterator<Item = (&PathBytes, (&Item, &T, bool))> {
         let has = |items: &[u32], number: u32| items.binary_search(&number).is_ok();
         (0u32..).zip(self.files.items.iter().zip(&self.results)).filter_map(move |(number, (item, result))| {
@@ -84,24 +82,24 @@ impl<T> Earlier<T> {
     }
 }
 
-/// An item that is still to be asked for.
+/// The failure that marks an item as still open.
 pub(super) fn hole(item: u32) -> ItemFailure {
     ItemFailure { elsewhere: true, ..ItemFailure::new(item, "") }
 }
 
-/// The items whose results are still to come.
+/// The items that are still open.
 pub(super) fn holes(failed: &[ItemFailure]) -> Vec<u32> {
     failed.iter().filter(|failure| failure.elsewhere).map(|failure| failure.item).collect()
 }
 
-/// The files of a task that are still to be asked for.
+/// The files of a task that are still open.
 pub(super) fn open_files(files: Files, holes: &[u32]) -> Files {
     let is_open = |item: u32| holes.binary_search(&item).is_ok();
     let items = (0u32..).zip(files.items).filter(|(item, _)| is_open(*item)).map(|(_, item)| item).collect();
     Files { items, ..files }
 }
 
-/// Fills the holes of an answer with what came of them.
+/// Fills the holes of an answer with the results of the second consumer.
 pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> Result<Results<T>, Reason> {
     let holes = holes(&failed);
     if holes.len() != rest.0.len() {
@@ -120,7 +118,7 @@ pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> 
             _ => {
                 let second = again.next();
                 told.push(match (second, failure.reason.as_str()) {
-                    // It was never tried before.
+                    // The first answer was taken over, so this is the first attempt.
                     (Some(second), "") => ItemFailure { item: failure.item, ..second },
                     (Some(second), first) if second.reason == first => ItemFailure { item: failure.item, ..second },
                     (Some(second), first) => {
@@ -134,14 +132,16 @@ pub(super) fn filled<T>((mut results, failed): Results<T>, rest: Results<T>) -> 
     Ok((results, told))
 }
 
-/// What differs in an answer whose holes were filled: items of the rest have other numbers in the whole of it.
+/// The differences in an answer whose holes were filled. Items of the rest are numbered differently
+/// than in the whole task.
 pub(super) fn differing(first: &Differing, rest: &Differing, holes: &[u32]) -> Differing {
     let mut all = first.clone();
     all.add(rest, |item| holes.get(item as usize).copied());
     all
 }
 
-/// Bytes of the items that have a result, as they were planned: of files that are as they were.
+/// Bytes of the items that have a result. The planned size is right, because these files are
+/// unchanged.
 pub(super) fn bytes<T>(files: &Files, results: &[Option<T>]) -> u64 {
     let kept = files.items.iter().zip(results).filter(|(_, result)| result.is_some());
     kept.fold(0, |sum: u64, (item, _)| sum.saturating_add(item.size))

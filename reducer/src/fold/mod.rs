@@ -1,7 +1,7 @@
-//! What each workload's answers add up to, and how a report shows them.
+//! Folds: how the answers of each workload are summed, and how a report shows them.
 //!
-//! Pure functions. A fold gives the same result in any order of outcomes: tallies are added up, and
-//! records are rendered in the order of task numbers.
+//! All functions are pure. A fold gives the same result in any order of outcomes: tallies are added
+//! up, and records are rendered in the order of task numbers.
 
 mod digest;
 mod files;
@@ -18,28 +18,28 @@ use shared::protocol::workload::{Workload, digest as digests, words as contract}
 
 pub use kept::{Before, Kept};
 
-/// What one answer adds to its job's account.
+/// The amounts that one answer adds to its job's account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Items with a result.
+    /// Items that have a result.
     pub items_done: u64,
-    /// Items without one.
+    /// Items that have none.
     pub items_failed: u64,
-    /// Items whose file had another modification time than planned.
+    /// Items whose file had a different modification time than planned.
     pub items_untimed: u64,
-    /// Of these, those that had changed when they were read.
+    /// Of the untimed items, those whose file had changed when it was read.
     pub items_changed: u64,
-    /// Of the items without a result, those that another consumer is to be asked for: see [`open_items`].
+    /// Of the items without a result, those that another consumer is asked for; see [`open_items`].
     pub open: u32,
-    /// Bytes read.
     pub bytes: u64,
-    /// What it adds to the sum of the job's label, if its workload has one.
+    /// The amount for the sum of the job's label, if its workload has one.
     pub amount: i64,
-    /// What it adds to the job's totals, by name.
+    /// The amounts for the job's totals, by name.
     pub totals: Vec<(&'static str, u64)>,
 }
 
-/// Checks an answer to a task of `items` items, which came in parts or as a whole, and tallies it.
+/// Checks and tallies an answer to a task of `items` items. `has_parts` says whether the answer
+/// came in parts.
 pub fn tally(workload: Workload, items: u32, answer: &[u8], has_parts: bool) -> Result<Tally, Reason> {
     match workload {
         Workload::Digest => digest::tally(items, answer),
@@ -56,7 +56,7 @@ pub fn check_part(workload: Workload, part: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Whether two answers to the same task are the same answer.
+/// Whether two answers to the same task agree.
 pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> bool {
     match workload {
         Workload::Digest => digest::is_same(items, first, second),
@@ -65,8 +65,8 @@ pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> b
     }
 }
 
-/// The names of a task's first and last item, by which tasks that hold the same items are found; nothing where no items
-/// are ever taken over.
+/// The names of a task's first and last item, which help to find earlier tasks with the same items.
+/// `None` for a workload that never takes items over.
 pub fn range(spec: &JobSpec, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     match spec {
         JobSpec::Digest(spec) => files::range(&spec.files, &digests::Batch::parse(body).ok()?.files),
@@ -75,7 +75,8 @@ pub fn range(spec: &JobSpec, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     }
 }
 
-/// What the answers to tasks of the opening before say about a task: nothing, if none of its items is as it was.
+/// The answer for a task as far as tasks of earlier openings have it; `None` if none of its items
+/// is unchanged.
 pub fn keep(workload: Workload, body: &[u8], before: &[Before]) -> Option<Kept> {
     let (answer, items, run) = match workload {
         Workload::Digest => digest::keep(body, before).map(|(answer, items)| (answer, items, None)),
@@ -83,11 +84,11 @@ pub fn keep(workload: Workload, body: &[u8], before: &[Before]) -> Option<Kept> 
         Workload::Words => words::keep(body, before),
     }?;
     let parts = run.map(|at| before[at].place).filter(|_| before.iter().any(|before| before.run.is_some()));
-    let host = before.last().map(|before| before.host.clone()).unwrap_or_default();
+    let host = before.first().map(|before| before.host.clone()).unwrap_or_default();
     Some(Kept { answer, items, parts, host })
 }
 
-/// The items of an answer that another consumer is to be asked for.
+/// The items of an answer that another consumer is asked for.
 pub fn open_items(workload: Workload, items: u32, answer: &[u8]) -> Result<Vec<u32>, Reason> {
     match workload {
         Workload::Digest => digest::open_items(answer, items),
@@ -96,7 +97,7 @@ pub fn open_items(workload: Workload, items: u32, answer: &[u8]) -> Result<Vec<u
     }
 }
 
-/// The body of a task of these items alone.
+/// The body of a task with only these items.
 pub fn rest(workload: Workload, body: &[u8], items: &[u32]) -> Result<Bytes, Reason> {
     match workload {
         Workload::Digest => digest::rest(body, items),
@@ -105,7 +106,7 @@ pub fn rest(workload: Workload, body: &[u8], items: &[u32]) -> Result<Bytes, Rea
     }
 }
 
-/// One answer of two: of the whole task, and then of the items that were open in it.
+/// Merges two answers: one to the whole task, and one to the items that were open in it.
 pub fn merge(workload: Workload, items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
     match workload {
         Workload::Digest => digest::merge(items, first, rest),
@@ -118,7 +119,7 @@ fn json(value: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(value).expect("answers and bodies have string keys and serialize without I/O").into()
 }
 
-/// The sum that a job's amounts go to, named for people.
+/// The label of the sum that a job's amounts are added to, readable for people.
 pub fn label(spec: &JobSpec) -> Option<String> {
     match spec {
         JobSpec::Digest(_) | JobSpec::Words(_) => None,
@@ -126,7 +127,6 @@ pub fn label(spec: &JobSpec) -> Option<String> {
     }
 }
 
-/// Every class that the job's tasks may have.
 pub fn classes(spec: &JobSpec) -> Vec<Class> {
     match spec {
         JobSpec::Digest(spec) => spec.files.classes(),
@@ -135,17 +135,15 @@ pub fn classes(spec: &JobSpec) -> Vec<Class> {
     }
 }
 
-/// A task that follows from the job's spec alone. Such plans are not stored, and their producer
-/// sends them itself; the owner sends one only again.
+/// A task that follows from the job's spec alone. Its plan is not stored, and its producer sends
+/// it; the owner only resends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
-    /// Who can do it.
     pub class: Class,
-    /// Its body.
     pub body: Bytes,
 }
 
-/// How many tasks the job has, if they follow from its spec alone. Each has one item.
+/// The number of tasks, if they follow from the job's spec alone. Each has one item.
 pub fn derived_tasks(spec: &JobSpec) -> Option<u64> {
     match spec {
         JobSpec::Digest(_) | JobSpec::Words(_) => None,
@@ -166,57 +164,48 @@ pub fn derive(spec: &JobSpec, number: u64) -> Option<Derived> {
     }
 }
 
-/// One line of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// A file with its digest.
     File {
-        /// As the user would spell it.
+        /// The path as the user would spell it.
         name: PathBytes,
-        /// Lower-case hexadecimal.
+        /// In lower-case hexadecimal.
         digest: String,
-        /// Size when it was planned.
+        /// Size in bytes when it was planned.
         size: u64,
     },
-    /// A file with what was counted in it.
+    /// A file with its counts.
     Counted {
-        /// As the user would spell it; `None` for the total of all files.
+        /// The path as the user would spell it; `None` for the total of all files.
         name: Option<PathBytes>,
-        /// The counts.
         counts: contract::Counts,
-        /// Whether characters are shown.
+        /// Whether the line shows the character count.
         characters: bool,
-        /// Digits that each number is given.
+        /// Minimum width of each number, in characters.
         width: usize,
     },
-    /// A whip with its steps.
     Whip {
-        /// The whip's number.
         number: u64,
-        /// The steps taken.
         steps: u64,
     },
-    /// An item without a result.
     Failed {
-        /// As the user would spell it.
+        /// The path as the user would spell it.
         name: PathBytes,
-        /// Why.
         reason: String,
     },
 }
 
-/// What a task holds and what came of it, as the store gives it to a report.
+/// A task with its outcome, as the store gives it to a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Its number.
     pub number: u64,
-    /// Its body; `None` if it had none.
+    /// `None` if the task had nothing to do.
     pub body: Option<Bytes>,
-    /// The answer, or why there is none. `None` for a task without a body.
+    /// The answer, or the reason of the failure. `None` for a task without a body.
     pub answer: Option<Result<Bytes, String>>,
 }
 
-/// Whether records show something of the plan as a whole, so that a report begins when it is
+/// Whether records depend on the whole plan, so that a report can begin only when the plan is
 /// complete.
 pub fn needs_whole_plan(spec: &JobSpec) -> bool {
     match spec {
@@ -225,8 +214,8 @@ pub fn needs_whole_plan(spec: &JobSpec) -> bool {
     }
 }
 
-/// The records of one settled task, in the order of its items. `account` is the job's: of a complete
-/// plan where [`needs_whole_plan`] says so.
+/// The records of one settled task, in the order of its items. `account` is the job's; where
+/// [`needs_whole_plan`] says so, it must be that of the complete plan.
 pub fn records(spec: &JobSpec, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
     match spec {
         JobSpec::Digest(spec) => digest::records(spec, task),

@@ -1,4 +1,4 @@
-//! Steps: a sum over the caravan, one record a whip.
+//! The steps workload: a sum over the caravan, and one record for each whip.
 
 use bytes::Bytes;
 use shared::protocol::path::PathBytes;
@@ -9,7 +9,7 @@ use super::{Derived, Record, Settled, Tally};
 
 pub(super) fn tally(answer: &[u8]) -> Result<Tally, Reason> {
     let steps = Answer::parse(answer)?.steps;
-    // A bound on one answer keeps the sum of 2^31 of them within 63 bits.
+    // At 32 bits an answer, the sum of 2^31 answers fits into 63 bits.
     let amount =
         u32::try_from(steps).map_err(|_| Reason::Body { detail: format!("{steps} steps, more than 32 bits") })?;
     Ok(Tally { items_done: 1, amount: i64::from(amount), ..Tally::default() })

@@ -1,4 +1,4 @@
-//! Words: one record a file, and one for their total.
+//! The words workload: one record for each file, and one for their total.
 
 use bytes::Bytes;
 use shared::protocol::job;
@@ -11,7 +11,7 @@ use super::files::{Results, agree, each, items};
 use super::kept::{Before, Earlier, differing, filled, hole, holes, open_files, unchanged};
 use super::{Record, Settled, Tally, json};
 
-/// The names of a job's totals.
+/// The keys of a job's totals.
 const LINES: &str = "lines";
 const WORDS: &str = "words";
 const CHARACTERS: &str = "characters";
@@ -19,7 +19,7 @@ const CHARACTERS: &str = "characters";
 pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
     if !has_parts && answer.check != Check::default() {
-        return Err(Reason::Body { detail: "its check is over words, and no part has come with them".to_owned() });
+        return Err(Reason::Body { detail: "its check covers words, but it came without parts".to_owned() });
     }
     let (failed, total) = (answer.failed.len() as u64, answer.total());
     Ok(Tally {
@@ -34,7 +34,8 @@ pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally,
     })
 }
 
-/// Each word once: so many parts would be needed for a sum that is too large that nobody sends them.
+/// Checks that each word occurs once, in byte order. A word's sum cannot overflow in practice: that
+/// would take more parts than a consumer can send.
 pub(super) fn check_part(body: &[u8]) -> Result<(), Reason> {
     let mut before: Option<&[u8]> = None;
     part::lines(body).try_for_each(|line| {
@@ -46,8 +47,9 @@ pub(super) fn check_part(body: &[u8]) -> Result<(), Reason> {
     })
 }
 
-/// The counts of files that are as they were. How often words occur is known of the files of a task together: those
-/// hold where all of them are as they were; then the number of the task before is given, too.
+/// The counts of unchanged files. Word frequencies are known only for all files of a task together,
+/// so they are kept only if all of these are unchanged. Then the index of the earlier task is
+/// returned as well.
 pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32, Option<usize>)> {
     let batch = Batch::parse(body).ok()?;
     let known = before.iter().map(|before| {
@@ -57,7 +59,7 @@ pub(super) fn keep(body: &[u8], before: &[Before]) -> Option<(Bytes, u32, Option
     });
     if batch.manner.frequencies {
         let is_same = |files: &Files| *files == batch.files && files.items.iter().all(|item| item.times.is_some());
-        // Of which file a word is, nobody knows.
+        // The frequencies do not say which file a word is from, so all files must match.
         let holds = |(files, answer): &(Files, Answer)| is_same(files) && answer.differing.changed.is_empty();
         let (at, (_, mut answer)) = known.enumerate().find_map(|(at, known)| Some((at, known.filter(holds)?)))?;
         answer.failed.iter_mut().for_each(|failure| *failure = hole(failure.item));
@@ -92,8 +94,8 @@ pub(super) fn merge(items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reas
     Ok(json(&Answer { counts, failed, check, differing }))
 }
 
-/// The counts that both have, and the check over the words if both are about the same files. What one machine cannot
-/// read another one may.
+/// Compares the counts that both answers have, and the check over the words if both are about the
+/// same files. A file that one machine cannot read may be readable on another.
 pub(super) fn is_same(items: u32, first: &[u8], second: &[u8]) -> bool {
     match (Answer::parse(first, items), Answer::parse(second, items)) {
         (Ok(first), Ok(second)) => {
@@ -111,7 +113,7 @@ pub(super) fn records(spec: &Spec, account: &job::Counts, task: &Settled) -> Res
     each(&spec.files, task.number, files, answer, parse, |name, _, counts| record(spec, account, Some(name), counts))
 }
 
-/// The total of several files.
+/// The record of the total, if there are several files.
 pub(super) fn closing(spec: &Spec, account: &job::Counts) -> Vec<Record> {
     if account.items_planned < 2 {
         return Vec::new();
@@ -121,13 +123,13 @@ pub(super) fn closing(spec: &Spec, account: &job::Counts) -> Vec<Record> {
     vec![record(spec, account, None, Counts { lines, words, characters, bytes: account.bytes_done })]
 }
 
-/// Numbers are as wide as the largest that there can be: the bytes of all files, as GNU `wc` has it.
+/// Numbers are padded to the width of the total size in bytes, the largest possible number, as GNU
+/// `wc` does.
 fn record(spec: &Spec, account: &job::Counts, name: Option<PathBytes>, counts: Counts) -> Record {
     let width = account.bytes_planned.to_string().len();
     Record::Counted { name, counts, characters: spec.manner.characters, width }
 }
 
-/// How many words were counted so far.
 pub(super) fn so_far(account: &job::Counts) -> u64 {
     account.totals.get(WORDS).copied().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Lines of reports against independent decoders.
+//! The property of report lines: independent decoders read them back.
 
 use shared::protocol::path::PathBytes;
 use shared::protocol::workload::words::Counts;
@@ -6,8 +6,8 @@ use shared::protocol::workload::words::Counts;
 use crate::fold::Record;
 use crate::report::line;
 
-/// Any name stands on one line of a manifest and comes back from it as `sha1sum -c` reads it, and on
-/// one line of counts, where it comes back as a shell reads it if it holds a newline.
+/// Any name fits on one line of a manifest, and reads back as `sha1sum -c` parses it. It also fits
+/// on one line of counts, where a name with a newline reads back as a shell parses it.
 pub fn manifest(input: &[u8]) {
     let digest: String = (0..40).map(|at| char::from(b"0123456789abcdef"[(input.len() + at) % 16])).collect();
     let name = PathBytes(input.to_vec());
@@ -31,7 +31,7 @@ fn one_line(text: &[u8]) -> &[u8] {
     line
 }
 
-/// A line as `sha1sum -c` takes it apart: a backslash if the name is escaped, digits, a space, a space
+/// Parses a line as `sha1sum -c` does: a backslash if the name is escaped, digits, a space, a space
 /// or an asterisk, the name.
 fn checked(line: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     let (is_escaped, line) = line.strip_prefix(b"\\").map_or((false, line), |line| (true, line));
@@ -55,7 +55,7 @@ fn checked(line: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     Some((digest, plain))
 }
 
-/// A word as a shell reads it: `'...'`, `$'...'` and `\'` one after the other.
+/// Parses a word as a shell does: `'...'`, `$'...'` and `\'` one after the other.
 fn unquoted(mut text: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     while !text.is_empty() {
@@ -74,7 +74,7 @@ fn unquoted(mut text: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// The inside of `$'...'`; returns what is behind its end.
+/// Parses the inside of `$'...'`; returns the text after the closing quote.
 fn escaped<'a>(mut text: &'a [u8], plain: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         let (&byte, rest) = text.split_first()?;

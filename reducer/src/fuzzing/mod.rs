@@ -1,11 +1,12 @@
-//! Properties of what comes from outside, whatever it is: tests call them with made-up inputs, fuzz
-//! targets (`fuzz/`) with inputs that they find.
+//! Properties of untrusted input. Tests call them with generated inputs, and fuzz targets (`fuzz/`)
+//! with the inputs that they find.
 //!
-//! Each panics when its property does not hold.
+//! Each function panics if its property does not hold.
 //!
 //! # Layout
-//! - `manifest`: lines of reports against independent decoders
-//! - `parts`: sums over the parts of outcomes
+//! - `manifest`: compares lines of reports with independent decoders
+//! - `parts`: compares sums over the parts of outcomes with an independent sum
+//! - `store`, in `crate::store::fuzzing`: opens damaged stores
 
 mod manifest;
 mod parts;

@@ -1,11 +1,11 @@
-//! Sums over the parts of outcomes.
+//! The property of sums over the parts of outcomes.
 
 use std::collections::BTreeMap;
 
 use crate::report::sum_of;
 
-/// Parts are refused or add up exactly, to what a reader of their own kind makes of them. Returns the
-/// sum of parts that are not refused.
+/// Parts are either refused, or add up exactly to the sum of an independent reader. Returns the sum
+/// if no part is refused.
 pub fn parts(parts: &[&[u8]]) -> Option<BTreeMap<Vec<u8>, u64>> {
     let sum: Option<BTreeMap<Vec<u8>, u64>> = sum_of(parts).ok().map(|words| words.into_iter().collect());
     let mut exact = Some(BTreeMap::<Vec<u8>, u64>::new());
@@ -28,7 +28,7 @@ pub fn parts(parts: &[&[u8]]) -> Option<BTreeMap<Vec<u8>, u64>> {
     sum
 }
 
-/// Digit by digit: the count, the word, what is behind the line.
+/// Parses one line: its count, its word, and the text after the line.
 fn line(text: &[u8]) -> Option<(u64, &[u8], &[u8])> {
     let mut count = 0_u64;
     for (at, &byte) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The properties on stable Rust.
+//! Tests of the properties on stable Rust.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,13 +13,13 @@ use shared::protocol::path::PathBytes;
 use crate::fold::Record;
 use crate::report::line;
 
-/// Bytes among which those that are escaped are frequent.
+/// Names in which bytes that need escaping are frequent.
 fn names() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![3 => prop::sample::select(b"\\\n\r'$ \x07\x80\xff#*a".to_vec()), 1 => any::<u8>()];
     prop_oneof![prop::collection::vec(byte, 0..40), "\\PC{0,20}\n?".prop_map(String::into_bytes)]
 }
 
-/// Lines of parts, most of them as they should be.
+/// Lines of parts, most of them well-formed.
 fn part() -> impl Strategy<Value = Vec<u8>> {
     let count = prop_oneof![
         9 => (0..5_u64).prop_map(|count| count.to_string()),
@@ -44,7 +44,7 @@ proptest! {
 }
 
 proptest! {
-    // Each opens a store, some milliseconds.
+    // Each case opens a store, which takes some milliseconds.
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
@@ -66,7 +66,7 @@ fn a_store_cut_at_any_page_is_refused_or_has_its_account() {
     }
 }
 
-/// The program itself reads what we write.
+/// GNU `sha1sum` itself reads the manifest.
 #[test]
 fn sha1sum_checks_a_manifest_of_any_names() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -86,7 +86,7 @@ fn sha1sum_checks_a_manifest_of_any_names() {
     for name in &names {
         fs::write(files.join(OsStr::from_bytes(name)), b"").expect("a file");
         let digest = "da39a3ee5e6b4b0d3255bfef95601890afd80709".to_owned();
-        // In a directory, as names of reports are: "-" alone is standard input.
+        // Names are in a directory, because "-" alone is standard input.
         line(&Record::File { name: PathBytes([b"./", &name[..]].concat()), digest, size: 0 }, &mut text);
     }
     let manifest = directory.path().join("manifest");

@@ -1,4 +1,4 @@
-//! Cancelling: a job ends as it stands.
+//! Cancelling a job: it ends with the outcomes that it has.
 
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::message::Reply;
@@ -8,7 +8,8 @@ use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 use crate::mutant::{self, Mutant};
 
 impl Job {
-    /// Ends it as it stands: what has no outcome now will have none, and its plan is as long as it is.
+    /// Ends the job as it stands: open tasks get no outcome, and the plan ends with the tasks known
+    /// so far.
     fn cancel(&mut self, now: Moment) {
         self.cancelled_at = Some(now);
         self.plan_end = self.plan_end.or(Some(self.planned.end()));
@@ -25,7 +26,7 @@ impl Owner {
         self.jobs.get(job).is_some_and(|job| job.cancelled_at.is_some())
     }
 
-    /// Ends this opening of a job; whichever it has, if none is named.
+    /// Ends this opening of a job, or the current one if `opening` is `None`.
     pub(super) fn cancel(
         &mut self,
         id: &JobId,
@@ -36,10 +37,10 @@ impl Owner {
     ) {
         let is_other = |job: &Job| opening.is_some_and(|opening| job.is_other(opening));
         if self.jobs.get(id).is_some_and(is_other) {
-            let reason = format!("job {id} was begun anew since it was looked at; look at it, and cancel it again");
+            let reason = format!("job {id} was opened again in the meantime; check its status, and cancel it again");
             return step.reply(reply, Reply::Refused { reason });
         }
-        // With all its outcomes a job has ended, though its report may not be written yet.
+        // A job with all its outcomes has ended, even if its report is not written yet.
         if let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_open() && !job.is_complete()) {
             job.cancel(now);
             job.early.clear(step);

@@ -1,27 +1,25 @@
-//! A set of numbers that fills up from 0, in runs without gaps.
+//! A set of numbers that fills up from 0 and is stored as runs without gaps.
 
 use std::collections::BTreeMap;
 
-/// Memory is one entry for each run, however long.
+/// Memory is one entry for each run, however long the run is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contiguous {
-    /// The first number of each run, and the first one after it. Runs do not touch.
+    /// The first number of each run, and the number after its last. Runs do not touch.
     runs: BTreeMap<u64, u64>,
 }
 
 impl Contiguous {
-    /// All numbers below `prefix`.
     pub fn up_to(prefix: u64) -> Self {
         Self { runs: (prefix > 0).then_some((0, prefix)).into_iter().collect() }
     }
 
-    /// The run that holds the number.
     fn run(&self, number: u64) -> Option<(u64, u64)> {
         let (&start, &end) = self.runs.range(..=number).next_back()?;
         (number < end).then_some((start, end))
     }
 
-    /// Adds a number; whether it is new.
+    /// Adds a number; returns whether it is new.
     pub fn insert(&mut self, number: u64) -> bool {
         if self.contains(number) {
             return false;
@@ -32,7 +30,7 @@ impl Contiguous {
         true
     }
 
-    /// Takes a number out; whether it was there.
+    /// Removes a number; returns whether it was there.
     pub fn remove(&mut self, number: u64) -> bool {
         let Some((start, end)) = self.run(number) else { return false };
         self.runs.remove(&start);
@@ -44,17 +42,15 @@ impl Contiguous {
         true
     }
 
-    /// Whether the number is in it.
     pub fn contains(&self, number: u64) -> bool {
         self.run(number).is_some()
     }
 
-    /// The first number that is missing.
     pub fn prefix(&self) -> u64 {
         self.run(0).map_or(0, |(_, end)| end)
     }
 
-    /// One more than the largest.
+    /// One more than the largest number; 0 for an empty set.
     pub fn end(&self) -> u64 {
         self.runs.last_key_value().map_or(0, |(_, &end)| end)
     }

@@ -1,4 +1,4 @@
-//! Dead tasks: put back to work, or forgotten.
+//! Dead tasks: replaying them, or dropping them from the list.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,14 @@ use super::found::Dead;
 use super::{Job, Owner, ReplyTo, Step, Write};
 
 impl Job {
-    /// Whether its failed tasks can go back to work. While its report is written it must not change.
+    /// Whether its failed tasks can be replayed. The job must not change while its report is
+    /// written.
     fn can_reopen(&self) -> bool {
         let is_reporting = self.reporting && self.finished_at.is_none();
         self.cancelled_at.is_none() && !is_reporting
     }
 
-    /// A failed task is open again, and so is the job.
+    /// Reopens a failed task, and with it the job.
     fn reopen(&mut self, dead: &Dead) -> bool {
         if !self.answered.remove(dead.task.number) {
             return false;
@@ -34,7 +35,8 @@ impl Job {
 }
 
 impl Owner {
-    /// Each is tried again as often as a new task; the receipt and the report follow.
+    /// Each replayed task gets as many attempts as a new one. The receipt and the report are
+    /// written again after that.
     pub(super) fn replay(&mut self, dead: Vec<Dead>, reply: ReplyTo, now: Moment, step: &mut Step) {
         let (mut tasks, mut kept) = (0, 0);
         let mut reopened: BTreeSet<JobId> = BTreeSet::new();

@@ -1,5 +1,6 @@
-//! Items that a consumer cannot do, and another one may: a file that is not there on its machine, or is another one.
-//! They are asked for once more, of another consumer; the rest of the answer is kept.
+//! Items that one consumer cannot do but another one may: a file that is missing on the consumer's
+//! machine, or that differs there. The owner asks another consumer for these once, and keeps the
+//! rest of the answer.
 
 use shared::protocol::id::{Class, ConsumerId};
 use shared::protocol::limits;
@@ -11,11 +12,12 @@ use shared::system::random::Jitter;
 use super::{Flight, Known, Owner, Step, Write};
 use crate::mutant::{self, Mutant};
 
-/// How often a task is given back until that is worth telling: the waits between add up to some seconds.
+/// How often a task is given back before its job's status says so. The waits between add up to some
+/// seconds.
 const GIVEN_BACK_OFTEN: u32 = 4;
 
 impl Owner {
-    /// Whether there is somebody else to ask, who was not asked before.
+    /// Whether another consumer can be asked for the open items, and none was asked before.
     pub(super) fn may_ask_another(&self, outcome: &Outcome, known: Option<&Known>, now: Moment) -> bool {
         let task = &outcome.address.task;
         let Some((job, known)) = self.jobs.get(&task.job).zip(known) else { return false };
@@ -25,7 +27,7 @@ impl Owner {
         is_first && class.is_some_and(has_other) && !mutant::is(Mutant::AskNobodyElse)
     }
 
-    /// Keeps what there is of the answer, and sends the rest.
+    /// Keeps the answered items and sends the rest to another consumer.
     pub(super) fn ask_another(&mut self, outcome: Outcome, now: Moment, step: &mut Step) {
         let (task, Verdict::Done(answer)) = (outcome.address.task, outcome.verdict) else { return };
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
@@ -40,8 +42,9 @@ impl Owner {
         self.send_due(&task.job, now, step);
     }
 
-    /// Those of these consumers that are not to be asked: none if there is nobody else. The others may all be busy for
-    /// long: as long as there is one, the task waits for it.
+    /// The consumers that the task should avoid: those in `asked`, or none if no other consumer
+    /// serves the class. The task waits for another consumer as long as there is one, even if it is
+    /// busy for long.
     pub(crate) fn avoided(
         &self,
         workload: Workload,
@@ -52,8 +55,9 @@ impl Owner {
         if self.consumers.has_other(workload, class, &asked, now) { asked } else { Vec::new() }
     }
 
-    /// A consumer that was not to be asked has given a task back: another one may take it next time. If it had been
-    /// delivered to somebody before, that one may have died of it, which is a try.
+    /// A consumer that the task avoids has given it back. The owner offers it again after a
+    /// back-off. A redelivered task counts as tried: it may have killed the consumer that had it
+    /// before.
     pub(super) fn given_back(flight: &mut Flight, redelivered: bool, jitter: &mut Jitter, now: Moment) {
         flight.given_back += 1;
         flight.untried = !redelivered;
@@ -63,12 +67,12 @@ impl Owner {
 }
 
 impl Flight {
-    /// Whether those that were not asked for it have not taken it for some seconds.
+    /// Whether the consumers that could do the task have not taken it for some seconds.
     pub(super) fn waits_for_another(&self) -> bool {
         self.given_back >= GIVEN_BACK_OFTEN
     }
 
-    /// Notes that somebody could not do it.
+    /// Records a consumer that could not do the task.
     pub(super) fn avoid(&mut self, consumer: Option<ConsumerId>) {
         self.given_back = 0;
         let Some(consumer) = consumer.filter(|consumer| !self.avoid.contains(consumer)) else { return };

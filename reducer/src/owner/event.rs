@@ -1,4 +1,4 @@
-//! What an owner is told, and what it answers: the engine's whole vocabulary.
+//! The engine's interface: the events that it takes, and the writes and effects that it returns.
 
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
 use shared::protocol::message::{
@@ -9,262 +9,202 @@ use shared::protocol::workload::Workload;
 use super::found::{Check, Counted, Dead, Known, TakenOver};
 use super::write::Write;
 
-/// A delivery that is settled after the commit.
+/// The number of a delivery that is settled after the commit.
 pub type Tag = u64;
 
-/// Where a reply goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplyTo {
-    /// To a caller in this process.
+    /// To a caller in this process, by number.
     Local(u64),
     /// Over the control exchange.
-    Remote {
-        /// The routing key.
-        key: String,
-        /// The request's id.
-        correlation: String,
-    },
+    Remote { key: String, correlation: String },
 }
 
-/// Something happened.
+/// An input of the engine.
 #[derive(Debug)]
 pub enum Event {
-    /// Someone wants a job.
+    /// A producer opens a job.
     Open {
-        /// The job.
         request: Box<JobRequest>,
-        /// The opening that it gets if it is a new one: of nobody else.
+        /// The id for the opening if the job is a new one. It must be unique.
         opening: OpeningId,
-        /// Who waits for [`shared::protocol::message::Opened`].
+        /// Receives [`shared::protocol::message::Opened`].
         reply: ReplyTo,
     },
-    /// Someone asks how a job stands.
+    /// A request for a job's status.
     Status {
-        /// The job.
         job: JobId,
-        /// Who asks.
         reply: ReplyTo,
     },
-    /// Someone asks how all jobs stand.
+    /// A request for the status of all jobs.
     Jobs {
-        /// Who asks.
         reply: ReplyTo,
     },
-    /// Someone wants a job to end as it stands.
+    /// A request to end a job as it stands.
     Cancel {
-        /// The job.
         job: JobId,
-        /// Which opening of it; whichever it has, if `None`.
+        /// The opening to cancel; `None` for the current one.
         opening: Option<OpeningId>,
-        /// Who waits for how it stands then.
+        /// Receives the job's status after that.
         reply: ReplyTo,
     },
-    /// Someone asks why a job or a task is as it is.
+    /// A request to explain the state of a job or a task.
     Explain {
-        /// The job.
         job: JobId,
-        /// One of its tasks, if it is about that.
+        /// The task to explain; `None` for the job.
         number: Option<u64>,
-        /// What the ledger found of that task.
+        /// The task's outcome, filled in by the ledger.
         counted: Option<Counted>,
-        /// Who waits for [`Reply::Explained`].
+        /// Receives [`Reply::Explained`].
         reply: ReplyTo,
     },
-    /// Someone wants dead tasks back at work.
+    /// A request to replay dead tasks.
     Replay {
-        /// Which.
         filter: Option<String>,
-        /// Of which openings; of whichever, if `None`.
+        /// Only tasks of these openings; `None` for all.
         openings: Option<Vec<OpeningId>>,
-        /// What the ledger found.
+        /// The matching tasks, filled in by the ledger.
         dead: Vec<Dead>,
-        /// Who waits for [`Reply::Replayed`].
+        /// Receives [`Reply::Replayed`].
         reply: ReplyTo,
     },
-    /// Someone has seen enough of dead tasks.
+    /// A request to drop dead tasks from the list.
     Forget {
-        /// Which.
         filter: Option<String>,
-        /// Of which openings; of whichever, if `None`.
+        /// Only tasks of these openings; `None` for all.
         openings: Option<Vec<OpeningId>>,
-        /// What the ledger found.
+        /// The matching tasks, filled in by the ledger.
         dead: Vec<Dead>,
-        /// Who waits for [`Reply::Forgotten`].
+        /// Receives [`Reply::Forgotten`].
         reply: ReplyTo,
     },
-    /// A task of a plan.
     Planned {
-        /// The job.
         job: JobId,
-        /// Where in the plan.
         place: Place,
-        /// The task.
         planned: Box<Planned>,
-        /// What the ledger found that it takes over.
+        /// What the task takes over from an earlier opening, filled in by the ledger.
         kept: Option<Box<TakenOver>>,
-        /// The delivery that brought it, if it came over a transport.
+        /// The delivery that brought it; `None` if it came from this process.
         tag: Option<Tag>,
     },
-    /// The end of a plan.
     PlanEnd {
-        /// The plan end.
         plan_end: PlanEnd,
-        /// Where the plan ends.
         place: Place,
-        /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// A part of an answer that is still to come.
+    /// A part of an answer. Its outcome is still to come.
     Part {
-        /// The part.
         part: Box<Part>,
-        /// Its task, as planned.
+        /// Its task as planned, filled in by the ledger.
         known: Option<Known>,
-        /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// An answer.
     Outcome {
-        /// The outcome.
         outcome: Box<Outcome>,
-        /// What the ledger says of it.
+        /// What the outcome is to its task, filled in by the ledger.
         check: Check,
-        /// Its task, as planned.
+        /// Its task as planned, filled in by the ledger.
         known: Option<Known>,
-        /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// A consumer takes a task over from the broker, or gives it back.
+    /// A consumer takes a lease on a task, or gives the task back.
     Lease {
-        /// The lease.
         lease: Box<Lease>,
-        /// Its task, as planned.
+        /// Its task as planned, filled in by the ledger.
         known: Option<Known>,
-        /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// One of this owner's tasks came back dead.
+    /// A task message of this owner was dead-lettered.
     DeadLetter {
-        /// What is known of it.
         dead_letter: DeadLetter,
-        /// Its task, as planned.
+        /// Its task as planned, filled in by the ledger.
         known: Option<Known>,
-        /// The delivery that brought it.
         tag: Option<Tag>,
     },
-    /// A consumer's heartbeat.
     Presence(Box<Presence>),
-    /// How a task queue stands, after [`Effect::Probe`].
+    /// The state of a task queue, after [`Effect::Probe`].
     QueueState {
-        /// Its workload.
         workload: Workload,
-        /// Its class.
         class: Class,
-        /// Messages that wait in it; `None` when there is no such queue.
+        /// Number of messages waiting; `None` if there is no such queue.
         ready: Option<u32>,
     },
-    /// The owner's own queue was lost with what it held.
+    /// The owner's own queue was lost, with the messages in it.
     Interrupted,
-    /// A job's report is written.
+    /// A job's report was written.
     Reported {
-        /// The job.
         job: JobId,
-        /// Which opening of it.
         opening: OpeningId,
-        /// SHA-256 of its bytes, lower-case hexadecimal.
+        /// SHA-256 of the report's bytes, lower-case hexadecimal.
         sha256: String,
     },
-    /// A job's report could not be written; whoever writes it tries again.
+    /// A job's report could not be written. The writer tries again.
     Unreported {
-        /// The job.
         job: JobId,
-        /// Which opening of it.
         opening: OpeningId,
-        /// Why, for people.
         reason: String,
     },
-    /// A task that was sent waits for the broker to take it, or does so no more.
+    /// The broker does not accept the message of a task, or has accepted it now.
     Unsent {
-        /// Which.
         task: TaskId,
-        /// Which opening of its job.
         opening: OpeningId,
-        /// Whose queue does not take it; `None` if it has.
+        /// The class whose queue refuses it; `None` once the broker has accepted it.
         class: Option<Class>,
     },
-    /// Time passes.
     Tick,
-    /// The last event: the driver takes no more.
+    /// The last event: the driver stops after it.
     Stop,
 }
 
-/// What is to be done after the commit.
+/// An action outside the engine, to be done after the commit.
 #[derive(Debug)]
 pub enum Effect {
-    /// Settle a delivery.
     Ack(Tag),
     /// Publish the delivery to the dead-letter exchange with a reason, then settle it.
     DeadLetter {
-        /// The delivery.
         tag: Tag,
-        /// Why.
         reason: String,
     },
-    /// Publish a task.
     Send {
-        /// Which.
         task: TaskId,
-        /// Which try.
         attempt: u32,
     },
-    /// Answer someone.
     Reply {
-        /// Whom.
         to: ReplyTo,
-        /// What.
         reply: Box<Reply>,
     },
-    /// Find out how a task queue stands.
+    /// Ask the broker for the state of a task queue.
     Probe {
-        /// Its workload.
         workload: Workload,
-        /// Its class.
         class: Class,
     },
     /// The tasks below `answered` have their outcomes.
     Advanced {
-        /// The opening.
         opening: OpeningId,
-        /// How far.
         answered: u64,
     },
-    /// Tell consumers that tasks of these openings are not wanted any more.
+    /// Tell consumers that tasks of these openings are no longer wanted.
     Recall {
-        /// The openings.
         openings: Vec<OpeningId>,
     },
-    /// Every task has its outcome, or none will come any more: write the report.
+    /// Write the report: every task has its outcome, or the job was cancelled.
     Report {
-        /// The job.
         job: JobId,
-        /// Which opening of it.
         opening: OpeningId,
     },
-    /// The job is over and its receipt committed.
+    /// The job is over, and its receipt is committed.
     Finished {
-        /// The job.
         job: JobId,
-        /// Which opening of it.
         opening: OpeningId,
     },
 }
 
-/// What an engine answers to one event.
+/// The engine's answer to one event.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// To be committed.
+    /// Commit these first.
     pub writes: Vec<Write>,
-    /// To be done after that, in this order.
+    /// Do these after the commit, in this order.
     pub effects: Vec<Effect>,
 }
 

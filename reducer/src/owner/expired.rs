@@ -1,7 +1,10 @@
-//! Messages that a policy of the broker took out of their queues: their tasks are sent again, and no attempt is
-//! charged. Where consumers are there, one of them may have died of such a task before it expired; so it gets the
-//! number of another try, and is isolated in the end. So it does after many times even where nobody is seen: what
-//! kills a consumer at once kills it before its first heartbeat.
+//! Messages that a broker policy removed from their queues. The owner resends their tasks and
+//! charges no attempt.
+//!
+//! If consumers are there, one of them may have died of such a task before it expired. So the
+//! resend gets the next attempt number, and the task is isolated in the end. After
+//! [`limits::DELIVERY_LIMIT`] expirations in a row this also holds where no consumer is seen: a
+//! task that kills a consumer at once does so before its first heartbeat.
 
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use shared::system::clock::Moment;
 use super::{Flight, Owner};
 
 impl Owner {
-    /// One that is not this owner's, or of an earlier send, says nothing about a task.
+    /// A dead letter of another owner, or of an earlier send, says nothing about the task.
     pub(super) fn expired(&mut self, dead_letter: &DeadLetter, is_ours: bool, now: Moment) {
         let (task, wait_max) = (&dead_letter.task, self.expired_wait_max());
         let is_spoken_for = self.is_answered(task) || self.is_superseded(task, dead_letter.attempt);
@@ -45,7 +48,7 @@ impl Owner {
         flight.retry_at = Some(now + self.jitter.back_off(limits::RETRY_DELAY, wait_max, flight.expired));
     }
 
-    /// Consumers have come: what waits to be sent again after that need not wait any longer.
+    /// Consumers have come, so expired tasks of their classes need not wait any longer.
     pub(super) fn hurry_expired(&mut self, serves: &[(Workload, Class)], now: Moment) {
         for job in self.jobs.values_mut().filter(|job| job.is_open()) {
             let workload = job.spec.workload();
@@ -58,7 +61,8 @@ impl Owner {
         }
     }
 
-    /// The longest wait: consumers that come are heard of within a heartbeat.
+    /// The longest wait before a resend. A new consumer is heard within a heartbeat, so waiting
+    /// longer gains nothing.
     fn expired_wait_max(&self) -> Duration {
         limits::RETRY_DELAY_MAX.min(self.config.heartbeat).max(limits::RETRY_DELAY)
     }

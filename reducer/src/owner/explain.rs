@@ -1,4 +1,4 @@
-//! Why a job or a task is as it is, in one sentence for people.
+//! Explains the state of a job or a task in one sentence for people.
 
 use shared::protocol::id::{JobId, TaskId};
 use shared::protocol::job::JobState;
@@ -55,7 +55,8 @@ impl Owner {
             ),
             JobState::Planning => format!(
                 "is being planned: {} tasks have come, {} of them are open, and its producer has not said that these \
-                 are all; if that is gone, its command with --job {id} goes on, and packhorse cancel {id} ends it",
+                 are all; if the producer is gone, its command with --job {id} continues, and packhorse cancel {id} \
+                 ends the job",
                 counts.tasks_planned,
                 counts.tasks_open,
                 id = job.id
@@ -63,7 +64,7 @@ impl Owner {
         }
     }
 
-    /// Some of its tasks have no outcome.
+    /// For a job with tasks that have no outcome.
     fn explain_open(&self, job: &Job) -> String {
         let (open, planned) = (job.counts.tasks_open, job.counts.tasks_planned);
         let unserved = self.unserved(job);
@@ -129,7 +130,7 @@ impl Owner {
             };
         }
         if job.answered.contains(number) {
-            return "had nothing to do: it tells only what its plan left out or could not read".to_owned();
+            return "had nothing to do: it only lists what planning skipped or could not read".to_owned();
         }
         if job.cancelled_at.is_some() {
             return "was cancelled with its job".to_owned();
@@ -145,13 +146,13 @@ impl Owner {
         }
     }
 
-    /// Who is not to have it again, as far as this process knows.
+    /// The consumers that the task avoids, as far as this process knows them.
     fn tried_by(&self, flight: &Flight) -> String {
         let tried: Vec<String> = flight.avoid.iter().map(|consumer| self.consumers.name(consumer)).collect();
         if tried.is_empty() { String::new() } else { format!(" (by {})", tried.join(", ")) }
     }
 
-    /// `wait`: until it is sent again, in seconds. `before`: what became of it before.
+    /// `wait` is the time until the resend, in seconds; `before` describes earlier failures.
     fn explain_retry(&self, flight: &Flight, wait: f64, before: &str) -> String {
         if flight.expired > 0 {
             return format!(
@@ -219,8 +220,8 @@ impl Owner {
         match served.unwrap_or(0) {
             0 => format!("waits: no live consumer serves {class} of {}{before}", job.spec.workload()),
             _ if flight.is_silent(now, self.config.heartbeat * 2) => format!(
-                "was sent or named {} and by no consumer since: attempt {attempt} is sent again \
-                 if its queue is empty{before}",
+                "was last sent, or named by a consumer, {}: attempt {attempt} is sent again if its queue \
+                 is empty{before}",
                 ago(flight.seen_at)
             ),
             consumers => format!(

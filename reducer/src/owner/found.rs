@@ -1,4 +1,4 @@
-//! What the ledger finds out about an event before the engine sees it.
+//! What the ledger looks up in the store for an event, before the engine sees it.
 
 use bytes::Bytes;
 use shared::protocol::id::{ConsumerId, OpeningId, PlanHash, TaskId};
@@ -6,66 +6,63 @@ use shared::protocol::reason::Reason;
 
 use crate::fold::{Kept, Tally};
 
-/// A task of a job's plan, as the ledger finds it.
+/// A planned task, as the ledger finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Its items.
     pub items: u32,
-    /// The plan up to it. A message that names another is about another task of this number.
+    /// Hash of the plan up to this task. A message with another hash is about a different task of
+    /// the same number.
     pub plan: PlanHash,
-    /// What is known of its answer already: then only the rest is asked for.
+    /// The part of its answer that is already known. Then only the rest is asked for.
     pub kept: Option<FirstAnswer>,
 }
 
 impl Known {
-    /// Whether a message that names this plan is about this task, or about the rest of it.
+    /// Whether a message with this plan hash is about this task, or about the rest of it.
     pub fn is_about(&self, plan: &PlanHash) -> bool {
         self.plan == *plan || self.is_rest(plan)
     }
 
-    /// Whether it is about what is still asked for of a task of which a part is known.
+    /// Whether a message with this hash is about the rest of this partly answered task.
     pub fn is_rest(&self, plan: &PlanHash) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.rest == *plan)
     }
 }
 
-/// A part of an answer, from before.
+/// The part of an answer that is already known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstAnswer {
-    /// The answer, with its holes.
+    /// The answer; items that are still open have no result.
     pub answer: Bytes,
-    /// The items that are still asked for.
     pub open: Vec<u32>,
-    /// Stands for these: an answer to others, of a store of before, has as many results and is of other files.
+    /// Plan hash that stands for exactly these open items. It tells apart an answer to other items,
+    /// as from an older copy of the store, which could have the same number of results.
     pub rest: PlanHash,
-    /// Whether these have been left to another consumer already: they are no second time. Not so if all of it is taken
-    /// over from an opening before.
+    /// Whether the open items were already left to another consumer, which happens once only.
+    /// `false` if all of the answer was taken over from an earlier opening.
     pub is_left: bool,
-    /// Whether parts belong to it.
     pub has_parts: bool,
-    /// The consumer that gave it, which is not asked for the rest.
+    /// The consumer that gave it. It is not asked for the rest.
     pub by: Option<ConsumerId>,
 }
 
-/// What a task of a new plan takes over.
+/// What a task of a new plan takes over from an earlier opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenOver {
-    /// The answer as far as it holds.
+    /// The answer for the items that have not changed.
     pub kept: Kept,
-    /// What it adds up to, if it is the whole answer.
+    /// The tally of the answer if it covers all items.
     pub whole: Option<Tally>,
 }
 
-/// What the ledger found out about an outcome before the engine sees it.
+/// What an outcome is to its task, as the ledger finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
-    /// The task is unknown, or failed as a whole and has no answer to read.
+    /// The task is unknown, or it failed as a whole and has no answer to read.
     None,
-    /// The first answer, read.
+    /// The first answer: its tally, or why it cannot be read.
     First(Result<Tally, Reason>),
-    /// Another answer to an answered task.
     Repeat {
-        /// Whether it is the same answer.
         same: bool,
     },
 }
@@ -73,27 +70,23 @@ pub enum Check {
 /// The outcome of a task, as the ledger finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// Why there is no answer, if there is none.
+    /// Why the task failed; `None` if it is done.
     pub failed: Option<String>,
-    /// How often it was tried.
+    /// Number of its last attempt.
     pub attempts: u32,
-    /// Where it was tried last.
     pub host: String,
-    /// Whether it failed and is among the dead tasks: one that was dropped from them stays failed.
+    /// Whether it failed and is listed as dead. A task dropped from that list stays failed.
     pub is_dead: bool,
 }
 
 /// A dead task, as the ledger finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead {
-    /// Which.
     pub task: TaskId,
-    /// Of which opening of its job.
     pub opening: OpeningId,
-    /// Its items.
     pub items: u32,
-    /// How often it was tried.
+    /// Number of its last attempt.
     pub attempts: u32,
-    /// Whether it failed for the last time; else a message of it came back.
+    /// Whether it failed for the last time. If not, a message of it was dead-lettered.
     pub is_failed: bool,
 }

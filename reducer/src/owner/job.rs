@@ -1,4 +1,4 @@
-//! One job in an owner's memory: its account, and the tasks that are out.
+//! One job in an owner's memory: its account, and its tasks that are out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,74 +14,74 @@ use super::plan::Early;
 use crate::fold;
 use crate::mutant::{self, Mutant};
 
-/// A task that is out: sent and not answered.
+/// A task that is out: sent, and without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flight {
-    /// The number of sends, but for those of which it is known that nobody tried them.
+    /// Number of the latest attempt. A resend keeps the number if no consumer can have tried the
+    /// task.
     pub attempt: u32,
-    /// How often it failed as a whole, or came back dead.
+    /// Failures of the whole task, including refused messages of it.
     pub failures: u32,
-    /// What went wrong last, and where.
+    /// The last failure: reason and host.
     pub failed: Option<String>,
-    /// How often in a row a policy of the broker took it out of its queue.
+    /// How often in a row a broker policy removed the task from its queue.
     pub expired: u32,
-    /// Whether nobody can have tried it, so that it goes again under the same number.
+    /// Whether no consumer can have tried it, so that the resend keeps the attempt number.
     pub untried: bool,
-    /// When it was sent, or named by a consumer that holds it.
+    /// When it was last sent, or named by the consumer that holds it.
     pub seen_at: Moment,
-    /// When its queue last held something, which may have been this task.
+    /// When its queue was last seen to hold messages, one of which may be this task.
     pub queued_at: Moment,
-    /// Where it failed, the last at the end: others may have what these lack.
+    /// Consumers where it failed, the latest last. Others may have the files that these lack.
     pub avoid: Vec<ConsumerId>,
-    /// How often in a row a consumer gave it back that was not to be asked for it.
+    /// How often in a row a consumer that the task avoids gave it back.
     pub given_back: u32,
-    /// When it is to be sent again after a failure.
+    /// When the owner resends it, after a failure.
     pub retry_at: Option<Moment>,
-    /// Who answers for it, if it is in no queue.
+    /// The consumer that holds a lease on it. A leased task is in no queue.
     pub lease: Option<Holder>,
-    /// Whose queue it is in; known once the ledger has loaded it.
+    /// The class whose queue it is in; set when the ledger has loaded the task.
     pub class: Option<Class>,
 }
 
-/// One job.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub id: JobId,
     pub opening: OpeningId,
     pub spec: JobSpec,
-    /// What its report is called, if not as the job.
+    /// The report's name; `None` for the job's id.
     pub report: Option<ReportName>,
-    /// Where it comes from, if it is over files.
+    /// For a job over files: the machine and the directories that the request came from.
     pub origin: Option<Origin>,
-    /// Whether its producer gave it no id of its own, so that another request for the same may go on with it.
+    /// Whether its producer gave it no id, so that a later request for the same work may continue
+    /// it.
     pub is_unnamed: bool,
-    /// Whether it takes over from an opening before it that is still in the store.
+    /// Whether it takes over from an earlier opening that is still in the store.
     pub follows: bool,
     pub opened_at: Moment,
-    /// When its report was written.
     pub finished_at: Option<Moment>,
     pub cancelled_at: Option<Moment>,
     pub report_sha256: Option<String>,
     pub plan_end: Option<u64>,
     pub planned: Contiguous,
-    /// The hash of the plan as far as it has come without a gap.
+    /// The hash of the plan up to its first gap.
     pub plan: PlanHash,
-    /// What came before its turn.
+    /// Tasks, and the plan end, that arrived before their turn.
     pub early: Early,
-    /// Tasks below this number were sent at least once, or need no sending.
+    /// Tasks below this number were sent at least once or need no sending.
     pub dispatched: u64,
     pub answered: Contiguous,
     pub flights: BTreeMap<u64, Flight>,
-    /// Tasks that were put back to work and are to be sent, with the attempt that it will be.
+    /// Replayed tasks that wait to be sent, with their next attempt number.
     pub replays: BTreeMap<u64, u32>,
     pub counts: Counts,
-    /// Whether the report was asked for by this process.
+    /// Whether this process has requested the report.
     pub reporting: bool,
-    /// Tasks that the broker has not taken for a while, and whose queue they are for.
+    /// Tasks that the broker has not accepted for a while, with the class of their queue.
     pub unsent: BTreeMap<u64, Class>,
-    /// Why its report could not be written, if it is to be written and was tried in vain.
+    /// Why the last try to write the report failed, while the report is still due.
     pub unreported: Option<String>,
-    /// Whether its tasks are sent: see [`super::Config::dispatches_on_open`].
+    /// Whether the owner sends its tasks; see [`super::Config::dispatches_on_open`].
     pub dispatching: bool,
 }
 
@@ -127,22 +127,21 @@ impl Job {
         fold::is_derived(&self.spec)
     }
 
-    /// Whether this task was sent, by the owner or, for a derived plan, by its producer.
+    /// Whether this task was sent: by the owner, or, for a derived plan, by its producer.
     pub fn may_be_out(&self, number: u64) -> bool {
         if self.is_derived() { number < self.planned.prefix() } else { number < self.dispatched }
     }
 
-    /// Whether what stands there may come next in the plan.
+    /// Whether a task with this place may come next in the plan.
     pub fn follows(&self, place: &Place) -> bool {
         mutant::is(Mutant::NoLinks) || place.after == self.plan
     }
 
-    /// A task of it, as who holds it names it.
+    /// A task of this job, as its holder names it in a heartbeat.
     pub fn held(&self, number: u64) -> HeldTask {
         HeldTask { opening: self.opening.clone(), number }
     }
 
-    /// Takes the next task into the plan.
     pub fn take(&mut self, planned: &Planned) {
         self.planned.insert(planned.number);
         self.plan = planned.hash(&self.plan);
@@ -151,7 +150,7 @@ impl Job {
         counts.tasks_planned += 1;
         counts.items_planned += u64::from(planned.items) + failed;
         counts.items_failed += failed;
-        // Sizes are whatever a sender says: absurd ones make an absurd account, and stop nobody.
+        // Sizes are untrusted input: saturate instead of overflowing.
         counts.bytes_planned = counts.bytes_planned.saturating_add(planned.bytes);
         for (kind, count) in &planned.skipped {
             let skipped = counts.items_skipped.entry(kind.clone()).or_default();
@@ -165,7 +164,7 @@ impl Job {
         }
     }
 
-    /// Marks a task as answered; its flight ends.
+    /// Marks a task as answered and ends its flight.
     pub fn answer(&mut self, number: u64) {
         self.answered.insert(number);
         self.flights.remove(&number);
@@ -176,7 +175,7 @@ impl Job {
         self.counts.tasks_open -= 1;
     }
 
-    /// The next task to send, if the window has room, and which try it is.
+    /// The next task to send and its attempt number, if the window has room.
     pub fn next_to_send(&mut self, window: usize, now: Moment) -> Option<(u64, u32)> {
         if self.flights.len() < window
             && let Some((number, attempt)) = self.replays.pop_first()
@@ -198,8 +197,9 @@ impl Job {
         })
     }
 
-    /// Ends the plan at `tasks`, unless that contradicts what is known of it. A derived plan may
-    /// end before its spec does, as when a rider gets off, but not before a task with an answer.
+    /// Ends the plan at `tasks`; `false` if that contradicts the tasks known so far. A derived plan
+    /// may end before its spec says so, as when a rider gets off, but not before a task with an
+    /// answer.
     pub fn end_plan(&mut self, tasks: u64) -> bool {
         let end = if self.is_derived() { self.answered.end() } else { self.planned.end() };
         let beyond = self.is_derived() && tasks > self.planned.end();
@@ -217,8 +217,8 @@ impl Job {
         true
     }
 
-    /// Once a derived plan is complete, its producer has sent every task: the owner watches over
-    /// those without an answer.
+    /// Starts watching the unanswered tasks of a derived plan that is complete: its producer has
+    /// sent all of them by then.
     pub fn watch_derived(&mut self, now: Moment) {
         if let (true, Some(tasks)) = (self.is_derived(), self.plan_end) {
             self.dispatched = tasks;
@@ -233,23 +233,21 @@ impl Job {
         }
     }
 
-    /// Whether this is what is asked for, whatever it is called.
+    /// Whether the job has this spec and report name, whatever its id.
     pub fn is_same(&self, spec: &JobSpec, report: Option<&ReportName>) -> bool {
         self.spec == *spec && self.report.as_ref() == report
     }
 
-    /// What its report is called.
     pub fn report_name(&self) -> &str {
         self.report.as_ref().map_or(self.id.as_str(), ReportName::as_str)
     }
 
-    /// How it ended, if it has.
     pub fn ended(&self) -> Option<Ended> {
         let at = self.cancelled_at.or(self.finished_at)?.as_secs_f64();
         Some(Ended { job: self.id.clone(), state: self.state(), at })
     }
 
-    /// Whether more may be done.
+    /// Neither finished nor cancelled.
     pub fn is_open(&self) -> bool {
         self.finished_at.is_none() && self.cancelled_at.is_none()
     }
@@ -266,8 +264,8 @@ impl Job {
         JobState::of(self.plan_end.is_some(), self.finished_at.is_some(), self.cancelled_at.is_some())
     }
 
-    /// Flights that nobody has been heard of for `silence`, with the classes whose queues may tell
-    /// what became of them.
+    /// The classes of unleased flights that no consumer has named for `silence`. The state of their
+    /// queues tells whether these tasks are lost.
     pub fn silent(&self, now: Moment, silence: Duration) -> BTreeSet<Class> {
         let silent = |flight: &&Flight| flight.lease.is_none() && flight.is_silent(now, silence);
         self.flights.values().filter(silent).filter_map(|flight| flight.class.clone()).collect()
@@ -316,7 +314,8 @@ impl Flight {
         }
     }
 
-    /// Whether for so long nobody had it, as far as the owner knows.
+    /// Whether, for `silence`, no consumer named the task and its queue was not seen to hold
+    /// messages.
     pub fn is_silent(&self, now: Moment, silence: Duration) -> bool {
         self.retry_at.is_none() && now.saturating_sub(self.seen_at.max(self.queued_at)) >= silence
     }

@@ -1,5 +1,6 @@
-//! Leases: a task that outlasts the broker's patience is its consumer's, which names it with each sign
-//! of life. One that nobody names for two heartbeats is sent again; it is in no queue, so none is asked.
+//! Leases: a consumer takes over a task that runs longer than the broker waits for an ack, and
+//! names it in each heartbeat. The owner resends a leased task that no consumer names for two
+//! heartbeats. A leased task is in no queue, so the owner does not probe one first.
 
 use shared::protocol::id::{ConsumerId, JobId};
 use shared::protocol::message::Lease;
@@ -8,12 +9,10 @@ use shared::system::clock::Moment;
 use super::{Effect, Flight, Known, Owner, Step, Tag, Write};
 use crate::mutant::{self, Mutant};
 
-/// Who answers for a task in place of the broker.
+/// The consumer that holds a leased task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The consumer.
     pub consumer: ConsumerId,
-    /// Its machine.
     pub host: String,
 }
 
@@ -35,7 +34,8 @@ impl Owner {
         let attempt = lease.address.attempt;
         let flight = job.flights.entry(task.number).or_insert_with(|| Flight { attempt, ..Flight::sent(now) });
         if !lease.is_started {
-            // Another one may have room. A later attempt is out already.
+            // The consumer gave the task back, and another one may have room. Ignore this if a
+            // later attempt is already out.
             if flight.retry_at.is_none() && attempt >= flight.attempt {
                 let by = known.and_then(|known| known.kept?.by);
                 if flight.avoid.contains(&lease.holder) || by.as_ref() == Some(&lease.holder) {
@@ -53,7 +53,7 @@ impl Owner {
         step.writes.push(Write::Leased { task, attempt, holder });
     }
 
-    /// Sends tasks again whose holders are silent.
+    /// Resends the leased tasks whose holders are silent.
     pub(super) fn resend_lapsed(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         if mutant::is(Mutant::LeaseForEver) {
             return;

@@ -1,11 +1,12 @@
-//! The owner's engine: a state machine without I/O. One event in, writes and effects out.
+//! The owner's engine: a state machine without I/O. It takes one event and returns writes and
+//! effects.
 //!
 //! Invariants:
-//! - The first outcome of a task is counted, every later one is a duplicate.
-//! - A task whose `Send` was returned and that has no outcome is in its job's flights, so memory is
-//!   bounded by the window, not by the plan.
-//! - A job ends when its plan is complete and every task has its outcome, or when someone cancels it;
-//!   time alone never ends one.
+//! - The first outcome of a task is counted; every later one is a duplicate.
+//! - A task whose `Send` was returned and that has no outcome is among its job's flights. So memory
+//!   is bounded by the window, not by the plan.
+//! - A job ends when its plan is complete and every task has its outcome, or when a user cancels
+//!   it. Time alone never ends a job.
 
 mod cancel;
 mod contiguous;
@@ -49,32 +50,32 @@ pub use write::Write;
 
 use crate::mutant::{self, Mutant};
 
-/// What an owner is told once.
+/// An owner's settings, fixed at its start.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Its name.
     pub owner: OwnerId,
-    /// Tasks out at a time for each slot of the consumers that serve a job.
+    /// Tasks out at a time, for each slot of the consumers that serve a job.
     pub window_per_slot: usize,
-    /// Tasks out at a time, at least.
+    /// Lower bound of the tasks out at a time.
     pub window_min: usize,
-    /// The same at most, whatever consumers announce; see [`limits::WINDOW_MAX`].
+    /// Upper bound of the tasks out at a time, however many slots consumers announce; see
+    /// [`limits::WINDOW_MAX`].
     pub window_max: usize,
-    /// Between two heartbeats of a consumer.
+    /// Heartbeat interval of a consumer.
     pub heartbeat: Duration,
     /// Failures of one task before it is given up.
     pub attempts_max: u32,
-    /// For the jitter of retries.
+    /// Seed of the jitter of retry delays.
     pub seed: u64,
-    /// Whether it tends only jobs that are opened while it runs, and leaves others in its store as they are:
-    /// nobody may be there for their tasks, as where a command's own workers have its roots alone.
+    /// Whether the owner sends only tasks of jobs that are opened while it runs, and leaves the
+    /// other jobs in its store as they are. A command does so: its own workers have only the roots
+    /// of its job, so no consumer may be there for the others.
     pub dispatches_on_open: bool,
-    /// Whether the queues of an earlier process ended with it, and what was in them.
+    /// Whether the queues of an earlier process, and the messages in them, ended with that process.
     pub queues_end: bool,
 }
 
 impl Config {
-    /// The defaults.
     pub fn new(owner: OwnerId) -> Self {
         Self {
             owner,
@@ -90,23 +91,20 @@ impl Config {
     }
 }
 
-/// The engine.
 #[derive(Debug)]
 pub struct Owner {
     config: Config,
     jobs: BTreeMap<JobId, Job>,
-    /// The job of each opening.
     openings: BTreeMap<OpeningId, JobId>,
     recalls: Recalls,
     sums: BTreeMap<String, i64>,
     consumers: Consumers,
     jitter: Jitter,
-    /// Jobs whose account has changed since [`Owner::take_changed`].
+    /// Jobs whose account has changed since the last [`Owner::take_changed`].
     changed: Vec<JobId>,
 }
 
 impl Owner {
-    /// One that owns nothing yet.
     pub fn new(config: Config) -> Self {
         let (jitter, consumers) = (Jitter::new(config.seed), Consumers::new(config.heartbeat));
         Self {
@@ -143,23 +141,21 @@ impl Owner {
         self.jobs.insert(job.id.clone(), job);
     }
 
-    /// What is out of a task that somebody holds, if it is one of this owner's.
+    /// The flight of a task that a consumer holds, if the task is one of this owner's.
     fn flight_of(&mut self, held: &HeldTask) -> Option<&mut Flight> {
         let job = self.openings.get(&held.opening)?;
         self.jobs.get_mut(job)?.flights.get_mut(&held.number)
     }
 
-    /// Its configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The job's spec, if it is known.
     pub fn spec(&self, job: &JobId) -> Option<&JobSpec> {
         self.jobs.get(job).map(|job| &job.spec)
     }
 
-    /// What the jobs that it tends and that are not finished ask for.
+    /// The specs of the unfinished jobs whose tasks this owner sends.
     pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
         self.jobs.values().filter(|job| job.is_open() && job.dispatching).map(|job| &job.spec)
     }
@@ -173,20 +169,20 @@ impl Owner {
         self.jobs.get(&task.job).is_some_and(|job| job.answered.contains(task.number))
     }
 
-    /// The ledger has loaded a task that is out: it is in this class's queue.
+    /// Records the class of a task that the ledger has loaded to send it.
     pub(crate) fn note_class(&mut self, task: &TaskId, class: &Class) {
         if let Some(flight) = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number)) {
             flight.class = Some(class.clone());
         }
     }
 
-    /// Jobs that have taken over what they could from an opening that is still in the store.
+    /// Jobs with a complete plan whose earlier opening is still in the store.
     pub(crate) fn sweepable(&self) -> Vec<JobId> {
         let is_it = |job: &&Job| job.follows && job.plan_end.is_some();
         self.jobs.values().filter(is_it).map(|job| job.id.clone()).collect()
     }
 
-    /// Nothing is left of what a job has taken over from.
+    /// Records that a job's earlier openings are gone from the store.
     pub(crate) fn swept(&mut self, job: &JobId) {
         self.jobs.get_mut(job).into_iter().for_each(|job| job.follows = false);
     }
@@ -199,7 +195,6 @@ impl Owner {
         changed
     }
 
-    /// Takes one event.
     pub fn step(&mut self, event: Event, now: Moment) -> Step {
         let mut step = Step::default();
         match event {
@@ -247,7 +242,7 @@ impl Owner {
         step
     }
 
-    /// How the latest jobs stand, oldest first: as many as fit a message.
+    /// The states of the latest jobs, oldest first: as many as fit into one message.
     fn latest(&self, now: Moment) -> Vec<JobStatus> {
         let mut jobs: Vec<&Job> = self.jobs.values().collect();
         jobs.sort_by_key(|job| std::cmp::Reverse(job.opened_at));
@@ -255,7 +250,6 @@ impl Owner {
         jobs.iter().rev().filter_map(|job| self.status(&job.id, now)).collect()
     }
 
-    /// How a job stands.
     pub fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
         let job = self.jobs.get(job)?;
         let workload = job.spec.workload();
@@ -295,13 +289,14 @@ impl Owner {
     }
 
     fn reported(&mut self, id: &JobId, opening: &OpeningId, sha256: String, now: Moment, step: &mut Step) {
-        // A report of anything else would not be the job's.
+        // Ignore reports of another opening, and of a job that is not over.
         let is_over = |job: &&mut Job| job.cancelled_at.is_some() || job.is_complete();
         let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening).filter(is_over) else { return };
         step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
         job.unreported = None;
         if job.finished_at.is_some() {
-            // Written once more, as a command does that is run again: the job ended long ago.
+            // The report was written again, as by a command that is run again. The job ended
+            // earlier.
             return;
         }
         job.finished_at = Some(now);

@@ -1,4 +1,4 @@
-//! Opening a job: a new one, or one that goes on.
+//! Opening a job: creating a new one, or continuing one.
 
 use shared::protocol::id::{JobId, OpeningId, ReportName};
 use shared::protocol::limits;
@@ -9,7 +9,7 @@ use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 use crate::fold;
 
 impl Owner {
-    /// `opening` is for a job that is a new one.
+    /// `opening` is used only if the job is new.
     pub(super) fn open(
         &mut self,
         mut request: JobRequest,
@@ -45,8 +45,8 @@ impl Owner {
         self.finish_if_complete(&id, step);
     }
 
-    /// The job that a request without an id of its own goes on with. Only the latest counts: one before it
-    /// was left behind by whoever began the latest.
+    /// The unfinished job that a request without an id continues. Only the latest job with the same
+    /// spec, report and origin counts: its producer abandoned the earlier ones.
     fn unended(&self, request: &JobRequest) -> Option<JobId> {
         if !request.resume || request.origin.is_none() || self.jobs.contains_key(&request.job) {
             return None;
@@ -57,9 +57,9 @@ impl Owner {
         latest.is_open().then(|| latest.id.clone())
     }
 
-    /// Makes room for a new opening, if the one that is to be replaced is the job's, and came from where this request
-    /// does. From elsewhere it may be of another tree, and somebody may be at it.
-    /// Whether it has.
+    /// Detaches the job's current opening to make room for a new one, and returns whether it has.
+    /// The request must name the current opening and come from the same origin. From elsewhere it
+    /// may be about another tree, and the job may be in use.
     fn replace(&mut self, request: &JobRequest, now: Moment, step: &mut Step) -> bool {
         let JobRequest { job: id, origin, instead_of: Some(opening), .. } = request else { return false };
         let may = |job: &Job| job.opening == *opening && origin.is_some() && job.origin == *origin;
@@ -76,37 +76,35 @@ impl Owner {
         true
     }
 
-    /// Whether a new job's report could have the name of another job's. Jobs whose reports were given one name replace
-    /// each other's on purpose; but such a report goes under its job's id once a later one is there, so that no other
-    /// may have that id as its name.
+    /// The refusal if a new job's report could get the same name as another job's. Jobs that were
+    /// given one report name replace each other's report on purpose. But an earlier such report
+    /// falls back to its job's id once a later one is there, so no other report may have that id as
+    /// its name.
     fn report_is_taken(&self, JobRequest { job: id, report, .. }: &JobRequest) -> Option<String> {
         let is_of = |report: Option<&ReportName>, id: &JobId| report.is_some_and(|name| name.as_str() == id.as_str());
         let is_other = |other: &&Job| is_of(report.as_ref(), &other.id) || is_of(other.report.as_ref(), id);
         let other = self.jobs.values().filter(|other| other.id != *id).find(is_other)?;
         let (name, option) =
             if is_of(report.as_ref(), &other.id) { (other.id.as_str(), "--report") } else { (id.as_str(), "--job") };
-        Some(format!(
-            "job {} has a report of the name {name}, or may have one; give this one another {option}",
-            other.id
-        ))
+        Some(format!("job {} has or may get a report named {name}; give the new job another {option}", other.id))
     }
 
-    /// Why this job is not opened, if it is not.
+    /// The reason to refuse the job, if there is one.
     fn refusal(&self, request: &JobRequest) -> Option<String> {
         let JobRequest { job: id, spec, report, .. } = request;
         match self.jobs.get(id) {
             Some(known) if known.spec != *spec => {
-                Some(format!("job {id} exists and asks for something else; give this one another --job ID"))
+                Some(format!("job {id} exists and asks for something else; give the new job another --job ID"))
             }
             Some(known) if known.report != *report => Some(format!(
-                "job {id} exists, and its report is called {}; give this one another --job ID, or the same --report",
+                "job {id} exists, and its report is called {}; give the new job another --job ID, or the same --report",
                 known.report_name()
             )),
             Some(known) if known.cancelled_at.is_some() => {
                 Some(format!("job {id} was cancelled; to do it after all, give it another --job ID"))
             }
             None if fold::derived_tasks(spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
-                Some(format!("job {id} asks for more than {} tasks; make several jobs of it", limits::WHIPS_MAX))
+                Some(format!("job {id} asks for more than {} tasks; split it into several jobs", limits::WHIPS_MAX))
             }
             None => self.report_is_taken(request),
             _ => None,
@@ -115,7 +113,7 @@ impl Owner {
 
     fn opened(&self, id: &JobId) -> Opened {
         let job = &self.jobs[id];
-        // A derived plan is not stored, so its producer goes on at the first task without answer.
+        // A derived plan is not stored, so its producer resumes at the first unanswered task.
         let planned = if job.is_derived() { job.answered.prefix() } else { job.planned.prefix() };
         Opened {
             job: id.clone(),
@@ -128,14 +126,15 @@ impl Owner {
         }
     }
 
-    /// The latest job before this one that asked for the same and has ended.
+    /// The latest earlier job with the same spec and report that has ended.
     fn ended_before(&self, job: &Job) -> Option<Ended> {
         let same = self.jobs.values().filter(|other| other.is_same(&job.spec, job.report.as_ref()));
         let before = same.filter(|other| other.id != job.id && other.opened_at <= job.opened_at);
         before.filter(|other| !other.is_open()).max_by_key(|other| other.opened_at).and_then(Job::ended)
     }
 
-    /// What was out when its last owner ended is out no more: it was not sent again with the rest.
+    /// Starts sending the tasks of a job that this owner left alone. Its tasks that were out when
+    /// the last owner ended were lost and not resent with the others.
     fn start_dispatching(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         if let Some(job) = self.jobs.get_mut(id).filter(|job| !job.dispatching) {
             job.dispatching = true;

@@ -1,5 +1,4 @@
-//! What becomes of a task that was sent: its outcome and the parts of it, its failure, its return as
-//! a dead letter.
+//! The ends of a task that was sent: its outcome and parts, a failure, or a dead letter.
 
 use shared::protocol::id::{OpeningId, PlanHash, TaskId};
 use shared::protocol::limits;
@@ -11,7 +10,7 @@ use super::{Check, Effect, Flight, Job, Known, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
 
-/// An outcome with what the ledger found out about its task.
+/// An outcome with what the ledger found about its task.
 pub(super) struct Answered {
     pub outcome: Box<Outcome>,
     pub check: Check,
@@ -19,8 +18,8 @@ pub(super) struct Answered {
 }
 
 impl Owner {
-    /// Kept until the outcome of the same run comes: whether all parts are there is then the
-    /// ledger's to find out.
+    /// Keeps a part until the outcome of the same run comes. The ledger then checks that all parts
+    /// are there.
     pub(super) fn part(
         &mut self,
         part: Box<Part>,
@@ -33,7 +32,7 @@ impl Owner {
         if !self.is_sent(&part.address, known.as_ref(), "a part", tag, step) {
             return;
         }
-        // Or it is of a try at the whole task, of which the rest alone is asked for now.
+        // Parts of an attempt at the whole task are useless once only the rest is wanted.
         let is_of_before = known.is_some_and(|known| known.kept.is_some() && !known.is_rest(&part.address.plan));
         if self.is_cancelled(&task.job) || is_of_before {
             return step.ack(tag);
@@ -60,7 +59,7 @@ impl Owner {
         }
         let items = known.as_ref().map_or(0, |known| known.items);
         if self.is_cancelled(&task.job) {
-            // Its account stands, whatever comes later.
+            // A cancelled job's account no longer changes.
             if mutant::is(Mutant::CountLate)
                 && let Some(job) = self.jobs.get_mut(&task.job)
             {
@@ -90,7 +89,7 @@ impl Owner {
         self.failed(&task, items, failure, *outcome, now, step);
     }
 
-    /// The first answer: the one place that counts.
+    /// Counts the first answer of a task. This is the only place that counts.
     pub(super) fn count(&mut self, outcome: Box<Outcome>, tally: Tally, now: Moment, step: &mut Step) {
         let task = outcome.address.task.clone();
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
@@ -125,7 +124,7 @@ impl Owner {
         self.finish_if_complete(&task.job, step);
     }
 
-    /// A task failed as a whole: another attempt after a back-off, or none.
+    /// A task failed as a whole: tries it again after a back-off, or gives it up.
     fn failed(&mut self, task: &TaskId, items: u32, failure: Failure, outcome: Outcome, now: Moment, step: &mut Step) {
         let reason = failure.reason.as_str();
         if self.is_superseded(task, Some(outcome.address.attempt)) {
@@ -152,14 +151,14 @@ impl Owner {
         self.settle(&task, outcome, now, step);
     }
 
-    /// Whether a later attempt is out and will speak for itself: one failure that is delivered again and
-    /// again must not use up the task's attempts.
+    /// Whether a later attempt is out. The owner ignores failures of superseded attempts, because
+    /// one failure that is delivered repeatedly must not use up the task's attempts.
     pub(super) fn is_superseded(&self, task: &TaskId, attempt: Option<u32>) -> bool {
         let flight = self.jobs.get(&task.job).and_then(|job| job.flights.get(&task.number));
         flight.is_some_and(|flight| attempt.is_some_and(|attempt| attempt < flight.attempt))
     }
 
-    /// Whether another attempt is due; if so it is set.
+    /// Records a failure and schedules another attempt; `false` if the task has none left.
     fn retry(&mut self, task: &TaskId, reason: String, now: Moment) -> bool {
         let attempts_max = self.config.attempts_max;
         let Some(job) = self.jobs.get_mut(&task.job) else { return false };
@@ -186,7 +185,8 @@ impl Owner {
         now: Moment,
         step: &mut Step,
     ) {
-        // The broker keeps its own trace of the dead letter; what cannot be attributed needs no more.
+        // Ack it in any case: the broker's dead-letter queue has a copy, and a dead letter of no
+        // known task needs nothing more.
         step.ack(tag);
         let task = dead_letter.task.clone();
         let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
@@ -194,7 +194,7 @@ impl Owner {
         if dead_letter.of.as_ref().is_some_and(|(opening, _)| job.is_other(opening)) {
             return self.drop_stale(&task.job, Stale::Opening, None, step);
         }
-        // Only what this owner sent says anything about its task.
+        // Only a message that this owner sent says anything about its task.
         let is_its =
             |(opening, plan): &(OpeningId, PlanHash), known: &Known| *opening == job.opening && known.is_about(plan);
         let known = known.filter(|known| dead_letter.of.as_ref().is_some_and(|of| is_its(of, known)));

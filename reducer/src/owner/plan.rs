@@ -1,5 +1,5 @@
-//! A plan on its way in. A producer's tasks are taken in order, each linked to the one before it: what
-//! comes before its turn waits, unacked, and what belongs to another walk over the tree is dropped.
+//! Receiving a plan. The owner takes a producer's tasks in order, each linked to the one before it.
+//! A task that arrives early waits, unacked; a task of another walk over the tree is dropped.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use shared::system::clock::Moment;
 use super::stale::Stale;
 use super::{Effect, Owner, Step, Tag, TakenOver, Write};
 
-/// A task of a plan with what came with it.
+/// A planned task with its place and delivery.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub planned: Box<Planned>,
@@ -20,17 +20,18 @@ pub(super) struct Arrived {
     pub tag: Option<Tag>,
 }
 
-/// What waits for the tasks before it: no more than a producer has under way.
+/// Tasks that wait for the ones before them. A producer has a limited number unconfirmed, so the
+/// owner keeps at most that many.
 #[derive(Debug, Default)]
 pub(crate) struct Early {
     tasks: BTreeMap<u64, Arrived>,
     plan_end: Option<(PlanEnd, Place, Option<Tag>)>,
-    /// When the plan last went on.
+    /// When the plan last advanced.
     since: Moment,
 }
 
 impl Early {
-    /// Whether something waits for the next task of the plan.
+    /// Whether tasks wait for the next task of the plan.
     pub fn has_tasks(&self) -> bool {
         !self.tasks.is_empty()
     }
@@ -58,7 +59,7 @@ impl Owner {
         if job.is_other(&arrived.place.opening) {
             return self.drop_stale(id, Stale::Opening, tag, step);
         }
-        // Of a cancelled job its producer will hear.
+        // Just ack a task of a cancelled job: its producer learns of the cancellation otherwise.
         let is_planned = job.plan_end.is_some_and(|plan_end| plan_end <= number) || job.planned.contains(number);
         if job.cancelled_at.is_some() || is_planned {
             return step.ack(tag);
@@ -67,7 +68,7 @@ impl Owner {
             if job.early.is_empty() {
                 job.early.since = now;
             }
-            // The latest counts: it is of the latest walk.
+            // The latest task of this number counts: it is from the latest walk.
             let replaced = job.early.tasks.insert(number, arrived);
             step.ack(replaced.and_then(|arrived| arrived.tag));
             if job.early.tasks.len() > limits::PLAN_WINDOW {
@@ -82,7 +83,7 @@ impl Owner {
         self.finish_if_complete(id, step);
     }
 
-    /// Takes a task into the plan, if it follows the one before it.
+    /// Adds a task to the plan if it follows the one before it.
     fn take(&mut self, id: &JobId, arrived: Arrived, now: Moment, step: &mut Step) {
         let Arrived { planned, place, kept, tag } = arrived;
         let Some(job) = self.jobs.get_mut(id) else { return };
@@ -106,7 +107,7 @@ impl Owner {
         }
     }
 
-    /// An answer that is whole counts as if it came now.
+    /// Records what a task takes over. A complete answer counts as if it had come now.
     fn take_over(&mut self, task: TaskId, plan: PlanHash, taken: TakenOver, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.items_kept += u64::from(taken.kept.items);
@@ -131,7 +132,7 @@ impl Owner {
         self.count(Box::new(outcome), tally, now, step);
     }
 
-    /// What waited, as far as its turn has come.
+    /// Takes the waiting tasks whose turn has come.
     fn take_early(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         while let Some(job) = self.jobs.get_mut(id) {
             let next = job.planned.prefix();
@@ -139,7 +140,7 @@ impl Owner {
             self.take(id, arrived, now, step);
         }
         let Some(job) = self.jobs.get_mut(id) else { return };
-        // Numbers that a task in between has taken.
+        // Drop waiting tasks whose numbers are in the plan by now.
         while job.early.tasks.first_key_value().is_some_and(|(&number, _)| number < job.planned.prefix()) {
             let taken = job.early.tasks.pop_first();
             step.ack(taken.and_then(|(_, arrived)| arrived.tag));
@@ -183,7 +184,7 @@ impl Owner {
         }
         step.ack(tag);
         if !was_complete {
-            // Nothing can come after it any more.
+            // The plan is complete, so drop whatever still waits.
             job.early.clear(step);
             job.watch_derived(now);
             self.changed.push(plan_end.job.clone());
@@ -191,8 +192,8 @@ impl Owner {
         self.finish_if_complete(&plan_end.job, step);
     }
 
-    /// What was before its turn for too long waits for something that was lost. Its producer plans
-    /// from there again.
+    /// Drops early tasks that have waited too long: a task before them was lost. Their producer
+    /// plans again from the gap.
     pub(super) fn forget_early(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if !job.early.is_empty() && now.saturating_sub(job.early.since) >= limits::PLAN_SILENCE {

@@ -1,4 +1,4 @@
-//! Who is alive, what became of silent tasks, and what is due now.
+//! Which consumers are alive, which silent tasks are lost, and which tasks are due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,12 +11,11 @@ use shared::system::clock::Moment;
 
 use super::{Effect, Owner, Step, Write};
 
-/// Consumers by their last heartbeat.
 #[derive(Debug)]
 pub(super) struct Consumers {
     silence: Duration,
     alive: BTreeMap<ConsumerId, (Presence, Moment)>,
-    /// Until then others may be there that have not been heard yet.
+    /// Until this moment there may be live consumers that this owner has not heard yet.
     settled_at: Option<Moment>,
 }
 
@@ -25,7 +24,7 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), settled_at: None }
     }
 
-    /// Takes a heartbeat; whether it is a consumer's first.
+    /// Records a heartbeat; returns whether it is the consumer's first.
     fn hear(&mut self, presence: Presence, now: Moment) -> bool {
         if presence.leaving {
             self.alive.remove(&presence.consumer);
@@ -43,24 +42,26 @@ impl Consumers {
         });
     }
 
-    /// Who has named a task with its last heartbeat, and when that was.
+    /// The consumer that named the task in its last heartbeat, and when that came.
     pub fn holder(&self, task: &HeldTask) -> Option<(&Presence, Moment)> {
         let found = self.alive.values().find(|(presence, _)| presence.holds.contains(task));
         found.map(|(presence, heard)| (presence, *heard))
     }
 
-    /// Who that is and, while it lives, where.
+    /// The consumer's id and, while it is alive, its host.
     pub fn name(&self, consumer: &ConsumerId) -> String {
         let host = self.alive.get(consumer).map(|(presence, _)| format!(" on {}", presence.host));
         format!("{consumer}{}", host.unwrap_or_default())
     }
 
-    /// Those that are alive have heard nothing of this owner yet: all are asked to say so, and get this long.
+    /// After a start the owner knows no live consumer. All are asked for a heartbeat and have until
+    /// `moment` to send it.
     pub fn unknown_until(&mut self, moment: Moment) {
         self.settled_at = Some(moment);
     }
 
-    /// Whether somebody else serves a class than these, or may do so; not so if they are none.
+    /// Whether a consumer not among `than` serves the class, or may do so. `false` if `than` is
+    /// empty.
     pub fn has_other(&self, workload: Workload, class: &Class, than: &[ConsumerId], now: Moment) -> bool {
         if !than.is_empty() && self.settled_at.is_some_and(|settled| now < settled) {
             return true;
@@ -70,7 +71,7 @@ impl Consumers {
         !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
     }
 
-    /// Live consumers of a class, and their slots.
+    /// The number of live consumers of a class, and the sum of their slots.
     pub fn serving(&self, workload: Workload, class: &Class) -> (u32, u32) {
         let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
         let serving = self.alive.values().map(|(presence, _)| presence).filter(serves);
@@ -81,7 +82,7 @@ impl Consumers {
 impl Owner {
     pub(super) fn presence(&mut self, mut presence: Presence, now: Moment, step: &mut Step) {
         presence.heartbeat_millis = presence.heartbeat_millis.min(limits::HEARTBEAT_MAX.as_millis() as u64);
-        // A consumer with a slower heart gets the more patience.
+        // A consumer with a longer heartbeat interval may be silent for longer.
         let silence = self.config.heartbeat * 2;
         let until = now + (Duration::from_millis(presence.heartbeat_millis) * 2).saturating_sub(silence);
         for task in &presence.holds {
@@ -96,7 +97,7 @@ impl Owner {
             self.hurry_expired(&serves, now);
         }
         self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
-        // More slots may mean a wider window.
+        // More slots may widen the window.
         for id in self.unfinished() {
             self.send_more(&id, now, step);
         }
@@ -108,8 +109,8 @@ impl Owner {
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
         self.consumers.forget_silent(now);
-        // Often enough that a queue in which a task waits is seen to hold something until shortly before a
-        // consumer takes it.
+        // Half a heartbeat is often enough to see that a queue held messages until shortly before a
+        // consumer took the task.
         let look = self.config.heartbeat / 2;
         for id in self.unfinished() {
             self.send_due(&id, now, step);
@@ -125,7 +126,7 @@ impl Owner {
         }
         let unreported = self.jobs.values().filter(|job| job.finished_at.is_none() && job.dispatching);
         for id in unreported.map(|job| job.id.clone()).collect::<Vec<_>>() {
-            // The process before this one may have ended between the last outcome and the report.
+            // An earlier process may have ended between the last outcome and the report.
             self.finish_if_complete(&id, step);
         }
         self.probe_recalled(now, step);
@@ -135,8 +136,8 @@ impl Owner {
         self.resend(id, now, step, |flight| flight.retry_at.is_some_and(|due| due <= now));
     }
 
-    /// The queue of a class holds something, so the tasks that no consumer names may wait in it: one that
-    /// takes them has its time to name them.
+    /// A class's queue holds messages, so tasks that no consumer names may wait in it. A consumer
+    /// that takes one now gets the full time to name it.
     pub(super) fn queued(&mut self, workload: Workload, class: &Class, now: Moment) {
         let jobs = self.jobs.values_mut().filter(|job| job.is_open() && job.spec.workload() == workload);
         for flight in jobs.flat_map(|job| job.flights.values_mut()) {
@@ -146,9 +147,9 @@ impl Owner {
         }
     }
 
-    /// The queue of a class is gone, or was empty for two heartbeats, and no live consumer has named these
-    /// tasks for as long: they count as lost. One that does not get to speak may still have them, unless the queue
-    /// `is_gone`.
+    /// Resends the silent tasks of a class: its queue is gone, or was empty for two heartbeats, and
+    /// no live consumer has named these tasks for as long. They count as lost. A consumer that
+    /// cannot send heartbeats may still hold them, unless the queue `is_gone`.
     pub(super) fn resend_silent(&mut self, of: (Workload, &Class), is_gone: bool, now: Moment, step: &mut Step) {
         let (workload, class) = of;
         let silence = self.config.heartbeat * 2;
@@ -162,8 +163,9 @@ impl Owner {
         }
     }
 
-    /// Outcomes may be lost with the owner's queue: everything that is out is sent again, and what
-    /// was not lost comes as a duplicate. A leased task is named by its holder, or lapses.
+    /// Resends all tasks that are out: outcomes may be lost with the owner's queue, and those that
+    /// were not lost come as duplicates. Leased tasks are left out, because their holders name them
+    /// or the leases lapse.
     pub(super) fn resend_all(&mut self, now: Moment, step: &mut Step) {
         for id in self.unfinished() {
             self.resend_out(&id, now, step);

@@ -1,4 +1,5 @@
-//! Recalling: consumers are told of openings whose tasks nobody wants any more, until none of these is around.
+//! Recalling tasks: the owner tells consumers which openings are no longer wanted, until no task of
+//! these is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,25 +12,26 @@ use shared::system::clock::Moment;
 use super::{Effect, Job, Owner, Step};
 use crate::fold;
 
-/// What may still be around of an opening.
+/// An opening whose tasks may still be in queues or with consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Recall {
     workload: Workload,
-    /// Classes in whose queues tasks may wait.
+    /// Classes in whose queues its tasks may wait.
     classes: BTreeSet<Class>,
     begun_at: Moment,
     /// When a consumer last named one of its tasks.
     heard_at: Moment,
-    /// When the queues were last looked at.
+    /// When its queues were last probed.
     probed_at: Moment,
 }
 
-/// All openings of which something may still be around.
+/// All openings whose tasks may still be in queues or with consumers.
 #[derive(Debug, Default)]
 pub(super) struct Recalls(BTreeMap<OpeningId, Recall>);
 
 impl Recalls {
-    /// Tasks of the job, as it is opened now, may be anywhere: a process before this one may have sent them.
+    /// Starts recalling the job's current opening. Its tasks may be in any of its queues, as an
+    /// earlier process may have sent them.
     pub fn begin(&mut self, job: &Job, now: Moment) {
         let (workload, classes) = (job.spec.workload(), fold::classes(&job.spec).into_iter().collect());
         let recall = Recall { workload, classes, begun_at: now, heard_at: now, probed_at: now };
@@ -43,7 +45,7 @@ impl Recalls {
         })
     }
 
-    /// The latest openings whose tasks may wait where someone now takes them.
+    /// The latest openings whose tasks may wait in queues that a consumer now serves.
     fn waiting_for(&self, serves: &[(Workload, Class)]) -> Vec<OpeningId> {
         let waits = |recall: &Recall| {
             serves.iter().any(|(workload, class)| recall.workload == *workload && recall.classes.contains(class))
@@ -53,7 +55,7 @@ impl Recalls {
         waiting.into_iter().take(limits::CANCELLED_KEPT).map(|(opening, _)| opening.clone()).collect()
     }
 
-    /// The queues that are to be looked at now, each once a heartbeat.
+    /// The queues to probe now, each at most once a heartbeat.
     fn due(&mut self, now: Moment, heartbeat: Duration) -> BTreeSet<(Workload, Class)> {
         let mut places = BTreeSet::new();
         for recall in self.0.values_mut() {
@@ -66,7 +68,7 @@ impl Recalls {
         places
     }
 
-    /// A queue is empty or gone: of openings that no consumer names nothing is left there.
+    /// A queue is empty or gone, so it holds no tasks of openings that no consumer names.
     pub fn forget(&mut self, workload: Workload, class: &Class, now: Moment, silence: Duration) {
         self.0.retain(|_, recall| {
             if recall.workload == workload && now.saturating_sub(recall.heard_at) >= silence {
@@ -78,13 +80,14 @@ impl Recalls {
 }
 
 impl Owner {
-    /// A consumer names what it holds; a new one, what it serves, too. It has not heard what was said
-    /// before it came, and what was said to another may be lost.
+    /// Recalls the tasks that a consumer holds and, for a new consumer, those that may wait in the
+    /// queues it serves. A consumer has not heard recalls from before it came, and a recall may be
+    /// lost.
     pub(super) fn recall(&mut self, holds: &[HeldTask], serves: &[(Workload, Class)], now: Moment, step: &mut Step) {
         let mut openings = BTreeSet::new();
         for HeldTask { opening, .. } in holds {
             if !self.recalls.hear(opening, now) {
-                // The process before this one may have forgotten it.
+                // This process may not know of the recall: an earlier one began it.
                 let job = self.openings.get(opening).and_then(|job| self.jobs.get(job));
                 let Some(job) = job.filter(|job| job.cancelled_at.is_some()) else { continue };
                 self.recalls.begin(job, now);
@@ -98,7 +101,7 @@ impl Owner {
         }
     }
 
-    /// Looks whether tasks that nobody wants still wait in queues.
+    /// Probes the queues in which recalled tasks may still wait.
     pub(super) fn probe_recalled(&mut self, now: Moment, step: &mut Step) {
         let places = self.recalls.due(now, self.config.heartbeat);
         step.effects.extend(places.into_iter().map(|(workload, class)| Effect::Probe { workload, class }));

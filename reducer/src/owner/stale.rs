@@ -1,5 +1,6 @@
-//! Messages that name a job and are not about it: of another opening, or of a plan that its store does not have. A
-//! store may be older than what the broker holds, and a message may be repeated long after.
+//! Stale messages: they name a job, but belong to another opening of it, or to a plan that its
+//! store does not have. A store may be older than the messages in the broker, and a message may be
+//! repeated much later.
 
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::message::Address;
@@ -7,17 +8,17 @@ use shared::protocol::message::Address;
 use super::{Job, Known, Owner, Step, Tag};
 use crate::mutant::{self, Mutant};
 
-/// Why a message is not acted on.
+/// Why a message is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// Its job was another one of this name, or this one before it was begun anew.
+    /// It belongs to another job of this name, or to an earlier opening of this job.
     Opening,
-    /// Its task is another one of this number, or it was planned from another tree.
+    /// It is about another task of this number, or about a plan of another tree.
     Plan,
 }
 
 impl Stale {
-    /// Its name in a job's account.
+    /// The key in the job's account.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "another opening",
@@ -27,26 +28,26 @@ impl Stale {
 }
 
 impl Job {
-    /// Whether this is not its opening.
+    /// Whether this is another opening than the job's current one.
     pub fn is_other(&self, opening: &OpeningId) -> bool {
         *opening != self.opening && !mutant::is(Mutant::AnyOpening)
     }
 }
 
 impl Owner {
-    /// Lets a delivery go, and counts it.
+    /// Acks a stale delivery and counts it.
     pub(super) fn drop_stale(&mut self, job: &JobId, stale: Stale, tag: Option<Tag>, step: &mut Step) {
         let why = stale.as_str();
         if let Some(job) = self.jobs.get_mut(job) {
             *job.counts.dropped.entry(why.to_owned()).or_default() += 1;
         }
         self.changed.push(job.clone());
-        tracing::info!(%job, why, "A message is dropped.");
+        tracing::info!(%job, why, "A stale message of this job is dropped.");
         step.ack(tag);
     }
 
-    /// Whether a message about a task is about one that this owner has sent. If not it is settled here: `what` it is
-    /// goes into the reason.
+    /// Whether a message is about a task that this owner has sent. If not, the message is settled
+    /// here; `what` names its kind in the reason.
     pub(super) fn is_sent(
         &mut self,
         address: &Address,

@@ -1,6 +1,6 @@
-//! What keeps a job from going on and can be ended by someone, for its status and for people.
+//! What blocks a job and can be resolved by a user: for its status, and for people.
 //!
-//! That nobody serves a class stands in a status by itself: whoever reads that may know how to start one.
+//! A class without consumers is not listed here, because the status has a field for it.
 
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
 use shared::protocol::limits;
@@ -8,7 +8,8 @@ use shared::protocol::limits;
 use super::{Flight, Job, Owner};
 
 impl Job {
-    /// All that is known of it, without a subject; `None` if the job waits for nothing but its consumers' work.
+    /// All known reasons, as sentences without a subject; `None` if the job waits only for its
+    /// consumers' work.
     pub fn waits(&self) -> Option<String> {
         let report = self.unreported.as_ref().map(|reason| {
             let seconds = limits::REPORT_RETRY.as_secs();
@@ -30,7 +31,8 @@ impl Job {
         })
     }
 
-    /// No numbers: who says it again when it changes should not say it with each task.
+    /// The text has no counts, so a caller that prints it on each change does not print it for each
+    /// task.
     fn fails(&self) -> Option<String> {
         let reason = self.flights.values().find_map(|flight| flight.failed.as_ref())?;
         Some(format!("tasks of it failed and are tried again, one of them because: {reason}"))
@@ -46,7 +48,9 @@ impl Job {
 
     pub fn refused(&self) -> Option<String> {
         let (_, class) = self.unsent.first_key_value()?;
-        Some(format!("the broker has not taken tasks for {class} for a while: their queue is full, or it is blocked"))
+        Some(format!(
+            "the broker has not taken tasks for {class} for a while: their queue is full, or the broker is blocked"
+        ))
     }
 }
 
@@ -58,7 +62,8 @@ impl Owner {
         }
     }
 
-    /// A task waits to be taken by the broker, or, without a class, does so no more.
+    /// Records that the broker does not accept a task's message for `class`, or, without a class,
+    /// that it has accepted it.
     pub(super) fn unsent(&mut self, task: &TaskId, opening: &OpeningId, class: Option<Class>) {
         let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.opening == *opening) else { return };
         match class {

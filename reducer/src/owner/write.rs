@@ -1,4 +1,4 @@
-//! What a step asks to be committed.
+//! The writes that a step of the engine wants committed.
 
 use bytes::Bytes;
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, PlanHash, RunId, TaskId};
@@ -7,99 +7,73 @@ use shared::protocol::message::{DeadLetter, JobRequest, Outcome, Part, Planned};
 use super::lease::Holder;
 use crate::fold::Kept;
 
-/// What is to be committed. All writes of a turn are one transaction.
+/// One write. All writes of a turn are one transaction.
 #[derive(Debug)]
 pub enum Write {
-    /// A new job.
     Open {
-        /// The job.
         request: Box<JobRequest>,
-        /// Its opening.
         opening: OpeningId,
     },
-    /// The job of this id has no opening: another one is about to take its place.
+    /// The job's current opening is detached from its id. Another one is about to take its place.
     Replaced {
-        /// The job.
         job: JobId,
     },
-    /// A task of a plan.
     Task {
-        /// The job.
         job: JobId,
-        /// The task.
         planned: Box<Planned>,
-        /// The plan up to it.
+        /// Hash of the plan up to and including this task.
         plan: PlanHash,
-        /// What it takes over.
+        /// What the task takes over from an earlier opening.
         kept: Option<Box<Kept>>,
     },
-    /// A part of an answer: another consumer is asked for the rest.
+    /// Some items of an answer. Another consumer is asked for the rest.
     Kept {
-        /// The task.
         task: TaskId,
-        /// The answer, with its holes.
+        /// The answer; items that are still open have no result.
         answer: Bytes,
-        /// Whose parts belong to it.
+        /// The run whose parts belong to the answer.
         run: Option<RunId>,
-        /// Who gave it.
         by: Option<ConsumerId>,
     },
-    /// A part of an answer.
+    /// One part of an answer that comes in several messages.
     Part {
-        /// The part.
         part: Box<Part>,
     },
-    /// A task is in no queue: a consumer answers for it.
+    /// A consumer holds a lease on a task, which is in no queue.
     Leased {
-        /// Which task.
         task: TaskId,
-        /// Which try.
         attempt: u32,
-        /// By whom.
         holder: Holder,
     },
-    /// A task is sent again: no consumer answers for it.
+    /// A task's lease has ended, because the task is sent again.
     Lapsed {
-        /// Which task.
         task: TaskId,
     },
-    /// The one outcome of a task. Of its parts those of its run stay, and no others.
+    /// The one outcome of a task. The parts of its run are kept, and other parts are removed.
     Outcome {
-        /// The outcome.
         outcome: Box<Outcome>,
     },
-    /// More for a label's sum.
+    /// An amount to add to the sum of a label.
     Sum {
-        /// The label.
         label: String,
-        /// How much.
         amount: i64,
     },
-    /// A dead letter.
     DeadLetter {
-        /// What is known of it.
         dead_letter: DeadLetter,
     },
-    /// A failed task is open again.
     Replayed {
-        /// Which.
         task: TaskId,
     },
-    /// A dead task is listed no more.
+    /// A dead task is dropped from the list.
     Forgotten {
-        /// Which.
         task: TaskId,
     },
-    /// A job ends as it stands.
     Cancelled {
-        /// The job.
         job: JobId,
     },
-    /// The end of a job.
     Finished {
-        /// The job.
         job: JobId,
-        /// SHA-256 of its report.
+        /// SHA-256 of its report, lower-case hexadecimal.
         sha256: String,
     },
 }

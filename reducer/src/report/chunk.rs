@@ -1,4 +1,4 @@
-//! A piece of a finished report, small enough for one message.
+//! A piece of a finished report that fits into one message.
 
 use std::path::Path;
 
@@ -8,17 +8,18 @@ use shared::protocol::path::to_base64;
 
 use super::render::{Format, Render, ReportError};
 
-/// Bytes of text in one piece: its base64 stays well below a message's limit.
+/// Bytes of text in one piece. Encoded as base64 it stays well below a message's limit.
 pub(crate) const CHUNK_BYTES: usize = 512 * 1024;
 
-/// The same where a broker's own limit is lower, at the least: below that it takes no tasks either.
+/// The smallest piece, for a broker with a low message limit. A broker with a lower limit than this
+/// takes no tasks either.
 pub(crate) const CHUNK_BYTES_MIN: usize = 4 * 1024;
 
-/// Tasks that are looked at for one piece: where little is said of each, it is sent before whoever asked
-/// for it gives up.
+/// Tasks that one piece covers at most. If each has little text, the piece is sent before the
+/// caller's request times out.
 const CHUNK_TASKS: u64 = 256;
 
-/// The report of a finished job from `from` on, in at most `bytes` bytes.
+/// The part of a finished job's report that begins at `from`, in at most `bytes` bytes.
 pub(crate) fn chunk(
     store: &Path,
     job: &JobId,

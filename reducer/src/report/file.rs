@@ -1,4 +1,4 @@
-//! A report in a file: whole or not at all.
+//! A report in a file. The file is either complete or not changed at all.
 
 use std::fs::File;
 use std::io::{BufWriter, Error, ErrorKind, Write};
@@ -14,7 +14,8 @@ use tempfile::NamedTempFile;
 use super::ReportError;
 use crate::scratch::Scratch;
 
-/// Whether files can be made in a directory: better known at the start than at a job's end.
+/// Whether files can be created in a directory, so that a command finds out at its start and not at
+/// its job's end.
 pub fn check_directory(directory: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(directory).map(drop)
 }
@@ -30,31 +31,32 @@ pub fn check_file(path: &Path) -> std::io::Result<()> {
     if is_replaced(path) { check_directory(directory_of(&resolve(path))) } else { Ok(()) }
 }
 
-/// Whether this is the file that a stream goes to, if it goes to one.
+/// Whether a stream, such as standard output, is redirected to this file.
 pub fn is_stream(stream: impl AsFd, path: &Path) -> bool {
     let stream = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
     let (Ok(stream), Ok(there)) = (stream, std::fs::metadata(path)) else { return false };
     there.is_file() && (stream.dev(), stream.ino()) == (there.dev(), there.ino())
 }
 
-/// Whether two names are of one file, so that what is written to one is lost. A device takes both.
+/// Whether two paths name one file, so that one output would overwrite the other. A device can take
+/// both outputs.
 pub fn is_one_file(first: &Path, second: &Path) -> bool {
     is_replaced(first) && resolve(first) == resolve(second)
 }
 
-/// Whether what stands there, if anything, is replaced by a report: not a device, nor a pipe, nor what another
-/// process has open.
+/// Whether a report replaces the file at this path, if there is one. Devices, pipes, and
+/// descriptors of other processes are written to instead.
 fn is_replaced(path: &Path) -> bool {
     let is_special = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
     !std::fs::metadata(path).is_ok_and(is_special) && !is_descriptor_of_another(path)
 }
 
-/// A file that a report is to be written to, through a temporary one beside it and a rename, so that its
-/// name never shows half a report.
+/// A report that is being written to a file. It goes into a temporary file in the same directory,
+/// which is renamed at the end, so readers never see half a report.
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
-    /// None where nothing is replaced.
+    /// The temporary file; `None` if the target is a device or pipe, which is not replaced.
     beside: Option<Beside>,
 }
 
@@ -66,19 +68,18 @@ struct Beside {
 }
 
 impl Draft {
-    /// Opens what will be written.
     pub fn begin(path: &Path) -> Result<Self, ReportError> {
         let beside = is_replaced(path).then(|| Beside::make(path)).transpose();
         let beside = beside.map_err(|cause| ReportError::Output { path: Some(path.to_owned()), cause })?;
         Ok(Self { path: path.to_owned(), beside })
     }
 
-    /// Writes it. `write` gets the output and gives what the caller wants of it.
+    /// Writes the report. `write` gets the output; its value is returned.
     pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         let failed = |cause| ReportError::Output { path: Some(self.path.clone()), cause };
         let named = |error: ReportError| error.of(Some(&self.path));
         let Some(Beside { file, target, _scratch }) = self.beside else {
-            // Only now: a pipe without a reader keeps whoever opens it.
+            // Open it only now: opening a pipe blocks until it has a reader.
             let at_end = is_descriptor_of_another(&self.path);
             let file = File::options().write(true).append(at_end).open(&self.path).map_err(failed)?;
             let mut out = BufWriter::new(file);
@@ -107,7 +108,7 @@ impl Beside {
     }
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file. On an error, an existing file is left as it was.
 pub fn write_file<T>(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>,

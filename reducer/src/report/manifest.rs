@@ -3,14 +3,14 @@
 use super::quote;
 use crate::fold::Record;
 
-/// Appends the record's line. A failed item has none.
+/// Appends the record's line. A failed item has no line.
 ///
-/// For a digest: digest, two spaces, name, newline; if the name holds a backslash, newline or
+/// For a digest: digest, two spaces, name, newline. If the name holds a backslash, newline or
 /// carriage return, these are escaped and the line begins with a backslash (coreutils 9.x, "md5sum
 /// invocation"). Other bytes stand as they are.
 ///
-/// For counts: lines, words, characters if they are wanted, and bytes, each as wide as said and with
-/// a space between, then a space and the name, or `total`.
+/// For counts: lines, words, characters if they are wanted, and bytes, each padded to the record's
+/// width and followed by a space; then the name, or `total`.
 pub fn line(record: &Record, out: &mut Vec<u8>) {
     match record {
         Record::File { name, digest, .. } => {

@@ -1,4 +1,4 @@
-//! Reports: a job's records in the order of its plan, as text or JSON Lines, and the receipt.
+//! Reports: a job's records in the order of its plan, as text or JSON Lines, and its receipt.
 
 mod checksum;
 mod chunk;

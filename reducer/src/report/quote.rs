@@ -1,7 +1,8 @@
-//! Names as GNU `wc` prints them: as they stand, and those with a newline as a shell would read them.
+//! File names as GNU `wc` prints them: unchanged, except that a name with a newline is quoted for a
+//! shell.
 
-/// Appends a name. One that holds a newline is quoted for a shell, with `$'...'` around what is not
-/// printable in UTF-8 (coreutils 9.x, `--quoting-style=shell-escape-always`).
+/// Appends a name. A name with a newline is quoted for a shell, with `$'...'` around the bytes that
+/// are not printable UTF-8 (coreutils 9.x, `--quoting-style=shell-escape-always`).
 pub(super) fn name(name: &[u8], out: &mut Vec<u8>) {
     if name.contains(&b'\n') {
         quoted(name, out);
@@ -37,7 +38,7 @@ fn quoted(name: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
 }
 
-/// Goes over from plain quotes to escaping ones, or back.
+/// Switches between plain quotes and `$'...'`.
 fn turn(escaping: &mut bool, wanted: bool, out: &mut Vec<u8>) {
     if wanted != *escaping {
         out.extend_from_slice(if wanted { b"'$'" } else { b"''" });
@@ -61,7 +62,7 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    /// What coreutils 9.1 prints in the locale C.UTF-8.
+    /// The expected text is what coreutils 9.1 prints in the locale C.UTF-8.
     #[test]
     fn names_are_as_wc_prints_them() {
         let of = |name: &[u8]| {

@@ -6,7 +6,8 @@ use shared::protocol::job::{JobState, JobStatus};
 use shared::protocol::notice::waits;
 use shared::protocol::path::printable;
 
-/// For people, on several lines. `recompute` says how to get the digest of the report again.
+/// The receipt for people, on several lines. `recompute` tells how to compute the report's digest
+/// again.
 pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     let counts = &status.counts;
     let mut text = format!("job {} {} after {:.2} s\n", status.job, status.state.as_str(), status.seconds);
@@ -58,7 +59,7 @@ pub fn receipt_text(status: &JobStatus, recompute: &str) -> String {
     text
 }
 
-/// What became of messages that did not do what they were sent for.
+/// The lines about dead letters, expired and stale messages, copies still out, and conflicts.
 fn messages(status: &JobStatus) -> String {
     let (counts, mut text) = (&status.counts, String::new());
     if let Some(waits) = waits(status) {
@@ -102,8 +103,8 @@ fn rate(bytes: u64, seconds: f64) -> String {
     if seconds > 0.0 { format!("{:.1} MB/s", bytes as f64 / seconds / 1e6) } else { "no time".to_owned() }
 }
 
-/// For programs, on one line. `is_unseen` says that nobody has looked whether files have changed since they were
-/// planned.
+/// The receipt for programs, as one line of JSON. `is_unseen` means that this run did not check
+/// whether files have changed since they were planned.
 pub fn receipt_json(status: &JobStatus, is_unseen: bool) -> String {
     let mut value = serde_json::to_value(status).expect("a status has text keys and finite numbers");
     value["type"] = "receipt".into();

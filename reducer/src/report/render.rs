@@ -1,4 +1,4 @@
-//! Rendering a job's report from its store, as far as its tasks have their outcomes.
+//! Renders a job's report from its store, up to the first task without an outcome.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,57 +11,41 @@ use super::{Checksum, manifest};
 use crate::fold::{self, Record};
 use crate::store::{Reader, StoreError};
 
-/// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One line a result; failures are not part of it.
+    /// One line for each result; failures are left out.
     Text,
-    /// One JSON object a result or failure.
+    /// One JSON object for each result or failure.
     Json,
-    /// One JSON object a failure.
+    /// One JSON object for each failure.
     JsonFailures,
 }
 
-/// A report cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The output failed.
     #[error(
         "cannot write the report {}: {cause}",
         .path.as_ref().map_or_else(|| "to standard output".into(), |path| path.display().to_string())
     )]
     Output {
-        /// Where to, if not to standard output.
+        /// The output file; `None` for standard output.
         path: Option<std::path::PathBuf>,
-        /// What the system said.
         cause: io::Error,
     },
-    /// No such job.
     #[error("the store has no job {0}")]
     UnknownJob(JobId),
-    /// The job is not over, or was begun anew meanwhile.
+    /// The job is not over, or was opened again while its report was written.
     #[error("job {job} has changed while its report was written: only {tasks} of its tasks can be reported now")]
-    Incomplete {
-        /// The job.
-        job: JobId,
-        /// How many tasks were written.
-        tasks: u64,
-    },
-    /// A stored answer cannot be read, though it was when it was committed.
+    Incomplete { job: JobId, tasks: u64 },
+    /// A stored answer cannot be read, though it could be when it was committed.
     #[error("task {number} cannot be reported: {reason}")]
-    Content {
-        /// The task.
-        number: u64,
-        /// Why.
-        reason: shared::protocol::reason::Reason,
-    },
+    Content { number: u64, reason: shared::protocol::reason::Reason },
 }
 
 impl ReportError {
-    /// The same of an output that has this name, if it was not known yet which it is.
+    /// Adds the output's name to an error that does not have one yet.
     pub(super) fn of(self, name: Option<&Path>) -> Self {
         match self {
             Self::Output { path: None, cause } => Self::Output { path: name.map(Path::to_owned), cause },
@@ -69,13 +53,13 @@ impl ReportError {
         }
     }
 
-    /// Whether the reader of the output has gone away, which is no error.
+    /// Whether the reader of the output has closed it, which is no failure of the report.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-/// A report that grows with its job. It holds one task at a time in memory.
+/// A report that is written while its job runs. It holds one task at a time in memory.
 #[derive(Debug)]
 pub struct Render {
     reader: Reader,
@@ -83,21 +67,22 @@ pub struct Render {
     spec: JobSpec,
     format: Format,
     next: u64,
-    /// The job's account: of the complete plan, where the records show something of it.
+    /// The job's account. It is that of the complete plan where [`fold::needs_whole_plan`] says so.
     account: Option<Counts>,
     sha256: Checksum,
 }
 
 impl Render {
-    /// Begins at the first task of a job in the store at `store`.
+    /// Begins at the job's first task; `store` is the path of the store.
     pub fn new(store: &Path, job: &JobId, format: Format) -> Result<Self, ReportError> {
         let reader = Reader::open(store)?;
         let spec = reader.spec(job)?.ok_or_else(|| ReportError::UnknownJob(job.clone()))?;
         Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Checksum::default() })
     }
 
-    /// Writes the tasks below `answered` that are not written yet, and tells of failed items. With [`u64::MAX`] it is
-    /// an error if that is not all of a job that is over.
+    /// Writes the tasks below `answered` that are not written yet, and calls `failed` for each
+    /// failed item. With [`u64::MAX`] it returns an error unless the whole report of a job that is
+    /// over is written.
     pub fn write_up_to(
         &mut self,
         answered: u64,
@@ -116,7 +101,7 @@ impl Render {
         out.flush().map_err(|cause| ReportError::Output { path: None, cause })
     }
 
-    /// Whether all tasks are written, and what closes the report.
+    /// Checks that all tasks and the closing records are written.
     fn check_whole(&self) -> Result<(), ReportError> {
         let tasks = self.reader.plan_end(&self.job)?.map(|(tasks, _)| tasks);
         if tasks.is_some_and(|tasks| self.next > tasks) {
@@ -125,8 +110,9 @@ impl Render {
         Err(ReportError::Incomplete { job: self.job.clone(), tasks: self.next })
     }
 
-    /// The bytes of the next task, which must have its outcome, and after the last one what closes a
-    /// finished job's report. `None` at its end, and as long as it cannot begin.
+    /// The text of the next task, which must have its outcome, and after the last task the closing
+    /// records of a finished job. `None` at the end of the report, and as long as the report cannot
+    /// begin.
     pub(super) fn section(&mut self, failed: &mut dyn FnMut(&Record)) -> Result<Option<Vec<u8>>, ReportError> {
         let number = self.next;
         self.look_at_plan()?;
@@ -140,7 +126,7 @@ impl Render {
             }
             None => match self.reader.plan_end(&self.job)? {
                 Some((tasks, account)) if tasks == number => fold::closing(&self.spec, &account),
-                // A plan that was cancelled may have gaps, where tasks were on their way to the owner.
+                // A cancelled plan may have gaps: tasks that had not yet reached the owner.
                 Some((tasks, _)) if number < tasks && self.reader.is_cancelled(&self.job)? => Vec::new(),
                 _ => return Ok(None),
             },
@@ -176,7 +162,6 @@ impl Render {
         if self.format == Format::Text { text } else { out }
     }
 
-    /// What the job asks for.
     pub fn spec(&self) -> &JobSpec {
         &self.spec
     }
@@ -185,7 +170,8 @@ impl Render {
         self.next = task;
     }
 
-    /// SHA-256 of the text written so far, in hexadecimal, whatever the format.
+    /// SHA-256 of the text written so far, in hexadecimal. It is over the text format, whatever
+    /// format is written.
     pub fn sha256(&self) -> String {
         self.sha256.hex()
     }

@@ -1,4 +1,4 @@
-//! Where a report goes: to a descriptor that is open already, or into a file.
+//! The target of a report: an open descriptor, or a file.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,21 +11,22 @@ use shared::system::descriptor;
 use super::ReportError;
 use super::file::Draft;
 
-/// Keeps one write for one task; each part of a report is flushed when it is complete.
+/// Bytes; large enough for one task in one write. Each part of a report is flushed when it is
+/// complete.
 const STREAM_BUFFER: usize = 256 * 1024;
 
-/// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// To standard output, as it grows.
+    /// Standard output, written while the job runs.
     Stdout,
-    /// To another descriptor that the command was started with, as it grows.
+    /// Another descriptor that the command was started with, written while the job runs.
     Descriptor(Descriptor),
-    /// Into a file, whole or not at all.
+    /// A file, which appears only when the report is complete.
     File(PathBuf),
 }
 
-/// A descriptor that the command was started with, held by a duplicate, so that it stays what it is.
+/// A descriptor that the command was started with. This value holds a duplicate, so the number
+/// cannot come to mean another file.
 #[derive(Debug, Clone)]
 pub struct Descriptor {
     number: u32,
@@ -41,21 +42,20 @@ impl PartialEq for Descriptor {
 impl Eq for Descriptor {}
 
 impl Descriptor {
-    /// What it is open on.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// A name for messages.
+    /// A path such as `/dev/fd/3`, for messages.
     pub fn name(&self) -> PathBuf {
         PathBuf::from(format!("/dev/fd/{}", self.number))
     }
 }
 
 impl Target {
-    /// The target that a user means by a name. `-` is standard output, by the convention of POSIX utilities,
-    /// and so is whatever names that descriptor. Other descriptors have to be open for writing; an error says
-    /// what is wrong with one. To be called before this process opens anything.
+    /// The target that a user means by a name. `-` is standard output, by the convention of POSIX
+    /// utilities, and so is each path of that descriptor. Another descriptor must be open for
+    /// writing; the error says what is wrong with it. Call this before the process opens any file.
     pub fn named(name: OsString) -> Result<Self, String> {
         if name == "-" {
             return Ok(Self::Stdout);
@@ -71,7 +71,6 @@ impl Target {
         }
     }
 
-    /// The file, if it is one by name.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Stdout | Self::Descriptor(_) => None,
@@ -79,7 +78,7 @@ impl Target {
         }
     }
 
-    /// The descriptor, if it is one other than standard output.
+    /// The descriptor, unless it is standard output.
     pub fn descriptor(&self) -> Option<&File> {
         match self {
             Self::Descriptor(descriptor) => Some(descriptor.file()),
@@ -87,7 +86,7 @@ impl Target {
         }
     }
 
-    /// Whether what is written shows on a terminal at once.
+    /// Whether the output goes to a terminal.
     pub fn is_terminal(&self) -> bool {
         match self {
             Self::Stdout => io::stdout().is_terminal(),
@@ -96,7 +95,6 @@ impl Target {
         }
     }
 
-    /// Opens it.
     pub fn begin(&self) -> Result<Sink, ReportError> {
         Ok(match self {
             Self::Stdout => {
@@ -110,28 +108,25 @@ impl Target {
         })
     }
 
-    /// Writes there. `write` gets the output and gives what the caller wants of it.
+    /// Writes to the target. `write` gets the output; its value is returned.
     pub fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         self.begin()?.write(write)
     }
 }
 
-/// A target that is open.
 #[derive(Debug)]
 pub enum Sink {
-    /// A descriptor; one without a name is standard output.
+    /// A descriptor. One without a name is standard output.
     Stream {
-        /// A duplicate of it.
         file: Arc<File>,
-        /// What messages call it.
+        /// Its name in messages.
         name: Option<PathBuf>,
     },
-    /// A file.
     File(Draft),
 }
 
 impl Sink {
-    /// Writes there. `write` gets the output and gives what the caller wants of it.
+    /// Writes to the target. `write` gets the output; its value is returned.
     pub fn write<T>(self, write: impl FnOnce(&mut dyn Write) -> Result<T, ReportError>) -> Result<T, ReportError> {
         match self {
             Self::Stream { file, name } => {

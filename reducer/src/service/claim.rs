@@ -1,4 +1,5 @@
-//! An output directory has one owner at a time: of two that write there, one would replace the other's reports.
+//! A lock on an output directory. The directory has one owner at a time: of two that write there,
+//! one would replace the other's reports.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -13,14 +14,14 @@ use super::{Kind, ServiceError};
 use crate::lock::Lock;
 use crate::scratch::Scratch;
 
-/// A file in the directory that its owner keeps locked and that says who that is. Its name is no report's: those end
-/// with `.txt` or `.frequencies`.
+/// The lock file in the directory. It holds the owner's name. No report has this file's name,
+/// because reports end with `.txt` or `.frequencies`.
 const NAME: &str = ".packhorse.lock";
 
-/// Bytes of that file that are shown.
+/// Bytes of the lock file that an error shows at most.
 const SHOWN: u64 = 400;
 
-/// A directory that this process has for itself, as long as this value is there.
+/// An output directory that this process has for itself while this value exists.
 #[derive(Debug)]
 pub(super) struct Claim {
     _lock: Lock,
@@ -28,7 +29,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// That of an owner that has such a directory.
+    /// Locks the output directory, if this kind of owner has one.
     pub fn of(kind: &Kind, owner: &OwnerId, session: &Session) -> Result<Option<Self>, ServiceError> {
         match kind {
             Kind::Service { output_dir: Some(directory) } => take(directory, &format!("reducer {owner} ({session})")),
@@ -37,16 +38,18 @@ impl Claim {
     }
 }
 
-/// Takes the directory for `who`; see [`crate::lock`] for how far that reaches. Nothing is taken where the file system
-/// has no locks: reports are written all the same, and nobody else is kept from it.
+/// Locks the directory for `who`; see [`crate::lock`] for how far the lock reaches. On a file
+/// system without locks this returns `None`: reports are written all the same, and other owners are
+/// not kept out.
 fn take(directory: &Path, who: &str) -> Result<Option<Claim>, ServiceError> {
     let path = directory.join(NAME);
     let failed = |cause| ServiceError::OutputDir { path: path.clone(), cause: Arc::new(cause) };
     match Lock::take(&path) {
         Ok(Some(mut lock)) => {
-            // It is locked all the same. A full disk delays reports, and must not keep a reducer from its jobs.
+            // The directory is locked all the same. A full disk delays reports, but must not keep a
+            // reducer from its jobs.
             if let Err(error) = lock.sign(&format!("{who}\n")) {
-                tracing::warn!("{} does not say who has that directory: {error}", path.display());
+                tracing::warn!("cannot write this reducer's name into the lock file {}: {error}", path.display());
             }
             let (_, _scratch) = Scratch::make(|| io::Result::Ok(path.clone())).map_err(failed)?;
             Ok(Some(Claim { _lock: lock, _scratch }))
@@ -63,7 +66,7 @@ fn take(directory: &Path, who: &str) -> Result<Option<Claim>, ServiceError> {
     }
 }
 
-/// `EOPNOTSUPP` and `ENOSYS`, and what NFS without a lock daemon says, which has no kind: `ENOLCK`.
+/// `EOPNOTSUPP`, `ENOSYS`, and `ENOLCK` (from NFS without a lock daemon), which has no `ErrorKind`.
 fn has_no_locks(error: &io::Error) -> bool {
     const ENOLCK: i32 = 37;
     error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
@@ -73,7 +76,7 @@ fn holder(path: &Path) -> String {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(SHOWN).read_to_string(&mut text));
     match (read, text.trim_end()) {
-        // Between its two calls, or one that may not be read.
+        // The holder has not written its name yet, or the file may not be read.
         (Err(_), _) | (Ok(_), "") => "another reducer".to_owned(),
         (Ok(_), who) => printable(who),
     }
@@ -88,7 +91,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let first = take(directory.path(), "reducer a (process 7 on h)").expect("nobody has it");
         assert!(first.is_some());
-        // By another name.
+        // The same directory by another path.
         let other = directory.path().join("..").join(directory.path().file_name().expect("a name"));
         let second = take(&other, "reducer b (process 8 on h)").expect_err("somebody has it").to_string();
         assert!(second.contains("in use by reducer a (process 7 on h)"), "{second}");

@@ -8,7 +8,7 @@ use shared::transport::Delivery;
 
 use crate::owner::Tag;
 
-/// Deliveries that are not settled yet; the broker's prefetch bounds them.
+/// Deliveries that are not settled yet. The broker's prefetch bounds their number.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
     next: AtomicU64,

@@ -1,4 +1,4 @@
-//! The owner as callers in the same process see it.
+//! A handle to the owner, for callers in the same process.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,21 +15,18 @@ use super::queues;
 use super::{ServiceError, fresh_opening};
 use crate::owner::{Event, ReplyTo};
 
-/// A job cannot be opened.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
-    /// The owner says no.
     #[error("{0}")]
     Refused(String),
-    /// The owner has stopped.
     #[error("the reducer has stopped")]
     Stopped,
-    /// The owner could not go on.
+    /// The owner stopped because of an error.
     #[error(transparent)]
     Failed(ServiceError),
 }
 
-/// A running owner. Clones are the same one.
+/// A running owner. Clones refer to the same owner.
 #[derive(Clone)]
 pub struct Handle {
     owner: OwnerId,
@@ -39,7 +36,7 @@ pub struct Handle {
     replies: Replies,
     next_reply: Arc<AtomicU64>,
     transport: Arc<dyn Transport>,
-    /// The job whose queues are there since the start.
+    /// The job whose queues were declared at the start.
     declared: Option<Box<JobSpec>>,
 }
 
@@ -60,17 +57,15 @@ impl Handle {
         Arc::clone(&self.replies)
     }
 
-    /// Its name.
     pub fn owner(&self) -> &OwnerId {
         &self.owner
     }
 
-    /// Its store's file, for readers.
+    /// The store's file, for readers.
     pub fn store_path(&self) -> &Path {
         &self.store
     }
 
-    /// What changes while it runs.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
@@ -83,7 +78,7 @@ impl Handle {
         receiver.await.ok()
     }
 
-    /// Commits a job, or goes on with it.
+    /// Opens a job: commits a new one, or continues an existing one.
     pub async fn open(&self, request: JobRequest) -> Result<Opened, OpenError> {
         if self.declared.as_deref() != Some(&request.spec) {
             let declared = queues::declare(&self.transport, &request.spec).await;
@@ -92,22 +87,22 @@ impl Handle {
         match self.ask(|reply| Event::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
-            // Whatever ends it without an answer is known by then.
+            // If there is no answer, the owner has ended, and the reason is known by then.
             _ => Err(self.ended().await.map_or_else(OpenError::Failed, |()| OpenError::Stopped)),
         }
     }
 
-    /// Takes a task of a plan. Waits while the owner is busy; `false` when it has stopped.
+    /// Adds a task to a plan. Waits while the owner is busy; `false` if the owner has stopped.
     pub async fn planned(&self, job: JobId, place: Place, planned: Box<Planned>) -> bool {
         self.inbox.send(Event::Planned { job, place, planned, kept: None, tag: None }).await.is_ok()
     }
 
-    /// Ends a plan; `false` when the owner has stopped.
+    /// Ends a plan; `false` if the owner has stopped.
     pub async fn end_plan(&self, plan_end: PlanEnd, place: Place) -> bool {
         self.inbox.send(Event::PlanEnd { plan_end, place, tag: None }).await.is_ok()
     }
 
-    /// How a job stands; `None` when it is unknown or the owner has stopped.
+    /// A job's status; `None` if the job is unknown or the owner has stopped.
     pub async fn status(&self, job: &JobId) -> Option<JobStatus> {
         match self.ask(|reply| Event::Status { job: job.clone(), reply }).await? {
             Reply::Status(status) => Some(*status),
@@ -115,7 +110,7 @@ impl Handle {
         }
     }
 
-    /// How every job stands.
+    /// The status of every job; empty if the owner has stopped.
     pub async fn jobs(&self) -> Vec<JobStatus> {
         match self.ask(|reply| Event::Jobs { reply }).await {
             Some(Reply::Jobs { jobs }) => jobs,
@@ -123,13 +118,13 @@ impl Handle {
         }
     }
 
-    /// Tells that the job's report is complete; the owner then commits the receipt.
+    /// Tells the owner that the job's report is complete. The owner then commits the receipt.
     pub async fn reported(&self, job: JobId, opening: OpeningId, sha256: String) {
-        // A stopped owner reports again when it is started again.
+        // If the owner has stopped, the report is requested again at its next start.
         let _ = self.inbox.send(Event::Reported { job, opening, sha256 }).await;
     }
 
-    /// Waits until the job's receipt is committed, or the owner has ended without.
+    /// Waits until the job's receipt is committed, or the owner has ended without that.
     pub async fn finished(&self, opening: &OpeningId) -> Result<(), ServiceError> {
         let mut progress = self.progress.clone();
         let over = |p: &Progress| p.finished.contains(opening) || p.ended.is_some();

@@ -1,4 +1,5 @@
-//! What arrives in the owner's own queue: outcomes, plans, plan ends, its dead letters.
+//! Receives the messages of the owner's own queue: outcomes, plans, plan ends, and its dead
+//! letters.
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
     loop {
         match own.next().await {
             Ok(Incoming::Delivery(delivery)) => {
-                // Its own name is the key of what is sent to it; other keys are of its dead tasks.
+                // Messages to the owner have its name as routing key; dead letters of its tasks
+                // have other keys.
                 if delivery.key != wiring.owner().as_str() {
                     dead_letter(delivery, wiring).await;
                     continue;
@@ -37,7 +39,8 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
                     Err(reason) => wiring.dead_letter(tag, reason.to_string()),
                 }
             }
-            // Only a command's queue is empty when it is there again.
+            // A service's queue outlives the connection. Only a command's queue is new and empty
+            // then.
             Ok(Incoming::Interrupted) if is_command => wiring.tell(Event::Interrupted).await,
             Ok(Incoming::Interrupted) => {}
             Err(error) => return wiring.fail(error.into()).await,
@@ -45,8 +48,8 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
     }
 }
 
-/// A message that came back dead, whatever its kind says. The broker keeps its own trace of it; what
-/// does not say which task it was needs no more.
+/// Handles a dead-lettered message of any kind. The broker's dead-letter queue has a copy, so a
+/// message that does not name its task is just acked.
 async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     match DeadLetter::read(&delivery.message, wiring.owner()) {
         Some(dead_letter) => {
@@ -57,7 +60,7 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     }
 }
 
-/// What a message in an owner's own queue tells its engine; `tag` is the delivery that brought it.
+/// Parses a message of an owner's own queue into an event. `tag` is the delivery that brought it.
 pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
     let tag = Some(tag);
     match message.kind.as_str() {

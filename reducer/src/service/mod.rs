@@ -1,7 +1,8 @@
-//! The ledger wired to a transport: one thread for the ledger, a few tasks for the rest.
+//! The ledger wired to a transport: one thread for the ledger, and a few async tasks around it.
 //!
-//! Inputs reach the ledger's thread through one bounded channel; while it commits, more of them
-//! gather, and the next turn takes them all (group commit). Effects leave through another.
+//! Inputs reach the ledger's thread through one bounded channel. While the ledger commits, more
+//! inputs gather, and the next turn takes them all (group commit). Effects leave through another
+//! channel.
 
 mod claim;
 mod deliveries;
@@ -50,34 +51,33 @@ pub use progress::Progress;
 use replying::Replying;
 use under_way::UnderWay;
 
-/// What kind of owner it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A reducer service: its queue outlives it.
+    /// A reducer service. Its queue outlives the process.
     Service {
-        /// Each finished job's report is written there as `NAME.txt`, and how often each word occurs, if that
-        /// was asked for, as `NAME.frequencies`. The name is the job's id, unless its producer gave another.
-        /// A report replaces that of an earlier job of the same name.
+        /// Directory for the reports of finished jobs: `NAME.txt` and, for jobs that count words,
+        /// `NAME.frequencies`. The name is the job's id unless its producer gave another. A report
+        /// replaces that of an earlier job of the same name.
         output_dir: Option<PathBuf>,
     },
-    /// A command that submits and waits: its queue ends with its connection, and it writes the
-    /// report of its one job itself.
+    /// A command that submits one job and waits for it. Its queue ends with its connection, and it
+    /// writes the job's report itself.
     Command {
-        /// What its job is, so that the queues of its tasks are declared with all else.
+        /// The job's spec, so that the queues of its tasks are declared with the others at the
+        /// start.
         spec: Box<JobSpec>,
     },
 }
 
-/// What an owner is told.
+/// The settings of an owner that runs as a service or in a command.
 #[derive(Debug)]
 pub struct ServiceConfig {
-    /// Its store.
     pub store: Opening,
-    /// What kind of owner it is.
     pub kind: Kind,
-    /// Unanswered tasks of one job, at least; see [`limits::WINDOW_MIN`].
+    /// Unanswered tasks that one job may have out; `None` for the default, see
+    /// [`limits::WINDOW_MIN`].
     pub window: Option<usize>,
-    /// Between two heartbeats of a consumer.
+    /// Heartbeat interval of a consumer.
     pub heartbeat: std::time::Duration,
 }
 
@@ -93,66 +93,52 @@ impl ServiceConfig {
     }
 }
 
-/// An owner cannot go on.
+/// An owner has stopped because of an error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ServiceError {
-    /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The store failed.
     #[error("{0}")]
     Store(Arc<StoreError>),
-    /// A report could not be written.
     #[error("{0}")]
     Report(String),
-    /// The ledger's thread panicked.
     #[error(
-        "the reducer broke; this is a bug, and its message stands above. What was acknowledged is safe in its store"
+        "the reducer panicked; this is a bug, and the panic message is printed above. What was acknowledged is safe in \
+         its store"
     )]
     Broken,
-    /// The ledger has no thread.
+    /// The ledger's thread could not be started.
     #[error(transparent)]
     Thread(#[from] NoThread),
-    /// Another one has its name.
+    /// Another process has the owner's name.
     #[error(
         "a reducer {owner} is running already{}. Stop it, ask it (packhorse jobs), or give this one another --owner",
         .session.as_ref().map(|session| format!(" ({session})")).unwrap_or_default()
     )]
     Running {
-        /// The name.
         owner: OwnerId,
-        /// Which process it is, if it says so.
+        /// The other process; `None` if it is of an older version that does not say.
         session: Option<Box<Session>>,
     },
-    /// Another one has taken its name.
+    /// Another process has taken the owner's name.
     #[error(
         "another reducer {owner} answers: {other}. It started later, when this one did not answer, so this one ends. \
-         To go on with this one's store instead, stop the other one first; what was asked of that since is in its store"
+         To continue with this one's store instead, stop the other one first; what the other one has received since is \
+         in its own store"
     )]
-    Superseded {
-        /// The name.
-        owner: OwnerId,
-        /// Which process it is.
-        other: String,
-    },
-    /// Another one writes its reports there.
+    Superseded { owner: OwnerId, other: String },
+    /// Another process writes its reports into the output directory.
     #[error(
         "the output directory {} is in use by {holder}: of two that write there, one would replace the other's \
          reports. Stop it, or give this one another --output-dir",
         .directory.display()
     )]
-    Claimed {
-        /// The directory.
-        directory: PathBuf,
-        /// Who that is.
-        holder: String,
-    },
-    /// Its output directory cannot be kept for it alone.
+    Claimed { directory: PathBuf, holder: String },
+    /// The output directory cannot be locked.
     #[error("cannot use the output directory: {}: {cause}", .path.display())]
     OutputDir {
-        /// The file that is to be locked.
+        /// The lock file.
         path: PathBuf,
-        /// What the system said.
         cause: Arc<std::io::Error>,
     },
 }
@@ -163,7 +149,7 @@ impl From<StoreError> for ServiceError {
     }
 }
 
-/// Inputs that wait for the ledger's thread: a few turns' worth.
+/// Inputs that may wait for the ledger's thread: enough for a few turns.
 const INBOX: usize = 1_024;
 
 /// Starts an owner. It runs until `shutdown` is asked for or it fails; see [`Handle::ended`].
@@ -187,16 +173,18 @@ pub async fn start(
     let engine = Config { queues_end: transport.is_ephemeral(), ..config.engine(owner.clone()) };
     let (path, heartbeat) = (store.path().to_owned(), config.heartbeat);
     let is_command = matches!(config.kind, Kind::Command { .. });
-    // What a command's queue held is gone with the process that had it.
+    // A command's queue ended with the process that had it, and so did the messages in it.
     let is_fresh = transport.is_ephemeral() || is_command;
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
-    // What a job of an earlier process sends now must find its queue: no consumer may have come yet.
+    // Tasks of unfinished jobs are sent from now on and must find their queues: no consumer may
+    // have declared them yet.
     for spec in ledger.owner().open_specs() {
         queues::declare(&transport, spec).await?;
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
-    // Bounded by what it carries: tasks by the window, acks by the prefetch, replies by requests.
+    // The channel is bounded by its content: tasks by the window, acks by the prefetch, replies by
+    // requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
     let (progress, progressed) = watch::channel(progress::Progress::default());
     let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), spec);
@@ -224,7 +212,8 @@ pub async fn start(
     turns::spawn(ledger, clock, inputs, outbox, Arc::clone(&wiring))?;
     outbox::spawn(outputs, Arc::clone(&wiring));
     if is_command {
-        // Its plan need not wait for the queues, only its tasks: an outcome must find its queue.
+        // The plan need not wait for the owner's queues. Only its tasks do, because an outcome must
+        // find its queue.
         tokio::spawn(listen_unless_stopped(wiring, shutdown.clone()));
     } else if let Err(error) = listen(&wiring, &shutdown).await {
         wiring.stop().await;
@@ -236,7 +225,7 @@ pub async fn start(
     Ok(handle)
 }
 
-/// Takes what comes to the owner's own queue and over the control exchange, from now on.
+/// Starts to receive messages from the owner's own queue and the control exchange.
 async fn listen(wiring: &Arc<wiring::Wiring>, shutdown: &Shutdown) -> Result<(), TransportError> {
     let (transport, owner) = (&wiring.transport, wiring.owner());
     let is_command = matches!(wiring.kind, Kind::Command { .. });
@@ -261,18 +250,16 @@ async fn listen_unless_stopped(wiring: Arc<wiring::Wiring>, shutdown: Shutdown) 
     }
 }
 
-/// The id of a command's owner: it begins with the broker user's name, so that permissions on
-/// routing keys can keep submitters apart.
+/// The id of a command's owner. It begins with the broker user's name, so that permissions on
+/// routing keys can separate submitters.
 pub fn command_owner_id(user: &str) -> OwnerId {
     OwnerId::from_name(format!("{}-{}", shared::protocol::id::encode(user.as_bytes()), random::token()).as_bytes())
 }
 
-/// A fresh opening.
 fn fresh_opening() -> OpeningId {
     OpeningId::from_name(random::token().as_bytes())
 }
 
-/// A fresh job's id.
 pub fn fresh_job_id() -> JobId {
     JobId::from_name(random::token().as_bytes())
 }

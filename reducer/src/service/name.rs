@@ -1,4 +1,4 @@
-//! This process, as others of its owner's name are told of it.
+//! This process's identity among processes that use the same owner name.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +8,10 @@ use shared::protocol::id::StoreId;
 use shared::protocol::message::Session;
 use shared::system::{host, random};
 
-/// Others of one's name that are remembered, so that each is told once.
+/// Other processes with this name that are remembered, so that each is logged once.
 const HEARD_MAX: usize = 64;
 
-/// This process, and those of the same name that it has heard of.
+/// This process, and the other processes of the same name that it has heard of.
 #[derive(Debug)]
 pub(super) struct Name {
     pub session: Session,
@@ -26,7 +26,7 @@ impl Name {
         Self { session, heard: Mutex::default() }
     }
 
-    /// Whether this one was not heard before.
+    /// Whether this is the first claim of that process.
     pub fn is_new(&self, other: &Session) -> bool {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.len() >= HEARD_MAX {

@@ -1,12 +1,13 @@
-//! Another process that answers for this service's name, as one whose store is a copy.
+//! Detects another process with this service's name, for example one whose store is a copy.
 //!
-//! A service asks for its name before it takes it, and is refused where somebody answers. But whoever has the name may
-//! be stopped, or cut off, and come back. So each service claims its name at its start, with each heartbeat, and when
-//! its connection is there again, and hears all others that claim it. Of two the one that started earlier ends
-//! ([`Session::yields_to`]), and the other one says so.
+//! A service asks for its name before it takes it, and is refused if another process answers. But
+//! the process that has the name may be stopped or cut off at that time, and come back later. So
+//! each service claims its name at its start, with each heartbeat, and when its connection is back,
+//! and hears all other claims. Of two services with one name, the one that started earlier ends
+//! ([`Session::yields_to`]), and the other one logs a warning.
 //!
-//! Claims may be old: a process that was stopped finds what others said meanwhile in its queue, also of one that is
-//! gone. So nobody ends before the other one has answered a claim of its own.
+//! Claims may be old: a process that was stopped finds in its queue what others said meanwhile,
+//! even if those are gone. So no process ends before the other one has answered a claim of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +20,20 @@ use shared::system::shutdown::Shutdown;
 use super::wiring::Wiring;
 use super::{Kind, ServiceError};
 
-/// What a process does about a claim to its name.
+/// A process's reaction to a claim of its name.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Its own claim, which it hears as well.
+    /// The claim is its own, which it also hears.
     Own,
-    /// The other one is to end: tell it that this one is there.
+    /// The other process must end: tell it that this one is there.
     Stay,
-    /// This one is to end if the other one is still there: ask.
+    /// This process must end if the other one is still there: ask.
     Ask,
-    /// The other one is there.
+    /// The other process is there: end.
     Yield,
 }
 
-/// `answers` is the session whose claim the other one has heard, if it said its own because of that.
+/// `answers` is the session that the other process's claim responds to, if any.
 fn judge(own: &Session, other: &Session, answers: Option<&str>) -> Verdict {
     if own.id == other.id {
         return Verdict::Own;
@@ -44,7 +45,7 @@ fn judge(own: &Session, other: &Session, answers: Option<&str>) -> Verdict {
     }
 }
 
-/// Another process, and what its store is to this one's.
+/// Describes another process and how its store relates to this one's.
 fn describe(own: &Session, other: &Session) -> String {
     let store = if own.store == other.store { "a copy of this one's store" } else { "another store" };
     format!("{other}, with {store}")
@@ -76,13 +77,13 @@ impl Wiring {
         }
     }
 
-    /// Claims the name in the background: a blocked broker must not hold up what hears.
+    /// Claims the name in the background: a blocked broker must not hold up the receiving task.
     pub fn say_name(self: &Arc<Self>, answers: Option<String>) {
         let wiring = Arc::clone(self);
         tokio::spawn(async move { wiring.claim_name(answers).await });
     }
 
-    /// Somebody claims this owner's name.
+    /// Reacts to a claim of this owner's name.
     pub async fn hear_claim(self: &Arc<Self>, other: Session, answers: Option<&str>) {
         let (owner, own) = (self.owner.clone(), &self.name.session);
         match judge(own, &other, answers) {
@@ -91,7 +92,7 @@ impl Wiring {
                 if self.name.is_new(&other) {
                     tracing::warn!(
                         "Another reducer {owner} answers: {}. It started earlier, so it ends, and this one goes on. \
-                         What was asked of it alone is in its store.",
+                         Requests that only it received are in its store.",
                         describe(own, &other)
                     );
                 }
@@ -122,7 +123,7 @@ mod tests {
         let (first, second) = (session("b", 1.0), session("a", 2.0));
         assert_eq!(judge(&first, &first, Some("b")), Verdict::Own);
         assert_eq!(judge(&first, &second, None), Verdict::Ask);
-        // What it said to another one.
+        // An answer to a claim of a third process.
         assert_eq!(judge(&first, &second, Some("c")), Verdict::Ask);
         assert_eq!(judge(&first, &second, Some("b")), Verdict::Yield);
         assert_eq!(judge(&second, &first, None), Verdict::Stay);

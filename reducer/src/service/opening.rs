@@ -1,11 +1,11 @@
-//! A store that is opened while other things go on.
+//! Opening a store in the background.
 
 use shared::protocol::id::OwnerId;
 
 use crate::store::{Place, Store, StoreError};
 
-/// A store that is being opened, on a thread of its own: making one takes as long as connecting to a
-/// broker, and neither has to wait for the other.
+/// A store that is being opened on a thread of its own. Creating one takes as long as connecting to
+/// a broker, so the two are done at the same time.
 #[derive(Debug)]
 pub struct Opening {
     is_temporary: bool,
@@ -13,14 +13,14 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Begins. The store belongs to `owner` if it is new. Needs a runtime around it.
+    /// Begins to open a store. A new store belongs to `owner`. Call this within a tokio runtime.
     pub fn begin(place: Place, owner: OwnerId) -> Self {
         let is_temporary = place == Place::Temporary;
         Self { is_temporary, opened: tokio::task::spawn_blocking(move || Store::open(&place, || owner)) }
     }
 
-    /// The same for a service: a store of another owner is not for it. Without a name it takes the store's, or
-    /// `main`.
+    /// Begins to open a store for a service. A store of another owner is an error. Without `owner`,
+    /// the service takes the store's name, or `main` for a new store.
     pub fn of_service(place: Place, owner: Option<OwnerId>) -> Self {
         let open = move || {
             let name = || owner.clone().unwrap_or_else(OwnerId::main);
@@ -36,12 +36,12 @@ impl Opening {
         Self { is_temporary: false, opened: tokio::task::spawn_blocking(open) }
     }
 
-    /// Whether it holds nothing yet, and nobody will find it again.
+    /// Whether the store is temporary: it is empty now, and is removed when the process ends.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary
     }
 
-    /// The store, once it is open. There is one: asking again panics.
+    /// Waits until the store is open and returns it. A second call panics.
     pub async fn store(&mut self) -> Result<Store, StoreError> {
         (&mut self.opened).await.expect("opening a store does not panic")
     }

@@ -1,4 +1,4 @@
-//! What leaves the owner: tasks, replies, acks, reports.
+//! Performs the owner's effects: publishing tasks, replies, acks, reports.
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -20,7 +20,7 @@ use super::{Kind, ServiceError, queues};
 use crate::ledger::Action;
 use crate::owner::{Effect, Event, ReplyTo, Tag};
 
-/// Time passes, also when nothing else happens.
+/// Sends the ledger a tick at regular intervals.
 pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
     let mut interval = tokio::time::interval(limits::OWNER_TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -37,7 +37,7 @@ pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
     }
 }
 
-/// Runs until the ledger's thread has ended and what it asked for is done.
+/// Runs until the ledger's thread has ended and its effects are done.
 pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wiring>) {
     tokio::spawn(async move {
         let mut publishing = JoinSet::new();
@@ -46,7 +46,7 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
                 Action::Publish(task) => {
                     let wiring = Arc::clone(&wiring);
                     publishing.spawn(async move {
-                        // The sender lives in `wiring`, so the wait ends only with the value.
+                        // The sender lives in `wiring`, so this wait can only end with `true`.
                         let _ = wiring.listening.subscribe().wait_for(|&listening| listening).await;
                         wiring.publish_task(&task).await;
                     });
@@ -55,9 +55,9 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
             }
             while publishing.try_join_next().is_some() {}
         }
-        // Tasks that are not confirmed by now are sent again by whoever opens the store next.
+        // The next process that opens the store resends tasks that are not confirmed by now.
         publishing.abort_all();
-        // Whoever has a job cancelled that ends its command is to hear that it was.
+        // A cancellation may end this command: its sender must still get the reply.
         wiring.replying.wait(limits::REPLY_PATIENCE).await;
         wiring.finish();
     });
@@ -68,12 +68,12 @@ impl Wiring {
         &self.owner
     }
 
-    /// Whether each finished job's report goes into a directory.
+    /// Whether this owner writes each finished job's report into a directory.
     pub fn writes_reports(&self) -> bool {
         matches!(self.kind, Kind::Service { output_dir: Some(_) })
     }
 
-    /// Tells the ledger; a stopped one needs to know nothing.
+    /// Sends an event to the ledger. If the ledger has stopped, the event is dropped.
     pub async fn tell(&self, event: Event) {
         let _ = self.inbox.send(event).await;
     }
@@ -82,13 +82,13 @@ impl Wiring {
         self.tell(Event::Stop).await;
     }
 
-    /// The owner cannot go on.
+    /// Stops the owner because of an error.
     pub async fn fail(&self, error: ServiceError) {
         self.note_end(Err(error));
         self.stop().await;
     }
 
-    /// Notes how the owner ended; what failed first counts.
+    /// Records how the owner ended. The first error counts.
     pub fn note_end(&self, ended: Result<(), ServiceError>) {
         self.progress.send_modify(|progress| progress.ended = progress.ended.take().or(Some(ended)));
     }
@@ -120,12 +120,12 @@ impl Wiring {
                 progress.complete.retain(|complete| *complete != opening);
                 progress.finished.push(opening);
             }),
-            // The ledger has turned it into Action::Publish.
+            // The ledger has turned this into Action::Publish.
             Effect::Send { .. } => {}
         }
     }
 
-    /// Looks at a queue, however long the broker takes to answer.
+    /// Asks the broker for a queue's state, in the background: the broker may answer late.
     fn probe(self: &Arc<Self>, workload: Workload, class: Class) {
         let Some(begun) = self.looking.begin((workload, class.clone())) else { return };
         let wiring = Arc::clone(self);
@@ -138,12 +138,12 @@ impl Wiring {
                     let ready = state.map(|state| state.ready);
                     wiring.tell(Event::QueueState { workload, class, ready }).await;
                 }
-                Err(error) => tracing::debug!(%error, "A queue cannot be looked at."),
+                Err(error) => tracing::debug!(%error, "The state of a queue cannot be read."),
             }
         });
     }
 
-    /// Opens a job once its queues are there, however long the broker takes to make them.
+    /// Opens a job once its queues are declared, in the background: the broker may answer late.
     pub fn open(self: &Arc<Self>, request: Box<JobRequest>, reply: ReplyTo) {
         let Some(begun) = self.opening.begin(request.job.clone()) else { return };
         let wiring = Arc::clone(self);
@@ -160,7 +160,8 @@ impl Wiring {
         });
     }
 
-    /// Publishes until a queue has it: a full queue is the consumers' back-pressure.
+    /// Publishes a task, and retries until a queue accepts it. A full queue is back-pressure by the
+    /// consumers.
     async fn publish_task(&self, task: &Task) {
         let address = &task.address;
         let key = topology::task_key(address.workload, &task.class, &address.owner);
@@ -169,7 +170,8 @@ impl Wiring {
         match taking.await {
             Ok(()) | Err(Unpublished::Transport(TransportError::Closed)) => {}
             Err(Unpublished::Transport(error)) => self.fail(error.into()).await,
-            // As a consumer's refusal: it is tried again, and in the end its items fail with the reason.
+            // Treat this like a consumer's refusal: the task is tried again, and in the end its
+            // items fail with this reason.
             Err(Unpublished::TooLarge(oversize)) => {
                 let dead_letter = DeadLetter {
                     task: address.task.clone(),
@@ -184,7 +186,8 @@ impl Wiring {
         }
     }
 
-    /// Tells the ledger of a task that the broker does not take, while it does not.
+    /// Awaits `taking`, and tells the ledger if the broker has not accepted the task for a while,
+    /// and again once it has.
     async fn noticing<T>(&self, task: &Task, taking: impl Future<Output = T>) -> T {
         let unsent = |class| {
             let Address { task, opening, .. } = task.address.clone();
@@ -200,15 +203,15 @@ impl Wiring {
         taken
     }
 
-    /// Publishes an unusable delivery where people find it, then settles it. In the background, as
-    /// every publish: a blocked broker must not hold up acks.
+    /// Publishes an unusable delivery to the dead-letter exchange, then settles it. This runs in
+    /// the background, as every publish does: a blocked broker must not hold up acks.
     pub fn dead_letter(self: &Arc<Self>, tag: Tag, reason: String) {
         let Some(delivery) = self.deliveries.take(tag) else { return };
         tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
         let dead_letter = DeadLetter::wrap(delivery.message.clone(), reason, self.owner.as_str());
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            // One word: no owner binds it, so it cannot come back here.
+            // No owner binds this routing key, so the message cannot come back here.
             match transport::dead_letter(&*wiring.transport, "refused", dead_letter).await {
                 Ok(()) => delivery.acker.ack().await,
                 Err(error) => tracing::error!(%error, "A refused message cannot be published; it stays in its queue."),
@@ -216,13 +219,13 @@ impl Wiring {
         });
     }
 
-    /// Answers whoever asked; over the transport in the background.
+    /// Sends a reply to the caller; over the transport it is sent in the background.
     pub fn reply(self: &Arc<Self>, to: ReplyTo, reply: Reply) {
         match to {
             ReplyTo::Local(number) => {
                 let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                 if let Some(waiting) = waiting {
-                    // A caller that has gone needs no answer.
+                    // A caller that is gone needs no answer.
                     let _ = waiting.send(reply);
                 }
             }
@@ -233,7 +236,8 @@ impl Wiring {
         }
     }
 
-    /// Whoever waits for a reply that is too large learns that instead.
+    /// Sends a reply over the transport. If it is too large for the broker, a refusal that says so
+    /// is sent instead.
     pub async fn reply_remotely(&self, key: &str, correlation: &str, reply: &Reply) {
         let mut sent = self.try_to_reply(key, correlation, reply).await;
         if let Err(PublishError::TooLarge(oversize)) = sent {
@@ -251,7 +255,8 @@ impl Wiring {
         self.transport.publish(topology::CONTROL, key, message).await
     }
 
-    /// Tells consumers, in the background. What they do not hear is said again when they name such a task.
+    /// Sends a recall to the consumers in the background. If it is lost, it is repeated when a
+    /// consumer names a recalled task.
     fn recall(self: &Arc<Self>, openings: Vec<OpeningId>) {
         let cancel = Cancel { openings };
         let message = cancel.to_message(random::token(), self.clock.system());

@@ -1,4 +1,4 @@
-//! What callers in the same process watch and wait for.
+//! State that callers in the same process watch and wait for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,15 +12,14 @@ use super::ServiceError;
 /// Callers that wait for a reply, by number.
 pub(super) type Replies = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>>;
 
-/// What everyone may watch.
+/// The owner's progress.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Tasks below this number have their outcome, by the opening of their job.
     pub answered: BTreeMap<OpeningId, u64>,
-    /// Openings whose every task has its outcome, so that their report can be completed.
+    /// Openings of which every task has its outcome, so that their report can be completed.
     pub complete: Vec<OpeningId>,
-    /// Openings whose receipt is committed.
     pub finished: Vec<OpeningId>,
-    /// The owner has stopped, by request (`Ok`) or not.
+    /// Set once the owner has stopped: `Ok` if it was asked to, or the error.
     pub ended: Option<Result<(), ServiceError>>,
 }

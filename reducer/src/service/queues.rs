@@ -8,14 +8,14 @@ use shared::transport::{Transport, TransportError};
 
 use crate::fold;
 
-/// The queue of every class that a job's tasks may have.
+/// The queues of all classes that a job's tasks may have.
 pub(super) fn of(spec: &JobSpec) -> Topology {
     let declared = fold::classes(spec).iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
     let (queues, bindings) = declared;
     Topology { exchanges: Vec::new(), queues, bindings }
 }
 
-/// Declares the queues of every class that a job's tasks may have.
+/// Declares the queues of all classes that a job's tasks may have.
 pub(super) async fn declare(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
     transport.declare(&of(spec)).await
 }

@@ -14,7 +14,8 @@ use crate::report::{self, Format, Render, ReportError};
 use crate::store::Reader;
 
 impl Wiring {
-    /// Every task has its outcome, or none will come any more: a service writes the report, a command is told to.
+    /// Completes a job's report, once every task has its outcome or the job was cancelled. A
+    /// service writes the report; a command is told to write it.
     pub fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
         let output_dir = match &self.kind {
             Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(opening)),
@@ -22,7 +23,7 @@ impl Wiring {
         };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            // The work is done and safe in the store: a full disk delays its report, no more.
+            // The results are safe in the store, so a full disk only delays the report.
             loop {
                 let (holder, directory) = (Arc::clone(&wiring), output_dir.clone());
                 let (id, of) = (job.clone(), opening.clone());
@@ -32,7 +33,7 @@ impl Wiring {
                 };
                 match tokio::task::spawn_blocking(write).await {
                     Ok(Ok(Some(sha256))) => return wiring.tell(Event::Reported { job, opening, sha256 }).await,
-                    // The job was begun anew meanwhile.
+                    // The job was opened again meanwhile.
                     Ok(Ok(None)) => return,
                     Ok(Err(error)) => {
                         tracing::error!(%error, %job, "A report cannot be written; trying again.");
@@ -47,7 +48,8 @@ impl Wiring {
     }
 }
 
-/// Writes what was asked for, and gives the report's SHA-256; nothing if the job has another opening by now.
+/// Writes the report and, if wanted, the word frequencies; returns the report's SHA-256. `None` if
+/// the job has another opening by now.
 fn write_report(
     store: &Path,
     job: &JobId,
@@ -71,7 +73,7 @@ fn write_report(
     if fold::has_frequencies(render.spec()) {
         report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
     } else if given.is_some() {
-        // Of an earlier job of this name they would pass for this one's.
+        // The frequencies of an earlier job of this name would be taken for this job's.
         remove_if_there(&frequencies)?;
     }
     Ok(is_current()?.then(|| render.sha256()))

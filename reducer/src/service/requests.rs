@@ -22,15 +22,15 @@ use crate::owner::{Event, ReplyTo};
 use crate::report;
 use crate::store::{Reader, StoreError};
 
-/// How long an owner of the same name has to say that it is there.
+/// How long another owner of the same name has to answer.
 const SECOND_OWNER: Duration = Duration::from_millis(700);
 
-/// How long the broker may take a service for alive that is gone with its host: two to three of the
+/// How long the broker may hold the queue of a service whose host is gone: two to three of the
 /// connection's heartbeats of 8 s.
 const PREDECESSOR: Duration = Duration::from_secs(30);
 const PREDECESSOR_LOOK: Duration = Duration::from_millis(500);
 
-/// Names that may be out of reach like that, one after the other.
+/// How many control queue names are tried if earlier ones stay occupied.
 const RENAMES_MAX: u32 = 16;
 
 pub(super) async fn refuse_second(transport: &Arc<dyn Transport>, owner: &OwnerId) -> Result<(), ServiceError> {
@@ -40,8 +40,8 @@ pub(super) async fn refuse_second(transport: &Arc<dyn Transport>, owner: &OwnerI
     }
 }
 
-/// Which process of this name says in this time that it is there, if one does; one of an older version does not say
-/// which it is.
+/// Asks for another process of this name. The outer `None` means no answer within `time`; the inner
+/// `None` means a process of an older version, which does not say which one it is.
 async fn answer(
     transport: &Arc<dyn Transport>,
     owner: &OwnerId,
@@ -52,7 +52,8 @@ async fn answer(
     Ok(reply.map(|reply| if let Reply::Pong { session, .. } = reply { session } else { None }))
 }
 
-/// The control queue of an owner. A service that was killed, and has no more to say, may still have it.
+/// Subscribes to an owner's control queue. A service that was killed, and does not answer, may
+/// still occupy the queue.
 pub(super) async fn subscribe(
     transport: &Arc<dyn Transport>,
     owner: &OwnerId,
@@ -64,29 +65,32 @@ pub(super) async fn subscribe(
         match transport.subscribe(wanted.present().clone()).await {
             Err(error @ TransportError::Occupied { .. }) if Instant::now() < give_up => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!("{error}; it does not answer, so waiting for the broker to miss it");
+                    tracing::warn!("{error}; its holder does not answer, so waiting for the broker to release it");
                 }
                 tokio::time::sleep(PREDECESSOR_LOOK).await;
             }
-            // The broker does not miss it.
+            // The broker still holds the queue for the old process.
             Err(error @ TransportError::Occupied { .. }) if wanted.renames() < RENAMES_MAX => {
-                // It may be there after all, and slow.
+                // The old process may be alive but slow.
                 if answer(transport, owner, limits::CONTROL_TIMEOUT).await?.is_some() {
                     return Err(error);
                 }
                 wanted.rename();
-                tracing::warn!("{error}; it never answered, so taking {} instead", wanted.present().queue.name);
+                tracing::warn!(
+                    "{error}; its holder never answered, so using the queue {} instead",
+                    wanted.present().queue.name
+                );
             }
             done => return done,
         }
     }
 }
 
-/// Asks every consumer for a heartbeat at once, rather than at its next heartbeat.
+/// Asks every consumer to send a heartbeat now instead of at its next interval.
 pub(super) async fn call_consumers(transport: Arc<dyn Transport>, clock: Clock) {
     let message = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
     if let Err(error) = transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
-        // A hint that is not heard costs a heartbeat.
+        // If the request is lost, the owner waits for the next regular heartbeats.
         tracing::debug!(%error, "Consumers could not be asked for a heartbeat.");
     }
 }
@@ -108,14 +112,14 @@ async fn listen(mut requests: Box<dyn Subscription>, wiring: &Arc<Wiring>) {
                 Ok(()) => delivery.acker.ack().await,
                 Err(reason) => wiring.dead_letter(wiring.deliveries.hold(delivery), reason.to_string()),
             },
-            // While it was away another one may have taken its name.
+            // Another process may have taken the name while the connection was away.
             Ok(Incoming::Interrupted) => wiring.say_name(None),
             Err(error) => return wiring.fail(error.into()).await,
         }
     }
 }
 
-/// Answers from the store, off the loop that hears: heartbeats must not wait for a disk.
+/// Answers from the store in the background: heartbeats must not wait for a disk.
 fn look(wiring: &Arc<Wiring>, reply: ReplyTo, find: impl FnOnce(&Path) -> Result<Reply, StoreError> + Send + 'static) {
     let wiring = Arc::clone(wiring);
     tokio::spawn(async move {
@@ -129,7 +133,7 @@ fn look(wiring: &Arc<Wiring>, reply: ReplyTo, find: impl FnOnce(&Path) -> Result
     });
 }
 
-/// Answers with a piece of a report, and with a smaller one where the broker does not take that.
+/// Answers with a piece of a report, or with a smaller one if the broker refuses that size.
 async fn report(
     wiring: Arc<Wiring>,
     to: ReplyTo,
@@ -168,7 +172,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     }
     let Some(key) = message.reply_to.clone() else { return Ok(()) };
     if !topology::is_reply_key(&key) {
-        return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is no key of a reply") });
+        return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is not a reply key") });
     }
     let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
     match request {
@@ -186,7 +190,8 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             wiring.tell(Event::Cancel { job, opening: Some(opening), reply }).await;
         }
         Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,
-        // A command writes its report as it goes: what it has written of a failed task would stay so.
+        // A command writes its report as it goes, so it cannot take back the lines of a failed
+        // task.
         Request::Replay { .. } if matches!(wiring.kind, Kind::Command { .. }) => {}
         Request::Replay { filter, openings } => {
             wiring.tell(Event::Replay { filter, openings: Some(openings), dead: Vec::new(), reply }).await;
@@ -204,7 +209,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let (owner, session) = (wiring.owner().clone(), Some(wiring.name.session.clone()));
             wiring.reply(reply, Reply::Pong { owner, session });
         }
-        // Taken above.
+        // Handled above.
         Request::Claim { .. } => {}
         Request::Report { job, of, from } => {
             tokio::spawn(report(Arc::clone(wiring), reply, move |store, bytes| {

@@ -1,4 +1,4 @@
-//! A service over the embedded transport.
+//! Tests of a service over the embedded transport.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ async fn serve(store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdow
     (start(config, Arc::clone(transport), stop).await.expect("it starts"), stopper)
 }
 
-/// Well below the two heartbeats after which a lost task would be sent again.
+/// Waits until one task is in the queue, for well below the two heartbeats after which a lost task
+/// would be resent.
 async fn one_task_waits(transport: &Arc<dyn Transport>) {
     let (queue, _) = topology::tasks(Workload::Digest, &Class::from_name(b"r"));
     let give_up = Instant::now() + limits::HEARTBEAT / 2;
@@ -71,7 +72,7 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = directory.path().join("store");
     for round in 0..2 {
-        // Each round a broker that knows nothing.
+        // Each round has a new, empty broker.
         let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
         let (handle, stopper) = serve(&store, &transport).await;
         let request = JobRequest::new("j".parse().expect("an id"), spec());
@@ -85,7 +86,7 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
     }
 }
 
-/// A broker that lets nobody consume.
+/// A broker that forbids consuming.
 struct Forbidding(Embedded);
 
 #[async_trait]
@@ -119,7 +120,7 @@ async fn whoever_opens_a_job_hears_why_its_owner_could_not_go_on() {
     let transport: Arc<dyn Transport> = Arc::new(Forbidding(Embedded::new()));
     let (handle, _stopper) = serve(&directory.path().join("store"), &transport).await;
     let give_up = Instant::now() + limits::HEARTBEAT;
-    // It may take a job before it has heard that nobody can answer.
+    // The owner may accept a job before it knows that it cannot receive answers.
     let error = loop {
         match handle.open(JobRequest::new("j".parse().expect("an id"), spec())).await {
             Err(error) => break error.to_string(),
@@ -136,7 +137,7 @@ async fn a_command_takes_no_jobs_of_others() {
     let transport: Arc<dyn Transport> = Arc::new(Embedded::new());
     let (handle, stopper) = serve(&directory.path().join("store"), &transport).await;
     let mut asker = Asker::new(Arc::clone(&transport)).await.expect("a queue for replies");
-    // It may not listen yet.
+    // The owner may not listen yet.
     let mut ask = async |request| loop {
         let reply = asker.ask(handle.owner(), &request, Duration::from_millis(100)).await.expect("it is sent");
         if let Some(reply) = reply {

@@ -1,4 +1,5 @@
-//! The ledger's thread: takes what has gathered, turns, hands out.
+//! The ledger's thread: takes the events that have gathered, commits them in one turn, and hands
+//! out the actions.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use crate::ledger::{Action, Ledger};
 use crate::owner::Event;
 use crate::store::StoreError;
 
-/// Events of one transaction, at most: bounds how long a caller waits for its commit.
+/// Events of one transaction, at most. This bounds how long a caller waits for its commit.
 const TURN_EVENTS: usize = 512;
 
-/// Runs until every sender of inputs is gone, or the store fails.
+/// Starts the thread. It runs until every sender of inputs is gone, or the store fails.
 pub(super) fn spawn(
     ledger: Ledger,
     clock: Clock,

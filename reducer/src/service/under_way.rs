@@ -1,14 +1,14 @@
-//! What is done in the background, once at a time for each key: what is asked for again while a broker
-//! does not answer must not pile up.
+//! Background work that runs once at a time for each key, so that repeated requests do not pile up
+//! while a broker does not answer.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The keys of what is under way.
+/// The keys of the work under way.
 #[derive(Debug)]
 pub(super) struct UnderWay<K>(Arc<Mutex<BTreeSet<K>>>);
 
-/// One of them, until it is dropped.
+/// Work under way. Its key is free again when this value is dropped.
 pub(super) struct Begun<K: Ord> {
     key: K,
     all: Arc<Mutex<BTreeSet<K>>>,
@@ -21,7 +21,7 @@ impl<K> Default for UnderWay<K> {
 }
 
 impl<K: Ord + Clone> UnderWay<K> {
-    /// Begins it, unless it is under way.
+    /// Marks a key as under way; `None` if it already is.
     pub fn begin(&self, key: K) -> Option<Begun<K>> {
         let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         is_new.then(|| Begun { key, all: Arc::clone(&self.0) })

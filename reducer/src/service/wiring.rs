@@ -1,4 +1,4 @@
-//! What the tasks around a ledger share.
+//! State that the async tasks around a ledger share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use super::replying::Replying;
 use super::under_way::UnderWay;
 use crate::owner::Event;
 
-/// What the tasks around a ledger share.
+/// State that the async tasks around a ledger share.
 pub(super) struct Wiring {
     pub transport: Arc<dyn Transport>,
     pub clock: Clock,
@@ -29,18 +29,18 @@ pub(super) struct Wiring {
     pub progress: watch::Sender<Progress>,
     pub deliveries: Deliveries,
     pub replies: Replies,
-    /// Replies on their way to the broker.
     pub replying: Replying,
-    /// Whether what is sent to this owner finds its queues.
+    /// Whether the owner's queues exist, so that messages to it arrive.
     pub listening: watch::Sender<bool>,
-    /// Queues of tasks that the broker is asked about.
+    /// Task queues whose state the broker is being asked for.
     pub looking: UnderWay<(Workload, Class)>,
-    /// Jobs whose queues are being declared.
     pub opening: UnderWay<JobId>,
-    /// Held while a report is written: of two jobs with one report's name, the later one has the last word.
+    /// Held while a report is written, so that of two jobs with one report name the later one
+    /// writes last.
     pub reporting: Mutex<()>,
-    /// The output directory, if there is one: nobody else's as long as this is there.
+    /// The lock on the output directory, if there is one. No other owner has it while this value
+    /// exists.
     pub _claim: Option<Claim>,
-    /// Which of the processes that may have this owner's name it is.
+    /// This process's identity among all processes that use the owner's name.
     pub name: Name,
 }

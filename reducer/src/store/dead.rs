@@ -1,4 +1,4 @@
-//! Dead tasks: written, found, shown, replayed, forgotten.
+//! Dead tasks in the store: writing, finding, replaying and dropping them.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,13 @@ use super::{Reader, Store, StoreError};
 use crate::fold::{self, Record};
 use crate::owner::Dead;
 
-/// Every dead task: those that failed for the last time, and those of which a message came back. A
-/// filter (?1) is a job, a task, or, unless there is such a job, a part of the reason: reasons quote
-/// names. Tasks of derived plans are not stored, and have one item. Of several messages of a task the
-/// latest speaks: with one max() SQLite takes the other columns from its row.
+/// Every dead task: those that failed for the last time, and those of which a message was
+/// dead-lettered.
+///
+/// The filter (?1) is a job, a task, or a part of the reason. If it names an existing job or a task
+/// of one, it is not matched against reasons, because reasons quote names. Tasks of derived plans
+/// are not stored, and have one item. Of several dead letters of a task the latest is shown: with
+/// one max() SQLite takes the other columns from its row.
 const DEAD: &str = "
 WITH all_dead AS (
     SELECT jobs.job, dead.number, 'failed' AS state, outcomes.attempt, outcomes.host,
@@ -39,7 +42,7 @@ ORDER BY at DESC, all_dead.job, all_dead.number";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {
     let state = if row.get::<_, String>(2)? == "failed" { DeadState::Failed } else { DeadState::Returned };
-    // The job's name is read when its row is: this one stands in until then.
+    // A placeholder: the caller fills in the job's id.
     let task = TaskId { job: JobId::from_name(b"-"), number: row.get(1)? };
     let (items, attempts, host) = (row.get(3)?, row.get(4)?, row.get(5)?);
     let reason = row.get::<_, Option<String>>(6)?.unwrap_or_default();
@@ -79,7 +82,7 @@ pub(super) fn write_letter(db: &Connection, dead_letter: &DeadLetter, now: Momen
     Ok(())
 }
 
-/// The task has no outcome any more, and its job no end.
+/// Removes the task's outcome, and its job's end.
 pub(super) fn replay(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     for sql in [
         "DELETE FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
@@ -103,7 +106,7 @@ pub(super) fn forget(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// Dead tasks that a filter fits.
+    /// The dead tasks that match a filter.
     pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
         let mut found = Vec::new();
         find(&self.connection, filter, |dead, opening| {
@@ -115,7 +118,7 @@ impl Store {
 }
 
 impl Reader {
-    /// The latest dead tasks that a filter fits, oldest first, as an owner tells of them.
+    /// The latest dead tasks that match a filter, oldest first, as an owner's reply.
     pub fn dead(&self, filter: Option<&str>) -> Result<Reply, StoreError> {
         let (mut tasks, mut more, mut openings) = (Vec::new(), 0, BTreeSet::new());
         find(&self.connection, filter, |mut dead, opening| {
@@ -131,7 +134,7 @@ impl Reader {
         Ok(Reply::Dead { owner: self.owner()?, tasks, more, openings: openings.into_iter().collect() })
     }
 
-    /// All about one dead task.
+    /// The details of one dead task.
     pub fn dead_task(&self, task: &TaskId) -> Result<Option<DeadDetail>, StoreError> {
         let mut found = None;
         find(&self.connection, Some(&task.to_string()), |dead, _| {

@@ -1,4 +1,5 @@
-//! Openings that others have replaced: what they hold is taken over, and then goes.
+//! Openings that were replaced by later ones. Their answers are taken over, and then they are
+//! removed.
 
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
@@ -7,11 +8,12 @@ use shared::protocol::id::{JobId, OpeningId, RunId};
 use super::{Store, StoreError};
 use crate::fold::Before;
 
-/// Tasks that are removed at a time, each with all that belongs to it.
+/// Tasks that one sweep removes at most, each with its outcome, parts and the like.
 const SWEPT: u32 = 64;
 
 impl Store {
-    /// The rows of the openings that this one follows, the oldest first, and how many tasks each has.
+    /// The row ids of the openings that this one follows, oldest first, and how many tasks each
+    /// has.
     pub fn followed(&self, opening: &OpeningId) -> Result<Vec<(i64, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "WITH RECURSIVE followed (id) AS (
@@ -24,7 +26,7 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The first task with a body from a number on.
+    /// The number and body of the first task at or after `number` that has a body.
     pub fn body_from(&self, row: i64, number: u64) -> Result<Option<(u64, Bytes)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT number, body FROM tasks WHERE job_id = ? AND number >= ? AND body IS NOT NULL
@@ -34,7 +36,8 @@ impl Store {
         Ok(row.optional()?.map(|(number, body)| (number, body.into())))
     }
 
-    /// A task with its answer, or as much of one as there is; nothing if there is none.
+    /// A task with its answer, or with the part of the answer that there is; `None` if there is
+    /// none.
     pub fn before(&self, row: i64, number: u64) -> Result<Option<Before>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT body, coalesce(CASE status WHEN 'done' THEN answer END, kept), coalesce(run, kept_run),
@@ -53,7 +56,8 @@ impl Store {
         Ok(Some(Before { body: body.into(), answer: answer.into(), run, host, place: (row, number) }))
     }
 
-    /// Removes some of what a job whose plan is complete has taken over from; whether nothing is left of it.
+    /// Removes some tasks of the openings that a job with a complete plan follows; returns whether
+    /// nothing is left of them.
     pub(crate) fn sweep(&mut self, job: &JobId) -> Result<bool, StoreError> {
         let followed: Option<i64> = self
             .connection
@@ -79,7 +83,8 @@ impl Store {
         Ok(false)
     }
 
-    /// The row itself, which has no tasks left: what it followed is followed in its place.
+    /// Removes the row of an opening that has no tasks left. Its follower then follows its
+    /// predecessor.
     fn forget_row(&mut self, row: i64) -> Result<(), StoreError> {
         let db = &self.connection;
         for table in ["parts", "outcomes", "leases", "dead", "dead_letters"] {

@@ -1,4 +1,4 @@
-//! The property of stores: a damaged one is refused, or has the account that it had.
+//! The property of stores: a damaged store is refused, or it has the accounts that it had before.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,20 +16,21 @@ use crate::ledger::Ledger;
 use crate::owner::Config;
 use crate::report::{self, Format, Render};
 
-/// Whose account is how.
+/// The accounts by job.
 type Accounts = BTreeMap<JobId, Counts>;
 
-/// A store as bytes of a file, with the accounts in it.
+/// An intact store, as the bytes of its file, with its accounts.
 struct Sound {
     bytes: Vec<u8>,
     accounts: Accounts,
 }
 
-/// Opens what the input makes of a store: its first byte chooses how, and the bytes behind cut it (three bytes:
-/// the length), or change it (four bytes each: three for the place, one for the value), or are the file themselves.
+/// Opens a store that is damaged as the input says. The first byte chooses how: the rest of the
+/// input cuts the file (three bytes: the length), changes it (four bytes each: three for the place,
+/// one for the value), or is the file itself.
 ///
-/// Nothing panics. A store that was cut is refused, or has the very accounts that it had: none if it
-/// was cut to nothing.
+/// The call must not panic. A store that was cut is refused, or has exactly the accounts that it
+/// had, or none if it was cut to nothing.
 pub fn store(input: &[u8]) {
     let Some((&choice, rest)) = input.split_first() else { return };
     let sound = sound();
@@ -55,14 +56,14 @@ pub fn store(input: &[u8]) {
     }
 }
 
-/// Everything that is done with a store at a start and for a report.
+/// Does everything that is done with a store at a start and for a report.
 fn open(bytes: &[u8]) -> Result<Accounts, StoreError> {
     let directory = directory();
     let path = directory.path().join("store.sqlite");
     fs::write(&path, bytes).expect("there is room");
     let accounts = start(&path);
     if let Ok(accounts) = &accounts {
-        // What cannot be reported is an error of its own.
+        // The report may fail, but it must not panic.
         for job in accounts.keys() {
             let render = Render::new(&path, job, Format::Json);
             let _ = render.and_then(|mut render| render.write_up_to(8, &mut io::sink(), &mut |_| {}));
@@ -82,7 +83,7 @@ fn start(path: &Path) -> Result<Accounts, StoreError> {
     Ok(accounts)
 }
 
-/// A store with a few jobs.
+/// An intact store with a few jobs.
 fn sound() -> &'static Sound {
     static SOUND: OnceLock<Sound> = OnceLock::new();
     SOUND.get_or_init(|| {
@@ -90,7 +91,7 @@ fn sound() -> &'static Sound {
         let path = directory.path().join("store.sqlite");
         let owner = || OwnerId::from_name(b"guest-0123456789abcdef");
         drop(Store::open(&Place::File(path.clone()), owner).expect("a store"));
-        // The file alone, without a log beside it.
+        // Put everything into one file, without a log beside it.
         let connection = Connection::open(&path).expect("a database");
         connection.execute_batch(include_str!("fuzzing/sound.sql")).expect("jobs");
         connection.pragma_update(None, "journal_mode", "DELETE").expect("one file");
@@ -101,7 +102,7 @@ fn sound() -> &'static Sound {
     })
 }
 
-/// In memory where there is such a place.
+/// A directory in memory, if the system has one.
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
@@ -116,7 +117,7 @@ mod tests {
         store(&[0, 0, 0, 1]);
     }
 
-    /// Single values, changed as a bad disk or an editor may change them.
+    /// Changes of single values, as by a bad disk or an editor.
     #[test]
     fn what_no_owner_commits_is_refused_and_never_counted() {
         for (change, told) in [

@@ -1,4 +1,5 @@
-//! One process at a time writes a store: SQLite's own locks are held only while it writes.
+//! The lock that lets one process at a time use a store. SQLite's own locks are held only while it
+//! writes.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use super::StoreError;
 use super::files::{LOCK, beside};
 use crate::lock::Lock;
 
-/// Locks the store at `path`, whose directory is made if there is none.
+/// Locks the store at `path`, and creates its directory if there is none.
 pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
     let failed = |cause| StoreError::File { path: path.to_owned(), cause };
     fs::create_dir_all(directory_of(path)).map_err(failed)?;

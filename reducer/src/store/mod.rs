@@ -1,7 +1,7 @@
-//! The owner's store: SQLite, one row per task.
+//! The owner's store: an SQLite database with one row per task.
 //!
-//! One writer (the ledger's thread) and any number of readers (reports). A turn's writes are one
-//! transaction; a store in a file is fsynced at each commit, a temporary one never.
+//! One writer (the ledger's thread) and any number of readers (reports) use it. A turn's writes are
+//! one transaction. A store in a file is fsynced at each commit; a temporary store never is.
 
 mod dead;
 mod files;
@@ -30,31 +30,28 @@ pub use open::{Place, StoreError, check};
 pub use read::{PartPlace, Reader, Section, StoredTask};
 pub use spill::Spill;
 
-/// The writer.
+/// A store, open for writing.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     owner: OwnerId,
     id: StoreId,
     path: PathBuf,
-    /// Held open: one process at a time writes a store.
+    /// Held while the store is open: one process at a time writes a store.
     _lock: Option<Lock>,
-    /// Removed with the store, or with the process.
+    /// The temporary directory, removed with this value, or when the process ends.
     _temporary: Option<(tempfile::TempDir, Scratch)>,
 }
 
 impl Store {
-    /// Whose store it is.
     pub fn owner(&self) -> &OwnerId {
         &self.owner
     }
 
-    /// Its id.
     pub fn id(&self) -> &StoreId {
         &self.id
     }
 
-    /// The file, for readers.
     pub fn path(&self) -> &std::path::Path {
         &self.path
     }

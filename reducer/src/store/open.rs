@@ -1,4 +1,4 @@
-//! Opening a store: where it is, whose it is, and what makes it durable.
+//! Opening a store: its place, its owner, and its durability settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,25 +13,22 @@ use super::{Store, schema};
 use crate::lock::Lock;
 use crate::scratch::Scratch;
 
-/// Where a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In a temporary directory, gone with the process.
+    /// In a temporary directory, removed when the process ends.
     Temporary,
-    /// In a file, made with its directory when there is none.
+    /// In a file. The file and its directory are created if they do not exist.
     File(PathBuf),
 }
 
-/// A store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it.
     #[error(
         "the store {} is in use by another process. Stop it first, or name another file with --state",
         .0.display()
     )]
     InUse(PathBuf),
-    /// Not a store of this program, or of another version.
+    /// The file is not a store of this program, or a store of another version.
     #[error(
         "{} is not a store that this version of packhorse can use (its schema is {found}, this one's {}). Name another \
          file with --state{}",
@@ -40,47 +37,31 @@ pub enum StoreError {
         if *found > 0 { ", or use the version that made it" } else { "" }
     )]
     Version {
-        /// The file.
         path: PathBuf,
-        /// Its `user_version`.
+        /// The file's `user_version`; 0 if it is no store.
         found: i64,
     },
-    /// A store of another owner.
     #[error(
-        "the store {} is that of reducer {owner}, not of {wanted}. Leave out --owner to go on with it, or name \
+        "the store {} belongs to reducer {owner}, not to {wanted}. Leave out --owner to continue with it, or name \
          another file with --state",
         .path.display()
     )]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: OwnerId,
-        /// Who asked.
-        wanted: OwnerId,
-    },
-    /// The file system refused.
+    Owner { path: PathBuf, owner: OwnerId, wanted: OwnerId },
     #[error("cannot use the store {}: {cause}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        cause: std::io::Error,
-    },
-    /// SQLite refused: a full disk, a damaged file.
+    File { path: PathBuf, cause: std::io::Error },
+    /// SQLite failed, for example because of a full disk or a damaged file.
     #[error(
         "the store failed: {0}. Nothing that was acknowledged is lost; make room or repair the file \
          (without --state it is a temporary one, beneath TMPDIR), and start again"
     )]
     Sqlite(#[from] rusqlite::Error),
-    /// Something in it cannot be read.
-    #[error("the store holds what cannot be read: {0}")]
+    /// A value in the store is not valid.
+    #[error("the store holds a value that cannot be read: {0}")]
     Content(String),
 }
 
 impl Store {
-    /// Opens a store, or makes one for `owner`. An existing one keeps its owner, unless `owner` is
-    /// given as another.
+    /// Opens a store, or creates one for `owner`. An existing store keeps its owner.
     pub fn open(place: &Place, owner: impl FnOnce() -> OwnerId) -> Result<Self, StoreError> {
         match place {
             Place::Temporary => {
@@ -107,18 +88,19 @@ impl Store {
         temporary: Option<(TempDir, Scratch)>,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(Duration::from_secs(10))?;
-        // Before anything is written: what is not ours is left as it is.
+        // Check this before anything is written: a file that is not our store must stay unchanged.
         let is_new = match version(&connection, &path)? {
             Some(schema::VERSION) => false,
             Some(found) => return Err(StoreError::Version { path, found }),
             None => true,
         };
-        // A task's row is tens of kilobytes: large pages mean fewer of them. Holds for new files.
+        // A task's row is tens of kilobytes, so large pages mean fewer of them. This applies to new
+        // files only.
         connection.pragma_update(None, "page_size", 32_768)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         if temporary.is_some() {
-            // Nothing of it outlives the process, so nothing is gained by waiting for a disk, nor by
-            // moving pages from the log to the database before the log is large.
+            // A temporary store ends with the process, so nothing is gained by waiting for a disk,
+            // or by moving pages from the log to the database before the log is large.
             connection.pragma_update(None, "synchronous", "OFF")?;
             connection.pragma_update(None, "wal_autocheckpoint", SCRATCH_LOG_PAGES)?;
         } else {
@@ -136,14 +118,14 @@ impl Store {
     }
 }
 
-/// Pages in the log of a temporary store before they are moved: 128 MiB. Each turn adds every page that it
-/// touches, whole.
+/// Pages in the log of a temporary store before they are moved to the database: 128 MiB. Each turn
+/// adds every page that it touches, whole.
 const SCRATCH_LOG_PAGES: u32 = 4_096;
 
-/// What SQLite takes for an empty database, though it is a file of someone's.
+/// SQLite takes a file of this many bytes for an empty database, though the file is not empty.
 const TAKEN_FOR_EMPTY: u64 = 1;
 
-/// The version that a database says it has; `None` if nothing was ever written to it.
+/// The database's version; `None` if nothing was ever written to it, 0 if it is no store.
 fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == TAKEN_FOR_EMPTY) {
         return Err(StoreError::Version { path: path.to_owned(), found: 0 });
@@ -152,7 +134,7 @@ fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreErr
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let count = |which| connection.query_row(which, [], |row| row.get::<_, i64>(0));
         let tables = count("SELECT count(*) FROM sqlite_master")?;
-        // Others count their versions, too.
+        // Other programs use `user_version` too, so look for our table.
         let is_ours = count("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'store'")? == 1;
         Ok((found != 0 || tables != 0).then_some(if is_ours { found } else { 0 }))
     };
@@ -175,7 +157,7 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A second connection for reading.
+/// Opens a connection that only reads.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_as_it_is(path)?;
     match version(&connection, path)? {
@@ -184,7 +166,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-/// Whether a file is a store that can be used. Nothing is changed.
+/// Checks that a file is a store that can be used. Nothing is changed.
 pub fn check(path: &Path) -> Result<(), StoreError> {
     match version(&open_as_it_is(path)?, path)? {
         None | Some(schema::VERSION) => Ok(()),

@@ -1,4 +1,4 @@
-//! Reading: a task to send, an answer to compare, the settled tasks of a report.
+//! Reading from a store: a task to send, an answer to compare, the settled tasks of a report.
 
 use std::path::Path;
 
@@ -13,14 +13,12 @@ use super::{Store, StoreError, open};
 use crate::fold::{self, Settled};
 use crate::owner::{Counted, FirstAnswer, Known};
 
-/// A task as it is sent.
+/// A task as the store has it, for sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTask {
-    /// Whose queue it goes to.
     pub class: Class,
-    /// When it was planned, in nanoseconds since 1970, if its planner told.
+    /// When it was planned, in nanoseconds since 1970, if the producer said so.
     pub planned_at: Option<i64>,
-    /// Its body.
     pub body: Bytes,
 }
 
@@ -29,7 +27,7 @@ fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String)
 }
 
 impl Store {
-    /// What a message about a task of the stored plan is compared with.
+    /// The facts about a stored task that messages about it are compared with.
     pub fn known(&self, job: &JobId, number: u64, workload: Workload) -> Result<Option<Known>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT items, plan, kept, kept_left, kept_run IS NOT NULL, kept_by FROM tasks
@@ -52,7 +50,7 @@ impl Store {
         Ok(Some(Known { items, kept: kept.transpose()?, plan }))
     }
 
-    /// The answer that was counted; `Err` holds the reason of a task that was given up.
+    /// The answer that was counted. `Err` holds the reason if the task was given up.
     pub fn answer(&self, job: &JobId, number: u64) -> Result<Option<Result<Bytes, String>>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
@@ -62,7 +60,7 @@ impl Store {
         Ok(row.map(|(status, answer)| verdict(status, answer)))
     }
 
-    /// What is known of a task that has its outcome.
+    /// The outcome of a task, for an explanation.
     pub fn counted(&self, job: &JobId, number: u64) -> Result<Option<Counted>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT status, answer ->> '$.reason', attempt, host, dead.job_id IS NOT NULL
@@ -78,7 +76,7 @@ impl Store {
         Ok(counted.optional()?)
     }
 
-    /// Whether every part of an outcome is here.
+    /// Whether every part of an outcome is in the store.
     pub fn has_parts(&self, task: &TaskId, parts: Option<&Parts>) -> Result<bool, StoreError> {
         let Some(Parts { run, count }) = parts else { return Ok(true) };
         let mut statement = self.connection.prepare_cached(
@@ -90,7 +88,7 @@ impl Store {
         Ok(there == *count)
     }
 
-    /// A task of the stored plan, to send it.
+    /// A task of the stored plan, for sending.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT class, body, planned_at FROM tasks
@@ -103,13 +101,13 @@ impl Store {
         Ok(Some(StoredTask { class: id::<Class>(class)?, planned_at, body: body.into() }))
     }
 
-    /// A reader of the same store, on this thread.
+    /// Opens a reader of the same store.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.path)
     }
 }
 
-/// An outcome as a report shows it.
+/// An outcome's columns, as a report needs them.
 struct Settlement {
     status: String,
     answer: String,
@@ -117,7 +115,7 @@ struct Settlement {
     host: String,
 }
 
-/// Its columns begin at `first`.
+/// Reads an outcome whose columns begin at index `first`.
 fn outcome(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Settlement>> {
     let Some(status) = row.get(first)? else { return Ok(None) };
     let (answer, attempts, host) = (row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?);
@@ -125,7 +123,7 @@ fn outcome(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Settlement>> 
 }
 
 impl Settlement {
-    /// The answer, or why there is none, after how many tries and where.
+    /// The answer, or the reason of the failure, with the number of attempts and the last host.
     fn answer(self) -> Result<Bytes, String> {
         let Self { status, answer, attempts, host } = self;
         verdict(status, answer)
@@ -141,46 +139,44 @@ fn verdict(status: String, answer: String) -> Result<Bytes, String> {
     Err(failure.map_or(answer, |failure| failure.reason))
 }
 
-/// A job's account. None is committed that does not add up, so one that does not was damaged.
+/// Parses a job's account. Only accounts that add up are committed, so one that does not was
+/// damaged.
 pub(super) fn account(job: &str, counts: &str) -> Result<Counts, StoreError> {
     let counts: Counts = serde_json::from_str(counts).map_err(|e| StoreError::Content(e.to_string()))?;
     let damaged = || StoreError::Content(format!("the account of job {job} does not add up: the file was damaged"));
     counts.adds_up().then_some(counts).ok_or_else(damaged)
 }
 
-/// Where a part stands among those of its job.
+/// A part's place among the parts of its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartPlace {
-    /// Its task.
     pub number: u64,
-    /// Its run, the only one of its task that counts.
+    /// The run that counts for its task.
     run: String,
-    /// Its number within the task.
+    /// The part's number within the run.
     part: u32,
 }
 
-/// Reads reports beside the writer.
 #[derive(Debug)]
 pub struct Reader {
     pub(super) connection: Connection,
 }
 
-/// What a report shows of one task.
+/// The content of a report about one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// What failed in planning before its items.
+    /// Failures in planning, which come before the task's items.
     pub plan_failures: Vec<PlanFailure>,
-    /// What became of it.
     pub settled: Settled,
 }
 
 impl Reader {
-    /// Opens the store at `path` to read.
+    /// Opens the store at `path` for reading.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: open::open_to_read(path)? })
     }
 
-    /// The hash of a job's plan up to a task.
+    /// The hash of a job's plan up to and including a task.
     pub fn plan(&self, job: &JobId, number: u64) -> Result<Option<PlanHash>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT plan FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
@@ -188,18 +184,16 @@ impl Reader {
         statement.query_row(params![job.as_str(), number], |row| row.get(0)).optional()?.map(id).transpose()
     }
 
-    /// Whose store it is.
     pub fn owner(&self) -> Result<OwnerId, StoreError> {
         id(self.connection.query_row("SELECT owner FROM store", [], |row| row.get(0))?)
     }
 
-    /// The opening that a job has.
+    /// The job's current opening.
     pub fn opening(&self, job: &JobId) -> Result<Option<OpeningId>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT opening FROM jobs WHERE job = ?")?;
         statement.query_row([job.as_str()], |row| row.get(0)).optional()?.map(id).transpose()
     }
 
-    /// A job's spec.
     pub fn spec(&self, job: &JobId) -> Result<Option<JobSpec>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT spec FROM jobs WHERE job = ?")?;
         let spec: Option<String> = statement.query_row([job.as_str()], |row| row.get(0)).optional()?;
@@ -216,15 +210,15 @@ impl Reader {
         row.map(|(tasks, counts): (u64, String)| Ok((tasks, account(job.as_str(), &counts)?))).transpose()
     }
 
-    /// Whether someone has cancelled the job.
+    /// Whether the job was cancelled.
     pub fn is_cancelled(&self, job: &JobId) -> Result<bool, StoreError> {
         let mut statement =
             self.connection.prepare_cached("SELECT 1 FROM jobs WHERE job = ? AND cancelled_at IS NOT NULL")?;
         Ok(statement.exists([job.as_str()])?)
     }
 
-    /// The part that comes after another, or the first one, of those that count: of the run that was
-    /// counted, and about an item with a result if about one.
+    /// The part after another, or the first part, among those that count. A part counts if it is of
+    /// a run that the task names and if its item, if it has one, has a result.
     pub fn next_part(
         &self,
         job: &JobId,
@@ -247,8 +241,9 @@ impl Reader {
         Ok(row.optional()?)
     }
 
-    /// The name that a job's report was given, unless the report goes under the job's id: it was given none, a
-    /// later job of that name is done, or the job was cancelled and takes nobody's place.
+    /// The name that a job's report was given. `None` if the report goes under the job's id: it was
+    /// given no name, a later job of that name is done, or the job was cancelled and must not
+    /// replace another report.
     pub fn report_name(&self, job: &JobId) -> Result<Option<String>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT report FROM jobs
@@ -260,7 +255,8 @@ impl Reader {
         Ok(statement.query_row([job.as_str()], |row| row.get(0)).optional()?.flatten())
     }
 
-    /// The section of task `number`, which must have its outcome; `None` if the plan has no such task.
+    /// The section of task `number`, which must have an outcome; `None` if the plan has no such
+    /// task.
     pub fn section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
         if fold::is_derived(spec) {
             return self.derived_section(job, spec, number);
@@ -290,7 +286,7 @@ impl Reader {
         let row = statement
             .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, bool>(0)?, outcome(row, 1)?)))
             .optional()?;
-        // A rider that got off early has ended its plan short of what its spec says.
+        // The plan of a rider that got off early ends before its spec says so.
         let Some((false, answer)) = row else { return Ok(None) };
         let answer = answer.map(Settlement::answer);
         Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))

@@ -1,4 +1,4 @@
-//! What an owner had in memory when it stopped, from its store.
+//! Restores an owner's memory from its store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn content(error: impl std::fmt::Display) -> StoreError {
     StoreError::Content(error.to_string())
 }
 
-/// A time from the store, which a damaged one may have put before 1970.
+/// Converts a time from the store. In a damaged store it may be before 1970, which is an error.
 fn moment(seconds: f64) -> Result<Moment, StoreError> {
     Duration::try_from_secs_f64(seconds).map_err(content)
 }
@@ -69,14 +69,14 @@ impl JobRow {
 }
 
 impl Store {
-    /// Every sum by its label.
+    /// All sums, by label.
     pub fn sums(&self) -> Result<BTreeMap<String, i64>, StoreError> {
         let mut statement = self.connection.prepare("SELECT label, total FROM sums")?;
         let sums = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(sums.collect::<Result<_, _>>()?)
     }
 
-    /// Every job as it was at the last commit. Tasks that were out count as seen at `now`.
+    /// All jobs as of the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, plan_end, dispatched, answered, counts, report_sha256,
@@ -135,7 +135,7 @@ impl Store {
         Ok(job)
     }
 
-    /// Numbers are counted from the answered prefix on: below it every task is planned.
+    /// Restores the planned numbers from the answered prefix on; below it every task is planned.
     fn recover_plan(&self, id: i64, job: &mut Job) -> Result<(), StoreError> {
         job.planned = Contiguous::up_to(job.answered.prefix());
         let mut statement =
@@ -154,7 +154,7 @@ impl Store {
         Ok(())
     }
 
-    /// Their holders have two heartbeats to name them.
+    /// Restores the leases. Their holders have two heartbeats to name their tasks.
     fn recover_leases(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
         let mut statement =
             self.connection.prepare("SELECT number, attempt, holder, host FROM leases WHERE job_id = ?")?;

@@ -1,34 +1,35 @@
-//! The store's tables and views, made to explain themselves in the `sqlite3` shell.
+//! The store's tables and views. Their comments show in the `sqlite3` shell.
 
-/// Written into `PRAGMA user_version`; any other is refused.
+/// The schema's version, written into `PRAGMA user_version`. A store of any other version is
+/// refused.
 pub(super) const VERSION: i64 = 7;
 
 pub(super) const TABLES: &str = r#"
-CREATE TABLE store (            -- one row: whose store this is
-    store_id   TEXT NOT NULL,   -- another with each owner that opens a copy
+CREATE TABLE store (            -- one row: the owner of this store
+    store_id   TEXT NOT NULL,   -- random; a copy of this file has the same
     owner      TEXT NOT NULL,
     created_at TEXT NOT NULL    -- UTC
 ) STRICT;
 
 CREATE TABLE jobs (
     id            INTEGER PRIMARY KEY,
-    job           TEXT UNIQUE,        -- NULL: it was opened anew, and what it holds is there to be taken over
-    opening       TEXT NOT NULL UNIQUE, -- made at random; every message about the job carries it
-    follows       INTEGER REFERENCES jobs (id), -- the opening before, which it takes over from
+    job           TEXT UNIQUE,        -- NULL: a later opening replaced this one and takes its answers over
+    opening       TEXT NOT NULL UNIQUE, -- random; every message about the job carries it
+    follows       INTEGER REFERENCES jobs (id), -- the earlier opening that it takes over from
     workload      TEXT NOT NULL,
-    spec          TEXT NOT NULL,      -- JSON: what was asked for
+    spec          TEXT NOT NULL,      -- JSON: the request
     opened_at     REAL NOT NULL,      -- seconds since 1970
-    finished_at   REAL,               -- when its report was written
-    plan_end        INTEGER,            -- the number of tasks, once the plan is complete
+    finished_at   REAL,               -- seconds since 1970; when its report was written
+    plan_end      INTEGER,            -- the number of tasks, once the plan is complete
     dispatched    INTEGER NOT NULL,   -- tasks below this number were sent
     answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
-    counts        TEXT NOT NULL,      -- JSON: the account, see the view job_summary
+    counts        TEXT NOT NULL,      -- JSON: the account; see the view job_summary
     report_sha256 TEXT,
-    cancelled_at  REAL,               -- if someone has ended it as it stood
-    report        TEXT,               -- what its report is called, if not as the job
-    plan          TEXT NOT NULL,      -- the hash of the plan as far as it has come
-    origin        TEXT,               -- where it was asked for, if it is over files
-    unnamed       INTEGER NOT NULL DEFAULT 0 -- 1: its producer gave it no id of its own
+    cancelled_at  REAL,               -- seconds since 1970; set if the job was cancelled
+    report        TEXT,               -- the report's name; NULL: the job's id
+    plan          TEXT NOT NULL,      -- the hash of the plan up to its first gap
+    origin        TEXT,               -- for jobs over files: machine and directories of the request
+    unnamed       INTEGER NOT NULL DEFAULT 0 -- 1: its producer gave it no id
 ) STRICT;
 
 -- One row per task. body and outcomes.answer are JSON; the view files opens them.
@@ -37,15 +38,15 @@ CREATE TABLE tasks (
     number  INTEGER NOT NULL,
     class   TEXT NOT NULL,
     items   INTEGER NOT NULL,
-    body    TEXT,                     -- NULL: nothing to do, failures and skips only
-    failed  TEXT,                     -- JSON: what failed in planning
-    skipped TEXT,                     -- JSON: what was left out
-    plan    TEXT NOT NULL,            -- the hash of the plan up to this task
-    planned_at INTEGER,               -- nanoseconds since 1970, if its planner told
-    kept    TEXT,                     -- JSON: an answer to a part of its items, from before; the rest is asked for
-    kept_left INTEGER NOT NULL DEFAULT 0, -- whether its other items were left to another consumer already
-    kept_run TEXT,                    -- whose parts belong to it, beside those of its outcome
-    kept_by TEXT,                     -- the consumer that gave it, which is not asked for the rest
+    body    TEXT,                     -- NULL: nothing to do; the task has only failures and skips
+    failed  TEXT,                     -- JSON: failures in planning
+    skipped TEXT,                     -- JSON: counts of skipped items by kind
+    plan    TEXT NOT NULL,            -- the hash of the plan up to and including this task
+    planned_at INTEGER,               -- nanoseconds since 1970, if its producer said so
+    kept    TEXT,                     -- JSON: a known answer for some of its items; the others are asked for
+    kept_left INTEGER NOT NULL DEFAULT 0, -- 1: the other items were left to another consumer
+    kept_run TEXT,                    -- the run whose parts belong to kept
+    kept_by TEXT,                     -- the consumer that gave kept; it is not asked for the rest
     PRIMARY KEY (job_id, number)
 ) STRICT;
 
@@ -57,40 +58,39 @@ CREATE TABLE outcomes (
     attempt INTEGER NOT NULL,
     answer  TEXT NOT NULL,            -- JSON of the workload, or the reason of the failure
     host    TEXT NOT NULL,
-    micros  INTEGER NOT NULL,         -- how long it took there
-    run     TEXT,                     -- whose parts belong to it, if it has any
+    micros  INTEGER NOT NULL,         -- time that the task took on the host, in microseconds
+    run     TEXT,                     -- the run whose parts belong to the answer, if it has parts
     PRIMARY KEY (job_id, number)
 ) STRICT;
 
--- What of an answer came before its outcome; what it holds is up to the workload.
+-- Parts of answers, which come before their outcomes. The workload defines the format of body.
 CREATE TABLE parts (
     job_id  INTEGER NOT NULL REFERENCES jobs (id),
     number  INTEGER NOT NULL,         -- the task
-    run     TEXT NOT NULL,            -- one try at it; those that outcomes do not name are left over
+    run     TEXT NOT NULL,            -- one attempt; only runs that outcomes.run or tasks.kept_run names count
     part    INTEGER NOT NULL,
-    item    INTEGER,                  -- counts only if this item has a result
+    item    INTEGER,                  -- if set, the part counts only if this item has a result
     body    BLOB NOT NULL,
     PRIMARY KEY (job_id, number, run, part)
 ) STRICT;
 
 CREATE TABLE sums (
-    label TEXT PRIMARY KEY,           -- such as "caravan NAME"
+    label TEXT PRIMARY KEY,           -- for example "caravan NAME"
     total INTEGER NOT NULL
 ) STRICT;
 
--- Messages of tasks that came back.
+-- Dead-lettered messages of tasks.
 CREATE TABLE dead_letters (
     id      INTEGER PRIMARY KEY,
     job_id  INTEGER NOT NULL REFERENCES jobs (id),
     number  INTEGER NOT NULL,
     reason  TEXT NOT NULL,
     at      REAL NOT NULL,            -- seconds since 1970
-    host    TEXT,                     -- who refused it, if that is known
+    host    TEXT,                     -- the host that refused it, if known
     attempt INTEGER
 ) STRICT;
 
--- Tasks that failed for the last time, until someone puts them back to work or drops them. Their
--- outcomes say why.
+-- Tasks that failed for the last time, until they are replayed or dropped. Their outcomes say why.
 CREATE TABLE dead (
     job_id INTEGER NOT NULL REFERENCES jobs (id),
     number INTEGER NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE dead (
     PRIMARY KEY (job_id, number)
 ) STRICT;
 
--- Tasks that are in no queue: a consumer has taken them over and names them each heartbeat.
+-- Leased tasks. They are in no queue: a consumer holds them and names them in each heartbeat.
 CREATE TABLE leases (
     job_id  INTEGER NOT NULL REFERENCES jobs (id),
     number  INTEGER NOT NULL,
@@ -153,7 +153,7 @@ LEFT JOIN outcomes USING (job_id, number)
 LEFT JOIN json_each(outcomes.answer, '$.counts') AS count ON count.key = item.key
 WHERE jobs.workload = 'words' AND jobs.job IS NOT NULL;
 
--- What has no result, and why.
+-- Items and tasks without a result, and the reason.
 CREATE VIEW failures AS
 SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
        plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
@@ -170,7 +170,7 @@ UNION ALL
 SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed' AND jobs.job IS NOT NULL;
 
--- What dead tasks died of.
+-- Dead tasks, with the reason of the last failure.
 CREATE VIEW dead_tasks AS
 SELECT jobs.job || '.' || number AS task, jobs.job, number, datetime(dead.at, 'unixepoch') AS died,
        outcomes.attempt AS attempts, outcomes.host, outcomes.answer ->> '$.reason' AS reason,

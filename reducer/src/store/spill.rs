@@ -1,19 +1,20 @@
-//! Words that do not fit into memory: a temporary database, gone with this value.
+//! A temporary database for words that do not fit into memory. It is removed with its value.
 
 use rusqlite::{Connection, params};
 
 use super::StoreError;
 
-/// Adds up more words than fit into memory.
+/// Sums the counts of more words than fit into memory.
 #[derive(Debug)]
 pub struct Spill {
     connection: Connection,
 }
 
 impl Spill {
-    /// An empty one, in the directory that `SQLITE_TMPDIR` or `TMPDIR` names, `/var/tmp` or `/tmp`.
+    /// Creates an empty one, in the directory that `SQLITE_TMPDIR` or `TMPDIR` names, or else in
+    /// `/var/tmp` or `/tmp`.
     pub fn new() -> Result<Self, StoreError> {
-        // An empty name is a file of its own that SQLite unlinks as soon as it is open.
+        // With an empty name, SQLite creates a file and unlinks it as soon as it is open.
         let connection = Connection::open("")?;
         connection.pragma_update(None, "journal_mode", "OFF")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
@@ -21,7 +22,7 @@ impl Spill {
         Ok(Self { connection })
     }
 
-    /// Adds words; one may come again.
+    /// Adds words. A word may be added several times.
     pub fn add(&self, words: Vec<(Vec<u8>, u64)>) -> Result<(), StoreError> {
         self.connection.execute_batch("BEGIN")?;
         let mut statement = self.connection.prepare_cached("INSERT INTO words VALUES (?, ?)")?;
@@ -31,19 +32,20 @@ impl Spill {
         Ok(self.connection.execute_batch("COMMIT")?)
     }
 
-    /// The words with their sums, the most frequent first, then in byte order; `top` of them or all.
+    /// Calls `take` with each word and its sum, the most frequent first, then in byte order; for
+    /// `top` words or all.
     pub fn by_count<E: From<StoreError>>(
         &self,
         top: Option<u64>,
         mut take: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |error: rusqlite::Error| E::from(StoreError::from(error));
-        // SQLite sorts in files of its own where memory does not do.
+        // SQLite sorts in temporary files where memory is not enough.
         let mut statement = self
             .connection
             .prepare("SELECT word, sum(count) AS total FROM words GROUP BY word ORDER BY total DESC, word LIMIT ?")
             .map_err(failed)?;
-        // A negative limit is none.
+        // A negative limit means no limit.
         let limit = top.map_or(-1, |top| i64::try_from(top).unwrap_or(i64::MAX));
         let mut rows = statement.query([limit]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {

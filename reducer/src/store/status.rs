@@ -1,4 +1,4 @@
-//! How jobs stand, read from a store whose owner may not be running.
+//! The status of jobs, read from a store whose owner may not be running.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,7 +43,7 @@ impl StatusRow {
 }
 
 impl Reader {
-    /// Every job, oldest first. Consumers are not known here.
+    /// The status of every job, oldest first. The number of consumers is not known here.
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT job, spec, counts, opened_at, finished_at, plan_end IS NOT NULL, report_sha256,

@@ -1,4 +1,4 @@
-//! Writing: a turn is one transaction.
+//! Writing to a store: a turn is one transaction.
 
 use rusqlite::{Connection, params};
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
@@ -9,21 +9,19 @@ use super::{Store, StoreError};
 use crate::fold::Kept;
 use crate::owner::{Holder, Job, Write};
 
-/// A row that is of one task: the parameters 1 and 2 are its job and its number.
+/// An SQL condition for the rows of one task. The parameters 1 and 2 are its job and its number.
 const OF_TASK: &str = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
 
 impl Store {
-    /// Begins a turn's transaction.
     pub fn begin_turn(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
     }
 
-    /// Makes the turn's writes durable. Only then may its effects happen.
+    /// Makes the turn's writes durable. The turn's effects may happen only after this.
     pub fn commit_turn(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch("COMMIT")?)
     }
 
-    /// Writes within the turn.
     pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
         let db = &self.connection;
         match write {
@@ -38,7 +36,7 @@ impl Store {
             }
             Write::Kept { task, answer, run, by } => write_kept(db, task, answer, run.as_ref(), by.as_ref())?,
             Write::Part { part } => {
-                // The same part may be delivered again.
+                // Ignore a part that is delivered again.
                 db.prepare_cached(
                     "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body)
                      VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
@@ -79,7 +77,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a job's account: once a turn, however much happened to it.
+    /// Writes a job's account. This is done once a turn, however many events changed it.
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
@@ -146,8 +144,8 @@ fn write_task(
     Ok(())
 }
 
-/// The parts of an answer that is taken over are those of a task of this plan now. Of items that are still open they
-/// count no more.
+/// Moves the parts of an answer that is taken over to the task of the new plan. Parts of items that
+/// are still open are dropped.
 fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<(), StoreError> {
     let Some((row, before)) = kept.parts else { return Ok(()) };
     let ids = db
@@ -174,7 +172,7 @@ fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<
     drop_open_parts(db, job, number, &kept.answer)
 }
 
-/// The parts of one run go on with those of another.
+/// Appends the parts of one run to those of another.
 fn join_runs(db: &Connection, job: &JobId, number: u64, run: &str, into: &str) -> Result<(), StoreError> {
     let next: u32 = db
         .prepare_cached(&format!("SELECT coalesce(max(part) + 1, 0) FROM parts WHERE {OF_TASK} AND run = ?3"))?
@@ -184,7 +182,7 @@ fn join_runs(db: &Connection, job: &JobId, number: u64, run: &str, into: &str) -
     Ok(())
 }
 
-/// What was published of an item before it failed is not of its result.
+/// Drops the parts of items without a result: they were published before the item failed.
 fn drop_open_parts(db: &Connection, job: &JobId, number: u64, answer: &[u8]) -> Result<(), StoreError> {
     db.prepare_cached(
         "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
@@ -219,7 +217,7 @@ fn write_kept(
         run.map(RunId::as_str),
         by.map(ConsumerId::as_str)
     ])?;
-    // Parts of other tries would pass for those that are still to come.
+    // Remove the parts of other attempts: they could be taken for parts that are still to come.
     db.prepare_cached(&format!(
         "DELETE FROM parts WHERE {OF_TASK} AND run IS NOT (SELECT kept_run FROM tasks WHERE {OF_TASK})"
     ))?
@@ -278,7 +276,7 @@ fn write_outcome(db: &Connection, outcome: &shared::protocol::message::Outcome, 
     if is_failed {
         super::dead::write_task(db, task, now)?;
     }
-    // Most answers have no parts, and are not worth a look for any.
+    // Most answers have no parts, so skip the query for them.
     if is_failed || outcome.parts.is_some() {
         db.prepare_cached(
             "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2 AND run IS NOT ?3

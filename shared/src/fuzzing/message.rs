@@ -1,4 +1,4 @@
-//! Messages: what reads is the same after it was written again.
+//! Property of messages: a message that can be read is unchanged by writing and reading it again.
 
 use std::fmt::Debug;
 use std::time::SystemTime;
@@ -19,8 +19,8 @@ use crate::protocol::workload::{digest, steps, words};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// No message makes a reader panic, and whatever of it is taken is the same after it was written and
-/// read again. The input is a message in the form of `text`.
+/// No message makes a reader panic, and every accepted message is unchanged by writing and reading
+/// it again. The input is a message in the form of `text`.
 pub fn message(input: &[u8]) {
     let message = text::read(input);
     same(&message, Task::from_message, |task| task.to_message(NOW));
@@ -29,7 +29,7 @@ pub fn message(input: &[u8]) {
     same(&message, Lease::from_message, |lease| lease.to_message(NOW));
     same(&message, Cancel::from_message, |cancel| cancel.to_message("id".to_owned(), NOW));
     same(&message, PlanEnd::from_message, |(place, plan_end)| plan_end.to_message(place, NOW));
-    // Raw JSON cannot be compared, so the text of it is.
+    // Raw JSON values cannot be compared, so their texts are.
     let planned = |message: &Message| {
         let (job, place, planned) = Planned::from_message(message)?;
         Ok((job, place, serde_json::to_string(&planned).expect("it has text keys")))
@@ -51,14 +51,15 @@ fn same<T: Debug + PartialEq>(
 ) {
     if let Ok(first) = read(message) {
         let again = write(&first);
-        // What was tight may be spelt with more characters, as a line break in a text is.
+        // A body near the limit may grow over it: written JSON may need more characters, for
+        // example for a line break.
         if again.body.len() <= MESSAGE_BYTES_MAX {
             assert_eq!(read(&again).as_ref(), Ok(&first));
         }
     }
 }
 
-/// Bodies of messages whose envelopes say nothing of their own.
+/// Bodies of messages whose envelopes carry no data of their own.
 fn bodies(body: &[u8]) {
     same_json::<Request>(body);
     same_json::<Reply>(body);
@@ -86,7 +87,7 @@ fn same_json<T: Serialize + DeserializeOwned>(body: &[u8]) {
     assert_eq!(rounded(first), rounded(second));
 }
 
-/// Fractions are times for people: their last digit does not matter.
+/// Numbers with fractions are times for people; their last digit may change.
 fn rounded(value: Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => Value::Null,
@@ -96,7 +97,7 @@ fn rounded(value: Value) -> Value {
     }
 }
 
-/// A message that is refused can be told from what it says, whatever that is.
+/// A refused message keeps its identity as a dead letter, for any input.
 fn dead(message: Message) {
     let owner = message.header::<OwnerId>("owner").unwrap_or_else(|_| OwnerId::from_name(b"main"));
     let before = DeadLetter::read(&message, &owner);

@@ -1,12 +1,12 @@
-//! Properties of what comes from outside, whatever it is: tests call them with made-up inputs, fuzz
+//! Properties that must hold for any untrusted input. Tests call them with generated inputs, fuzz
 //! targets (`fuzz/`) with inputs that they find.
 //!
-//! Each panics when its property does not hold.
+//! Each function panics if its property does not hold.
 //!
 //! # Layout
 //! - `text`: a message as a text that a fuzzer can change piece by piece
-//! - `message`: what reads is the same after it was written again
-//! - `seal`: what nobody sealed does not open
+//! - `message`: a message that can be read is unchanged by writing and reading it again
+//! - `seal`: a message that was not sealed with the key does not open
 //! - `names`: names in JSON against an independent decoder
 
 mod message;

@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::protocol::id::{JobId, encode};
 use crate::protocol::path::PathBytes;
 
-/// Every name comes back from its JSON, also by way of a decoder that is not ours; what people are
-/// shown is one line; any JSON that reads as a name is written as the same name; and every name makes
-/// an id.
+/// Every name is unchanged by writing and reading its JSON, also with an independent decoder. The
+/// form for people is one line. Any JSON that reads as a name is written as the same name. Every
+/// name makes an id.
 pub fn names(input: &[u8]) {
     let name = PathBytes(input.to_vec());
     let json = serde_json::to_vec(&name).expect("a name is JSON");
@@ -28,7 +28,7 @@ pub fn names(input: &[u8]) {
     encode(input).parse::<JobId>().expect("every name makes an id");
 }
 
-/// RFC 4648, section 4, of text with its padding, six bits at a time.
+/// Decodes base64 with padding (RFC 4648, section 4), six bits at a time.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
     for &letter in text.iter().take_while(|&&letter| letter != b'=') {

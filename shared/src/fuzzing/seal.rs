@@ -1,16 +1,16 @@
-//! Sealed messages: what nobody sealed does not open.
+//! Property of sealed messages: a message that was not sealed with the key does not open.
 
 use crate::protocol::message::{Message, SEALED};
 use crate::protocol::seal::Keyring;
 
 use super::text;
 
-/// The key of the fuzz targets. It guards nothing.
+/// The key of the fuzz targets. It protects nothing.
 const KEY: &str = "known AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const ROUTING_KEY: &str = "digest.photos.main";
 
-/// A message that is not sealed with our key opens never, whatever it says of itself; one that is
-/// sealed opens as it was, and not with one bit changed. No text of keys makes their reader panic.
+/// A message that is not sealed with `KEY` never opens. A sealed message opens unchanged, and
+/// does not open with one bit changed. No key file makes its reader panic.
 pub fn seal(input: &[u8]) {
     let keyring: Keyring = KEY.parse().expect("a key");
     let _ = String::from_utf8_lossy(input).parse::<Keyring>();

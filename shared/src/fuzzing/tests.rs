@@ -1,4 +1,4 @@
-//! The properties on stable Rust: seeds with pieces changed, and bytes of any kind.
+//! Tests of the properties on stable Rust, with changed seeds and with arbitrary bytes.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::protocol::workload::Workload;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// One message of each kind, each of them valid.
+/// One valid message of each kind.
 fn seeds() -> Vec<Message> {
     let task = TaskId { job: JobId::from_name(b"j"), number: 7 };
     let (owner, opening, plan) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"), PlanHash::start());
@@ -59,7 +59,7 @@ fn seeds() -> Vec<Message> {
     ]
 }
 
-/// A seed with a few pieces replaced, or bytes of any kind.
+/// A seed with a few pieces replaced, or arbitrary bytes.
 fn inputs() -> impl Strategy<Value = Vec<u8>> {
     let seeds: Vec<Vec<u8>> = seeds().iter().map(text::write).collect();
     let digits = prop::sample::select(vec!["-1", "4294967296", "9223372036854775808", "18446744073709551615", "1e999"]);
@@ -88,8 +88,8 @@ fn seeds_are_the_messages_that_they_were_made_of() {
     assert!(Task::from_message(&seeds()[0]).is_ok() && Outcome::from_message(&seeds()[1]).is_ok());
 }
 
-/// A store holds numbers below 2^63: one beyond would stop the owner that looks for it, again and
-/// again, since its message comes back.
+/// A store holds numbers below 2^63. A larger number would stop the owner that looks for it, again
+/// and again, because its message is redelivered.
 #[test]
 fn numbers_that_no_store_can_hold_are_refused() {
     let beyond = 1_u64 << 63;

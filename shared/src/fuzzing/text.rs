@@ -1,14 +1,14 @@
-//! A message as a text that a fuzzer can change piece by piece: a line for each property and header,
-//! an empty line, the body.
+//! A message as a text that a fuzzer can change piece by piece: a line for each property and
+//! header, an empty line, the body.
 //!
-//! `id`, `correlation`, `type`, `content_type` and `reply_to` name properties. Headers are `h NAME
-//! VALUE`, where a value is a number, `true`, `false`, or a text.
+//! `id`, `correlation`, `type`, `content_type` and `reply_to` name properties. A header is `h NAME
+//! VALUE`; the value is a number, `true`, `false`, or a text.
 
 use bytes::Bytes;
 
 use crate::protocol::message::{HeaderValue, Message};
 
-/// Reads one. Every input is a message: what is no line of the form is passed over.
+/// Reads a message. Every input is a message: lines of another form are ignored.
 pub(super) fn read(input: &[u8]) -> Message {
     let end = input.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = end.map_or((input, &input[input.len()..]), |end| (&input[..end], &input[end + 2..]));
@@ -43,7 +43,7 @@ fn header(message: &mut Message, name: &str, value: &str) {
     message.headers.insert(name.to_owned(), value);
 }
 
-/// Writes one, so that seeds can be made of real messages.
+/// Writes a message, to make seeds from real messages.
 #[cfg(test)]
 pub(super) fn write(message: &Message) -> Vec<u8> {
     let mut text = format!("id {}\ntype {}\ncontent_type {}\n", message.id, message.kind, message.content_type);

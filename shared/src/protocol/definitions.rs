@@ -1,7 +1,7 @@
 //! RabbitMQ's definitions file: the topology, and a user for each role with the least rights.
 //!
-//! Whoever loads it needs no right to configure anything shared: a role that may not declare makes do
-//! with what exists.
+//! Once an operator has loaded it, no role needs the right to configure anything shared: a role
+//! that may not declare uses what exists.
 //!
 //! # Layout
 //! - `rights`: what each role's user may do
@@ -17,45 +17,38 @@ use crate::protocol::workload::files::Root;
 use crate::protocol::workload::steps;
 use rights::{Rights, rights};
 
-/// What a user is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Submits jobs to a reducer.
     Producer,
-    /// Does tasks.
     Consumer,
-    /// Owns jobs, as a service.
+    /// Owns jobs as a service.
     Reducer,
     /// Submits a job, owns it and waits for it: `packhorse sha1 --broker`.
     Submitter,
 }
 
-/// A broker's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name. Ids of its commands' owners begin with it.
+    /// Owner ids of this user's commands begin with the name.
     pub name: String,
-    /// What it is for.
     pub role: Role,
-    /// The password's hash, in the broker's form; a user without one cannot log in yet.
+    /// Hash of the password in the broker's format. A user without one cannot log in yet.
     pub password_hash: Option<String>,
 }
 
-/// What is to be defined.
 #[derive(Debug, Clone)]
 pub struct Definitions {
-    /// The virtual host.
     pub vhost: String,
-    /// The reducer service.
+    /// Id of the reducer service.
     pub owner: OwnerId,
     /// Names of the roots that consumers serve.
     pub roots: Vec<String>,
-    /// The users.
     pub users: Vec<User>,
 }
 
 impl Definitions {
-    /// The file, as the broker's `load_definitions` and `rabbitmqctl import_definitions` read it.
+    /// The file as `load_definitions` of the broker and `rabbitmqctl import_definitions` read it.
     pub fn to_json(&self) -> Value {
         let vhost = &self.vhost;
         let topology = self.topology();
@@ -111,7 +104,7 @@ impl Definitions {
         })
     }
 
-    /// All that outlives a process.
+    /// Everything that outlives a process.
     fn topology(&self) -> Topology {
         let mut topology = topology::shared();
         let mut add = |queue: Queue, bindings: Vec<Binding>| {

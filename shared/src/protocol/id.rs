@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 /// The longest id, in bytes. A queue name holds three of them within AMQP's 255.
 pub const ID_BYTES_MAX: usize = 64;
 
-/// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a valid id: use 1 to {ID_BYTES_MAX} letters, digits, '_' or '-'")]
 pub struct InvalidId {
@@ -29,9 +28,9 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// Any name as an id: plain ids stay as they are, other bytes become `_XX` (hexadecimal, as in
-/// percent-encoding, and `_` itself becomes `_5F` when anything else is encoded), and what is
-/// still too long keeps its beginning and ends in a 64-bit FNV-1a hash.
+/// Turns any name into an id. A valid id stays as it is. Otherwise each byte outside `[A-Za-z0-9-]`
+/// becomes `_XX` (hexadecimal, so `_` itself becomes `_5F`). A result that is still too long keeps
+/// its beginning and ends in a 64-bit FNV-1a hash.
 ///
 /// ```
 /// assert_eq!(shared::protocol::id::encode(b"photos"), "photos");
@@ -72,12 +71,11 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Any name as an id of this kind; see [`encode`].
+            /// Turns any name into an id of this kind; see [`encode`].
             pub fn from_name(name: &[u8]) -> Self {
                 Self(encode(name))
             }
@@ -111,87 +109,80 @@ macro_rules! id {
     };
 }
 
+id!(JobId);
 id!(
-    /// One user's request.
-    JobId
-);
-id!(
-    /// What a job's report is called in the directory where its owner writes it, without an extension.
+    /// File name of a job's report in the owner's report directory, without an extension.
     ReportName
 );
 id!(
-    /// Where a request comes from: one machine, and the very directories that it names there.
+    /// Where a request comes from: one machine, and the exact directories that the request names on
+    /// it.
     Origin
 );
 impl Origin {
-    /// Of a text that tells one place from another.
+    /// `place` is a text that differs between places; the id is its hash.
     pub fn of(place: &[u8]) -> Self {
         Self(format!("{:016x}", fnv1a(place)))
     }
 }
 
 id!(
-    /// The process whose store holds a job.
+    /// A reducer, or a command that owns its job.
     OwnerId
 );
 impl OwnerId {
-    /// The one that is meant where none is named.
+    /// The default owner.
     pub fn main() -> Self {
         Self("main".to_owned())
     }
 }
 
 id!(
-    /// One store file. A copy of it has the same, until one of the two is opened by an owner.
+    /// One store file. A copied store has the same id until an owner opens one of the two.
     StoreId
 );
 id!(
-    /// One opening of one job in one store: made at random and committed before anything is published, and
-    /// carried by every message about the job. A job of the same name in another store has another, and so has one
-    /// that was begun anew.
+    /// One opening of one job in one store. The owner draws it at random, commits it before it
+    /// publishes anything, and puts it on every message about the job. A job of the same name in
+    /// another store has another opening, and so has a job that was begun again.
     OpeningId
 );
 id!(
-    /// Stands for a plan up to and including one of its tasks: each task's hash is over the one before it and all
-    /// that the task holds.
+    /// Identifies a plan up to and including one of its tasks. Each task's hash covers the hash
+    /// before it and the whole content of the task.
     PlanHash
 );
 id!(
-    /// Who can do a task: a root's name, `any`, later a kind of device.
+    /// Which consumers can do a task: those that serve a root's name, or `any`.
     Class
 );
+id!(ConsumerId);
 id!(
-    /// One consumer process.
-    ConsumerId
-);
-id!(
-    /// One try at one task, by one consumer.
+    /// One attempt at one task, by one consumer.
     RunId
 );
 
-/// One task of one opening of a job: what a consumer says that it holds.
+/// One task of one opening of a job: consumers list these as the tasks that they hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeldTask {
-    /// The opening.
     pub opening: OpeningId,
-    /// Its place in the plan.
+    /// Its place in the plan, from 0.
     pub number: u64,
 }
 
 /// One task of a job: tasks are numbered from 0 without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
-    /// The job.
     pub job: JobId,
-    /// Its place in the plan.
+    /// Its place in the plan, from 0.
     pub number: u64,
 }
 
-/// `NAME.NUMBER`, as people and messages spell a task.
+/// Reads `NAME.NUMBER`, the form of a task's id in messages and commands.
 fn numbered(text: &str) -> Result<(&str, u64), InvalidId> {
     let invalid = || InvalidId { text: text.chars().take(80).collect() };
     let (name, number) = text.rsplit_once('.').ok_or_else(invalid)?;
-    // A store's integers have a sign: an owner could not even look for a number beyond.
+    // The store keeps numbers as signed 64-bit integers and cannot look up a larger one.
     let number: i64 = number.parse().map_err(|_| invalid())?;
     Ok((name, number.try_into().map_err(|_| invalid())?))
 }

@@ -1,16 +1,16 @@
-//! What travels between roles, and what they call things. No I/O.
+//! What travels between roles, and the names that they use. No I/O.
 //!
-//! - [`id`]: names of jobs, owners, stores, classes and tasks, and which bytes they may hold
+//! - [`id`]: ids of jobs, owners, stores, classes and tasks, and which bytes they may hold
 //! - [`path`]: file names as bytes, and their form in JSON
 //! - [`limits`]: every limit's default, with its unit and reason
 //! - [`reason`]: why a message is refused
 //! - [`message`]: every message, and its form on the wire
 //! - [`seal`]: encrypted and authenticated messages, and their keys
-//! - [`workload`]: what a task and its answer hold, for each workload
-//! - [`job`]: what a job is, and how far it is
+//! - [`workload`]: the contents of a task and its answer, for each workload
+//! - [`job`]: a job's specification, state, counts and status
 //! - [`topology`]: every exchange, queue and binding; the only place that spells their names
 //! - [`definitions`]: the topology and its users with their rights, as an operator loads them
-//! - [`notice`]: what a waiting submitter is told
+//! - [`notice`]: notices that a waiting submitter prints
 
 pub mod definitions;
 pub mod id;

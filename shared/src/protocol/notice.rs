@@ -1,4 +1,4 @@
-//! What a waiting submitter tells people, and when.
+//! Notices that a waiting submitter prints, and when it prints them.
 
 use std::sync::Arc;
 
@@ -10,10 +10,8 @@ use crate::protocol::path::printable;
 use crate::protocol::workload::{digest, words};
 use crate::system::clock::{Moment, time};
 
-/// Takes a sentence for people.
 pub type Notify = Arc<dyn Fn(String) + Send + Sync>;
 
-/// No owner answers.
 pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
     let option = if owner.as_str() == "main" { String::new() } else { format!(" --owner {owner}") };
     format!(
@@ -22,7 +20,7 @@ pub fn no_owner(owner: &OwnerId, broker: &str) -> String {
     )
 }
 
-/// A request got a job that ended before: what is printed now may be old.
+/// Notice for a request whose job has already ended: its report may be old.
 pub fn ended_before(opened: &Opened) -> Option<String> {
     let ended = opened.ended.as_ref().filter(|_| opened.has_ended())?;
     Some(format!(
@@ -33,7 +31,8 @@ pub fn ended_before(opened: &Opened) -> Option<String> {
     ))
 }
 
-/// Whether the job of a request goes on, or is begun anew after one that has ended. Nothing of a first job.
+/// Notice that a request continues an unfinished job, or begins a new one after a job that has
+/// ended. `None` for a first job.
 pub fn begun(request: &JobRequest, opened: &Opened, recheck: bool) -> Option<String> {
     let job = &opened.job;
     let has_begun = *job != request.job || opened.planned > 0 || opened.plan_end.is_some();
@@ -49,21 +48,20 @@ pub fn begun(request: &JobRequest, opened: &Opened, recheck: bool) -> Option<Str
         }
         Some(Ended { job: before, state, at }) if request.resume => {
             let (state, at) = (state.as_str(), time(*at));
-            Some(format!("beginning anew as job {job}: the one before it, {before}, was {state} at {at}"))
+            Some(format!("beginning again as job {job}: the job before it, {before}, was {state} at {at}"))
         }
         _ => None,
     }
 }
 
-/// A job that goes on is planned anew.
+/// Notice that a continued job is planned again.
 pub fn changed(job: &JobId) -> String {
     format!(
-        "what job {job} is about has changed since it was planned: it is planned anew, and takes over the results of \
-         what is as it was"
+        "the file tree of job {job} has changed since it was planned: it is planned again, and keeps the results of \
+         unchanged files"
     )
 }
 
-/// No consumer serves a class.
 fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
     let start = match spec {
         JobSpec::Digest(digest::Spec { files, .. }) | JobSpec::Words(words::Spec { files, .. }) => {
@@ -78,8 +76,8 @@ fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
     format!("no consumer serves {} of {}, waiting for one; start it with: {start}", class, spec.workload())
 }
 
-/// Says once that nobody does the work, after it has been so for a while, and again if it happens
-/// again.
+/// Prints once that no consumer does the work, after this has lasted for [`NO_CONSUMER_NOTICE`],
+/// and again if it happens again.
 #[derive(Debug, Default)]
 pub struct Unserved {
     since: Option<Moment>,
@@ -87,7 +85,7 @@ pub struct Unserved {
 }
 
 impl Unserved {
-    /// What to say of a job that stands like this now.
+    /// The notice to print for this status, if one is due.
     pub fn check(&mut self, spec: &JobSpec, status: &JobStatus, broker: &str, now: Moment) -> Option<String> {
         let idle = !status.state.is_over() && status.counts.tasks_open > 0;
         let Some(class) = status.unserved.first().filter(|_| idle) else {
@@ -103,7 +101,7 @@ impl Unserved {
     }
 }
 
-/// What a job waits for that someone can end, as far as its owner knows.
+/// What a job waits for that a person can remove, as far as its owner knows.
 pub fn waits(status: &JobStatus) -> Option<String> {
     let idle = !status.state.is_over() && status.counts.tasks_open > 0 && !status.unserved.is_empty();
     let unserved = || format!("no live consumer serves {} of {}", status.unserved.join(", "), status.workload);
@@ -113,7 +111,8 @@ pub fn waits(status: &JobStatus) -> Option<String> {
     }
 }
 
-/// Says once what a job waits for, after it has been so for a while, and again when that is something else.
+/// Prints once what a job waits for, after this has lasted for [`NO_CONSUMER_NOTICE`], and again
+/// when the reason changes.
 #[derive(Debug, Default)]
 pub struct Waiting {
     seen: Option<(String, Moment)>,
@@ -121,7 +120,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// What to say of a job that waits for this now.
+    /// The notice to print for this reason, if one is due.
     pub fn check(&mut self, job: &JobId, waits: Option<String>, now: Moment) -> Option<String> {
         let Some(waits) = waits else {
             self.seen = None;
@@ -168,7 +167,10 @@ mod tests {
         let old = told(false, |opened| opened.ended = ended("asked", 1_767_225_600.5)).expect("told");
         assert!(old.contains("job asked has ended before, at 2026-01-01T00:00:00Z"), "{old}");
         let anew = told(true, |opened| opened.ended = ended("before", 0.0)).expect("told");
-        assert!(anew.contains("anew as job asked") && anew.contains("before, was finished at 1970"), "{anew}");
+        assert!(
+            anew.contains("beginning again as job asked") && anew.contains("before, was finished at 1970"),
+            "{anew}"
+        );
         assert_eq!(told(false, |opened| opened.ended = ended("before", 0.0)), None, "its id says that it is another");
         let on = told(true, |opened| opened.job = "known".parse().expect("an id")).expect("told");
         assert!(on.contains("going on with job known") && on.contains("0 tasks are planned so far"), "{on}");
@@ -204,7 +206,7 @@ mod tests {
         assert_eq!(waits(&status(|status| status.waits = full())), full());
         let both = status(|status| (status.unserved, status.waits) = (vec!["a".to_owned(), "b".to_owned()], full()));
         assert_eq!(waits(&both).expect("it waits"), "no live consumer serves a, b of digest; no room");
-        // It has no work for a consumer.
+        // It has no open task.
         let idle = status(|status| (status.unserved, status.counts.tasks_open) = (vec!["a".to_owned()], 0));
         assert_eq!(waits(&idle), None);
     }

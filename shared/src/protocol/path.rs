@@ -16,20 +16,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct PathBytes(pub Vec<u8>);
 
 impl PathBytes {
-    /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// For messages to people: invalid UTF-8 replaced, control characters escaped, so that one
-    /// name stays on one line.
+    /// Text for messages to people: invalid UTF-8 is replaced and control characters are escaped,
+    /// so one name stays on one line.
     pub fn display(&self) -> String {
         printable(&String::from_utf8_lossy(&self.0))
     }
 }
 
-/// Text from elsewhere for one line of a terminal: with its control characters escaped it forges no line and
-/// moves no cursor.
+/// Makes untrusted text safe for one line of a terminal. With its control characters escaped it
+/// cannot forge a line or move the cursor.
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
         if c.is_control() {
@@ -47,19 +46,17 @@ impl From<&[u8]> for PathBytes {
     }
 }
 
-/// The two keys of a name are not as they should be.
+/// A name in JSON that does not have exactly one valid key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Both keys, or none.
     #[error("exactly one of the keys path and path_base64 is needed")]
     Keys,
-    /// No base64.
     #[error("path_base64: {0}")]
     Base64(String),
 }
 
 impl PathBytes {
-    /// From the values of the keys `path` and `path_base64`.
+    /// Reads the values of the keys `path` and `path_base64`.
     pub(crate) fn from_keys(path: Option<String>, path_base64: Option<String>) -> Result<Self, InvalidName> {
         match (path, path_base64) {
             (Some(text), None) => Ok(Self(text.into_bytes())),
@@ -93,12 +90,11 @@ impl<'de> Deserialize<'de> for PathBytes {
     }
 }
 
-/// Bytes as base64 text (RFC 4648, with padding), for other places than names.
+/// Base64 (RFC 4648, with padding).
 pub fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The bytes of base64 text.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

@@ -8,59 +8,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::limits::{self, MESSAGE_BYTES_MAX};
 
-/// The version of every message. A reader refuses others by name, so that a newer sender is told
-/// apart from a broken one.
+/// Schema version of every message. Readers refuse other versions with [`Reason::Schema`], so a
+/// message from a newer version is not mistaken for a broken one.
 pub const SCHEMA: i64 = 2;
 
-/// Why a message cannot be acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
-    /// The body is over the limit.
     TooLarge {
-        /// Its size.
         bytes: usize,
     },
-    /// Made by another version.
+    /// The sender uses another schema version.
     Schema {
-        /// The version in its header.
         version: i64,
     },
-    /// The `type` is not what this place takes.
+    /// The `type` property is not the one that is expected here.
     Kind {
-        /// The `type` property.
         kind: String,
     },
-    /// A header is missing or wrong.
     Header {
-        /// Its name.
         name: String,
-        /// What is wrong.
         detail: String,
     },
-    /// The body is not the JSON that it should be.
+    /// The body does not follow its JSON contract.
     Body {
-        /// What the parser says.
         detail: String,
     },
-    /// A path in it is absolute or climbs out of its root.
+    /// A path in the body is absolute or leads out of its root.
     PathEscapes {
-        /// The path, printable.
         path: String,
     },
-    /// Its seal does not open, or is missing.
+    /// The message is not sealed, or its seal does not open.
     Seal {
-        /// Why.
         why: Untrusted,
     },
-    /// For a workload or root that this consumer does not serve.
+    /// The message asks for a workload or root that this consumer does not serve.
     NotServed {
-        /// What it asked for.
         what: String,
     },
 }
 
 impl Reason {
-    /// How long a refusal is held back: see [`limits::KEYLESS_DELAY`].
+    /// How long the refusal is delayed: see [`limits::KEYLESS_DELAY`].
     pub fn delay(&self) -> Duration {
         match self {
             Self::Seal { why: Untrusted::NoKey { .. } | Untrusted::UnknownKey { .. } } => limits::KEYLESS_DELAY,
@@ -92,22 +80,16 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Why a message is untrusted, where messages are sealed: nothing in it is acted on.
+/// Why a message is untrusted where messages are sealed. Untrusted messages are not acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Untrusted {
-    /// It is in clear, and only sealed ones are taken.
+    /// The message is in clear, and this role accepts only sealed ones.
     Clear,
-    /// It is sealed, and there are no keys here.
-    NoKey {
-        /// The key's id.
-        key: String,
-    },
-    /// It is sealed with another key than those here.
-    UnknownKey {
-        /// The key's id.
-        key: String,
-    },
-    /// It was forged, changed on its way, or is another message's body.
+    /// The message is sealed, and this role has no keys.
+    NoKey { key: String },
+    /// The message is sealed with a key that this role does not have.
+    UnknownKey { key: String },
+    /// The message was forged, changed on its way, or has another message's body.
     Broken,
 }
 
@@ -115,24 +97,24 @@ impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Clear => f.write_str(
-                "it is not sealed, and only sealed messages are taken here; \
-                 give its sender the same --key-file",
+                "the message is not sealed, and this role accepts only sealed messages; \
+                 start its sender with the same --key-file",
             ),
             Self::NoKey { key } => {
                 write!(
                     f,
-                    "it is sealed with key {key:?}, and there is no key here; start this role with --key-file FILE"
+                    "the message is sealed with key {key:?}, and this role has no key; start it with --key-file FILE"
                 )
             }
             Self::UnknownKey { key } => {
-                write!(f, "it is sealed with key {key:?}, which is not in this role's --key-file")
+                write!(f, "the message is sealed with key {key:?}, which is missing in this role's --key-file")
             }
-            Self::Broken => f.write_str("its seal does not fit: it was forged, or changed on its way"),
+            Self::Broken => f.write_str("the seal does not open: the message was forged, or changed on its way"),
         }
     }
 }
 
-/// A body, or an answer, as JSON. Unknown fields are refused by the types themselves.
+/// Parses a body or an answer. The types themselves refuse unknown fields.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reason> {
     serde_json::from_slice(body).map_err(|error| Reason::Body { detail: error.to_string() })
 }

@@ -1,7 +1,7 @@
-//! Every exchange, queue and binding: the only place that spells their names.
+//! Every exchange, queue and binding. Their names are spelled only here.
 //!
-//! Pure data: transports turn it into declarations. Names carry the version of the topology,
-//! because a queue's arguments cannot be changed once it exists.
+//! This is pure data; transports turn it into declarations. Names carry the version of the
+//! topology, because a queue's arguments cannot be changed once it exists.
 
 mod arguments;
 
@@ -11,20 +11,21 @@ use crate::protocol::id::{Class, ConsumerId, JobId, OwnerId};
 use crate::protocol::limits::{DELIVERY_LIMIT, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX, WHIP_CAPACITY};
 use crate::protocol::workload::Workload;
 
-/// Takes tasks; routing key [`task_key`].
+/// Exchange for tasks; routing key: [`task_key`].
 pub const TASKS: &str = "packhorse.v1.tasks";
-/// Takes outcomes, plans and seals; routing key: the owner's id.
+/// Exchange for outcomes, plans and plan ends; routing key: the owner's id.
 pub const OUTCOMES: &str = "packhorse.v1.outcomes";
-/// Takes refused and given-up messages with the routing key that they had.
+/// Exchange for messages that a consumer refused or the broker gave up; routing key: the original
+/// one.
 pub const DEAD: &str = "packhorse.v1.dead";
-/// Takes what no queue was bound for.
+/// Exchange for messages that no queue was bound for.
 pub const UNROUTED: &str = "packhorse.v1.unrouted";
-/// The queue that keeps what was refused and given up. Not of its exchange's name: permissions are by
-/// name, and who may bind a queue of their own to the exchange may not read what is others'.
+/// Queue that keeps dead messages as a trace. Its name differs from its exchange's: permissions go
+/// by name, and a user that may bind its own queue to the exchange must not read this queue.
 pub const DEAD_QUEUE: &str = "packhorse.v1.dead.trace";
-/// The queue that keeps what was unrouted.
+/// Queue that keeps unrouted messages as a trace.
 pub const UNROUTED_QUEUE: &str = "packhorse.v1.unrouted.trace";
-/// Takes requests, replies and heartbeats.
+/// Exchange for requests, replies and heartbeats.
 pub const CONTROL: &str = "packhorse.v1.control";
 
 /// Routing key on [`CONTROL`] that reaches every owner.
@@ -34,90 +35,78 @@ pub const PRESENCE: &str = "presence";
 /// Routing key on [`CONTROL`] that asks every consumer for a heartbeat at once.
 pub const ALL_CONSUMERS: &str = "consumers";
 
-/// Names of owners' queues begin so.
+/// Prefix of the names of owners' queues.
 pub const OWNER_QUEUES: &str = "packhorse.v1.owner.";
-/// Names of the queues in which owners hear requests begin so.
+/// Prefix of the names of the queues in which owners receive requests.
 pub const CONTROL_QUEUES: &str = "packhorse.v1.control.";
-/// Names of the queues in which consumers hear requests begin so.
+/// Prefix of the names of the queues in which consumers receive requests.
 pub const CONSUMER_QUEUES: &str = "packhorse.v1.consumer.";
-/// Names of queues for replies begin so.
+/// Prefix of the names of reply queues.
 pub const REPLY_QUEUES: &str = "packhorse.v1.replies.";
 
-/// A topic exchange; all are durable.
+/// A topic exchange. All are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// Its name.
     pub name: String,
-    /// Where a message goes that no queue is bound for.
+    /// Exchange that gets the messages that no queue is bound for.
     pub alternate: Option<String>,
 }
 
-/// What becomes of a message for a full queue.
+/// Behaviour of a full queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// The publisher is told (a nack), and keeps it.
+    /// The broker nacks the publish, and the publisher keeps the message.
     Reject,
-    /// The oldest goes: for traces only.
+    /// The broker drops the oldest message: for trace queues only.
     DropHead,
 }
 
-/// The kind of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueKind {
-    /// Durable and replicated: the default.
+    /// Durable and replicated; the default.
     Quorum,
     /// Durable, on one node, with an exact length limit.
     Classic,
-    /// Gone with the connection that declared it.
+    /// Deleted with the connection that declared it.
     Exclusive,
 }
 
-/// A queue with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name.
     pub name: String,
-    /// Its kind.
     pub kind: QueueKind,
-    /// Ready messages that it holds at most.
+    /// Ready messages, at most.
     pub messages_max: Option<u32>,
-    /// Bytes of ready messages that it holds at most.
+    /// Bytes of ready messages, at most.
     pub bytes_max: Option<u64>,
-    /// What becomes of more.
     pub overflow: Overflow,
-    /// Where refused and given-up messages go; their routing key stays.
+    /// Exchange that gets refused and given-up messages. They keep their routing key.
     pub dead_letter: Option<String>,
-    /// Deliveries before a message is given up (quorum queues only).
+    /// Deliveries before the broker gives a message up (quorum queues only).
     pub delivery_limit: Option<u32>,
-    /// One of its consumers gets everything, the others stand by.
+    /// Whether one consumer gets all messages while the others stand by.
     pub single_active_consumer: bool,
 }
 
-/// A queue takes what an exchange gets under a key: words separated by dots, `*` for one word, `#`
-/// for any number.
+/// Sends messages of an exchange to a queue, by routing key. A key is words separated by dots; `*`
+/// matches one word, `#` any number of words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// The queue's name.
     pub queue: String,
-    /// The exchange's name.
     pub exchange: String,
-    /// The key.
     pub key: String,
 }
 
-/// Things to declare together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Topology {
-    /// Exchanges, declared first.
+    /// Declared first.
     pub exchanges: Vec<Exchange>,
-    /// Queues.
     pub queues: Vec<Queue>,
-    /// Bindings, declared last.
+    /// Declared last.
     pub bindings: Vec<Binding>,
 }
 
 impl Topology {
-    /// More of it.
     pub fn extend(&mut self, other: Self) {
         self.exchanges.extend(other.exchanges);
         self.queues.extend(other.queues);
@@ -125,7 +114,7 @@ impl Topology {
     }
 }
 
-/// What every role declares: the exchanges, and the two queues of traces.
+/// What every role declares: the exchanges and the two trace queues.
 pub fn shared() -> Topology {
     let exchange = |name: &str, alternate: Option<&str>| Exchange {
         name: name.to_owned(),
@@ -149,19 +138,19 @@ pub fn shared() -> Topology {
             exchange(DEAD, None),
             exchange(CONTROL, None),
         ],
-        // `dead` is bound always, so that a dead letter without an owner leaves a trace.
+        // `dead` always has a queue, so that a dead letter without an owner leaves a trace.
         queues: vec![trace(DEAD_QUEUE), trace(UNROUTED_QUEUE)],
         bindings: vec![binding(DEAD_QUEUE, DEAD, "#"), binding(UNROUTED_QUEUE, UNROUTED, "#")],
     }
 }
 
-/// The queue of one workload and class.
+/// The task queue of one workload and class.
 pub fn tasks(workload: Workload, class: &Class) -> (Queue, Binding) {
     let name = format!("{TASKS}.{workload}.{class}");
     let binding = binding(&name, TASKS, &format!("{workload}.{class}.*"));
     let queue = match workload {
-        // The whip holds 16 and not one more; a quorum queue overshoots its limit. The owner's
-        // record makes up for what a classic queue may lose.
+        // The whip holds exactly 16 messages; a quorum queue overshoots its limit. A classic queue
+        // may lose messages, and the owner sends those again from its store.
         Workload::Steps => Queue {
             kind: QueueKind::Classic,
             messages_max: Some(WHIP_CAPACITY),
@@ -187,19 +176,18 @@ fn durable(name: String) -> Queue {
     }
 }
 
-/// Routing key of a task.
 pub fn task_key(workload: Workload, class: &Class, owner: &OwnerId) -> String {
     format!("{workload}.{class}.{owner}")
 }
 
-/// The queue of an owner that outlives its process: a reducer service.
+/// The queue of a reducer service: it outlives the owner's process.
 pub fn service_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     let queue = Queue { single_active_consumer: true, ..durable(owner_queue_name(owner)) };
     let bindings = owner_bindings(owner);
     (queue, bindings)
 }
 
-/// The queue of an owner that is one command: gone with its connection.
+/// The queue of an owner inside one command: it is deleted with its connection.
 pub fn command_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     (exclusive(owner_queue_name(owner)), owner_bindings(owner))
 }
@@ -208,53 +196,53 @@ fn owner_queue_name(owner: &OwnerId) -> String {
     format!("{OWNER_QUEUES}{owner}")
 }
 
-/// Outcomes by the owner's id; its tasks that died by the last word of their key.
+/// Outcomes are bound by the owner's id, dead tasks by the last word of their key, which is the
+/// owner's id too.
 fn owner_bindings(owner: &OwnerId) -> Vec<Binding> {
     let name = owner_queue_name(owner);
     vec![binding(&name, OUTCOMES, owner.as_str()), binding(&name, DEAD, &format!("*.*.{owner}"))]
 }
 
-/// Where an owner hears requests and heartbeats.
+/// The queue in which an owner receives requests and heartbeats.
 pub fn owner_control(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     let name = format!("{CONTROL_QUEUES}{owner}");
     let bindings = [&owner_request_key(owner), ALL_OWNERS, PRESENCE].map(|key| binding(&name, CONTROL, key));
     (exclusive(name), bindings.into())
 }
 
-/// Routing key of a request to one owner.
 pub fn owner_request_key(owner: &OwnerId) -> String {
     format!("owner.{owner}")
 }
 
-/// Where a consumer hears that it should give a heartbeat.
+/// The queue in which a consumer receives requests for a heartbeat.
 pub fn consumer_control(consumer: &ConsumerId) -> (Queue, Vec<Binding>) {
     let name = format!("{CONSUMER_QUEUES}{consumer}");
     let bindings = vec![binding(&name, CONTROL, ALL_CONSUMERS)];
     (exclusive(name), bindings)
 }
 
-/// Where one who asks gets replies; `asker` is unique to the process.
+/// The queue in which a command receives replies. `asker` is unique to the process.
 pub fn replies(asker: &JobId) -> (Queue, Vec<Binding>) {
     let name = format!("{REPLY_QUEUES}{asker}");
     let bindings = vec![binding(&name, CONTROL, &reply_key(asker))];
     (exclusive(name), bindings)
 }
 
-/// Routing key of a reply.
 pub fn reply_key(asker: &JobId) -> String {
     format!("{REPLY}{asker}")
 }
 
-/// Whether it is the key of a reply: whoever asks must not choose what else an owner publishes.
+/// Whether `key` is a reply's key. An owner checks this, so that a request cannot make it publish
+/// under any other key.
 pub fn is_reply_key(key: &str) -> bool {
     key.strip_prefix(REPLY).is_some_and(|asker| asker.parse::<JobId>().is_ok())
 }
 
-/// What every key of a reply begins with.
 const REPLY: &str = "reply.";
 
-/// Queues of each form of name, of an owner, a class and so on that nobody has: to see what the broker does to such
-/// names. What is not exclusive has always the same name, because a broker never forgets one.
+/// One queue for each form of name, under an owner, a class and so on that are never used:
+/// `packhorse doctor` shows with them what the broker's policies do to such names. The durable ones
+/// always have the same names, because the broker keeps them.
 pub fn lookalikes() -> Vec<Queue> {
     let (class, owner) = (Class::from_name(LOOKALIKE.as_bytes()), OwnerId::from_name(LOOKALIKE.as_bytes()));
     let command = OwnerId::from_name(format!("{LOOKALIKE}-0000000000000000").as_bytes());
@@ -269,12 +257,12 @@ pub fn lookalikes() -> Vec<Queue> {
     queues
 }
 
-/// An exchange for one look at what the broker does to queues.
+/// Name of the exchange for one run of `packhorse doctor`.
 pub fn probe(asker: &JobId) -> String {
     format!("packhorse.v1.doctor.{asker}")
 }
 
-/// A name that nobody gives a reducer or a root.
+/// A name that no reducer or root is likely to have.
 const LOOKALIKE: &str = "doctor0000000000";
 
 fn exclusive(name: String) -> Queue {

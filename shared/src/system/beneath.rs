@@ -1,9 +1,9 @@
-//! Opening beneath a directory, never outside, whatever changes meanwhile.
+//! Opens files beneath a directory and never outside it, even if directories change meanwhile.
 //!
 //! # Invariant
-//! What is opened is reached from an open directory, component by component, without following a
-//! link: by the kernel (`openat2`), or here where the kernel has no such call or a sandbox forbids it.
-//! So a link that is swapped in for a directory after any check is not followed either.
+//! A file is reached from an open directory, component by component, without following a link. The
+//! kernel does this (`openat2`), or this module if the kernel has no such call or a sandbox forbids
+//! it. So a link that replaces a directory after a check is not followed either.
 
 mod identity;
 
@@ -17,33 +17,32 @@ use rustix::io::Errno;
 
 pub use identity::DirectoryIdentity;
 
-/// Passing through a directory needs no right to list it, where the system knows such a thing.
+/// Flags for passing through a directory. On systems with `O_PATH` this needs no right to list it.
 #[cfg(target_os = "linux")]
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const PASS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// An error of the operating system in its words, without its number.
+/// The operating system's text for an error, without the error's number.
 pub fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
-/// Opens things beneath directories.
 #[derive(Debug, Default)]
 pub struct Beneath {
-    /// `openat2` is missing or forbidden here.
+    /// Set once `openat2` proves missing or forbidden.
     by_hand: AtomicBool,
 }
 
 impl Beneath {
-    /// Goes on as where `openat2` is missing: for tests of that.
+    /// Behaves as if `openat2` were missing. For tests.
     pub fn forgo_openat2(&self) {
         self.by_hand.store(true, Ordering::Relaxed);
     }
 
-    /// Opens `path`, which has no empty, `.` or `..` component, beneath `dir`. A link in it, at its
-    /// end as well, is [`Errno::LOOP`].
+    /// Opens `path` beneath `dir`. `path` must have no empty, `.` or `..` component. A link in it,
+    /// even as the last component, is [`Errno::LOOP`].
     pub fn open(&self, dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         #[cfg(target_os = "linux")]
         if !self.by_hand.load(Ordering::Relaxed) {
@@ -61,18 +60,19 @@ impl Beneath {
         by_hand(dir, path, flags)
     }
 
-    /// Opens the directory `path` beneath `dir`, for opening in it alone.
+    /// Opens the directory `path` beneath `dir`, only for opening files beneath it.
     pub fn pass(&self, dir: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
         self.open(dir, path, PASS)
     }
 }
 
-/// Opens a directory that the user named, links and all, for opening beneath it.
+/// Opens a directory that the user named, for opening files beneath it. Links in its path are
+/// followed.
 pub fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(dir, PASS, Mode::empty())
 }
 
-/// Opens component by component, following no link.
+/// Opens component by component without following links.
 fn by_hand(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut parents: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
     let name = parents.pop().unwrap_or_default();
@@ -87,7 +87,8 @@ fn by_hand(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, E
     one(reached.as_ref().map_or(dir, OwnedFd::as_fd), name, flags)
 }
 
-/// Opening a link as a directory says "not a directory"; `openat2` says that it is a link.
+/// Opens one component. Opening a link as a directory fails with "not a directory"; this returns
+/// the same error as `openat2`, which says that it is a link.
 fn one(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let is_link = || {
         statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)

@@ -1,11 +1,11 @@
-//! Time as the engines see it: passed in, never read by them.
+//! Time for the engines. Engines never read a clock; the time is passed to them.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment: time since 1970. Comparable within one process; from [`Clock`] it never goes back.
+/// Time since 1970. Comparable within one process; moments from one [`Clock`] never decrease.
 pub type Moment = Duration;
 
-/// Wall-clock time at its start, monotonic time from then on.
+/// A clock that starts at wall-clock time and is monotonic from then on.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Moment,
@@ -13,23 +13,21 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts it.
     pub fn start() -> Self {
         Self { started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), since: Instant::now() }
     }
 
-    /// The moment now, for a message's timestamp.
+    /// The current time, for a message's timestamp.
     pub fn system(&self) -> SystemTime {
         UNIX_EPOCH + self.now()
     }
 
-    /// The moment now.
     pub fn now(&self) -> Moment {
         self.started + self.since.elapsed()
     }
 }
 
-/// A time in seconds since 1970 for people, in UTC. An absurd one is shown as it is.
+/// Shows a time in seconds since 1970 in UTC. A time that is no valid date is shown as a number.
 pub fn time(seconds: f64) -> String {
     /// The first second of the year 10000.
     const END: f64 = 253_402_300_800.0;
@@ -39,7 +37,7 @@ pub fn time(seconds: f64) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs_f64(seconds)).to_string()
 }
 
-/// A time in nanoseconds since 1970 for people, in UTC, with all its digits.
+/// Shows a time in nanoseconds since 1970 in UTC, with all its digits.
 pub fn utc(nanoseconds: i64) -> String {
     let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
     match u64::try_from(seconds) {

@@ -1,13 +1,13 @@
-//! What a file is called until it is complete, beside the one that it will replace.
+//! Names of draft files. A file is written under such a name, beside the file that it will replace,
+//! until it is complete.
 
-/// What its name begins with.
 pub const PREFIX: &str = ".packhorse-";
-/// What it ends in.
 pub const SUFFIX: &str = ".tmp";
-/// Letters and digits between the two, drawn by lot.
+/// Number of random letters and digits between prefix and suffix.
 pub const DRAWN: usize = 6;
 
-/// Whether this is such a name. Somebody may have been killed who wrote it.
+/// Whether this is the name of a draft. Such a file may be left over from a process that was killed
+/// while writing.
 pub fn is_draft(name: &[u8]) -> bool {
     let drawn = name.strip_prefix(PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
     drawn.is_some_and(|drawn| drawn.len() == DRAWN && drawn.iter().all(u8::is_ascii_alphanumeric))

@@ -1,10 +1,11 @@
-//! Variables of the environment. An empty one is as unset, for every variable: that is how Compose, systemd and
-//! shells say that there is none.
+//! Environment variables. For every variable, empty means unset: Compose, systemd and shells set an
+//! empty value where there is none.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// A variable that is to hold text holds other bytes. They are not shown: they may be a password.
+/// A variable that should hold text is not UTF-8. Its bytes are not shown, because they may be a
+/// password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the variable {name} holds bytes that are not UTF-8. Set it to text, or unset it")]
 pub struct NotText {
@@ -14,18 +15,18 @@ pub struct NotText {
 /// The value of a variable that holds text.
 ///
 /// # Errors
-/// It is set, and its bytes are not UTF-8. To take it for unset would do something else than was asked for.
+/// The variable is set and is not UTF-8. Treating it as unset would ignore what the user asked for.
 pub fn text(name: &str) -> Result<Option<String>, NotText> {
     as_text(name, bytes(name))
 }
 
-/// The value of a variable that names a file or directory, in whatever bytes.
+/// The value of a variable that names a file or directory; any bytes are allowed.
 pub fn path(name: &str) -> Option<PathBuf> {
     bytes(name).map(PathBuf::from)
 }
 
-/// Where temporary files go: the directory that `TMPDIR` names. The standard library takes an empty one for the
-/// present directory.
+/// The directory for temporary files, which `TMPDIR` sets. The standard library would take an empty
+/// `TMPDIR` for the current directory.
 pub fn temporary() -> PathBuf {
     path("TMPDIR").unwrap_or_else(|| if cfg!(unix) { PathBuf::from("/tmp") } else { std::env::temp_dir() })
 }

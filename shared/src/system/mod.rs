@@ -1,16 +1,16 @@
-//! What the machine gives: time, randomness, files, descriptors, threads, variables, logs.
+//! What the machine provides: time, randomness, files, descriptors, threads, variables, logs.
 //!
 //! - [`beneath`]: opens files beneath a directory and never outside it
-//! - [`clock`]: time as the engines see it
-//! - [`descriptor`]: standard output and other descriptors, to write to
+//! - [`clock`]: time for the engines
+//! - [`descriptor`]: standard output and other descriptors to write to
 //! - [`draft`]: names of files that are not complete yet
-//! - [`environment`]: variables: unset, empty, not text
+//! - [`environment`]: environment variables
 //! - [`host`]: this machine's name
 //! - [`random`]: ids and jitter
 //! - [`resolve`]: paths without links
 //! - [`shutdown`]: the two-step stop
 //! - [`telemetry`]: logs on stderr
-//! - [`threads`]: starts threads, and says what to do when there are no more
+//! - [`threads`]: starts threads, and explains failures to start them
 
 pub mod beneath;
 pub mod clock;

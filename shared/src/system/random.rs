@@ -1,11 +1,12 @@
-//! Randomness: ids that nobody else makes, and jitter that a seed repeats.
+//! Randomness: unique ids, secrets, and jitter that a seed reproduces.
 
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// A fresh token of 80 bits as 16 characters of `[0-9a-v]`: unique without asking anyone.
+/// A random token of 80 bits as 16 characters of `[0-9a-v]`: practically unique without
+/// coordination.
 pub fn token() -> String {
     let mut bits: u128 = rand::random();
     let digit = |_| {
@@ -16,17 +17,16 @@ pub fn token() -> String {
     (0..16).map(digit).collect()
 }
 
-/// Bytes that nobody can guess, from a generator fit for cryptography.
+/// Secret random bytes from a cryptographic generator.
 pub fn secret<const N: usize>() -> [u8; N] {
     rand::random()
 }
 
-/// A seed that nobody chose.
 pub fn seed() -> u64 {
     rand::random()
 }
 
-/// Spreads waits, so that those who failed together do not come back together.
+/// Spreads waits, so that clients that failed at the same time do not retry at the same time.
 #[derive(Debug)]
 pub struct Jitter(SmallRng);
 

@@ -1,12 +1,13 @@
-//! Where a name leads that nothing may have yet.
+//! Resolves links in a path whose file may not exist yet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// As many links as the system follows.
+/// Links to follow, at most: as many as the operating system follows.
 const LINKS_MAX: usize = 40;
 
-/// The file that is opened or made by this name. Links are followed, also one that leads to nothing yet.
+/// The file that opening or creating this path reaches. Links are followed, even one whose target
+/// does not exist yet.
 pub fn resolve(path: &Path) -> PathBuf {
     let path = links(path).last().unwrap_or_default();
     match (fs::canonicalize(directory_of(&path)), path.file_name()) {
@@ -15,13 +16,14 @@ pub fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// The path, and what it leads to link by link. Only its last part is looked at.
+/// The path itself, then the target of each link in turn. Only the last component is checked for a
+/// link.
 pub(crate) fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
     let next = |path: &PathBuf| Some(directory_of(path).join(fs::read_link(path).ok()?));
     std::iter::successors(Some(path.to_owned()), next).take(LINKS_MAX + 1)
 }
 
-/// The directory that a name stands in.
+/// The directory that contains `path`.
 pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

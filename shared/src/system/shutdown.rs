@@ -1,44 +1,41 @@
-//! The two-step stop: the first signal asks, the second exits at once.
+//! The two-step stop: the first signal requests a stop, the second exits at once.
 
 use tokio::sync::watch;
 
-/// Asked to stop? Clone it into every loop; it stays asked once it is.
+/// Tells whether a stop was requested. Clone it into every loop. A request is never withdrawn.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     asked: watch::Receiver<bool>,
 }
 
-/// Asks every clone of its [`Shutdown`] to stop.
+/// Requests a stop of every clone of its [`Shutdown`].
 #[derive(Debug, Clone)]
 pub struct Stopper {
     ask: watch::Sender<bool>,
 }
 
-/// A connected pair.
 pub fn channel() -> (Stopper, Shutdown) {
     let (ask, asked) = watch::channel(false);
     (Stopper { ask }, Shutdown { asked })
 }
 
 impl Stopper {
-    /// Asks; asking again does nothing.
+    /// Requests the stop; further calls do nothing.
     pub fn stop(&self) {
         self.ask.send_replace(true);
     }
 
-    /// Another handle on the same stop.
     pub fn subscribe(&self) -> Shutdown {
         Shutdown { asked: self.ask.subscribe() }
     }
 }
 
 impl Shutdown {
-    /// Whether a stop was asked for.
     pub fn is_asked(&self) -> bool {
         *self.asked.borrow()
     }
 
-    /// Waits until a stop is asked for; for ever if its [`Stopper`] is gone without asking.
+    /// Waits until a stop is requested; for ever if the [`Stopper`] was dropped without a request.
     pub async fn asked(&self) {
         let mut asked = self.asked.clone();
         if asked.wait_for(|&asked| asked).await.is_err() {
@@ -46,8 +43,8 @@ impl Shutdown {
         }
     }
 
-    /// Does this until a stop is asked for; `None` if it was not done by then. Whatever waits for others, as for a
-    /// broker, is done like this: a stop must not wait with it.
+    /// Runs `doing` until a stop is requested; `None` if it was not done by then. Wrap every wait
+    /// for another process, such as the broker, in this, so that a stop need not wait for it.
     pub async fn unless_asked<T>(&self, doing: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;

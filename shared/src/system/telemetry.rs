@@ -48,8 +48,8 @@ pub fn init(level: &str, json: bool) -> Result<(), NotText> {
     Ok(())
 }
 
-/// What is logged of which target. A word alone must be a level: a misspelt one would otherwise be
-/// the name of a target that logs nothing.
+/// Parses filter directives. A word alone must be a level; otherwise a misspelt level would count
+/// as the name of a target, and nothing would be logged.
 fn targets(text: &str) -> Result<Targets, String> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
     for word in words {

@@ -1,15 +1,13 @@
-//! Starting threads, and what to say when the system starts no more.
+//! Starts threads, and explains failures to start one.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What to do about it.
 const ADVICE: &str = "raise the limit of processes and threads (ulimit -u, the pids limit of a container, TasksMax \
                       of a systemd unit)";
 
-/// The system starts no more threads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot start a thread: {cause}; {ADVICE}")]
 pub struct NoThread {
@@ -17,18 +15,17 @@ pub struct NoThread {
 }
 
 impl NoThread {
-    /// For this reason.
     pub fn because(cause: impl std::fmt::Display) -> Self {
         Self { cause: cause.to_string() }
     }
 }
 
-/// Starts a thread.
 pub fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, NoThread> {
     Builder::new().name(name.to_owned()).spawn(run).map_err(NoThread::because)
 }
 
-/// Whether so many more threads can be started now, by starting them. When this returns they have ended.
+/// Checks that `count` more threads can be started now, by starting them. They have ended when this
+/// returns.
 pub fn can_start(count: usize) -> Result<(), NoThread> {
     let gate = Gate::default();
     let start = |_| {
@@ -38,19 +35,20 @@ pub fn can_start(count: usize) -> Result<(), NoThread> {
     let started: Result<Vec<_>, _> = (0..count).map(start).collect();
     gate.open();
     for thread in started? {
-        // It waits and does nothing else.
+        // The thread only waits, so it cannot panic.
         let _ = thread.join();
     }
     Ok(())
 }
 
-/// What a process that cannot be started says, with what to do if that is for lack of a thread.
+/// The text of an error in starting a process, with advice if a limit on threads or processes is
+/// the cause.
 pub fn explained(error: &io::Error) -> String {
     let is_limit = error.kind() == io::ErrorKind::WouldBlock;
     if is_limit { format!("{error}; {ADVICE}") } else { error.to_string() }
 }
 
-/// Where threads wait for each other, until it is opened for good.
+/// A gate at which threads wait until it is opened. It stays open.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<Queue>, Condvar)>);
 
@@ -61,7 +59,7 @@ struct Queue {
 }
 
 impl Gate {
-    /// Waits until it is open.
+    /// Waits until the gate is open.
     pub fn pass(&self) {
         let (queue, changed) = &*self.0;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +70,7 @@ impl Gate {
         }
     }
 
-    /// Waits until so many wait at the same time, and says whether they do.
+    /// Waits up to `patience` until `count` threads wait at the same time; returns whether they do.
     pub fn gathers(&self, count: usize, patience: Duration) -> bool {
         let (queue, changed) = &*self.0;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +82,7 @@ impl Gate {
         true
     }
 
-    /// Lets all pass.
+    /// Opens the gate for all threads.
     pub fn open(&self) {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
         self.0.1.notify_all();

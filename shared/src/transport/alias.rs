@@ -1,12 +1,12 @@
-//! Another name for an exclusive queue.
+//! A second name for an exclusive queue.
 //!
-//! A broker may keep such a queue's name for a connection that is gone: until it misses that, or for good
-//! (RabbitMQ 3.10.8, when the virtual host is deleted meanwhile). The queue is known by its bindings alone, so
-//! its owner can do without the name.
+//! A broker may keep the name of an exclusive queue for a lost connection: until it notices the
+//! loss, or for good (RabbitMQ 3.10.8, when the virtual host is deleted meanwhile). Senders reach
+//! the queue only through its bindings, so its owner can declare it under another name.
 
 use super::Subscribe;
 
-/// A subscription under its present name.
+/// A subscription, with the name that its queue has now.
 #[derive(Debug)]
 pub struct Alias {
     asked: Subscribe,
@@ -15,22 +15,21 @@ pub struct Alias {
 }
 
 impl Alias {
-    /// Under the name that was asked for.
     pub fn of(asked: Subscribe) -> Self {
         Self { present: asked.clone(), asked, renames: 0 }
     }
 
-    /// What to subscribe to.
+    /// The subscription to open now.
     pub fn present(&self) -> &Subscribe {
         &self.present
     }
 
-    /// How many names were left behind.
+    /// Number of names given up so far.
     pub fn renames(&self) -> u32 {
         self.renames
     }
 
-    /// Takes the next name: that which was asked for, with a number.
+    /// Takes the next name: the original one with a number added.
     pub fn rename(&mut self) {
         self.renames += 1;
         let name = format!("{}.{}", self.asked.queue.name, self.renames);

@@ -1,4 +1,4 @@
-//! Asking owners over the control exchange.
+//! Requests to owners over the control exchange.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::system::clock::Clock;
 use crate::system::random;
 use crate::transport::{Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 
-/// Asks, one question at a time, and hears replies in a queue of its own.
+/// Sends one request at a time, and receives replies in its own queue.
 pub struct Asker {
     transport: Arc<dyn Transport>,
     name: JobId,
@@ -23,7 +23,7 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Sets up a queue for replies.
+    /// Subscribes to a new queue for replies.
     pub async fn new(transport: Arc<dyn Transport>) -> Result<Self, TransportError> {
         transport.declare(&topology::shared()).await?;
         let name = JobId::from_name(random::token().as_bytes());
@@ -32,7 +32,7 @@ impl Asker {
         Ok(Self { transport, name, replies, clock: Clock::start(), asked: 0 })
     }
 
-    /// Asks one owner and waits for its reply; `None` when none came in time.
+    /// Asks one owner and waits for its reply; `None` if none came in time.
     pub async fn ask(
         &mut self,
         owner: &OwnerId,
@@ -43,7 +43,7 @@ impl Asker {
         self.next_reply(&id, Instant::now() + patience).await
     }
 
-    /// Asks every owner and gathers the replies that come in time.
+    /// Asks every owner and collects the replies that come in time.
     pub async fn gather(&mut self, request: &Request, patience: Duration) -> Result<Vec<Reply>, TransportError> {
         let id = self.publish(topology::ALL_OWNERS, request).await?;
         let deadline = Instant::now() + patience;
@@ -54,8 +54,8 @@ impl Asker {
         Ok(replies)
     }
 
-    /// Asks every owner and gathers the replies for `GATHER`: longer, up to `patience`, as long as none of them is what
-    /// is looked for.
+    /// Asks every owner and collects replies: for [`limits::GATHER`] once `is_it` holds for one of
+    /// them, otherwise up to `patience`.
     pub async fn find(
         &mut self,
         request: &Request,
@@ -80,7 +80,7 @@ impl Asker {
         let mut message = Message::json(kind::REQUEST, id.clone(), request, self.clock.system());
         message.reply_to = Some(topology::reply_key(&self.name));
         match self.transport.publish(topology::CONTROL, key, message).await {
-            // A full control queue is a lost question: no reply comes to it.
+            // A full control queue loses the request, so no reply comes.
             Ok(()) | Err(PublishError::Refused { .. }) => Ok(id),
             Err(PublishError::Transport(error)) => Err(error),
             Err(PublishError::TooLarge(oversize)) => Err(TransportError::Other {
@@ -101,7 +101,7 @@ impl Asker {
             match reply {
                 Some(Ok(reply)) => return Ok(Some(reply)),
                 Some(Err(reason)) => tracing::warn!(%reason, "A reply cannot be read."),
-                // Late, from an earlier question.
+                // A late reply to an earlier request.
                 None => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The choice of a transport by URL, and URLs that never show their password.
+//! Chooses a transport by URL. URLs never show their password.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,49 +10,48 @@ use super::url::{GUEST, Parts, redact};
 use super::{Sealed, Transport, TransportError, embedded, rabbitmq};
 use crate::protocol::seal::Keyring;
 
-/// The URL of the transport inside this process.
+/// The URL of the embedded transport.
 const EMBEDDED: &str = "embedded:";
 
-/// Where the broker is: `amqp://`, `amqps://`, or `embedded:` for one inside this process; and how
-/// the way there is secured.
+/// The broker's URL and how the connection is secured: `amqp://`, `amqps://`, or `embedded:` for a
+/// broker inside this process.
 ///
 /// Neither `Debug` nor `Display` shows the password.
 #[derive(Clone)]
 pub struct BrokerUrl {
-    /// `None` of the one inside this process.
+    /// `None` for `embedded:`.
     parts: Option<Parts>,
     tls: Tls,
     keys: Arc<Keyring>,
 }
 
-/// What `amqps://` needs beyond the URL, as PEM files. They are read at each connect, so a renewed
-/// certificate counts from the next one on.
+/// Settings of `amqps://` beyond the URL: paths of PEM files. They are read at each connect, so a
+/// renewed certificate is used from the next connect on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// The only authorities whose certificates are trusted; the system's if `None`.
+    /// Authorities to trust; the system's if `None`.
     pub authorities: Option<PathBuf>,
-    /// Who this client is: a certificate with its chain, and its private key.
+    /// The client's certificate with its chain, and its private key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// A text is no broker's URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{shown:?} is not a broker's URL: {problem}. Use amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps://)")]
 pub struct InvalidUrl {
-    /// Without what may be a password.
+    /// Any part that may be a password is left out.
     shown: String,
     problem: String,
 }
 
 impl InvalidUrl {
-    /// What is wrong, without the text: where that comes from a file, it may be anything.
+    /// The problem without the URL's text. A text from a file may contain anything, so callers show
+    /// only this.
     pub fn problem(&self) -> &str {
         &self.problem
     }
 }
 
 impl BrokerUrl {
-    /// The transport inside this process.
     pub fn embedded() -> Self {
         Self::new(None)
     }
@@ -61,17 +60,17 @@ impl BrokerUrl {
         Self { parts, tls: Tls::default(), keys: Arc::default() }
     }
 
-    /// The same with other trust than the system's, or with a client's certificate.
+    /// Sets the trusted authorities and the client's certificate.
     pub fn with_tls(self, tls: Tls) -> Self {
         Self { tls, ..self }
     }
 
-    /// The same with keys: what is published is sealed, and only what they open is acted on.
+    /// Sets the keys: published messages are sealed, and only messages that these keys open are
+    /// trusted.
     pub fn with_keys(self, keys: Keyring) -> Self {
         Self { keys: Arc::new(keys), ..self }
     }
 
-    /// Whether connections are encrypted.
     pub fn is_tls(&self) -> bool {
         self.parts.as_ref().is_some_and(|parts| parts.is_tls)
     }
@@ -80,7 +79,7 @@ impl BrokerUrl {
         &self.tls
     }
 
-    /// What the URL says; `None` of the one inside this process.
+    /// The parts of the URL; `None` for `embedded:`.
     pub(crate) fn parts(&self) -> Option<&Parts> {
         self.parts.as_ref()
     }
@@ -124,9 +123,9 @@ impl fmt::Debug for BrokerUrl {
     }
 }
 
-/// Connects. An absent broker is tried again with back-off, and said so once on stderr, until
-/// `patience` has passed (for ever if `None`); wrong credentials or a wrong virtual host are errors
-/// at once.
+/// Connects. While the broker cannot be reached, this tries again with back-off until `patience`
+/// has passed (for ever if `None`) and logs the first failure. Wrong credentials or a wrong virtual
+/// host are errors at once.
 pub async fn connect(url: &BrokerUrl, patience: Option<Duration>) -> Result<Arc<dyn Transport>, TransportError> {
     if url.parts.is_none() {
         return Ok(Arc::new(embedded::Embedded::new()));

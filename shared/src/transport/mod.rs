@@ -1,17 +1,17 @@
-//! The transport: how messages get from one role to another.
+//! The transport: carries messages from one role to another.
 //!
-//! One small trait, two implementations: [`embedded`] inside one process and [`rabbitmq`] across
-//! machines. [`Sealed`] wraps either where messages are encrypted. All pass the same suite
+//! One small trait has two implementations: [`embedded`] inside one process and [`rabbitmq`] across
+//! machines. [`Sealed`] wraps either one to encrypt messages. All pass the same suite
 //! (`conformance`, behind the feature of that name). The contract:
 //!
 //! - **At least once.** A message whose publish was confirmed is delivered until it is acked, as
-//!   long as its queue exists. It may be delivered more than once, and published twice under the
-//!   same id after a lost connection.
-//! - **Patient.** After the first connect, a lost connection is no error: publishes wait and are
-//!   sent again, subscriptions go on, and say so once with [`Incoming::Interrupted`]. Only what
-//!   waiting cannot mend is an error.
-//! - **Bounded.** A full queue refuses ([`PublishError::Refused`]); what to do is the caller's
-//!   decision. Nothing buffers without a limit.
+//!   long as its queue exists. It may be delivered more than once, and it may be published twice
+//!   under the same id after a lost connection.
+//! - **Patient.** After the first connect, a lost connection is not an error: publishes wait and
+//!   are sent again; subscriptions continue and report the loss once with
+//!   [`Incoming::Interrupted`]. Only a problem that waiting cannot fix is an error.
+//! - **Bounded.** A full queue refuses a message ([`PublishError::Refused`]), and the caller
+//!   decides what to do. No buffer is without a limit.
 
 mod alias;
 pub mod ask;
@@ -36,103 +36,99 @@ pub use taken::{Unpublished, dead_letter, until_taken};
 use crate::protocol::message::Message;
 use crate::protocol::topology::{Binding, Queue, Topology};
 
-/// What a role needs of a broker.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Makes sure that these exist, now and after every reconnection. Declaring what exists with
-    /// the same arguments does nothing; with other arguments it is [`TransportError::Mismatch`].
+    /// Makes sure that the topology exists, now and after every reconnection. Declaring what
+    /// already exists with the same arguments does nothing; with other arguments it is
+    /// [`TransportError::Mismatch`].
     async fn declare(&self, topology: &Topology) -> Result<(), TransportError>;
 
-    /// Publishes and returns when every queue that it was routed to has taken the message, or has
-    /// refused it. A message that no queue is bound for goes to the exchange's alternate, or
-    /// nowhere. Dropping the future leaves it unknown whether the message arrives.
+    /// Publishes, and returns when every queue that the message was routed to has accepted or
+    /// refused it. A message that no queue is bound for goes to the exchange's alternate, or is
+    /// dropped. If the future is dropped, the message may or may not arrive.
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError>;
 
-    /// Declares the queue with its bindings and consumes from it. An exclusive queue is declared
-    /// anew, empty, after each reconnection.
+    /// Declares the queue with its bindings and consumes from it. After each reconnection an
+    /// exclusive queue is declared again, empty.
     async fn subscribe(&self, subscription: Subscribe) -> Result<Box<dyn Subscription>, TransportError>;
 
-    /// How a queue stands; `None` when there is none of this name.
+    /// The state of a queue; `None` if it does not exist.
     async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError>;
 
-    /// Whether each subscription has its consumer at the broker, which has answered just now on the
-    /// connections that they use. Takes as long as the answer. Never so of a lost connection.
+    /// Whether every subscription has its consumer at the broker, and the broker answers now on the
+    /// connections that they use. This waits for the broker's answer. Always false while a
+    /// connection is lost.
     async fn is_polling(&self) -> bool {
         true
     }
 
-    /// Whether everything in it ends with this process.
+    /// Whether queues and messages end with this process.
     fn is_ephemeral(&self) -> bool;
 
-    /// Closes within a limit. What is not acked goes back to its queues.
+    /// Closes within a time limit. Unacked messages go back to their queues.
     async fn close(&self);
 }
 
-/// What to consume.
+/// A request to consume from a queue.
 #[derive(Debug, Clone)]
 pub struct Subscribe {
-    /// The queue.
     pub queue: Queue,
-    /// Its bindings.
     pub bindings: Vec<Binding>,
-    /// Deliveries that may be unacked at a time.
+    /// Unacked deliveries at a time, at most.
     pub prefetch: u16,
 }
 
-/// How a queue stands.
+/// The state of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueState {
     /// Messages that wait for a consumer.
     pub ready: u32,
-    /// Consumers.
     pub consumers: u32,
 }
 
-/// Deliveries of one queue. Dropping it ends the subscription; what was delivered and not acked
-/// goes back to the queue.
+/// Deliveries of one queue. Dropping the subscription ends it; unacked messages go back to the
+/// queue.
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits for the next. Cancelling the wait loses nothing.
+    /// Waits for the next event. Cancelling the wait loses nothing.
     async fn next(&mut self) -> Result<Incoming, TransportError>;
 }
 
-/// What a subscription yields.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A message.
     Delivery(Box<Delivery>),
-    /// The connection was lost and is there again. Deliveries from before are stale (acking them
-    /// does nothing, they come again), and an exclusive queue has lost what it held.
+    /// The connection was lost and restored. Earlier deliveries are stale: acking them does
+    /// nothing, and the broker redelivers them. An exclusive queue has lost its messages.
     Interrupted,
 }
 
-/// A message with its acker.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The message.
     pub message: Message,
-    /// The routing key that it came with.
+    /// The routing key that the message came with.
     pub key: String,
-    /// How often it was delivered and came back, whyever: its consumer died, or stopped, or lost its
-    /// connection. Where a queue does not count (RabbitMQ's classic ones), 1 stands for any number.
+    /// How often the message was delivered before and came back, for any reason: its consumer died,
+    /// stopped, or lost its connection. If the queue does not count (RabbitMQ's classic queues), 1
+    /// means at least once.
     pub returns: u32,
-    /// Settles it. Dropped without settling, the message comes again when the subscription ends.
+    /// Settles the delivery. If it is dropped unused, the message is redelivered when the
+    /// subscription ends.
     pub acker: Box<dyn Acker>,
 }
 
 impl Delivery {
-    /// Whether it may have been delivered before.
+    /// Whether the message may have been delivered before.
     pub fn is_redelivered(&self) -> bool {
         self.returns > 0
     }
 }
 
-/// Settles one delivery. Settling a stale one does nothing: the message comes again.
+/// Settles one delivery. Settling a stale delivery does nothing: the message is redelivered.
 #[async_trait]
 pub trait Acker: Send + Sync + std::fmt::Debug {
-    /// The message is done with.
+    /// Removes the message from its queue.
     async fn ack(self: Box<Self>);
 
-    /// The message goes back to its queue (`requeue`), or to the dead-letter exchange.
+    /// Returns the message to its queue (`requeue`), or sends it to the dead-letter exchange.
     async fn nack(self: Box<Self>, requeue: bool);
 }

@@ -1,4 +1,4 @@
-//! A transport whose messages are sealed, around any other: see [`crate::protocol::seal`].
+//! A transport that seals the messages of another transport: see [`crate::protocol::seal`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use crate::protocol::message::Message;
 use crate::protocol::seal::Keyring;
 use crate::protocol::topology::{CONTROL, Topology};
 
-/// Seals what is published and opens what comes.
+/// Seals published messages and opens received ones.
 ///
-/// What does not open is delivered with [`Message::untrusted`] set, and its taker dead-letters it with the
-/// reason. On the control exchange, where a message is a hint or will be asked for again, it is
-/// dropped instead, with one warning.
+/// A message that does not open is delivered with [`Message::untrusted`] set, and its receiver
+/// dead-letters it with the reason. On the control exchange it is dropped instead, with one
+/// warning, because a control message is a hint or will be repeated.
 pub struct Sealed {
     inner: Arc<dyn Transport>,
     keys: Arc<Keyring>,
@@ -23,7 +23,7 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Around another transport. Without keys messages go in clear, and sealed ones do not open.
+    /// Without keys, messages travel in clear and received sealed messages do not open.
     pub fn new(inner: Arc<dyn Transport>, keys: Arc<Keyring>) -> Self {
         Self { inner, keys, has_warned: Arc::default() }
     }
@@ -36,7 +36,7 @@ impl Transport for Sealed {
     }
 
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
-        // Of what a caller can make smaller, not of what the seal adds.
+        // Report the size that the caller can change, without what sealing adds.
         if message.untrusted.is_none() && message.body.len() > MESSAGE_BYTES_MAX {
             return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
         }
@@ -67,7 +67,6 @@ impl Transport for Sealed {
     }
 }
 
-/// A subscription whose messages are opened.
 struct Opened {
     inner: Box<dyn Subscription>,
     keys: Arc<Keyring>,
@@ -90,9 +89,15 @@ impl Subscription for Opened {
                     if self.has_warned.swap(true, Ordering::Relaxed) {
                         tracing::debug!(%reason, kind, id, "A control message is ignored.");
                     } else {
-                        tracing::warn!(%reason, kind, id, "A control message is ignored, as others will be.");
+                        tracing::warn!(
+                            %reason,
+                            kind,
+                            id,
+                            "A control message is ignored; later ones are ignored without a warning."
+                        );
                     }
-                    // Where the wait is cancelled here, the message comes again with the next subscription.
+                    // If the wait is cancelled here, the message is redelivered with the next
+                    // subscription.
                     delivery.acker.ack().await;
                 }
                 _ => return Ok(Incoming::Delivery(delivery)),
@@ -127,7 +132,7 @@ mod tests {
         }
 
         fn features(&self) -> Features {
-            // A seal makes a message larger than the suite's counts of bytes.
+            // Sealing makes messages larger than the suite's byte counts.
             Features { reconnects: false, exact_length_limit: false, ephemeral: true }
         }
     }

@@ -1,4 +1,4 @@
-//! Publishing what must arrive: again, until a queue takes it.
+//! Publishes a message that must arrive: again, until a queue accepts it.
 
 use tokio::time::Instant;
 
@@ -8,17 +8,15 @@ use crate::protocol::message::Message;
 use crate::protocol::topology;
 use crate::system::random::{self, Jitter};
 
-/// Why a message will never arrive.
 #[derive(Debug)]
 pub enum Unpublished {
-    /// It is larger than a message may be.
     TooLarge(Oversize),
-    /// The transport is at its end.
+    /// The transport has failed.
     Transport(TransportError),
 }
 
-/// Publishes until a queue has it: a full queue is its reader's back-pressure. `message` makes it for
-/// each try, with the time of that.
+/// Publishes until a queue accepts the message; a full queue is back-pressure. `message` makes the
+/// message again for each try, with the current time.
 pub async fn until_taken(
     transport: &dyn Transport,
     exchange: &str,
@@ -50,7 +48,8 @@ pub async fn until_taken(
     }
 }
 
-/// Publishes a dead letter. What is too large to be moved leaves its envelope as a trace.
+/// Publishes a dead letter. If the message is too large, only its envelope is published, as a
+/// trace.
 pub async fn dead_letter(transport: &dyn Transport, key: &str, mut dead_letter: Message) -> Result<(), TransportError> {
     loop {
         match until_taken(transport, topology::DEAD, key, || dead_letter.clone()).await {
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
     use crate::protocol::topology::Topology;
 
-    /// A broker with a queue that is full at first, and takes no body.
+    /// A broker whose queue is full at first and then refuses any body as too large.
     #[derive(Default)]
     struct Full {
         refusals: Mutex<u32>,

@@ -1,52 +1,55 @@
-//! A broker's URL, taken apart. This is the only reading of one: what people are shown, who this process says that
-//! it is, and where the client library connects all come from it, so they cannot differ.
+//! A broker's URL, parsed.
 //!
-//! It is stricter than the standards for URLs. A password with a `/`, `?`, `#` or `@` in it that is not encoded
-//! would end early for one reader and late for another, and a piece of it would go to a name server as a host.
+//! This is the only parser of broker URLs. The URL shown to people, the user that this process logs
+//! in as, and the address that the client library connects to all come from it, so they cannot
+//! differ.
+//!
+//! It is stricter than the standards for URLs. A password with an unencoded `/`, `?`, `#` or `@`
+//! would end at different places for different parsers, and a piece of it could be sent to a name
+//! server as a host.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// Bytes of a virtual host's name: AMQP puts its length into one byte.
+/// Bytes of a virtual host's name, at most: AMQP puts the length into one byte.
 const VHOST_BYTES_MAX: usize = 255;
 
-/// What this user's name and password are where the URL gives none: RabbitMQ's own first user.
+/// Default of the user's name and of the password: RabbitMQ's built-in user.
 pub(super) const GUEST: &str = "guest";
 
-/// A broker's URL, taken apart and decoded.
+/// A broker's URL, parsed and decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub(crate) is_tls: bool,
     pub(crate) user: String,
-    /// For the client library alone.
+    /// Only for the client library; never shown.
     pub(crate) password: String,
     /// A name or an address; an IPv6 address without its brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) vhost: String,
     pub(crate) query: Query,
-    /// As it was given, but for the password.
+    /// The URL as given, without the password.
     shown: String,
 }
 
-/// What the client library is told besides. Keys that nobody knows are left to others.
+/// Query parameters that the client library gets. Unknown parameters are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Query {
-    /// In seconds.
+    /// Seconds.
     pub(crate) heartbeat: Option<u16>,
     pub(crate) frame_max: Option<u32>,
     pub(crate) channel_max: Option<u16>,
     pub(crate) auth_mechanism: Option<String>,
 }
 
-/// What is wrong with a URL, without any of what may be a password.
+/// What is wrong with a URL, without any part that may be a password.
 type Problem = String;
 
 const UNENCODED: &str = "in user name, password and virtual host, a character with a meaning of its own must be \
                          percent-encoded: / as %2F, ? as %3F, # as %23, @ as %40";
 
 impl Parts {
-    /// Takes a URL apart.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
         if text.chars().any(char::is_control) {
             return Err("it holds a line break or another control character".to_owned());
@@ -58,8 +61,8 @@ impl Parts {
             _ => return Err("it does not begin with amqp:// or amqps://".to_owned()),
         };
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // Only what is not encoded in a name or a password puts one of these there, or a virtual host in
-        // which they can be encoded as well.
+        // A `#` or `@` here comes from an unencoded user name or password, or from a virtual host,
+        // where it can be encoded as well.
         if tail.contains(['#', '@']) {
             return Err(UNENCODED.to_owned());
         }
@@ -97,7 +100,7 @@ impl fmt::Display for Parts {
 fn credentials(userinfo: &str) -> Result<(String, String), Problem> {
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let (user, password) = (decode("the user name", user)?, decode("the password", password)?);
-    // It ends a name or a password on the wire.
+    // On the wire NUL ends a name or a password.
     if [&user, &password].iter().any(|text| text.contains('\0')) {
         return Err("user name and password cannot hold the character NUL (%00)".to_owned());
     }
@@ -108,7 +111,7 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), Problem> {
     let (host, rest) = match place.strip_prefix('[') {
         Some(inside) => {
             let (address, rest) = inside.split_once(']').ok_or("the ] after the host's address is missing")?;
-            let address: Ipv6Addr = address.parse().map_err(|_| "what stands in [ ] is not an IPv6 address")?;
+            let address: Ipv6Addr = address.parse().map_err(|_| "the text in [ ] is not an IPv6 address")?;
             (address.to_string(), rest)
         }
         None => {
@@ -131,17 +134,17 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), Problem> {
             let port: u16 = digits.parse().unwrap_or(0);
             Some(port).filter(|&port| port > 0).map(Some).ok_or("its port is not a number from 1 to 65535")?
         }
-        // Not shown: where the @ and the host are missing, it is the password.
+        // The text is not shown: if the @ and the host are missing, it is the password.
         _ => {
-            return Err("what stands after the host is not a port (an IPv6 address stands in [ ]; before the host \
-                        stands USER:PASSWORD@)"
+            return Err("the text after the host is not a port (write an IPv6 address in [ ], and USER:PASSWORD@ \
+                        before the host)"
                 .to_owned());
         }
     };
     Ok((host, port))
 }
 
-/// A slash alone names a virtual host without a name, which is never meant.
+/// A slash alone would mean a virtual host with an empty name; users mean the default one.
 fn virtual_host(path: &str) -> Result<String, Problem> {
     let vhost = decode("the virtual host", path.strip_prefix('/').unwrap_or_default())?;
     match vhost.len() {
@@ -152,7 +155,7 @@ fn virtual_host(path: &str) -> Result<String, Problem> {
 }
 
 impl Query {
-    /// Where a key stands twice, the first counts.
+    /// If a key is given twice, the first value counts.
     fn read(text: &str) -> Result<Self, Problem> {
         let mut query = Self::default();
         for pair in text.split('&') {
@@ -178,7 +181,7 @@ fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(key: &str, value:
     value.parse().map_err(|error| format!("{key}={value} in it: {error}"))
 }
 
-/// Text with each `%XX` as the byte that it stands for.
+/// Decodes each `%XX` to its byte.
 fn decode(what: &str, text: &str) -> Result<String, Problem> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -202,20 +205,20 @@ fn decode(what: &str, text: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| format!("{what} in it is not UTF-8 once it is decoded"))
 }
 
-/// A text that is no broker's URL, as far as it can be shown: whatever else is wrong with it, what stands where a
-/// password may be is left out.
+/// A text that is not a broker's URL, made safe to show: any part that may be a password is left
+/// out.
 pub(super) fn redact(text: &str) -> String {
-    // Lines that a file has besides may hold anything.
+    // Further lines of a file may hold anything, so only the first line is shown.
     let line = text.split(|c: char| c.is_control()).next().unwrap_or_default();
     let (scheme, rest) = line.split_at(line.find("://").map_or(0, |at| at + 3));
-    // The last @ of all of it: a password may hold a line break.
+    // The last @ of the whole text, because a password may hold a line break.
     let (userinfo, place) = text[scheme.len()..].rsplit_once('@').unwrap_or(("", ""));
     let shown = if userinfo.contains(':') {
         let user = userinfo.split(|c: char| c == ':' || c.is_control()).next().unwrap_or_default();
         let place = place.split(|c: char| c.is_control()).next().unwrap_or_default();
         format!("{scheme}{user}:***@{place}")
     } else {
-        // Without a host it may be the password that stands where a port would.
+        // Without a host, the text in place of the port may be the password.
         match rest.split_once(':') {
             Some((host, port)) if !rest.starts_with('[') && !is_port(port) => format!("{scheme}{host}:***"),
             _ => line.to_owned(),
@@ -258,7 +261,7 @@ mod tests {
             ("amqp://:pw@h?heartbeat=1", "guest", "h", 5672, "/"),
             ("amqp://u@[::1]:5673/v/w", "u", "::1", 5673, "v/w"),
             ("amqp://u:p@10.0.0.1", "u", "10.0.0.1", 5672, "/"),
-            // What stands at the end of a name is as unambiguous as encoded.
+            // A `@` before the last one, or a `:` after the first, is unambiguous without encoding.
             ("amqp://u@corp:a@b:c@h", "u@corp", "h", 5672, "/"),
         ] {
             let parts = read(text);
@@ -329,7 +332,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever encodes everything gets back what they meant.
+        /// Encoding every character gives back the original texts.
         #[test]
         fn what_is_encoded_comes_back(user in "[^\0]{1,9}", password in "[^\0]{1,9}", vhost in ".{1,9}") {
             let text = format!("amqp://{}:{}@h/{}", encoded(&user), encoded(&password), encoded(&vhost));
@@ -337,7 +340,7 @@ mod tests {
             prop_assert_eq!((parts.user, parts.password, parts.vhost), (user, password, vhost));
         }
 
-        /// A URL that is taken names one host, which is neither a piece of the password nor hidden.
+        /// An accepted URL has one host, which is shown and is no part of the password.
         #[test]
         fn the_host_that_is_shown_is_the_host_that_is_used(text in "amqp://[ua:@/?#%.]{0,6}[ua:@/?#]{0,6}") {
             if let Ok(parts) = Parts::read(&text) {

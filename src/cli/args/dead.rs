@@ -8,40 +8,34 @@ use shared::protocol::id::{OwnerId, TaskId};
 
 use super::{BrokerArgs, Whom};
 
-/// `packhorse dead`
 #[derive(Debug, Clone, Args)]
 pub struct DeadArgs {
-    /// What to do.
     #[command(subcommand)]
     pub command: DeadCommand,
 }
 
-/// What can be done with dead tasks.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadCommand {
-    /// List them: where each was tried last, how often, and why it failed
+    /// List dead tasks: the host of the last attempt, the number of attempts, and the reason
     List(DeadFilter),
-    /// Show all about one: its items, the end of its error output, its messages that came back
+    /// Show one dead task: its items, the end of its error output, its messages that came back
     Show(DeadShow),
-    /// Put them back to work; the receipt and the report of their jobs follow
+    /// Send dead tasks out again; the receipts and reports of their jobs are updated
     Replay(DeadFilter),
-    /// List them no more; they stay failed
+    /// Remove dead tasks from the list; they stay failed
     Drop(DeadFilter),
 }
 
-/// Which of them.
 #[derive(Debug, Clone, Args)]
 pub struct DeadFilter {
-    /// A job, a task (JOB.NUMBER), or, if no job is called so, a part of the reason [default: all]
+    /// A job, a task (JOB.NUMBER), or, if no job has this id, a part of the reason [default: all]
     #[arg(value_name = "FILTER", value_parser = NonEmptyStringValueParser::new())]
     pub filter: Option<String>,
 
     #[command(flatten)]
-    /// Where to look.
     pub from: StoreArgs,
 }
 
-/// `packhorse dead show`
 #[derive(Debug, Clone, Args)]
 pub struct DeadShow {
     /// The task, as JOB.NUMBER
@@ -49,15 +43,13 @@ pub struct DeadShow {
     pub task: TaskId,
 
     #[command(flatten)]
-    /// Where to look.
     pub from: StoreArgs,
 }
 
 fn task(text: &str) -> Result<TaskId, String> {
-    text.parse().map_err(|_| "name a task as JOB.NUMBER; packhorse dead list has those that are dead".to_owned())
+    text.parse().map_err(|_| "give a task as JOB.NUMBER; packhorse dead list shows the dead tasks".to_owned())
 }
 
-/// `packhorse explain`
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// A job, or a task as JOB.NUMBER
@@ -65,23 +57,21 @@ pub struct ExplainArgs {
     pub id: String,
 
     #[command(flatten)]
-    /// Where to look.
     pub from: StoreArgs,
 }
 
-/// Whom to ask, or which store to open.
+/// The owner to ask over a broker, or the store to open.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// Open this store, of a command or reducer that does not run, instead of asking over a broker
+    /// Open this store instead of asking over a broker; its command or reducer must not be running
     #[arg(long, value_name = "FILE", conflicts_with_all = ["broker", "owner"])]
     pub state: Option<PathBuf>,
 
-    /// Ask only the reducer of this name [default: all; a job must then be known to one of them only]
+    /// Ask only the reducer of this name [default: all; then only one of them may know the job]
     #[arg(long, value_name = "NAME")]
     pub owner: Option<OwnerId>,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     /// Print JSON Lines
@@ -90,7 +80,6 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
-    /// Whom to ask.
     pub fn whom(&self) -> Whom<'_> {
         Whom { broker: &self.broker, owner: self.owner.as_ref() }
     }

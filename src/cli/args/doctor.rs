@@ -11,25 +11,25 @@ use shared::protocol::id::OwnerId;
 use super::BrokerArgs;
 
 const HELP: &str = "\
-One line for each finding: ok, warn or fail, what it is about, what was found, and what to do. Nothing
-of others is changed at the broker and nothing is left there; it may run beside everything else. What
-policies do to queues like ours is seen for some seconds, where this user may make such queues.
+One line for each finding: ok, warn or fail, the subject, what was found, and what to do. The command
+may run beside live jobs: at the broker it changes nothing that belongs to others, and it leaves
+nothing there. If this user may declare queues named like those of Packhorse, the command watches for
+some seconds what the broker's policies do to them.
 
 Exit codes:
   0    no finding is a fail
-  1    at least one is
-  2    the command line or the configuration is wrong; nothing was looked at";
+  1    at least one finding is a fail
+  2    the command line or the configuration is wrong; nothing was checked";
 
-/// `packhorse doctor`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = HELP)]
 pub struct DoctorArgs {
-    /// Look for what this role needs, as the user whom --broker names; may be given several times
+    /// Check what this role needs, as the user in the broker's URL; may be given several times
     /// [default: producer, consumer and reducer]
     #[arg(long = "role", value_name = "ROLE")]
     pub roles: Vec<RoleName>,
 
-    /// Look at the files of root NAME in this machine's directory DIR; may be given several times
+    /// Check root NAME in this machine's directory DIR; may be given several times
     #[arg(long = "root", value_name = "NAME=DIR")]
     pub roots: Vec<OsString>,
 
@@ -41,12 +41,12 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
-    /// The broker's acknowledgement time-out (consumer_timeout of RabbitMQ), which it tells nobody
+    /// The broker's acknowledgement time-out (RabbitMQ's consumer_timeout, which cannot be read
+    /// over AMQP)
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = super::time::seconds)]
     pub ack_timeout: Duration,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     /// Print JSON Lines
@@ -54,7 +54,6 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
-/// A role by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RoleName {
     /// Submits jobs to a reducer

@@ -15,7 +15,6 @@ Exit codes:
   1    there is none, or it is too old: the role hangs, has lost the broker, or is gone
   2    the command line or the configuration is wrong";
 
-/// `packhorse health` and `packhorse ready`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = HELP)]
 pub struct HealthArgs {

@@ -7,7 +7,6 @@ use shared::protocol::id::{JobId, OwnerId};
 
 use super::{BrokerArgs, Whom};
 
-/// `packhorse jobs`
 #[derive(Debug, Clone, Args)]
 pub struct JobsArgs {
     /// Read this store instead of asking over a broker
@@ -19,7 +18,6 @@ pub struct JobsArgs {
     pub owner: Option<OwnerId>,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     /// Print JSON Lines
@@ -28,13 +26,11 @@ pub struct JobsArgs {
 }
 
 impl JobsArgs {
-    /// Whom to ask.
     pub fn whom(&self) -> Whom<'_> {
         Whom { broker: &self.broker, owner: self.owner.as_ref() }
     }
 }
 
-/// `packhorse status`
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     /// The job's id
@@ -42,6 +38,5 @@ pub struct StatusArgs {
     pub job: JobId,
 
     #[command(flatten)]
-    /// Where to look.
     pub from: JobsArgs,
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-/// `packhorse completions`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Put the script where your shell looks for it, for instance:
@@ -13,7 +12,7 @@ Put the script where your shell looks for it, for instance:
   packhorse completions zsh > ~/.zfunc/_packhorse      (with ~/.zfunc in fpath)
   packhorse completions fish > ~/.config/fish/completions/packhorse.fish")]
 pub struct CompletionsArgs {
-    /// The shell that is to complete
+    /// The shell to print completions for
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 
@@ -22,7 +21,6 @@ pub struct CompletionsArgs {
     pub command: Program,
 }
 
-/// `packhorse man`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Read one page, or put all of them where man looks for them:
@@ -38,7 +36,6 @@ pub struct ManArgs {
     pub output_dir: Option<PathBuf>,
 }
 
-/// A command with a name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Program {
     /// The all-in-one command

@@ -7,12 +7,12 @@ use clap::Parser;
 
 use crate::cli::{Exit, term};
 
-/// The arguments, or how the command ends without them: with its help or version, which are results and
-/// have to arrive as such, or with what is wrong.
+/// Parses the command line. For --help, --version or a usage error, prints the text and gives the
+/// exit code. Help and version are results: they go to stdout, and a failed write is an error.
 pub fn parse<T: Parser>() -> Result<T, ExitCode> {
     T::try_parse().map_err(|told| {
         if told.use_stderr() {
-            // A closed stderr is no reason to fail otherwise.
+            // A closed stderr does not change the exit code.
             let _ = told.print();
             return Exit::Usage.into();
         }

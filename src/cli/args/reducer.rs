@@ -12,7 +12,6 @@ use super::time::heartbeat;
 use super::{BrokerArgs, LogArgs, target};
 use crate::cli::exit::EXIT_CODES;
 
-/// `reducer`
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reducer", version, about = "Own jobs: count, resend, report", after_help = EXIT_CODES)]
 pub struct ReducerArgs {
@@ -20,16 +19,18 @@ pub struct ReducerArgs {
     #[arg(long, value_name = "NAME")]
     pub owner: Option<OwnerId>,
 
-    /// Where its jobs are kept [default: packhorse/NAME.sqlite in XDG_STATE_HOME, or ~/.local/state]
+    /// Where the reducer's jobs are kept [default: packhorse/NAME.sqlite in XDG_STATE_HOME, or
+    /// ~/.local/state]
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
-    /// Write the report of each finished job there, as JOB.txt
+    /// Write the report of each finished job to DIR, as JOB.txt
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
 
-    /// Wait for this job, write its report and exit. The reducer of this name is asked for it, and waited
-    /// for; only with --state, or a store that knows the job, does this command own it while there is none
+    /// Wait for this job, write its report and exit. The command asks the reducer of this name, and
+    /// waits for it. If no reducer answers, the command owns the job itself, but only with --state
+    /// or a store that knows the job
     #[arg(long, value_name = "ID")]
     pub job: Option<JobId>,
 
@@ -38,8 +39,8 @@ pub struct ReducerArgs {
     #[arg(value_parser = target())]
     pub output: Target,
 
-    /// Tasks of one job sent out and not yet answered, at most
-    /// [default: 4 for each slot of the consumers, 64 to 16384]
+    /// Limit on tasks of one job that are sent out and not yet answered [default: 4 for each slot
+    /// of the consumers, 64 to 16384]
     #[arg(long, value_name = "N")]
     pub window: Option<NonZero<usize>>,
 
@@ -48,16 +49,13 @@ pub struct ReducerArgs {
     pub heartbeat: Duration,
 
     #[command(flatten)]
-    /// Where the broker is.
     pub broker: BrokerArgs,
 
     #[command(flatten)]
-    /// How to log.
     pub log: LogArgs,
 }
 
 impl ReducerArgs {
-    /// The name under which it is asked for.
     pub fn name(&self) -> OwnerId {
         self.owner.clone().unwrap_or_else(OwnerId::main)
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use shared::protocol::limits;
 
-/// Seconds of some thirty years: whatever is reckoned with them stays a time.
+/// About thirty years in seconds. Times up to this limit can be added without overflow.
 const SECONDS_MAX: f64 = 1e9;
 
-/// A time in seconds.
+/// Parses a time in seconds, above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds) && *seconds > 0.0);
     seconds
@@ -15,7 +15,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("give a number of seconds above 0, at most {SECONDS_MAX}"))
 }
 
-/// A heartbeat interval, seconds.
+/// Parses a heartbeat interval in seconds, above 0.
 pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
     let most = limits::HEARTBEAT_MAX;
     let wrong = || format!("give a number of seconds above 0, at most {}", most.as_secs());

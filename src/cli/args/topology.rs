@@ -12,15 +12,14 @@ const HELP: &str = "\
 Users are producer, consumer, reducer and each --submitter, with the least rights that their work
 needs. The password of user NAME comes from PACKHORSE_PASSWORD_NAME (in capitals, other characters as
 _), or from a file that PACKHORSE_PASSWORD_NAME_FILE names; only its salted hash is printed. A user
-without one cannot log in until an operator sets it.
+without a password cannot log in until an operator sets one.
 
-With --urls DIR each user that has a directory DIR/NAME gets two files there that its owner alone can
-read: password, which is made where nobody gives one, and kept; and url, the broker's URL with it, for
-PACKHORSE_BROKER_FILE of that user's role.
+With --urls DIR each user that has a directory DIR/NAME gets two files there that only their owner can
+read: password, which is made once if the environment gives none; and url, the broker's URL with that
+password, for PACKHORSE_BROKER_FILE of that user's role.
 
 Load the definitions with load_definitions in rabbitmq.conf, or with rabbitmqctl import_definitions.";
 
-/// `packhorse topology`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = HELP)]
 pub struct TopologyArgs {
@@ -32,7 +31,7 @@ pub struct TopologyArgs {
     #[arg(long, value_name = "NAME", default_value = "/")]
     pub vhost: String,
 
-    /// Define the queues of this root of files; may be given several times
+    /// Define the task queues of this root; may be given several times
     #[arg(long = "root", value_name = "NAME")]
     pub roots: Vec<String>,
 
@@ -44,11 +43,12 @@ pub struct TopologyArgs {
     #[arg(long = "submitter", value_name = "NAME", default_value = "submitter")]
     pub submitters: Vec<OwnerId>,
 
-    /// Make the passwords that nobody gives, and keep each user's broker URL in DIR/NAME
+    /// Make the passwords that are not given, and keep each user's password and broker URL in
+    /// DIR/NAME
     #[arg(long, value_name = "DIR")]
     pub urls: Option<PathBuf>,
 
-    /// With --urls: where the broker is
+    /// With --urls: the broker's host in these URLs
     #[arg(long, value_name = "HOST[:PORT]", requires = "urls", default_value = "localhost")]
     pub broker_host: String,
 

@@ -10,34 +10,31 @@ use super::time::seconds;
 use super::{FilesArgs, JobArgs, SubmitArgs, target};
 use crate::cli::exit::EXIT_CODES;
 
-/// What separates words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModeArg {
     /// Blank, tab, newline, vertical tab, form feed, carriage return
     Ascii,
-    /// Unicode's white space, in UTF-8; bytes that are no UTF-8 are part of words
+    /// Unicode's white space, in UTF-8; bytes that are not UTF-8 are part of words
     Unicode,
 }
 
-/// How to count.
 #[derive(Debug, Clone, Args)]
 pub struct MannerArgs {
     /// What separates words
     #[arg(long, value_name = "MODE", value_enum, default_value_t = ModeArg::Ascii)]
     pub mode: ModeArg,
 
-    /// Show characters, too: bytes other than UTF-8's continuation bytes
+    /// Show characters, too: bytes other than UTF-8 continuation bytes
     #[arg(short = 'm', long)]
     pub chars: bool,
 
-    /// Say how many words there are so far, every 2 seconds or as often as given
+    /// Print the number of words so far, every 2 seconds or as often as given
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", require_equals = true)]
     #[arg(value_parser = seconds)]
     pub watch: Option<Duration>,
 }
 
 impl MannerArgs {
-    /// As a job asks for it.
     pub fn manner(&self, frequencies: bool) -> Manner {
         let mode = match self.mode {
             ModeArg::Ascii => Mode::Ascii,
@@ -47,16 +44,13 @@ impl MannerArgs {
     }
 }
 
-/// `packhorse words`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct WordsArgs {
     #[command(flatten)]
-    /// Which files.
     pub files: FilesArgs,
 
     #[command(flatten)]
-    /// How to count.
     pub manner: MannerArgs,
 
     /// Write to FILE how often each word occurs: COUNT, a tab, WORD, the most frequent first
@@ -68,19 +62,15 @@ pub struct WordsArgs {
     pub top: Option<u64>,
 
     #[command(flatten)]
-    /// How the job is run.
     pub job: JobArgs,
 }
 
-/// `producer words`
 #[derive(Debug, Clone, Args)]
 pub struct ProducerWordsArgs {
     #[command(flatten)]
-    /// Which files.
     pub files: FilesArgs,
 
     #[command(flatten)]
-    /// How to count.
     pub manner: MannerArgs,
 
     /// Count how often each word occurs; the reducer writes it to JOB.frequencies in its --output-dir
@@ -88,6 +78,5 @@ pub struct ProducerWordsArgs {
     pub frequencies: bool,
 
     #[command(flatten)]
-    /// How the job is submitted.
     pub job: SubmitArgs,
 }

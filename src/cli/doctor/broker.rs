@@ -1,4 +1,4 @@
-//! The questions to the broker, in an order in which none spoils the next.
+//! The checks at the broker, in an order in which none disturbs the next.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use super::peers::{self, Heard};
 use super::rights::{self, Need};
 use super::{Scope, policies, server};
 
-/// How long it may take to ask everyone and to hear them: longer than they have to answer.
+/// Time limit for asking all owners and consumers; longer than the time that they have to answer.
 const HEAR: Duration = Duration::from_secs(15);
 
-/// How long it may take to look what policies do.
+/// Time limit for watching what policies do.
 const TREAT: Duration = Duration::from_secs(20);
 
-/// An exchange of every virtual host.
+/// An exchange that every virtual host has.
 const BUILT_IN: &str = "amq.topic";
 
-/// Looks at the broker, as far as one gets.
+/// Checks the broker, as far as the connection gets.
 pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring>) -> Vec<Finding> {
     let mut findings = Vec::new();
     match probe::reach(url).await {
-        // With TLS the reason of a failure is told better below.
+        // With TLS, the connection below gives a better reason for a failure.
         Ok(Reach::NoGreeting { .. }) if url.is_tls() => {}
         Ok(reach) => {
             findings.push(server::reached(&reach));
@@ -52,7 +52,8 @@ pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring
     let is_short = agreed.level == Level::Fail;
     findings.push(agreed);
     let publishing = publish(scope, url, first, &mut findings).await;
-    // Those take their time, each for itself, where there is room for both.
+    // The two checks below take some seconds each, and run at the same time if there is room for
+    // both.
     let seen = async {
         let has_room = publishing == Publishing::Taken && !is_short;
         if has_room { Some(treatments(scope, url).await) } else { None }
@@ -63,7 +64,7 @@ pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring
             Some(keys) if !is_blocked => {
                 let mut told = Vec::new();
                 let heard = hear(scope, url.clone().with_keys(keys), &mut told).await;
-                // What comes of too few channels is said above.
+                // Failures that follow from too few channels are reported above.
                 findings.extend(told.into_iter().filter(|finding| !(is_short && finding.level == Level::Fail)));
                 heard
             }
@@ -82,17 +83,17 @@ pub(super) async fn examine(scope: &Scope, url: &BrokerUrl, keys: Option<Keyring
     findings
 }
 
-/// What comes of messages on as many connections as a role has.
+/// Whether the broker takes messages on as many connections as a role has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Publishing {
     Taken,
-    /// There may be no more connections.
+    /// The broker refused one of the connections.
     Full,
     /// The broker takes no messages now.
     Blocked,
 }
 
-/// What policies do to queues of names like ours.
+/// Observes what policies do to queues named like ours.
 async fn treatments(scope: &Scope, url: &BrokerUrl) -> Result<Vec<(Queue, Treatment)>, Refusal> {
     let other = |error: TransportError| Refusal::Other(error.to_string());
     let probe = Probe::connect(url, scope.patience).await.map_err(other)?;
@@ -105,8 +106,8 @@ async fn treatments(scope: &Scope, url: &BrokerUrl) -> Result<Vec<(Queue, Treatm
     Ok(queues.into_iter().zip(seen?).collect())
 }
 
-/// As many connections as a role has, and messages over the last of them: whether there is an alarm,
-/// which is the answer, and how large they may be.
+/// Opens as many connections as a role has and publishes on the last of them, to see whether the
+/// broker has an alarm and how large messages may be.
 async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Vec<Finding>) -> Publishing {
     let mut more = Vec::new();
     let mut tried = Vec::new();
@@ -139,7 +140,8 @@ async fn publish(scope: &Scope, url: &BrokerUrl, first: Probe, findings: &mut Ve
 
 type Address = (String, String);
 
-/// The broker's answer to the first message that this user may send, and where it would have gone.
+/// Publishes the first message that this user may send. Gives its exchange and key, and the
+/// broker's answer.
 async fn try_publishing(scope: &Scope, probe: &Probe) -> Option<(Address, Result<(), Refusal>)> {
     let needs = scope.roles.iter().flat_map(|&role| rights::needs(scope, role));
     let of_roles = needs.filter_map(|need| match need {
@@ -161,14 +163,16 @@ async fn hear(scope: &Scope, url: BrokerUrl, findings: &mut Vec<Finding>) -> Hea
         let heard = timeout(HEAR, peers::hear(scope, &transport)).await;
         transport.close().await;
         let cause = || format!("no answer within {} s", HEAR.as_secs());
-        heard.unwrap_or_else(|_| Err(TransportError::Other { action: "asking who is there".into(), cause: cause() }))
+        heard.unwrap_or_else(|_| {
+            Err(TransportError::Other { action: "asking owners and consumers".into(), cause: cause() })
+        })
     };
     match heard.await {
         Ok(heard) => {
             findings.extend(peers::judge(scope, &heard));
             heard
         }
-        // Nobody has declared the exchange yet, so there is nobody.
+        // The exchange is not declared yet, so no owner and no consumer is there.
         Err(TransportError::Other { cause, .. }) if cause.contains("NOT_FOUND") => {
             let heard = Heard { asked: (true, true), ..Heard::default() };
             findings.extend(peers::judge(scope, &heard));
@@ -181,7 +185,7 @@ async fn hear(scope: &Scope, url: BrokerUrl, findings: &mut Vec<Finding>) -> Hea
     }
 }
 
-/// What needs declarations, and rights.
+/// Checks permissions, exchanges and queues.
 async fn ask(scope: &Scope, probe: &Probe, is_blocked: bool, heard: &Heard, findings: &mut Vec<Finding>) {
     findings.push(features(scope, probe).await);
     for &role in &scope.roles {
@@ -210,7 +214,7 @@ async fn ask(scope: &Scope, probe: &Probe, is_blocked: bool, heard: &Heard, find
         (Part::Queue(queue), Standing::Found(found)) => queue.name == topology::DEAD_QUEUE && found.ready > 0,
         _ => false,
     };
-    // Whoever may not read them has an operator who may.
+    // A user who may not read the dead letters gets the finding without their reasons.
     let deaths = if standings.iter().any(holds) { probe.deaths(topology::DEAD_QUEUE).await.ok() } else { None };
     findings.extend(layout::judge(scope, &standings, &deaths.unwrap_or_default()));
 }
@@ -230,10 +234,10 @@ async fn look(probe: &Probe, part: &Part) -> Standing {
     }
 }
 
-/// Whether the broker makes a queue like a reducer's, under a name that this user may use. The name is
-/// always the same: a broker never forgets one.
+/// Checks whether the broker makes a queue like a reducer's, under a name that this user may use.
+/// The name is always the same, because a broker never forgets a name.
 async fn features(scope: &Scope, probe: &Probe) -> Finding {
-    // In the form of the others: rights of submitters are by it.
+    // In the form of a command's id: the permissions of submitters depend on that form.
     let command = OwnerId::from_name(format!("{}-doctor0000000000", scope.user).as_bytes());
     let names = [
         (Role::Reducer, topology::replies(&JobId::from_name(b"doctor")).0.name),

@@ -1,23 +1,19 @@
-//! One line of what was found.
+//! A finding, which is printed as one line.
 
 use serde_json::json;
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
-    /// As it should be.
     Ok,
-    /// It works, but somebody should look.
+    /// It works, but the operator should look at it.
     Warn,
-    /// It does not work, or will not for long.
+    /// It does not work, or will soon stop working.
     Fail,
 }
 
-/// What was found, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) level: Level,
-    /// What it is about.
     pub(super) subject: String,
     what: String,
     /// Empty if nothing is to be done.
@@ -49,14 +45,13 @@ impl Finding {
         }
     }
 
-    /// For people. The words of a broker or a system never break the line.
+    /// As text. Control characters in a message of the broker or the system do not break the line.
     pub(super) fn line(&self) -> String {
         let remedy = if self.remedy.is_empty() { String::new() } else { format!("; {}", self.remedy) };
         let text = format!("{:<4}  {}: {}{remedy}", self.level(), self.subject, self.what);
         text.replace(|c: char| c.is_control(), " ")
     }
 
-    /// For programs.
     pub(super) fn json(&self) -> String {
         let Self { subject, what, remedy, .. } = self;
         let level = self.level();

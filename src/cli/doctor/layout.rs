@@ -1,4 +1,4 @@
-//! Exchanges and queues: which there are to be, and how they stand. No I/O.
+//! Exchanges and queues: which are needed, and in which state they are. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,6 @@ use shared::transport::rabbitmq::probe::{Arguments, Found, Refusal};
 use super::finding::Finding;
 use super::{Scope, rights};
 
-/// An exchange or a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     Exchange(Exchange),
@@ -27,19 +26,18 @@ impl Part {
     }
 }
 
-/// How a part stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     Found(Found),
-    /// Not there; whether this user may make it.
+    /// It does not exist; says whether this user may declare it.
     Missing(Result<(), Refusal>),
     Unclear(Refusal),
 }
 
-/// How many of the oldest dead letters died of what, in the broker's words.
+/// The broker's reasons for the oldest dead letters, and how many have each.
 pub(super) type Deaths = BTreeMap<String, usize>;
 
-/// All that there is to be for these roles, their roots, and what live consumers serve.
+/// All exchanges and queues for these roles, their roots, and what live consumers serve.
 pub(super) fn parts(scope: &Scope, served: &BTreeSet<(Workload, Class)>) -> Vec<Part> {
     let shared = topology::shared();
     let mut parts: Vec<Part> = shared.exchanges.into_iter().map(Part::Exchange).collect();
@@ -52,7 +50,7 @@ pub(super) fn parts(scope: &Scope, served: &BTreeSet<(Workload, Class)>) -> Vec<
     parts
 }
 
-/// What is wrong with them, and how many are as they should be.
+/// A finding that counts the parts, then one for each part that is wrong.
 pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)], deaths: &Deaths) -> Vec<Finding> {
     let (mut same, mut unknown, mut missing) = (0, 0, 0);
     let mut findings = Vec::new();
@@ -66,14 +64,14 @@ pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)], deaths: &Deat
             Standing::Missing(_) => missing += 1,
             Standing::Unclear(refusal) => findings.push(Finding::fail(
                 part.shown(),
-                format!("the broker does not say how it stands: {refusal}"),
+                format!("the broker does not say whether it exists: {refusal}"),
                 "look into the broker's log; a queue that hangs may have to be deleted",
             )),
         }
     }
     let counted = format!(
-        "{same} are as this version makes them, {missing} are made when they are needed, {unknown} are there \
-         and only a user who may declare them can compare their arguments"
+        "{same} are as this version declares them, {missing} do not exist and are declared when needed, {unknown} \
+         exist, but only a user who may declare them can compare their arguments"
     );
     findings.insert(0, Finding::ok("exchanges and queues", counted));
     findings.extend([("dead letters", DEAD_QUEUE), ("unrouted messages", UNROUTED_QUEUE)].into_iter().filter_map(
@@ -85,8 +83,8 @@ pub(super) fn judge(scope: &Scope, standings: &[(Part, Standing)], deaths: &Deat
 fn before(part: &Part) -> Finding {
     Finding::warn(
         part.shown(),
-        "the version before made it, and it is used as it is: its dead letters are at least once, which can hang a \
-         node of RabbitMQ 3.10",
+        "the version before this one declared it, and it is used as it is: its dead-letter strategy is at-least-once, \
+         which can hang a node of RabbitMQ 3.10",
         "when no role of that version runs any more, stop the roles, delete it once it is empty (rabbitmqctl \
          delete_queue), and start them again",
     )
@@ -104,12 +102,12 @@ fn differs(part: &Part, text: &str) -> Finding {
 fn absent(part: &Part) -> Finding {
     Finding::fail(
         part.shown(),
-        "it is not there, and this user may not make it",
+        "it does not exist, and this user may not declare it",
         "load the output of packhorse topology --definitions (rabbitmqctl import_definitions)",
     )
 }
 
-/// Producers need nothing but what all share; the queues of tasks are made by those who use them.
+/// Producers need only the shared parts; task queues are declared by the roles that use them.
 fn is_needed(scope: &Scope, part: &Part) -> bool {
     let Part::Queue(queue) = part else { return true };
     let of_tasks = rights::tasks(scope).any(|(workload, class)| topology::tasks(workload, &class).0.name == queue.name);
@@ -121,7 +119,7 @@ fn is_needed(scope: &Scope, part: &Part) -> bool {
     }
 }
 
-/// What lies where nothing should.
+/// A finding about the messages in the trace `name`, which should be empty.
 fn trace(subject: &str, name: &str, part: &Part, standing: &Standing, deaths: &Deaths) -> Option<Finding> {
     let (Part::Queue(queue), Standing::Found(found)) = (part, standing) else { return None };
     if queue.name != name {
@@ -130,15 +128,15 @@ fn trace(subject: &str, name: &str, part: &Part, standing: &Standing, deaths: &D
     if found.ready == 0 {
         return Some(Finding::ok(subject, "there are none"));
     }
-    let mut what = format!("{} lie in {name}", found.ready);
+    let mut what = format!("{} are in {name}", found.ready);
     let taken: usize = ["expired", "maxlen"].iter().filter_map(|reason| deaths.get(*reason)).sum();
     let remedy = if name == DEAD_QUEUE && taken > 0 {
         what.push_str(&format!(", and {taken} of the oldest were taken out of their queues by a policy of the broker"));
         "rabbitmqctl list_policies shows whether it is still there, and rabbitmqctl purge_queue empties the trace"
     } else if name == DEAD_QUEUE {
-        "packhorse dead list has those of a reducer's jobs, with reasons; rabbitmqctl purge_queue empties the trace"
+        "packhorse dead list shows those of a reducer's jobs, with reasons; rabbitmqctl purge_queue empties the trace"
     } else {
-        "nobody had declared their queues when they were sent; rabbitmqctl purge_queue empties the trace"
+        "their queues did not exist when they were sent; rabbitmqctl purge_queue empties the trace"
     };
     Some(Finding::warn(subject, what, remedy))
 }
@@ -152,7 +150,8 @@ mod tests {
         Standing::Found(Found { arguments, ready })
     }
 
-    /// What is judged of all parts for these roles, each standing so; without the first finding, which counts.
+    /// The findings for these roles if all parts have this standing, without the first finding,
+    /// which counts.
     fn judged(roles: &[Role], standing: &Standing) -> Vec<Finding> {
         let scope = Scope::of(roles, &["t"]);
         let standings: Vec<_> =
@@ -182,7 +181,7 @@ mod tests {
         let forbidden = Standing::Missing(Err(Refusal::Forbidden("refused".to_owned())));
         assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 9);
         assert_eq!(level(&judged(&[Role::Consumer], &forbidden)), [Level::Fail]);
-        // Neither the tasks' queues nor the owner's are a producer's to make.
+        // A producer declares neither task queues nor the owner's queue.
         assert_eq!(judged(&[Role::Producer], &forbidden).len(), 7);
         assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 10);
     }
@@ -193,7 +192,7 @@ mod tests {
         assert_eq!(level(&findings), [Level::Warn]);
         let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
         assert_eq!(subjects, ["dead letters", "unrouted messages"]);
-        assert!(findings[0].line().contains("3 lie in"), "{}", findings[0].line());
+        assert!(findings[0].line().contains("3 are in"), "{}", findings[0].line());
         let (part, standing) = (Part::Queue(topology::shared().queues[0].clone()), found(Arguments::Same, 3));
         let deaths = Deaths::from([("expired".to_owned(), 2), ("rejected".to_owned(), 1)]);
         let line = trace("dead letters", DEAD_QUEUE, &part, &standing, &deaths).expect("a finding").line();

@@ -1,4 +1,4 @@
-//! This machine: roots, open files, the place of the reducer's store, keys.
+//! This machine: roots, open files, the place of the reducer's store, key files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,18 @@ use super::super::{Failure, broker, key_file, slots, state};
 use super::Scope;
 use super::finding::Finding;
 
-/// Open files of a role that does nothing yet: three connections, the runtime, a store. A test counts
-/// them.
+/// Open files of an idle role: three connections, the runtime, a store. A test counts them.
 const FILES_IDLE: u64 = 64;
 
-/// Open files that each task at a time may need besides: what it reads and the directory above it, what
-/// it writes, and pipes to a child process.
+/// Additional open files for each slot: the file that is read and its directory, the output, and
+/// pipes to a child process.
 const FILES_PER_SLOT: u64 = 8;
 
 /// Room for a reducer's store: about 60 kB for a thousand files, so some ten million of them.
 const STORE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What of this machine a role depends on, and the keys for its messages: `None` if they are asked for
-/// and cannot be read.
+/// Checks what the roles need on this machine, and reads the keys for messages: `None` if a key
+/// file is named and cannot be read.
 pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>, Option<Keyring>), Failure> {
     let mut findings: Vec<Finding> =
         scope.roots.iter().map(|(name, dir)| root(name, dir, look_into(name, dir))).collect();
@@ -45,7 +44,7 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
     let keys = match broker::key_file_of(&args.broker).map(|path| key_file::read(&path)) {
         None => Some(Keyring::default()),
         Some(Ok(keys)) => {
-            findings.push(Finding::ok("keys", "messages are sealed, and the key file can be used"));
+            findings.push(Finding::ok("keys", "messages are encrypted, and the key file can be used"));
             Some(keys)
         }
         Some(Err(failure)) => {
@@ -57,7 +56,8 @@ pub(super) fn examine(scope: &Scope, args: &DoctorArgs) -> Result<(Vec<Finding>,
     Ok((findings, keys))
 }
 
-/// Opens a root as a consumer does, and lists it as a producer does. Whether there is something in it.
+/// Opens a root as a consumer does, and lists it as a producer does. Gives `false` for an empty
+/// root.
 fn look_into(name: &str, dir: &Path) -> Result<bool, String> {
     Site::new().add_root(name, dir).map_err(|error| error.to_string())?;
     let mut entries = std::fs::read_dir(dir).map_err(|error| error.to_string())?;
@@ -80,7 +80,7 @@ fn root(name: &str, dir: &Path, seen: Result<bool, String>) -> Finding {
     }
 }
 
-/// `None` is no limit.
+/// `soft` and `hard` are limits on open files; `None` is no limit.
 fn open_files(soft: Option<u64>, hard: Option<u64>, need: u64) -> Finding {
     match soft {
         Some(soft) if soft < need => {
@@ -99,10 +99,11 @@ fn open_files(soft: Option<u64>, hard: Option<u64>, need: u64) -> Finding {
     }
 }
 
-/// How the place of a store looks: free bytes, or why nothing can be written there.
+/// Free bytes in the store's directory, or why nothing can be written there.
 type Place = Result<u64, (PathBuf, io::ErrorKind, String)>;
 
-/// Writes beside the store, or, where its directory is still to be made, above it.
+/// Writes a test file beside the store, or, if its directory does not exist, in the nearest one
+/// above.
 fn look_at_place(state: &Path) -> Place {
     let parent = directory_of(state);
     let there = parent.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
@@ -115,7 +116,7 @@ fn look_at_place(state: &Path) -> Place {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// A file that is there for a moment.
+/// Creates a file and removes it at once.
 fn tempfile_in(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".packhorse-doctor-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;

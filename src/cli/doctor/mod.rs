@@ -1,17 +1,17 @@
-//! `doctor`: what is wrong with a set-up, and what to do, one line for each finding.
+//! `doctor`: checks a set-up, and prints what is wrong and what to do, one line for each finding.
 //!
-//! What is found follows from what was seen: the modules look in one function and judge in others,
-//! which do no I/O. Nothing of others is changed at the broker, and nothing is left there.
+//! Each module observes in one function and judges in others, which do no I/O. At the broker, the
+//! command changes nothing that belongs to others, and leaves nothing there.
 //!
 //! # Layout
-//! - `finding`: one line
+//! - `finding`: one finding, printed as one line
 //! - `local`: this machine: roots, open files, the reducer's store, keys
-//! - `broker`: the questions to the broker, in their order
-//! - `server`: the way to the broker, what it is, its limits and alarms
-//! - `rights`: what each role has to be allowed
+//! - `broker`: the checks at the broker, in their order
+//! - `server`: the connection to the broker, its version, limits and alarms
+//! - `rights`: the permissions that each role needs
 //! - `layout`: exchanges and queues
-//! - `policies`: what an operator's policies do to what is ours
-//! - `peers`: who is alive, in which version, with which clock
+//! - `policies`: what the operator's policies do to queues named like ours
+//! - `peers`: which owners and consumers answer, with their versions and clocks
 
 mod broker;
 mod finding;
@@ -37,14 +37,13 @@ use super::{Exit, Failure, roots, term};
 /// How long each connection may take where --connect-timeout does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is looked for.
 struct Scope {
     roles: Vec<Role>,
     owner: OwnerId,
     roots: Vec<(String, PathBuf)>,
-    /// The broker's user.
+    /// The user in the broker's URL.
     user: String,
-    /// The id that a command of this user could have.
+    /// An owner id like that of a command of this user.
     command: OwnerId,
     ack_timeout: Duration,
     patience: Duration,
@@ -76,7 +75,7 @@ impl Scope {
     }
 }
 
-/// A role's name, as it is given and shown.
+/// A role's name, on the command line and in findings.
 fn name_of(role: Role) -> &'static str {
     match role {
         Role::Producer => "producer",
@@ -86,7 +85,6 @@ fn name_of(role: Role) -> &'static str {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: DoctorArgs) -> Result<Exit, Failure> {
     let url = super::broker::required_without_keys(&args.broker)?;
     let scope = Scope::new(&args, url.user())?;
@@ -101,7 +99,7 @@ pub async fn run(args: DoctorArgs) -> Result<Exit, Failure> {
 
 #[cfg(test)]
 impl Scope {
-    /// One for tests of what follows from what was seen.
+    /// A scope for tests of the functions that judge.
     fn of(roles: &[Role], roots: &[&str]) -> Self {
         Self {
             roles: roles.to_vec(),

@@ -1,4 +1,4 @@
-//! Who is alive: owners and consumers that answer now, their versions and their clocks.
+//! Owners and consumers that answer now, their versions and their clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,32 +17,32 @@ use tokio::time::{Instant, timeout_at};
 use super::Scope;
 use super::finding::Finding;
 
-/// How long they have to answer: long for a machine that works hard.
+/// How long owners and consumers have to answer; enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Clocks that differ by more spoil times in reports and logs. Messages tell whole seconds.
+/// Limit in seconds: a larger difference of clocks makes times in reports and logs wrong. Messages
+/// carry whole seconds.
 const SECONDS_APART_MAX: i64 = 5;
 
-/// One that has answered.
+/// An owner or a consumer that has answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Peer {
     /// `owner main`, `consumer on HOST`.
     pub(super) shown: String,
     pub(super) is_owner: bool,
     pub(super) version: String,
-    /// By how many seconds its clock is ahead of ours.
+    /// Seconds that its clock is ahead of ours.
     pub(super) ahead: i64,
     pub(super) serves: Vec<(Workload, Class)>,
-    /// What its roots lie on.
+    /// The file systems of its roots.
     pub(super) roots: Vec<RootState>,
 }
 
-/// What was heard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// By id.
     pub(super) peers: BTreeMap<String, Peer>,
-    /// Whether owners could be asked, and consumers.
+    /// Whether this user may ask owners, and whether it may ask consumers.
     pub(super) asked: (bool, bool),
     /// Why some answers could not be read.
     pub(super) unreadable: BTreeSet<String>,
@@ -81,10 +81,10 @@ fn shown_owner(name: &str) -> String {
     format!("owner {name}")
 }
 
-/// Asks everyone, and gathers what comes.
+/// Asks all owners and consumers, and collects their answers.
 pub(super) async fn hear(scope: &Scope, transport: &Arc<dyn Transport>) -> Result<Heard, TransportError> {
     let mut heard = Heard::default();
-    // An empty virtual host has nobody, and gets nothing from us.
+    // Without a queue for answers nothing is asked, and nothing is left at the broker.
     let Some((mut answers, key)) = listen(scope, transport).await? else { return Ok(heard) };
     let clock = Clock::start();
     let mut request = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
@@ -101,7 +101,8 @@ pub(super) async fn hear(scope: &Scope, transport: &Arc<dyn Transport>) -> Resul
     Ok(heard)
 }
 
-/// A queue for answers, and the key for replies; as much as this user may hear.
+/// Subscribes to a queue for answers, with as many bindings as this user may have. Gives the
+/// routing key for replies with it.
 async fn listen(
     scope: &Scope,
     transport: &Arc<dyn Transport>,
@@ -123,7 +124,6 @@ async fn listen(
     Ok(None)
 }
 
-/// What follows from it.
 pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
     let mut findings = vec![owners(scope, heard), consumers(scope, heard)];
     findings.extend(roots(heard));
@@ -132,7 +132,7 @@ pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
     let all: BTreeSet<&str> = heard.peers.values().map(|peer| peer.version.as_str()).chain([ours]).collect();
     if all.len() > 1 {
         let each = shown(&mut heard.peers.values().map(|peer| format!("{} has {}", peer.shown, peer.version)));
-        let remedy = "bring all of them to one version; work goes on as long as they understand each other";
+        let remedy = "bring all of them to one version; work goes on as long as their versions are compatible";
         findings.push(Finding::warn("versions", format!("this command has {ours}, {each}"), remedy));
     }
     let apart: Vec<&Peer> = heard.peers.values().filter(|peer| peer.ahead.abs() > SECONDS_APART_MAX).collect();
@@ -144,11 +144,14 @@ pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
         let what = format!("clocks differ: {}", shown(&mut apart.iter().map(of)));
         findings.push(Finding::warn("clock", what, "set the clocks (chrony, systemd-timesyncd)"));
     } else if !heard.peers.is_empty() {
-        findings.push(Finding::ok("clock", "all who answer have this machine's time; the broker's is not to be had"));
+        findings.push(Finding::ok(
+            "clock",
+            "the clocks of all that answer agree with this machine's; the broker's cannot be read",
+        ));
     }
     if !heard.unreadable.is_empty() {
         let what = format!("some answers cannot be read: {}", shown(&mut heard.unreadable.iter().cloned()));
-        let remedy = "give all of them the same keys (--key-file), and versions that understand each other";
+        let remedy = "give all of them the same keys (--key-file), and compatible versions";
         findings.push(Finding::warn("answers", what, remedy));
     }
     findings
@@ -157,28 +160,29 @@ pub(super) fn judge(scope: &Scope, heard: &Heard) -> Vec<Finding> {
 fn owners(scope: &Scope, heard: &Heard) -> Finding {
     let named: Vec<String> = heard.peers.values().filter(|peer| peer.is_owner).map(with_version).collect();
     if !heard.asked.0 {
-        Finding::ok("owners", "not asked: this user may not")
+        Finding::ok("owners", "not asked: this user may not send the request")
     } else if scope.has(Role::Producer) && !heard.peers.contains_key(&shown_owner(scope.owner.as_str())) {
         let others = if named.is_empty() { String::new() } else { format!(", only {}", named.join(", ")) };
         let what = format!("no reducer {} answers{others}; jobs of its producers wait for it", scope.owner);
-        let remedy = "start it: packhorse reducer --broker URL --owner NAME (one with other keys hears nothing)";
+        let remedy =
+            "start it: packhorse reducer --broker URL --owner NAME (a reducer with other keys does not answer)";
         Finding::warn("owners", what, remedy)
     } else if !named.is_empty() {
         Finding::ok("owners", format!("{} answers", named.join(", ")))
     } else {
-        Finding::ok("owners", "nobody answers")
+        Finding::ok("owners", "no reducer answers")
     }
 }
 
 fn consumers(scope: &Scope, heard: &Heard) -> Finding {
     let named: Vec<String> = heard.peers.values().filter(|peer| !peer.is_owner).map(with_version).collect();
     if !heard.asked.1 {
-        return Finding::ok("consumers", "not asked: this user may not");
+        return Finding::ok("consumers", "not asked: this user may not send the request");
     }
     let sends = scope.roles.iter().any(|&role| role != Role::Consumer);
     if named.is_empty() && sends {
         let remedy = "start one: packhorse consumer --broker URL --root NAME=DIR";
-        return Finding::warn("consumers", "nobody answers, and tasks wait for one", remedy);
+        return Finding::warn("consumers", "no consumer answers, and tasks wait for one", remedy);
     }
     let served = heard.served();
     let unserved: Vec<String> = scope
@@ -189,16 +193,18 @@ fn consumers(scope: &Scope, heard: &Heard) -> Finding {
         .map(|((name, _), _)| name.clone())
         .collect();
     if !unserved.is_empty() && sends {
-        let what = format!("{} answer, and none serves root {}", named.len(), unserved.join(", "));
+        let what = format!("{} consumers answer, and none serves root {}", named.len(), unserved.join(", "));
         let remedy =
             format!("start one where the files are: packhorse consumer --broker URL --root {}=DIR", unserved[0]);
         return Finding::warn("consumers", what, remedy);
     }
-    let what = if named.is_empty() { "nobody answers".to_owned() } else { format!("{} answers", named.join(", ")) };
+    let what =
+        if named.is_empty() { "no consumer answers".to_owned() } else { format!("{} answers", named.join(", ")) };
     Finding::ok("consumers", what)
 }
 
-/// Roots that are another thing on each machine: a file system may not be mounted there, or be another one.
+/// Roots that differ between machines: a file system may not be mounted on one, or may be another
+/// one.
 fn roots(heard: &Heard) -> Vec<Finding> {
     let mut by_name: BTreeMap<&str, Vec<(&Peer, &RootState)>> = BTreeMap::new();
     for peer in heard.peers.values() {
@@ -210,7 +216,7 @@ fn roots(heard: &Heard) -> Vec<Finding> {
     let differs = |all: &[(&Peer, &RootState)]| all.iter().any(|(_, root)| kind(root) != kind(all[0].1));
     let told = |(name, all): (&str, Vec<(&Peer, &RootState)>)| {
         let each: Vec<String> = all.iter().map(|(peer, root)| format!("{} has it {root}", peer.shown)).collect();
-        let remedy = "mount the same tree for each of them; what one does not have is asked of one other consumer only";
+        let remedy = "mount the same tree on each machine; a file that one consumer lacks is tried on one other only";
         Finding::warn("roots", format!("root {name} is not the same everywhere: {}", each.join(", ")), remedy)
     };
     by_name.into_iter().filter(|(_, all)| differs(all)).map(told).collect()
@@ -280,7 +286,7 @@ mod tests {
         Message::json(kind::REPLY, "2".to_owned(), &body, at(NOW))
     }
 
-    /// What is complained of when these are heard.
+    /// The subjects of all findings that are not ok, if these messages arrive.
     fn troubles(roles: &[Role], roots: &[&str], messages: &[Message]) -> Vec<String> {
         let mut heard = Heard { asked: (true, true), ..Heard::default() };
         messages.iter().for_each(|message| heard.take(message, at(NOW)));

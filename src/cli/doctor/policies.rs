@@ -1,4 +1,4 @@
-//! Policies that expire, drop or move what is ours. No I/O.
+//! Broker policies that expire, drop or move messages in our queues. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,18 +9,18 @@ use super::finding::Finding;
 
 const SUBJECT: &str = "policies";
 
-/// What was seen of queues of names like ours.
+/// Judges what was observed in queues named like ours.
 pub(super) fn judge(vhost: &str, seen: &Result<Vec<(Queue, Treatment)>, Refusal>) -> Finding {
     let list = format!("rabbitmqctl list_policies --vhost {vhost:?} (and list_operator_policies)");
     let seen = match seen {
         Ok(seen) => seen,
         Err(Refusal::Forbidden(_)) => {
             let what =
-                format!("not looked for: this user may not make the queues for it; an operator sees them with {list}");
+                format!("not checked: this user may not declare test queues; an operator lists policies with {list}");
             return Finding::ok(SUBJECT, what);
         }
         Err(refusal) => {
-            return Finding::ok(SUBJECT, format!("not looked for: {refusal}; an operator sees them with {list}"));
+            return Finding::ok(SUBJECT, format!("not checked: {refusal}; an operator lists policies with {list}"));
         }
     };
     let mut troubles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -34,16 +34,16 @@ pub(super) fn judge(vhost: &str, seen: &Result<Vec<(Queue, Treatment)>, Refusal>
         return Finding::ok(
             SUBJECT,
             format!(
-                "none was seen within {seconds} s to expire, drop or move what is in queues named like ours; what \
-                 takes longer is not seen from here, but with {list}"
+                "within {seconds} s no policy expired, dropped or moved messages in queues named like ours; an \
+                 operator finds slower policies with {list}"
             ),
         );
     }
-    let what = format!("a policy of the broker treats what is ours: {}", join(&troubles));
+    let what = format!("a policy of the broker affects our queues: {}", join(&troubles));
     Finding::warn(SUBJECT, what, format!("find it with {list}, and keep it off names that begin with packhorse."))
 }
 
-/// Queues that differ in their last words are named together.
+/// Queues whose names differ only in the last words are named together.
 fn form(name: &str) -> String {
     let words: Vec<&str> = name.split('.').take(3).collect();
     format!("{}.*", words.join("."))
@@ -53,10 +53,10 @@ fn told(treatment: &Treatment) -> Vec<String> {
     let Treatment { is_deleted, expired_after, takes, moved_to, given_up_after } = treatment;
     let mut told = Vec::new();
     if *is_deleted {
-        told.push("queues that nobody uses are deleted with what they hold (expires)".to_owned());
+        told.push("unused queues are deleted with their messages (expires)".to_owned());
     }
     if let Some(after) = expired_after {
-        // Half seconds: the same policy shows in all queues as the same.
+        // Half seconds, so that one policy gives the same text for all queues.
         let seconds = (after.as_secs_f64() * 2.0).floor() / 2.0;
         told.push(format!("messages expire after about {seconds} s (message-ttl)"));
     }
@@ -72,7 +72,9 @@ fn told(treatment: &Treatment) -> Vec<String> {
         ));
     }
     if let Some(returns) = given_up_after {
-        told.push(format!("messages are given up when they come back {returns} times (delivery-limit)"));
+        told.push(format!(
+            "messages are dropped or dead-lettered when they come back {returns} times (delivery-limit)"
+        ));
     }
     told
 }
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(all.level, Level::Warn);
         let line = all.line();
         for said in [
-            format!("deleted with what they hold (expires) in {REPLY_QUEUES}*;"),
+            format!("deleted with their messages (expires) in {REPLY_QUEUES}*;"),
             format!("expire after about 2 s (message-ttl) in {CONSUMER_QUEUES}*, {CONTROL_QUEUES}*, {OWNER_QUEUES}*, "),
             format!("no more than 7 messages are taken (max-length, max-length-bytes) in {CONSUMER_QUEUES}*, "),
             r#"the routing key "else\nwhere""#.to_owned(),

@@ -1,4 +1,4 @@
-//! What each role has to be allowed, and what the broker says to it. No I/O.
+//! The permissions that each role needs, and the broker's answers. No I/O.
 
 use shared::protocol::definitions::Role;
 use shared::protocol::id::{Class, JobId};
@@ -10,21 +10,18 @@ use shared::transport::rabbitmq::probe::Refusal;
 use super::finding::Finding;
 use super::{Scope, name_of};
 
-/// One thing that a role does.
+/// One operation of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Need {
     /// Has a queue of its own.
     Own(Queue, Vec<Binding>),
-    /// Declares a queue that another process may have just now.
+    /// Declares a queue that another process may be holding now.
     Declare(String),
-    /// Publishes under a key.
     Publish(&'static str, String),
-    /// Consumes. `like` is a queue that is not there, of a name of the same form: where that may be
-    /// consumed from, nobody needs to touch the real one.
+    /// Consumes from `queue`. `like` is a name of the same form without a queue: if this user may
+    /// consume from it, the real queue need not be touched.
     Consume {
-        /// The real one.
         queue: String,
-        /// Not there.
         like: String,
     },
 }
@@ -43,7 +40,6 @@ impl Need {
     }
 }
 
-/// All that this role does.
 pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
     let (owner, command) = (&scope.owner, &scope.command);
     let token = JobId::from_name(random::token().as_bytes());
@@ -97,7 +93,8 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
     }
 }
 
-/// What a consumer serves: workloads over files by its roots, and what anyone does where it has none.
+/// What a consumer serves: file workloads on its roots, or without roots the workload that every
+/// consumer serves.
 pub(super) fn tasks(scope: &Scope) -> impl Iterator<Item = (Workload, Class)> {
     let files = [Workload::Digest, Workload::Words];
     let of_roots = scope.classes().flat_map(move |class| files.map(|workload| (workload, class.clone())));
@@ -105,14 +102,15 @@ pub(super) fn tasks(scope: &Scope) -> impl Iterator<Item = (Workload, Class)> {
     of_roots.chain(of_anyone)
 }
 
-/// What the broker answered to each need of a role. What it could not be asked is not there.
+/// Judges the broker's answers to the needs of a role. `answers` lacks the needs that could not be
+/// tried.
 pub(super) fn judge(scope: &Scope, role: Role, answers: &[(Need, Result<(), Refusal>)]) -> Finding {
     let (subject, user) = (format!("permissions ({})", name_of(role)), &scope.user);
     let mut forbidden: Vec<String> = Vec::new();
     let mut unclear: Vec<String> = Vec::new();
     for (need, answer) in answers {
         match answer {
-            // What is missing is told with the exchanges.
+            // Missing parts are reported with the exchanges and queues.
             Ok(()) | Err(Refusal::Missing | Refusal::Locked) => {}
             Err(Refusal::Forbidden(_)) => forbidden.push(need.shown()),
             Err(refusal) => unclear.push(format!("{} ({refusal})", need.shown())),
@@ -132,7 +130,7 @@ pub(super) fn judge(scope: &Scope, role: Role, answers: &[(Need, Result<(), Refu
         let what = format!("the broker does not say whether user {user:?} may {}", unclear.join("; or may "));
         return Finding::warn(subject, what, "look into the broker's log");
     }
-    Finding::ok(subject, format!("user {user:?} may do the {} things that were tried", answers.len()))
+    Finding::ok(subject, format!("user {user:?} may do the {} operations that were tried", answers.len()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The way to the broker, what it is, its limits and alarms. No I/O.
+//! The connection to the broker, its version, limits and alarms. No I/O.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use shared::transport::rabbitmq::probe::{Limits, Reach, Refusal, Server};
 use super::Scope;
 use super::finding::Finding;
 
-/// The oldest that was tried.
+/// The oldest version of RabbitMQ that was tested.
 const VERSION_MIN: (u32, u32) = (3, 10);
 
 /// Connections of each role: publishing, consuming, control.
 pub(super) const CONNECTIONS: usize = 3;
 
-/// A message's headers and ids travel in one frame, with room for more than we use.
+/// Least frame size in bytes: a message's headers and ids travel in one frame, with room to spare.
 const FRAME_BYTES_MIN: u32 = 32 * 1024;
 
-/// The largest message that a role publishes.
+/// The largest message that a role publishes, in bytes.
 pub(super) const MESSAGE_BYTES: usize = MESSAGE_BYTES_MAX + SEAL_BYTES_MAX;
 
-/// How far one gets without a user.
+/// Judges how far a connection gets before the login.
 pub(super) fn reached(reach: &Reach) -> Finding {
     match reach {
         Reach::UnknownHost { host, cause } => Finding::fail(
@@ -31,7 +31,7 @@ pub(super) fn reached(reach: &Reach) -> Finding {
         ),
         Reach::NoListener { host, port, cause } => Finding::fail(
             "port",
-            format!("nobody accepts connections at {host}:{port}: {cause}"),
+            format!("no program accepts connections at {host}:{port}: {cause}"),
             "start the broker, correct the port (5672, with TLS 5671), or open it in the firewall",
         ),
         Reach::NoGreeting { host, port, cause } => Finding::fail(
@@ -50,15 +50,17 @@ fn version(Server { product, version }: &Server) -> Finding {
     match known {
         Some(known) if known < VERSION_MIN => Finding::fail(
             "version",
-            format!("{shown} answers, and is too old"),
+            format!("{shown} answers, which is too old"),
             format!("use RabbitMQ {}.{} or later", VERSION_MIN.0, VERSION_MIN.1),
         ),
         Some(_) => Finding::ok("version", format!("{shown} answers")),
-        None => Finding::warn("version", format!("{shown} answers, which nobody has tried"), "use RabbitMQ"),
+        None => {
+            Finding::warn("version", format!("{shown} answers, which Packhorse is not tested with"), "use RabbitMQ")
+        }
     }
 }
 
-/// Why nobody may connect.
+/// Judges why the broker refused a connection.
 pub(super) fn refused(error: &TransportError) -> Finding {
     let (subject, remedy) = match error {
         TransportError::Credentials { .. } => ("login", ""),
@@ -72,7 +74,7 @@ pub(super) fn refused(error: &TransportError) -> Finding {
     Finding::fail(subject, error.to_string(), remedy)
 }
 
-/// As whom one is connected, and what comes of `more` connections at the same time.
+/// Judges the login, and the results of `more` connections at the same time.
 pub(super) fn connected(scope: &Scope, more: &[Result<(), TransportError>]) -> Finding {
     let open = 1 + more.iter().filter(|one| one.is_ok()).count();
     match more.iter().find_map(|one| one.as_ref().err()) {
@@ -85,10 +87,10 @@ pub(super) fn connected(scope: &Scope, more: &[Result<(), TransportError>]) -> F
     }
 }
 
-/// What both sides have agreed on.
+/// Judges the limits that the client and the broker have agreed on.
 pub(super) fn agreed(scope: &Scope, limits: Limits) -> Finding {
-    // Each subscription has a channel: two workloads a root, the whip, and what is called out; and some
-    // for declarations.
+    // Each subscription has a channel: two workloads per root, the steps workload, and control
+    // messages. Declarations need some more.
     let channels = u16::try_from(scope.roots.len() * 2 + 6).unwrap_or(u16::MAX);
     if (1..channels).contains(&limits.channels) {
         return Finding::fail(
@@ -110,15 +112,15 @@ pub(super) fn agreed(scope: &Scope, limits: Limits) -> Finding {
     Finding::ok("limits", format!("{} channels a connection, {} bytes a frame", limits.channels, limits.frame_bytes))
 }
 
-/// Whether a message was taken; `None` if there was nothing to which this user may publish.
+/// Judges whether the broker took a message; `None` if this user may not publish anywhere.
 pub(super) fn alarm(taken: Option<&Result<(), Refusal>>) -> Finding {
     match taken {
-        None => Finding::ok("alarm", "not looked for: this user may not publish"),
+        None => Finding::ok("alarm", "not checked: this user may not publish"),
         Some(Ok(())) => Finding::ok("alarm", "there is none: the broker takes messages"),
         Some(Err(Refusal::Blocked(reason))) => Finding::fail(
             "alarm",
             format!("the broker takes no messages: {reason}"),
-            "free memory or disk at the broker (rabbitmq-diagnostics alarms); what waits goes on by itself",
+            "free memory or disk at the broker (rabbitmq-diagnostics alarms); waiting work then goes on by itself",
         ),
         Some(Err(refusal)) => Finding::fail(
             "alarm",
@@ -128,7 +130,7 @@ pub(super) fn alarm(taken: Option<&Result<(), Refusal>>) -> Finding {
     }
 }
 
-/// Whether the largest message was taken.
+/// Judges whether the broker took a message of the largest size.
 pub(super) fn size(taken: &Result<(), Refusal>) -> Finding {
     match taken {
         Ok(()) => Finding::ok("message size", format!("the largest message, {MESSAGE_BYTES} bytes, is taken")),
@@ -145,27 +147,27 @@ pub(super) fn size(taken: &Result<(), Refusal>) -> Finding {
     }
 }
 
-/// Whether the broker makes our queues. `dead_letters` is whether that was a part of it; `None` if this
-/// user may not try.
+/// Judges whether the broker makes a queue like ours. The flag says whether dead-lettering was part
+/// of it; `None` if this user may not declare queues.
 pub(super) fn features(made: Option<(&Result<(), Refusal>, bool)>) -> Finding {
     match made {
-        None => Finding::ok("features", "not looked for: this user may not declare queues"),
+        None => Finding::ok("features", "not checked: this user may not declare queues"),
         Some((Ok(()), true)) => {
-            Finding::ok("features", "quorum queues, dead letters and single active consumers are there")
+            Finding::ok("features", "quorum queues, dead letters and single active consumers are supported")
         }
         Some((Ok(()), false)) => Finding::ok(
             "features",
-            "quorum queues and single active consumers are there; dead letters were not tried, which this user may not",
+            "quorum queues and single active consumers are supported; this user may not try dead letters",
         ),
         Some((Err(refusal), _)) => Finding::fail(
             "features",
-            format!("the broker does not make a quorum queue as roles need it: {refusal}"),
+            format!("the broker cannot make a quorum queue with the arguments that roles need: {refusal}"),
             "enable them (rabbitmqctl enable_feature_flag all), or use RabbitMQ 3.10 or later",
         ),
     }
 }
 
-/// It cannot be read over AMQP.
+/// Judges `assumed`, the time-out that the user gave: the broker's own cannot be read over AMQP.
 pub(super) fn ack_timeout(assumed: Duration) -> Finding {
     let subject = "acknowledgement time-out";
     let seconds = assumed.as_secs_f64();
@@ -180,8 +182,8 @@ pub(super) fn ack_timeout(assumed: Duration) -> Finding {
             "raise consumer_timeout in rabbitmq.conf, or start consumers with a shorter --heartbeat",
         );
     }
-    let remedy = "compare consumer_timeout in rabbitmqctl environment, and give --ack-timeout here and to consumers";
-    Finding::ok(subject, format!("taken as {seconds} s, since the broker does not tell it; if it is less, {remedy}"))
+    let remedy = "if consumer_timeout in rabbitmqctl environment is less, give --ack-timeout here and to consumers";
+    Finding::ok(subject, format!("assumed to be {seconds} s, because it cannot be read over AMQP; {remedy}"))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn keys_need_a_terminal() {
     for arguments in [&["rider", "0", "--interactive", "--broker", "amqp://h"][..], &["launch", "--interactive"]] {
         let (code, _, err) = Process::horse_rider(arguments).end();
         assert_eq!(code, Some(2), "{err}");
-        assert!(err.contains("--interactive needs a terminal: standard input is none"), "{err}");
+        assert!(err.contains("--interactive needs a terminal: standard input is not one"), "{err}");
     }
 }
 

@@ -147,7 +147,7 @@ async fn an_isolated_process_goes_with_its_consumer_however_that_ends() {
     let consumer = cluster.consumer(&["-j", "1"]);
     isolated(&consumer);
     consumer.signal("TERM");
-    consumer.says("stopping; once more to exit at once");
+    consumer.says("stopping; press Ctrl-C or send the signal again to exit at once");
     consumer.signal("TERM");
     consumer.wait().exits(130);
     nobody();

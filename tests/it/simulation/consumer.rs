@@ -161,7 +161,7 @@ impl ConsumerRole {
             out.push(Do::Ack(tag));
             let event = match Cancel::from_message(&message) {
                 Ok(Cancel { openings }) => Event::Cancelled(openings),
-                Err(_) => Event::SignDue,
+                Err(_) => Event::HeartbeatDue,
             };
             self.tell(event, stage, &mut out);
             return out;
@@ -273,7 +273,7 @@ impl Role for ConsumerRole {
                 if let Some(patience) = stage.ack_timeout.filter(|_| !stage.breaks(Mutant::NeverLease)) {
                     self.look_for_leases(patience / 2, stage, &mut out);
                 }
-                self.tell(Event::SignDue, stage, &mut out);
+                self.tell(Event::HeartbeatDue, stage, &mut out);
                 out.push(Do::After(limits::HEARTBEAT, Alarm::Tick));
             }
             Input::Alarm(_) | Input::Looked { .. } => {}

@@ -1,4 +1,4 @@
-//! Tasks whose deliveries are acked before their outcomes: those of cancelled jobs, and leased ones.
+//! Tasks whose deliveries are acked before their outcomes: cancelled and leased ones.
 
 use crate::engine::tests::{consumer, delivered, done, names, task};
 use crate::engine::{Action, Event, Tag};
@@ -72,11 +72,11 @@ fn a_long_task_is_acked_when_its_lease_is_confirmed_and_not_again() {
     assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), ["lease 1 started true"]);
     assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), [""; 0]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), ["ack 1", "announce 1 leaving false"]);
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"], "each sign renews it");
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 1 leaving false"], "each heartbeat renews it");
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"], "until it is confirmed");
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 1 leaving false"], "until it is confirmed");
     assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0]);
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 0 leaving false"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_task_that_waits_too_long_is_given_back_and_not_started() {
     assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 2 })), ["lease 2 started false"]);
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 1 leaving false"]);
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 1 leaving false"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
     let mut consumer = consumer(2);
     consumer.step(delivered(1));
     consumer.step(Event::LeaseDue { tag: 1 });
-    // Its ack is lost with the connection.
+    // The ack is lost with the connection.
     consumer.step(Event::Leased { tag: 1 });
     consumer.step(Event::Interrupted { lane: 0 });
     let again = Event::Delivered { lane: 0, tag: 2, task: Ok(task(1)), returns: 1 };
@@ -115,8 +115,8 @@ fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
     assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
 }
 
-// Its owner, which took the lease for lapsed, waits for the try that it sent last, and has to know who has it
-// before that is acked.
+// The owner resent the task because it considered the lease expired. It waits for the latest
+// attempt, and must know the lease's holder before that attempt's delivery is acked.
 #[test]
 fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
     let mut consumer = consumer(2);
@@ -148,8 +148,8 @@ fn a_leased_task_of_a_cancelled_job_has_no_delivery_to_ack() {
     consumer.step(Event::LeaseDue { tag: 1 });
     consumer.step(Event::Leased { tag: 1 });
     assert_eq!(names(&consumer.step(cancelled())), ["cancel 1", "announce 0 leaving false"]);
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
-    // One whose lease is on its way is acked now, and not once more.
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 0 leaving false"]);
+    // A task whose lease is not yet confirmed is acked now, and not again later.
     let mut consumer = crate::engine::tests::consumer(1);
     consumer.step(delivered(1));
     consumer.step(Event::LeaseDue { tag: 1 });
@@ -168,5 +168,5 @@ fn a_leased_task_that_is_refused_at_last_fails_because_its_delivery_is_gone() {
     let [Action::Answer { tag: 1, outcome }] = &actions[..] else { panic!("{actions:?}") };
     assert!(matches!(&outcome.verdict, Verdict::Failed(failure) if failure.reason.contains("not a task for anyone")));
     assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0], "it was acked for the lease");
-    assert_eq!(names(&consumer.step(Event::SignDue)), ["announce 0 leaving false"]);
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 0 leaving false"]);
 }

@@ -1,18 +1,17 @@
-//! The digest itself.
+//! The digest algorithms.
 
 use sha1::Digest as _;
 use shared::protocol::workload::digest::Algorithm;
 
 use super::multibuffer;
 
-/// A finished digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digest {
     Sha1([u8; 20]),
 }
 
 impl Digest {
-    /// In lower-case hexadecimal.
+    /// The digest in lower-case hexadecimal.
     pub(super) fn to_hex(self) -> String {
         let Self::Sha1(bytes) = self;
         let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
@@ -20,7 +19,6 @@ impl Digest {
     }
 }
 
-/// A digest under way.
 #[derive(Debug)]
 pub(super) enum Hasher {
     Sha1(sha1::Sha1),
@@ -46,7 +44,6 @@ impl Hasher {
     }
 }
 
-/// The digest of each message.
 pub(super) fn digest_each(algorithm: Algorithm, messages: &[&[u8]]) -> Vec<Digest> {
     match algorithm {
         Algorithm::Sha1 => multibuffer::sha1_each(messages).into_iter().map(Digest::Sha1).collect(),

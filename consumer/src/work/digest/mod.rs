@@ -1,9 +1,9 @@
 //! The work of `digest`: a digest of each file of a batch.
 //!
 //! # Layout
-//! - `reader`: from files to their digests
-//! - `hash`: the digest itself
-//! - `multibuffer`: the digests of many short contents at once
+//! - `reader`: reads files and returns their digests
+//! - `hash`: the digest algorithms
+//! - `multibuffer`: digests many short contents at once
 
 mod hash;
 mod multibuffer;
@@ -18,7 +18,6 @@ use shared::protocol::workload::files::Differing;
 use super::{Context, ItemResult, Split, WorkError, files, json};
 use reader::{Digested, Reader};
 
-/// Digests a batch.
 pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkError> {
     let Context { site, planned_at, cancelled, .. } = context;
     let batch = Batch::parse(body)?;
@@ -29,7 +28,7 @@ pub(super) fn work(body: &[u8], context: &Context<'_>) -> Result<Answer, WorkErr
     Ok(answer(batch.files.items.len(), reader.finish(), done))
 }
 
-/// A batch of one file for each file of a batch.
+/// Divides a batch into batches of one file.
 pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
     let Batch { algorithm, files } = Batch::parse(body)?;
     files::split(files, |files| json(&Batch { algorithm, files }))

@@ -1,4 +1,4 @@
-//! From files to their digests, the small ones together.
+//! Reads files and digests them, small files several at a time.
 
 use std::ops::Range;
 
@@ -7,29 +7,29 @@ use shared::protocol::workload::digest::Algorithm;
 use super::hash::{Digest, Hasher, digest_each};
 use crate::work::files::{Opened, READ_BYTES, ReadError, read_small, read_through};
 
-/// Bytes held at a time. It holds enough small files for all lanes of `multibuffer`, and stays in a
-/// core's own cache.
+/// Size of the buffer, bytes: it holds enough small files for all lanes of `multibuffer`, and fits
+/// into a core's own cache.
 const BUFFER_BYTES: usize = 512 * 1024;
 
-/// A file up to this size is digested together with others.
+/// A file of at most this size, bytes, is digested together with others.
 pub(in crate::work) const SMALL_MAX: usize = BUFFER_BYTES / 16;
 
-/// Bytes that are asked of a small file, whatever its size says: as many as other tools ask for. One more
-/// than the largest has, to see that it has no more.
+/// Bytes to ask of a small file, whatever size it reports: as many as other tools ask for, and one
+/// more than the largest small file has, so that a short read shows the end.
 const SMALL_ROOM: usize = SMALL_MAX + 1;
 
-/// A file's digest and how many bytes it is of.
+/// A file's digest, and the file's length in bytes.
 pub(super) type Digested = (Digest, u64);
 
-/// Digests files, the small ones together. A file that changes while it is read has no digest: it
-/// would be of content that the file never had.
+/// Digests files, small ones together. A file that changes while it is read has no digest, since
+/// that could be of content that the file never had.
 #[derive(Debug)]
 pub(super) struct Reader {
     algorithm: Algorithm,
     buffer: Vec<u8>,
-    /// Bytes of the buffer in use.
+    /// Bytes of `buffer` in use.
     filled: usize,
-    /// Small files that were read whole: their tokens, and where they lie in the buffer.
+    /// Small files in `buffer`: each with its token and its range.
     small: Vec<(usize, Range<usize>)>,
     digested: Vec<(usize, Digested)>,
 }
@@ -45,7 +45,7 @@ impl Reader {
         }
     }
 
-    /// Reads a file. Its digest comes out of [`Reader::finish`] with its token.
+    /// Reads a file. [`Reader::finish`] returns its digest with its token.
     pub(super) fn read(
         &mut self,
         token: usize,
@@ -69,7 +69,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the rest of a file, of which the buffer holds so many bytes behind those that are in use.
+    /// Reads the rest of a file whose first `begun` bytes lie in the buffer, after the bytes in
+    /// use.
     fn read_on(
         &mut self,
         token: usize,
@@ -89,7 +90,7 @@ impl Reader {
         Ok(())
     }
 
-    /// All digests since the beginning, with their tokens.
+    /// Returns the digests of all files read, with their tokens.
     pub(super) fn finish(mut self) -> Vec<(usize, Digested)> {
         self.digest_small();
         self.digested

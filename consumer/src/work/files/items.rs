@@ -1,4 +1,4 @@
-//! A task in tasks of one file each, and their answers in one.
+//! Divides a task into tasks of one file each, and joins their answers.
 
 use shared::protocol::limits::ITEM_STDERR_BYTES;
 use shared::protocol::message::Failure;
@@ -9,10 +9,10 @@ use shared::protocol::workload::files::{Files, ItemFailure};
 use super::check_length;
 use crate::work::{ItemResult, Split, WorkError};
 
-/// What an answer says of its files: for each a result or none, and the reason of each that is missing.
+/// An answer's results: one entry for each file, `None` if it failed, and the reasons of failures.
 type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
-/// Each file of a task as a task of its own, in order. `body` makes one of its file.
+/// Divides a task into one task for each file, in order. `body` makes a task's body of its file.
 pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> Result<Split, Reason> {
     check_length(&files)?;
     let Files { links, root, items, strict_times } = files;
@@ -21,7 +21,8 @@ pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> R
     Ok(Split { root: Some(root), bodies })
 }
 
-/// What came of each file, in order. `take` reads the answer to a task of one file, which has this number here.
+/// Joins the results of all files, in order. `take` reads the answer to the task of one file; its
+/// first argument is the file's index in the joined task.
 pub(in crate::work) fn join<T>(
     results: Vec<ItemResult>,
     mut take: impl FnMut(u32, &[u8]) -> Result<Results<T>, Reason>,
@@ -44,7 +45,7 @@ pub(in crate::work) fn join<T>(
     Ok((joined, failed))
 }
 
-/// On one line: what the process died of, and the last that it said.
+/// The failure on one line: the reason, and the last [`ITEM_STDERR_BYTES`] of the process's stderr.
 fn told(Failure { reason, stderr }: &Failure) -> String {
     let said: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = PathBytes(said.join("; ").into_bytes()).display();

@@ -1,14 +1,17 @@
-//! The files of a task: opened beneath a root one after the other, and read to their ends.
+//! The files of a task: opens them beneath their root one after the other, and reads each to its
+//! end.
 //!
 //! # Layout
-//! - `root`: the directory that the files lie in, opened for each task anew
-//! - `mount`: what a root lies on
-//! - `open`: opening beneath a root, never outside, whatever changes meanwhile
-//! - `read`: reading a file to its end, and noticing that it changed
-//! - `stamp`: by what a change is noticed
-//! - `system`: the file systems that files lie on, and what their stamps are worth
-//! - `recent`: files that changed in this moment are put off
-//! - `items`: a task in tasks of one file each, and their answers in one
+//! - `root`: the directory that the files lie in, opened for each task
+//! - `mount`: the file system of a root
+//! - `open`: opens beneath a root, never outside, whatever changes meanwhile
+//! - `planned`: whether a file is the one that was planned
+//! - `read`: reads a file to its end, and notices that it changed
+//! - `stamp`: the size and times that show a change
+//! - `system`: the kinds of file systems, and how reliable their stamps are
+//! - `recent`: defers files that changed just now
+//! - `items`: divides a task into tasks of one file each, and joins their answers
+//! - `exhaustion`: errors of the process, not of a file
 
 mod exhaustion;
 mod items;
@@ -46,9 +49,10 @@ pub(super) use read::{Opened, READ_BYTES, ReadError, read_small, read_through};
 pub(crate) use root::OpenRoot;
 pub(super) use root::Root;
 
-/// Opens each file of a task and hands it on with its index; those that changed in this moment come last. One bad
-/// item fails alone: what failed, and why, comes back in the order of the items. Where their root is not there, or
-/// leads elsewhere when all are done, the task as a whole has failed.
+/// Opens each file of a task and passes it to `take` with its index; files that changed just now
+/// come last. A bad item fails alone: the failures are returned in the order of the items. The
+/// whole task fails if the root cannot be reached, or if its path leads to another directory at the
+/// end.
 pub(super) fn each(
     files: &Files,
     (site, planned_at): (&Site, Option<i64>),
@@ -58,16 +62,16 @@ pub(super) fn each(
     each_by(&SystemClock, files, (site, planned_at), cancelled, take)
 }
 
-/// What came of the files of a task.
+/// The files of a task that have no result, or differ from the plan.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Those that have no result, in order.
+    /// Files without a result, in the order of the items.
     pub failed: Vec<ItemFailure>,
-    /// Which of the others are not just as they were planned.
+    /// Files with a result that are not exactly as planned.
     pub differing: Differing,
 }
 
-/// What is done with a file, whose index comes with it.
+/// Handles one open file, given with its index.
 type Take<'a> = dyn FnMut(usize, &Opened) -> Result<(), ReadError> + 'a;
 
 fn each_by(
@@ -90,7 +94,7 @@ fn each_by(
         let file = opener.open_file(files.items[at].path.as_bytes());
         Ok(file.map_err(ReadError::from).and_then(|file| Opened::new(file, &mut systems)))
     };
-    // Of what is read the size and times were compared that are compared again behind it.
+    // `judge` compares the same size and times that are checked again after reading.
     let mut take = |at: usize, opened: Opened| {
         let item = &files.items[at];
         match planned::judge(site.compared(), files, item, planned_at, &opened.before, opened.system) {
@@ -132,7 +136,7 @@ fn each_by(
     Ok(found)
 }
 
-/// Whether another consumer may have what this one has not.
+/// Whether another consumer may have the file that this one lacks.
 fn is_anothers(error: &ReadError) -> bool {
     match error {
         ReadError::Elsewhere(_) | ReadError::NotThere(_) => true,
@@ -153,8 +157,8 @@ fn check_length(files: &Files) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Why an item has no result, for people, unless it is no fault of the item: then another attempt
-/// at the whole task may do.
+/// The reason why an item has no result, for the report. `Err` if the cause is not the item: then
+/// the whole task fails, and another attempt may succeed.
 fn reason(error: ReadError, compared: Compare) -> Result<String, WorkError> {
     Ok(match error {
         ReadError::Cancelled => return Err(WorkError::failed("cancelled")),

@@ -1,5 +1,5 @@
-//! What a root lies on: two consumers of one root whose answers differ have not the same tree, or one of them has it
-//! not mounted.
+//! The file system that a root lies on. When two consumers of one root give different answers, it
+//! shows whether they serve different trees, or one of them has not mounted the root.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use shared::protocol::message::RootState;
 
-/// What lies at a path now; nothing where the system does not tell.
+/// The state of a path now; `None` where the system does not tell.
 pub(super) fn look(name: &str, path: &Path) -> Option<RootState> {
     let path = fs::canonicalize(path).ok()?;
     let (system, source) = mounted(&fs::read("/proc/self/mountinfo").ok()?, path.as_os_str().as_bytes())?;
@@ -15,8 +15,8 @@ pub(super) fn look(name: &str, path: &Path) -> Option<RootState> {
     Some(RootState { name: name.to_owned(), system, source, is_empty })
 }
 
-/// The type and the source of the file system that a path without links lies on, by `/proc/PID/mountinfo`
-/// (proc_pid_mountinfo(5)).
+/// The type and the source of the file system that a path without links lies on, by
+/// `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
 fn mounted(table: &[u8], path: &[u8]) -> Option<(String, String)> {
     let mut found: Option<(usize, (String, String))> = None;
     for line in table.split(|&byte| byte == b'\n') {
@@ -24,7 +24,7 @@ fn mounted(table: &[u8], path: &[u8]) -> Option<(String, String)> {
         let dash = fields.iter().position(|field| *field == b"-");
         let Some((point, rest)) = fields.get(4).zip(dash.and_then(|dash| fields.get(dash + 1..))) else { continue };
         let point = unescaped(point);
-        // Of what is mounted at one place the last is what is seen.
+        // The last mount at one place hides the earlier ones.
         let is_deeper = found.as_ref().is_none_or(|(length, _)| point.len() >= *length);
         if let ([system, source, ..], true) = (rest, is_deeper && is_at_or_below(path, &point)) {
             let text = |bytes: &[u8]| String::from_utf8_lossy(&unescaped(bytes)).into_owned();
@@ -39,7 +39,7 @@ fn is_at_or_below(path: &[u8], point: &[u8]) -> bool {
     point == b"/" || rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
-/// Spaces and the like are written as `\040`.
+/// Decodes octal escapes: mountinfo writes a space as `\040`.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let (mut bytes, mut at) = (Vec::with_capacity(field.len()), 0);
     while at < field.len() {

@@ -1,7 +1,7 @@
-//! Opening the files of a batch beneath their root: see [`shared::system::beneath`].
+//! Opens the files of a batch beneath their root: see [`shared::system::beneath`].
 //!
-//! Where a job follows links, they are resolved to a path without links first, and that path is opened
-//! in the same way: what was resolved may be stale, but never leads further than allowed.
+//! Where a job follows links, a path is first resolved to one without links, which is then opened
+//! in the same way. The resolved path may be stale by then, but it never leads outside.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -21,16 +21,16 @@ use super::stamp::NOT_REGULAR;
 /// Why a file is not opened.
 #[derive(Debug)]
 pub(super) enum OpenError {
-    /// The operating system refused.
+    /// The operating system returned an error.
     Os(io::Error),
-    /// It is not opened on principle.
+    /// Packhorse does not open such a file. With the reason.
     Refused(&'static str),
 }
 
-/// `NONBLOCK`: a FIFO put in the file's place must not stop the thread.
+/// `NONBLOCK`: a FIFO in the place of the file must not block the thread.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Opens a file that links lead to.
+/// Opens a file whose path contains links.
 fn open_followed(root: &OpenRoot, path: &[u8], links: Links, follow_outside: bool) -> Result<File, OpenError> {
     let canonical = root.canonical().ok_or(OpenError::Refused("its root was replaced while links were followed"))?;
     let target = fs::canonicalize(canonical.join(OsStr::from_bytes(path))).map_err(OpenError::Os)?;
@@ -57,14 +57,14 @@ fn open_followed(root: &OpenRoot, path: &[u8], links: Links, follow_outside: boo
     }
 }
 
-/// Opens the files of one batch. Neighbours share the directory that they lie in: it is reached from
-/// the root once, and then they are one component away.
+/// Opens the files of one batch. It keeps the last directory open, so that the next file in the
+/// same directory needs no walk from the root.
 #[derive(Debug)]
 pub(super) struct Opener<'a> {
     root: &'a OpenRoot,
     links: Links,
     follow_outside: bool,
-    /// The last directory, by its path beneath the root.
+    /// The last directory, with its path beneath the root.
     near: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -90,12 +90,12 @@ impl<'a> Opener<'a> {
         if self.near.as_ref().is_none_or(|(near, _)| near != parent) {
             match self.root.beneath.pass(self.root.as_fd(), parent) {
                 Ok(dir) => self.near = Some((parent.to_vec(), dir)),
-                // The whole path tells what is wrong with it.
+                // Opening the whole path gives the right error.
                 Err(_) => return self.root.beneath.open(self.root.as_fd(), path, FILE),
             }
         }
         let dir = self.near.as_ref().map_or(self.root.as_fd(), |(_, dir)| dir.as_fd());
-        // One component that is no link cannot lead out.
+        // A single component cannot lead outside when links are not followed.
         openat(dir, name, FILE | OFlags::NOFOLLOW, Mode::empty())
     }
 }
@@ -103,7 +103,7 @@ impl<'a> Opener<'a> {
 fn told(opened: Result<OwnedFd, Errno>) -> Result<File, OpenError> {
     match opened {
         Ok(file) => Ok(File::from(file)),
-        // What a socket, or a device without a driver, answers.
+        // The errors for a socket, or a device without a driver.
         Err(Errno::NXIO | Errno::NODEV) => Err(OpenError::Refused(NOT_REGULAR)),
         Err(errno) => Err(OpenError::Os(errno.into())),
     }

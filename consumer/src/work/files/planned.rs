@@ -1,6 +1,8 @@
-//! Whether a file is the one that was planned: a consumer's copy of a tree may lag behind, or be another one.
+//! Whether a file is the one that was planned: a consumer's copy of a tree may be out of date, or a
+//! different tree.
 //!
-//! What the system tells of both is compared, never what is read: of `/proc` it tells a size of 0.
+//! The comparison uses the sizes that the system reports, not the number of bytes read: for a file
+//! in `/proc` the system reports 0.
 
 use serde::{Deserialize, Serialize};
 use shared::protocol::workload::files::{Files, Item, Times};
@@ -9,36 +11,38 @@ use shared::system::clock::utc;
 use super::stamp::Stamp;
 use super::system::System;
 
-/// What a consumer compares.
+/// The attributes that a consumer compares with the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Compare {
-    /// Nothing: it sees the very files that were planned, as where one process plans and works. One that has changed
-    /// since is read as it is, and told. That they do not change while they are read is looked after in any case.
+    /// Nothing: the consumer sees the planned files themselves, as where one process plans and
+    /// works. A file that has changed since is read as it is, and reported. A change during the
+    /// read is detected in any case.
     #[default]
     Nothing,
-    /// Sizes: its files have times of their own.
+    /// Sizes: the copy has its own modification times.
     Sizes,
     /// Sizes and modification times.
     Times,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// It is the file that was planned, as far as can be told.
+    /// The file is the planned one, as far as the compared attributes show.
     Same,
-    /// It has the size of it, and a time between that of the planned one and that of the plan: a copy that was made
-    /// without times.
+    /// The size is equal, and the time lies between that of the planned file and that of the plan:
+    /// a copy that did not preserve times.
     Untimed,
-    /// It has changed since, or its name leads to another file now, which counts in its place.
+    /// The file has changed since the plan, or its name leads to another file now. Its present
+    /// content counts.
     Changed,
-    /// It is another file, and what differs, for people.
+    /// The file is a different one. With the difference, for the report.
     Other(String),
 }
 
 const SECOND: i64 = 1_000_000_000;
 
-/// Compares a file with what was planned, at `planned_at` if that is known, in nanoseconds since 1970.
+/// Compares a file with its plan. `planned_at` is in nanoseconds since 1970, if known.
 pub(super) fn judge(
     compare: Compare,
     files: &Files,
@@ -47,7 +51,7 @@ pub(super) fn judge(
     here: &Stamp,
     system: System,
 ) -> Found {
-    // What the kernel makes up has the time of the first look at it, on each machine another.
+    // A file that the kernel makes up has the time of the first access, which differs by machine.
     if system == System::MadeUp {
         return Found::Same;
     }
@@ -82,8 +86,8 @@ pub(super) fn judge(
     }
 }
 
-/// The same of a file of this size in bytes, and with this modification time in nanoseconds since 1970,
-/// on a file system that tells both exactly: for those who have no such file.
+/// The same for an imagined file of `len` bytes, modified at `modified` nanoseconds since 1970, on
+/// a local file system.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn judge_plain(
     compare: Compare,
@@ -102,8 +106,9 @@ fn times_of(stamp: &Stamp) -> Times {
     Times::new(nanos(stamp.modified), nanos(stamp.changed))
 }
 
-/// Whether two times are one, as exactly as both file systems tell them. A time without a fraction may be one of a file
-/// system that has none, and is compared by the second, unless times have to be the very same.
+/// Whether two times are equal, as far as both file systems store them. A time without a fraction
+/// may come from a file system without fractions, so it is compared by the second unless
+/// `is_strict`.
 fn is_same(here: i64, planned: i64, system: System, is_strict: bool) -> bool {
     let second = |time: i64| time.div_euclid(SECOND);
     let is_whole = |time: i64| time.rem_euclid(SECOND) == 0;
@@ -114,7 +119,7 @@ fn is_same(here: i64, planned: i64, system: System, is_strict: bool) -> bool {
     }
 }
 
-/// By how much a time may be rounded up.
+/// How far a file system may have rounded the time up, nanoseconds.
 fn slack(here: i64, system: System) -> i64 {
     match system {
         System::Fat => 2 * SECOND,
@@ -128,7 +133,8 @@ mod tests {
     use super::*;
     use shared::protocol::workload::files::Links;
 
-    /// A file of 5 bytes that was planned with this time at 2,000 s, and is found with another one.
+    /// Judges a file planned at 2,000 s with 5 bytes and the time `planned`, found as `len` and
+    /// `here`.
     fn found(compare: Compare, strict_times: bool, planned: (i64, i64), len: u64, here: (i64, u64)) -> Found {
         on(System::Local, compare, strict_times, planned, len, here)
     }
@@ -188,7 +194,7 @@ mod tests {
         assert_eq!(times((1_000, 7), (1_000, 0)), Found::Same);
         assert_eq!(times((1_000, 0), (1_000, 7)), Found::Same);
         assert!(is_other(&times((1_001, 0), (1_000, 7)), "older"));
-        // A whole second may be one that was rounded up.
+        // A whole second may have been rounded up.
         assert_eq!(times((1_000, 7), (2_001, 0)), Found::Untimed);
         let fat = |here| on(System::Fat, Compare::Times, false, (1_001, 7), 5, here);
         assert_eq!([fat((1_000, 0)), fat((1_002, 0)), fat((1_003, 0))], [Found::Same, Found::Same, Found::Same]);
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(strict((1_000, 7), (1_000, 7)), Found::Same);
         assert!(is_other(&strict((1_000, 7), (1_000, 0)), "this copy is older"));
         assert!(is_other(&strict((1_000, 0), (1_000, 7)), "asks for the very same time"));
-        // Neither can be told from others as far away.
+        // Times this far away are stored as the same extreme value.
         let (year_2300, year_2350) = (10_413_792_000, 11_991_628_800);
         assert!(is_other(&strict((year_2350, 0), (year_2300, 0)), "cannot be told apart"));
         assert_eq!(times((year_2350, 0), (year_2300, 0)), Found::Same);

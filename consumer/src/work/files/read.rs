@@ -1,4 +1,4 @@
-//! Reading files to their ends, and noticing that they changed meanwhile.
+//! Reads files to their ends, and notices that they changed meanwhile.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -8,23 +8,23 @@ use super::stamp::Stamp;
 use super::system::{System, Systems};
 use crate::work::Unsent;
 
-/// Bytes of one read of a large file. More gain nothing.
+/// Bytes of one read of a large file. Larger reads are not faster.
 pub(in crate::work) const READ_BYTES: usize = 256 * 1024;
 
 /// Why a file has no result.
 #[derive(Debug)]
 pub(in crate::work) enum ReadError {
-    /// The caller wants no answer any more.
+    /// The task was cancelled.
     Cancelled,
-    /// The operating system refused.
+    /// The operating system returned an error.
     Os(io::Error),
-    /// Its content is not taken on principle, such as that of a file that changes meanwhile.
+    /// Packhorse refuses the content, such as that of a file that changed while it was read.
     Refused(&'static str),
-    /// There is something else in its place, or on the way to it.
+    /// The path leads to something else now, or through a link that is not followed.
     NotThere(&'static str),
-    /// It is another file than the one that was planned, and what differs.
+    /// The file differs from the planned one. With the difference.
     Elsewhere(String),
-    /// A piece of its answer cannot be sent.
+    /// A piece of the file's answer cannot be sent.
     Unsent(Unsent),
 }
 
@@ -49,36 +49,35 @@ impl From<OpenError> for ReadError {
     }
 }
 
-/// A file that is to be read, and what it was before that.
+/// An open file, with its stamp from before it is read.
 #[derive(Debug)]
 pub(in crate::work) struct Opened {
-    /// The file.
     pub(in crate::work) file: File,
     pub(super) system: System,
     pub(super) before: Stamp,
 }
 
 impl Opened {
-    /// Of a regular file; anything else is refused.
+    /// Fails if the file is not a regular one.
     pub(super) fn new(file: File, systems: &mut Systems) -> Result<Self, ReadError> {
         let (system, before) = systems.look(&file)?;
         Ok(Self { file, system, before })
     }
 
-    /// The size that its file system tells.
+    /// The size that its file system reports, bytes.
     pub(in crate::work) fn size(&self) -> u64 {
         self.before.len
     }
 
-    /// Whether it is still what it was, and `bytes` is all of it: else what was read is of content that it never
-    /// had.
+    /// Checks that the file has not changed and that the `bytes` read are all of it. Otherwise the
+    /// bytes read may be content that the file never had.
     pub(in crate::work) fn check(&self, bytes: u64) -> Result<(), ReadError> {
         let (_, after) = Stamp::of(&self.file, self.system.may_be_stale())?;
         self.before.judge(&after, bytes, self.system == System::MadeUp).map_err(ReadError::Refused)
     }
 }
 
-/// Reads a file to its end, piece by piece, and gives its length. `bytes` of it were read before.
+/// Reads a file to its end, piece by piece, and returns its length. `bytes` of it were read before.
 pub(in crate::work) fn read_through(
     opened: &Opened,
     mut bytes: u64,
@@ -90,8 +89,8 @@ pub(in crate::work) fn read_through(
         let count = read(&opened.file, buffer)?;
         take(&buffer[..count])?;
         bytes += count as u64;
-        // A short read at the expected end is the end. Anywhere else only a read of nothing is: a size may
-        // lie.
+        // A short read at the expected end is the end. Elsewhere only an empty read is, since the
+        // reported size may be wrong.
         if count == 0 || (count < buffer.len() && bytes == opened.size()) {
             break;
         }
@@ -103,18 +102,19 @@ pub(in crate::work) fn read_through(
     Ok(bytes)
 }
 
-/// What [`read_small`] has read.
+/// The result of [`read_small`].
 pub(in crate::work) struct Small {
-    /// How much.
     pub(in crate::work) bytes: usize,
     /// Whether the file ends there. If not, the buffer is full.
     pub(in crate::work) is_whole: bool,
 }
 
-/// Reads a file of `len` bytes into a buffer with more room, and does not ask for its end where a short read
-/// has shown it: that saves a small file half of its reads. A size may lie: then the end is read.
+/// Reads a file of `len` bytes into a larger buffer. A short read of exactly `len` bytes shows the
+/// end, so no second read is needed: that halves the reads of a small file. If the size is wrong,
+/// it reads on to the end.
 ///
-/// The room counts: of some files that the kernel makes up only the first read gives anything.
+/// The buffer must have room for the whole file: some files that the kernel makes up return content
+/// only on the first read.
 pub(in crate::work) fn read_small(file: &File, buffer: &mut [u8], len: u64) -> io::Result<Small> {
     let mut filled = 0;
     loop {

@@ -1,6 +1,8 @@
-//! Files that changed in this moment: another change might leave the same stamps, and nobody would see it.
+//! Files that changed just now: another change within the clock's granularity might leave the same
+//! stamp, and would not be detected.
 //!
-//! They are put off to the end of their task, and read when any further change must show.
+//! Such a file is deferred to the end of its task, and read when every later change must show in
+//! its stamp.
 
 use std::time::Duration;
 
@@ -8,39 +10,41 @@ use super::Opened;
 use super::stamp::{Stamp, Time};
 use super::system::System;
 
-/// How often the clock of files moves, at the least: 100 times a second, on Linux `CONFIG_HZ`. (Linux 6.13 and later
-/// give files of many file systems a finer time where two changes could not be told apart.)
+/// The coarsest tick of the clock that stamps files: 100 times a second, on Linux `CONFIG_HZ`.
+/// (Since 6.13 Linux gives files of many file systems a finer time where two changes could not be
+/// told apart.)
 const TICK: Duration = Duration::from_millis(10);
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long a wait may be without a look whether the task is still wanted.
+/// The longest sleep between two checks for cancellation.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Longer than any wait, unless the clock is set back meanwhile.
+/// The limit of a wait. Reached only if the clock is set back meanwhile.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// How long the stamps of a file may stay the same although it changes again and again.
+/// The longest time in which a file may change repeatedly and keep the same stamp.
 fn granularity(system: System, stamp: &Stamp) -> Duration {
     let has_fraction = stamp.modified.1 != 0 || stamp.changed.1 != 0;
     let is_even = stamp.modified.0 % 2 == 0 && stamp.changed.0 % 2 == 0;
     match system {
-        // Their times are those of the first look, and say nothing of their content.
+        // Their times are those of the first access and do not depend on the content.
         System::MadeUp => Duration::ZERO,
         System::Fat => 2 * SECOND,
-        // Finer than hundredths none of them has.
+        // exFAT stores times in hundredths of a second.
         System::ExFat => TICK,
         _ if has_fraction => TICK,
-        // A FAT may be behind it.
+        // The server may store the file on FAT.
         System::Elsewhere if is_even => 2 * SECOND,
         System::Local | System::Elsewhere => SECOND,
     }
 }
 
-/// How long another change of a file might leave these stamps; `None` if it would leave others now.
+/// How long from now another change might leave the same stamp; `None` if it would change the stamp
+/// already now.
 ///
-/// What lies ahead by more than a tick is of another clock: a server's, or this one before it was set back. It cannot
-/// be waited for.
+/// A stamp more than a tick ahead of `now` comes from another clock: a server's, or this one before
+/// it was set back. Waiting for it is useless.
 fn left(now: Time, stamp: &Stamp, granularity: Duration) -> Option<Duration> {
     let of = |time: Time| {
         let age = nanoseconds(now) - nanoseconds(time);
@@ -54,13 +58,12 @@ fn nanoseconds((seconds, nanoseconds): Time) -> i128 {
     i128::from(seconds) * i128::from(1_000_000_000) + i128::from(nanoseconds)
 }
 
-/// The clock that gives files their times, and how to wait for it.
+/// The clock that stamps files.
 pub(super) trait Clock {
     fn now(&self) -> Time;
     fn sleep(&self, duration: Duration);
 }
 
-/// That of the system.
 pub(super) struct SystemClock;
 
 impl Clock for SystemClock {
@@ -83,16 +86,16 @@ impl Clock for SystemClock {
     }
 }
 
-/// The files of a task that are read at its end.
+/// The deferred files of a task.
 #[derive(Default)]
 pub(super) struct PutOff {
     items: Vec<usize>,
-    /// When the youngest of them may be read.
+    /// When all of them may be read, nanoseconds since 1970.
     until: Option<i128>,
 }
 
 impl PutOff {
-    /// Puts this file off if it changed in this moment.
+    /// Defers the file if it changed just now; returns whether it did.
     pub(super) fn takes(&mut self, item: usize, Opened { system, before, .. }: &Opened, clock: &dyn Clock) -> bool {
         let now = clock.now();
         let Some(left) = left(now, before, granularity(*system, before)) else { return false };
@@ -101,8 +104,8 @@ impl PutOff {
         true
     }
 
-    /// Waits until all of them may be read, unless that has passed, and gives them in order. What was written again
-    /// meanwhile is not waited for anew: somebody may write it all the time.
+    /// Waits until all deferred files may be read, and returns them in order. A file that was
+    /// written again meanwhile causes no further wait: it may be written all the time.
     pub(super) fn wait(self, clock: &dyn Clock, cancelled: &dyn Fn() -> bool) -> Vec<usize> {
         let mut waited = Duration::ZERO;
         while let Some(left) = self.until.and_then(|until| u64::try_from(until - nanoseconds(clock.now())).ok())
@@ -133,13 +136,13 @@ mod tests {
         let of = |system, modified, changed| granularity(system, &stamp(modified, changed)).as_millis();
         for system in [System::Local, System::Elsewhere] {
             assert_eq!(of(system, (7, 1), (7, 1)), 10);
-            // Set to a whole second, where there are fractions.
+            // One time was set to a whole second; the other has a fraction.
             assert_eq!(of(system, (7, 0), (9, 5)), 10);
             assert_eq!(of(system, (7, 0), (8, 0)), 1_000);
         }
         assert_eq!(of(System::Local, (8, 0), (8, 0)), 1_000);
         assert_eq!(of(System::Elsewhere, (8, 0), (8, 0)), 2_000);
-        // Older kernels tell a finer time than a FAT will keep.
+        // Older kernels report a finer time than FAT stores.
         assert_eq!([of(System::Fat, (8, 0), (8, 0)), of(System::Fat, (8, 0), (9, 730_000_000))], [2_000; 2]);
         assert_eq!([of(System::ExFat, (8, 0), (8, 0)), of(System::ExFat, (8, 0), (9, 730_000_000))], [10; 2]);
         assert_eq!(of(System::MadeUp, (8, 0), (8, 0)), 0);
@@ -152,7 +155,7 @@ mod tests {
         let before = |nanoseconds: u64| (100, 500_000_000 - nanoseconds);
         assert_eq!(of(before(10_000_000), before(10_000_000)), None);
         assert_eq!(of(before(9_999_999), before(10_000_000)), Some(1));
-        // The content may be older than what else was changed, and times can be set.
+        // Metadata may change after the content, and a modification time can be set.
         assert_eq!(of((3, 0), before(4_000_000)), Some(6_000_000));
         assert_eq!(of(before(4_000_000), (0, 0)), Some(6_000_000));
         assert_eq!(of(now, before(7)), Some(10_000_000));
@@ -174,13 +177,13 @@ mod tests {
         assert_eq!(of((i64::MIN, 0), (i64::MIN, 0)), None);
     }
 
-    /// A file on a FAT, of this second.
+    /// A file on FAT, stamped with this second.
     fn on_fat(second: i64) -> Opened {
         let file = tempfile::tempfile().expect("a file");
         Opened { file, system: System::Fat, before: stamp((second, 0), (second, 0)) }
     }
 
-    /// Goes on by what is slept.
+    /// A clock that moves only by the time slept.
     struct Stopped(Cell<Duration>);
 
     impl Clock for Stopped {

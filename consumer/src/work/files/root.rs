@@ -1,8 +1,8 @@
-//! A root: the directory that files lie in, opened for each task anew.
+//! A root: the directory that files lie in, opened for each task.
 //!
 //! # Invariants
 //! - A task reads from one directory, the one that the root's path led to when the task began.
-//! - A task gives no answer from a directory that the path has ceased to lead to meanwhile.
+//! - A task gives no answer if the path leads to another directory when the task ends.
 
 use std::fs;
 use std::io;
@@ -25,7 +25,7 @@ use super::exhaustion::is_exhaustion;
 use super::mount;
 use crate::work::WorkError;
 
-/// Between two looks for a root that cannot be reached.
+/// Interval between attempts to open a root that cannot be reached.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A root that this process serves.
@@ -33,34 +33,34 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 pub(in crate::work) struct Root {
     name: String,
     path: PathBuf,
-    /// What messages call it.
+    /// The root's name in error texts.
     title: String,
     beneath: Arc<Beneath>,
     fixed: Option<Fixed>,
-    /// Whether it could not be reached at the last try, so that this is logged once.
+    /// Whether the last attempt to open it failed; logged once for each change.
     is_missing: AtomicBool,
 }
 
-/// A root that has to stay one directory.
+/// The directory that a fixed root must stay.
 #[derive(Debug)]
 struct Fixed {
     identity: DirectoryIdentity,
-    /// Open, so that no other gets its numbers.
+    /// Keeps the directory open, so that no other directory can reuse its inode number.
     _held: Option<OwnedFd>,
 }
 
 impl Root {
-    /// Fixed roots that are held open, at most: a user may name more files, each in a directory of its own, than
-    /// a process may open.
+    /// At most this many fixed roots are held open: a command may name files in more directories
+    /// than a process may have open.
     pub(in crate::work) const HELD_MAX: usize = 256;
 
-    /// One that each task looks for at `path`, where a directory has to be now as well.
+    /// A root that each task opens at `path`. A directory must be there now as well.
     pub(in crate::work) fn new(name: &str, path: &Path) -> io::Result<Self> {
         open_directory(path)?;
         Ok(Self::with(name, path, None))
     }
 
-    /// One that stays the directory to which `path` leads now.
+    /// A root that stays the directory that `path` leads to now.
     pub(in crate::work) fn fixed(name: &str, path: &Path, is_held: bool) -> io::Result<Self> {
         let dir = open_directory(path)?;
         let identity = DirectoryIdentity::of(&dir)?;
@@ -68,7 +68,7 @@ impl Root {
     }
 
     fn with(name: &str, path: &Path, fixed: Option<Fixed>) -> Self {
-        // Users know neither the name of a fixed root nor the number of a parent's descriptor.
+        // Users know neither the name of a fixed root nor a path such as `/proc/1/fd/3`.
         let opened = is_descriptor_of_another(path).then(|| fs::read_link(path).ok()).flatten();
         let dir = shown(opened.as_deref().unwrap_or(path));
         let title = if fixed.is_some() { dir } else { format!("root {name:?} at {dir}") };
@@ -76,28 +76,29 @@ impl Root {
         Self { name, path, title, beneath: Arc::default(), fixed, is_missing: AtomicBool::new(false) }
     }
 
-    /// Whether it takes a descriptor all the time.
+    /// Whether the root keeps a file descriptor open.
     pub(in crate::work) fn is_held(&self) -> bool {
         self.fixed.as_ref().is_some_and(|fixed| fixed._held.is_some())
     }
 
-    /// Which directory it has to stay.
+    /// The directory that a fixed root must stay; `None` for other roots.
     pub(in crate::work) fn identity(&self) -> Option<DirectoryIdentity> {
         self.fixed.as_ref().map(|fixed| fixed.identity)
     }
 
-    /// Opens as where `openat2` is missing.
+    /// Opens files as on a kernel without `openat2`.
     #[cfg(test)]
     pub(in crate::work) fn forgo_openat2(&self) {
         self.beneath.forgo_openat2();
     }
 
-    /// What it lies on now.
+    /// The state of the root's file system now.
     pub(in crate::work) fn state(&self) -> Option<RootState> {
         mount::look(&self.name, &self.path)
     }
 
-    /// Opens it for one task.
+    /// Opens the root for one task. Waits up to [`ROOT_PATIENCE`] until it can be reached, unless
+    /// it is fixed.
     pub(in crate::work) fn open(&self, cancelled: &dyn Fn() -> bool) -> Result<OpenRoot, WorkError> {
         let began = Instant::now();
         let patience = if self.fixed.is_some() { Duration::ZERO } else { ROOT_PATIENCE };
@@ -132,7 +133,7 @@ impl Root {
         Ok(OpenRoot { title, path, dir, identity, is_fixed, canonical: OnceLock::new(), beneath })
     }
 
-    /// Logs that it has gone, or is back.
+    /// Logs when the root stops being reachable, and when it is back.
     fn note(&self, error: Option<&io::Error>) {
         let was_missing = self.is_missing.swap(error.is_some(), Ordering::Relaxed);
         let (root, dir) = (&self.name, shown(&self.path));
@@ -159,7 +160,7 @@ pub(crate) struct OpenRoot {
     dir: OwnedFd,
     identity: DirectoryIdentity,
     is_fixed: bool,
-    /// Its path without links, for telling whether a link's target is beneath it. Nothing is opened by it.
+    /// The path without links, to tell whether a link's target is beneath the root. Never opened.
     canonical: OnceLock<Option<PathBuf>>,
     pub(super) beneath: Arc<Beneath>,
 }
@@ -178,8 +179,8 @@ impl OpenRoot {
         Err(WorkError::failed(format!("{} is another directory than when the command began", self.title)))
     }
 
-    /// Fails when its path leads elsewhere by now: what was read is of a tree that was moved away, and another
-    /// try finds the one that took its place.
+    /// Fails if the root's path leads to another directory by now: the task has read a tree that
+    /// was moved away. Another attempt reads the tree in its place.
     pub(crate) fn check(&self) -> Result<(), WorkError> {
         let why = match DirectoryIdentity::at(&self.path) {
             Ok(now) if now == self.identity => return Ok(()),
@@ -189,13 +190,13 @@ impl OpenRoot {
         Err(WorkError::failed(format!("{} went away while its files were read: {why}", self.title)))
     }
 
-    /// What it lies on now, unless the system does not tell.
+    /// The state of its file system now; `None` where the system does not tell.
     pub(super) fn state(&self) -> Option<RootState> {
         mount::look("", &self.path)
     }
 
-    /// Where another process finds it as long as this value lives: the directory that is open, whatever its
-    /// name means by now.
+    /// A path by which another process can open this directory while this value lives. On Linux it
+    /// names the open directory itself, wherever the root's path leads by now.
     pub(crate) fn place(&self) -> PathBytes {
         if cfg!(target_os = "linux") {
             let place = format!("/proc/{}/fd/{}", std::process::id(), self.dir.as_raw_fd());
@@ -205,7 +206,7 @@ impl OpenRoot {
         PathBytes::from(canonical.as_os_str().as_bytes())
     }
 
-    /// Its path without links, unless that leads to another directory by now.
+    /// The path without links; `None` if that leads to another directory by now.
     pub(super) fn canonical(&self) -> Option<&Path> {
         let look = || {
             let path = fs::canonicalize(&self.path).ok()?;
@@ -214,8 +215,9 @@ impl OpenRoot {
         self.canonical.get_or_init(look).as_deref()
     }
 
-    /// Why no file of it is there, if that is because nothing is: so it looks where a file system is not mounted.
-    /// A fixed root was mounted when it was planned, and would be another without that.
+    /// An error if the root is an empty directory, as where a file system is not mounted. `None`
+    /// for a fixed root: it was mounted when it was planned, and unmounting would make it another
+    /// directory.
     pub(super) fn emptiness(&self) -> Option<WorkError> {
         if self.is_fixed {
             return None;

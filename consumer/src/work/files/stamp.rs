@@ -1,4 +1,4 @@
-//! What a write to a file changes, and how it is asked for.
+//! A file's size and times, which every write changes, and how to read them.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,13 @@ use rustix::fs::FileType;
 
 use super::ReadError;
 
-/// Seconds since 1970, and nanoseconds of the next one.
+/// Seconds since 1970, and the nanoseconds within the second.
 pub(super) type Time = (i64, u64);
 
-/// The number of a file system.
+/// The device number of a file system.
 pub(super) type Device = u64;
 
-/// What a write to a file changes.
+/// The attributes that a write to a file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) len: u64,
@@ -21,21 +21,21 @@ pub(super) struct Stamp {
     pub(super) changed: Time,
 }
 
-/// Said of what was a regular file when it was listed.
+/// The reason for a path that was a regular file when it was listed.
 pub(super) const NOT_REGULAR: &str = "no longer a regular file";
 
 const CHANGED: &str = "changed while it was read";
 
-/// Said where not even the size is what the system tells, so that its times may be made up as well.
-const CHANGED_OR_UNTOLD: &str = "changed while it was read, or its file system tells another time at each look";
+/// The reason where the reported size is wrong as well, so that the times may be unreliable too.
+const CHANGED_OR_UNTOLD: &str = "changed while it was read, or its file system reports unstable times";
 
 impl Stamp {
-    /// Of a regular file, with the file system that it lies on.
+    /// The stamp of a regular file, and the device that it lies on.
     ///
-    /// By `fstat` where the kernel knows it: to ask with `statx` and an empty path, as the standard library does,
-    /// costs a small file about a tenth more, and on Linux 6.11 or later a hundredth. Elsewhere `fstat` may tell what
-    /// was true a while ago, and on a read-only FUSE mount that is what it does; `statx` can demand an answer of now,
-    /// for a question to the server.
+    /// Uses `fstat` where the kernel itself has the attributes: `statx` with an empty path, as the
+    /// standard library uses it, makes a small file about 10 % slower (1 % since Linux 6.11). If
+    /// the attributes may be stale, `fstat` may return cached ones, as it does on a read-only FUSE
+    /// mount. There `statx` can demand current attributes, at the cost of a request to the server.
     pub(super) fn of(file: &File, may_be_stale: bool) -> Result<(Device, Self), ReadError> {
         let asked = if may_be_stale { ask(file)? } else { None };
         let (mode, found) = match asked {
@@ -45,27 +45,28 @@ impl Stamp {
         if FileType::from_raw_mode(mode).is_file() { Ok(found) } else { Err(ReadError::NotThere(NOT_REGULAR)) }
     }
 
-    /// Whether the file is what it was, and `bytes` is all of it.
+    /// Checks that the file has not changed and that the `bytes` read are all of it.
     ///
-    /// Its end was read, so it may have more bytes than its size says: that is 0 where nobody knows it before,
-    /// as in proc and many a FUSE file system. Fewer bytes may be the mistake of whoever serves the file, and
-    /// are taken from the kernel alone.
+    /// The file was read to its end, so more bytes than its size are accepted: the size is 0 where
+    /// it is not known in advance, as in proc and many FUSE file systems. Fewer bytes may be a
+    /// fault of the file server, so they are accepted only from file systems that the kernel makes
+    /// up.
     pub(super) fn judge(&self, after: &Self, bytes: u64, is_made_up: bool) -> Result<(), &'static str> {
         if self != after {
             let is_told = self.len != after.len || bytes == self.len;
             return Err(if is_told { CHANGED } else { CHANGED_OR_UNTOLD });
         }
         if bytes < self.len && !is_made_up {
-            return Err("ended before its size says, so a part of it may be missing");
+            return Err("ended before its reported size, so a part of it may be missing");
         }
         Ok(())
     }
 }
 
-/// The type and permissions of a file, where it lies, and its stamp.
+/// A file's type and permissions, its device, and its stamp.
 type Found = (rustix::fs::RawMode, (Device, Stamp));
 
-/// As the kernel has it.
+/// The attributes as the kernel has them, which may be cached.
 fn tell(file: &File) -> io::Result<Found> {
     let stat = rustix::fs::fstat(file)?;
     let stamp = Stamp {
@@ -76,7 +77,7 @@ fn tell(file: &File) -> io::Result<Found> {
     Ok((stat.st_mode, (stat.st_dev, stamp)))
 }
 
-/// As whoever has the file says now; `None` where that cannot be asked.
+/// The attributes as the file's server has them now; `None` where `statx` is not available.
 #[cfg(target_os = "linux")]
 fn ask(file: &File) -> io::Result<Option<Found>> {
     use rustix::fs::{AtFlags, StatxFlags, StatxTimestamp, makedev, statx};
@@ -85,7 +86,7 @@ fn ask(file: &File) -> io::Result<Option<Found>> {
     let wanted = StatxFlags::TYPE | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
     let found = match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC, wanted) {
         Ok(found) => found,
-        // Of kernels before 4.11, and of sandboxes.
+        // Kernels before 4.11 and sandboxes have no `statx`.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     };
@@ -112,13 +113,13 @@ mod tests {
         assert_eq!(judge(0, 0, 5, false), None);
         assert_eq!(judge(4096, 4096, 5, true), None);
         assert!(judge(5, 5, 4, false).is_some_and(|why| why.contains("a part of it may be missing")));
-        // Whatever was read, and whoever serves it.
+        // A changed size is a change, also on a made-up file system.
         for (before, after) in [(5, 6), (6, 5), (0, 5)] {
             assert!(judge(before, after, 5, true).is_some_and(|why| why.starts_with("changed")));
         }
         let touched = |len| Stamp { modified: (2, 0), ..stamp(len) };
         assert_eq!(stamp(5).judge(&touched(5), 5, true), Err("changed while it was read"));
         let made_up = stamp(0).judge(&touched(0), 5, true).expect_err("nothing shows that it held still");
-        assert!(made_up.contains("tells another time at each look"), "{made_up}");
+        assert!(made_up.contains("reports unstable times"), "{made_up}");
     }
 }

@@ -1,4 +1,4 @@
-//! The file systems that files lie on: what their stamps are worth, and who has to be asked for them.
+//! The kinds of file systems: how reliable a file's stamp is, and how it must be read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,30 +6,32 @@ use std::fs::File;
 use super::ReadError;
 use super::stamp::{Device, Stamp};
 
-/// What is to be known of a file system.
+/// The kind of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum System {
-    /// The kernel makes its files up as they are read, such as those of `/proc` and `/sys`. What it says of them
-    /// is made up as well: a size of nothing or of a whole page, and the time at which someone first looked.
+    /// The kernel makes the content up as it is read, as in `/proc` and `/sys`. The attributes are
+    /// made up as well: a size of 0 or of a whole page, and the time of the first access.
     MadeUp,
-    /// The kernel has it on a disk or in memory, so nothing changes that it does not know.
+    /// On a local disk or in memory: the kernel knows of every change.
     Local,
-    /// The same, with times of even seconds.
+    /// Local, with times of even seconds.
     Fat,
-    /// The same, with times of hundredths of a second.
+    /// Local, with times in hundredths of a second.
     ExFat,
-    /// Another machine has it, or another process, or nobody knows who: NFS, SMB, FUSE, what is stacked upon
-    /// others. Of these the kernel may tell what it heard a while ago.
+    /// Served by another machine or process, stacked on others, or unknown: NFS, SMB, FUSE. The
+    /// kernel may report cached attributes.
     Elsewhere,
 }
 
-/// Types of file systems (`linux/magic.h`). Proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, configfs:
+/// Types of file systems (`linux/magic.h`). Proc, sysfs, cgroup, cgroup2, debugfs, tracefs,
+/// securityfs, configfs:
 #[cfg(target_os = "linux")]
 const MADE_UP: [u64; 8] =
     [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x6265_6570];
 
-/// Ext2 to ext4, XFS, Btrfs, tmpfs, ramfs, F2FS, ZFS, bcachefs, NTFS, JFS, ReiserFS, NILFS, UDF, ISO 9660, HFS, HFS+,
-/// UBIFS, JFFS2, SquashFS, EROFS. What is missing here costs a little time and no more.
+/// Ext2 to ext4, XFS, Btrfs, tmpfs, ramfs, F2FS, ZFS, bcachefs, NTFS, JFS, ReiserFS, NILFS, UDF,
+/// ISO 9660, HFS, HFS+, UBIFS, JFFS2, SquashFS, EROFS. A local file system that is missing here is
+/// only read a little slower.
 #[cfg(target_os = "linux")]
 const LOCAL: [u64; 20] = [
     0xef53,
@@ -67,7 +69,7 @@ impl System {
         Self::of_type(found.and_then(|found| u64::try_from(found.f_type).ok()).unwrap_or(0))
     }
 
-    /// Elsewhere there is one way to ask.
+    /// Other systems have only one way to read the attributes.
     #[cfg(not(target_os = "linux"))]
     fn of(_file: &File) -> Self {
         Self::Local
@@ -84,13 +86,13 @@ impl System {
         }
     }
 
-    /// Whether its kernel may tell what has ceased to be true.
+    /// Whether the kernel may report outdated attributes.
     pub(super) fn may_be_stale(self) -> bool {
         self == Self::Elsewhere
     }
 }
 
-/// The file systems that a task has met. Each is looked at once.
+/// The file systems that a task has met. The kind of each is asked once.
 #[derive(Debug, Default)]
 pub(super) struct Systems {
     met: BTreeMap<Device, System>,
@@ -98,8 +100,9 @@ pub(super) struct Systems {
 }
 
 impl Systems {
-    /// What a regular file is now, and what it lies on. Neighbours lie on the same, so one question does for both,
-    /// except where that changes.
+    /// The stamp of a regular file, and the kind of its file system. Consecutive files usually lie
+    /// on the same one, so the stamp is first read in the way that fits the last, and read again if
+    /// the kind differs.
     pub(super) fn look(&mut self, file: &File) -> Result<(System, Stamp), ReadError> {
         let asked = self.last.map_or(System::Local, |(_, system)| system);
         let (device, stamp) = Stamp::of(file, asked.may_be_stale())?;
@@ -127,7 +130,7 @@ mod tests {
             (0x9123_683e, System::Local),
             (0x4d44, System::Fat),
             (0x2011_bab0, System::ExFat),
-            // NFS, CIFS, SMB 2, FUSE, 9P, Ceph, AFS, overlayfs, and one that is not known.
+            // NFS, CIFS, SMB 2, FUSE, 9P, Ceph, AFS, overlayfs, and an unknown one.
             (0x6969, System::Elsewhere),
             (0xff53_4d42, System::Elsewhere),
             (0xfe53_4d42, System::Elsewhere),

@@ -1,9 +1,9 @@
-//! What is swapped in while a task is worked on, for every workload over files.
+//! Files and directories that are replaced while a task runs, for every workload over files.
 //!
-//! - here: links in the place of a directory and of a file: nothing outside the root is read, with `openat2`
-//!   and without
-//! - `roots`: another directory in the place of a root
-//! - `recent`: files that change as they are read, and just before
+//! - here: links take the place of a directory and of a file; nothing outside the root is read,
+//!   with `openat2` and without
+//! - `roots`: another directory takes the place of a root
+//! - `recent`: files change while they are read, and just before
 
 mod recent;
 mod roots;
@@ -21,12 +21,12 @@ use shared::protocol::workload::words::{self, Manner, Mode};
 
 use crate::work::{Context, Site, WorkError, work};
 
-/// For each workload, way of opening and rule for links.
+/// Duration of each race: one for each workload, way of opening and rule for links.
 const RACE: Duration = Duration::from_millis(700);
 
 const SECRET: &[u8] = b"a secret that nobody asked for\n";
 
-/// What is told of the one file `d/f`: nothing, or something that its content decides.
+/// The result for the one file `d/f`, which depends on its content; `None` if it failed.
 fn read(site: &Site, workload: Workload, links: Links) -> Option<String> {
     try_read(site, workload, links, &|| false).expect("one bad item fails alone")
 }
@@ -60,7 +60,7 @@ fn try_read(
     Ok(seen.map(|seen| seen + &parts.concat()))
 }
 
-/// The directory, the file and links to outside change places until told to stop.
+/// Swaps the directory and the file with links to outside until told to stop.
 fn swap(root: &Path, stop: &AtomicBool) {
     let moves = [("d", "aside"), ("dirlink", "d"), ("d", "dirlink"), ("aside", "d")];
     let inner = [("d/f", "kept"), ("filelink", "d/f"), ("d/f", "filelink"), ("kept", "d/f")];
@@ -87,7 +87,7 @@ fn race(workload: Workload, links: Links, by_hand: bool) {
     assert!(wanted.is_some());
     let stop = AtomicBool::new(false);
     let mut seen = Vec::new();
-    // Nothing in here asserts: a panic would leave the other thread at its work for ever.
+    // No assertion in here: a panic would leave the other thread running for ever.
     thread::scope(|scope| {
         scope.spawn(|| swap(root, &stop));
         let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The work of `steps`: a horse takes as many steps as the whip says.
+//! The work of `steps`: a horse takes as many steps as the message's intensity.
 
 use shared::protocol::workload::steps::{Answer, Whip};
 
@@ -8,9 +8,9 @@ pub(super) fn work(body: &[u8]) -> Result<Answer, WorkError> {
     Ok(Answer { steps: Whip::parse(body)?.intensity })
 }
 
-/// A whip is all of its task: there is no neighbour to save.
+/// A steps task has one item, so its failure is the failure of the task.
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
-    let one = results.into_iter().next().ok_or_else(|| WorkError::failed("a whip came to nothing"))?;
+    let one = results.into_iter().next().ok_or_else(|| WorkError::failed("the step has no answer"))?;
     one.map_err(WorkError::Failed)
 }
 

@@ -1,17 +1,17 @@
-//! What is counted by looking at bytes alone.
+//! Counts lines, words, characters and bytes.
 //!
-//! Plain loops over short blocks: the compiler makes vector code of them (measured in
-//! docs/BENCHMARKS.md), and sums of bytes cannot overflow within a block.
+//! Plain loops over short blocks: the compiler vectorizes them (measured in docs/BENCHMARKS.md),
+//! and sums in single bytes cannot overflow within a block.
 
 use shared::protocol::workload::words::Counts;
 
 use super::separate::is_separator;
 
-/// Bytes of a block: below 256, so that a byte holds any sum over it, and a multiple of the widest
-/// vectors.
+/// Bytes of a block: below 256, so that a byte holds any sum over the block, and a multiple of the
+/// widest vector's size.
 const BLOCK: usize = 192;
 
-/// The counts of a file under way.
+/// The counts of a file so far.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     pub(super) counts: Counts,
@@ -20,7 +20,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Takes the next bytes of the file as they stand.
+    /// Counts lines, characters and bytes in the next bytes of the file.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.counts.bytes += bytes.len() as u64;
         for block in bytes.chunks(BLOCK) {
@@ -29,8 +29,8 @@ impl Counter {
         }
     }
 
-    /// Takes the next bytes of its text, in which every separator is one byte: see
-    /// [`super::separate`]. A word begins where a separator, or nothing, stands before it.
+    /// Counts words in the next bytes of the file's text, in which every separator is one byte: see
+    /// [`super::separate`]. A word begins after a separator or at the start of the file.
     pub(super) fn words(&mut self, text: &[u8]) {
         let (Some(&first), Some(&last)) = (text.first(), text.last()) else { return };
         self.counts.words += u64::from(!self.inside && !is_separator(first));

@@ -1,10 +1,10 @@
-//! The tables of a task, and how they leave in parts.
+//! The word tables of a task, and how they are published in parts.
 //!
-//! A file that fails in the end must not have counted, so each file has a table of its own, which
-//! joins the task's when the file is done. A table that grows too large leaves in parts before: that
-//! of a file under its number, and the owner drops such parts if the file has no result. The table of a
-//! file with a long word never joins the task's: a broker may refuse the part with that word, and then
-//! the file is to fail alone.
+//! A file that fails must not count, so each file has its own table, which is added to the task's
+//! table when the file is done. A table that grows too large is published in parts earlier. A
+//! file's parts carry its index, and the owner drops them if the file has no result. The table of a
+//! file with a long word is never added to the task's: the broker may refuse the part with that
+//! word, and then only this file must fail.
 
 use shared::protocol::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES, WORDS_TABLE_BYTES};
 use shared::protocol::workload::words::Check;
@@ -17,24 +17,24 @@ use crate::work::{Piece, Unsent};
 const TOO_LONG: &str = "a word of more than 256 KiB, too long for its frequency to be counted";
 const _: () = assert!(WORD_BYTES_MAX == 256 * 1024, "the text above says so");
 
-/// The words of a task.
 #[derive(Debug, Default)]
 pub(super) struct Frequencies {
-    /// The present file.
+    /// Index of the current file.
     item: u32,
-    /// Its words.
+    /// Words of the current file.
     file: Table,
-    /// The beginning of a word whose end has not come yet.
+    /// The start of a word whose end has not been read yet.
     begun: Vec<u8>,
-    /// Of the parts that left under the file's number.
+    /// Check of the parts that were published under the current file's index.
     file_check: Check,
-    /// Of the files that are done.
+    /// Words of the files that are done.
     task: Table,
+    /// Check of the parts that count.
     check: Check,
 }
 
 impl Frequencies {
-    /// The text of another file begins.
+    /// Starts another file.
     pub(super) fn begin(&mut self, item: usize) {
         self.item = u32::try_from(item).expect("a task has far fewer items");
         self.file = Table::default();
@@ -42,10 +42,10 @@ impl Frequencies {
         self.file_check = Check::default();
     }
 
-    /// Its next bytes.
+    /// Takes the next bytes of the file's text.
     pub(super) fn add(&mut self, text: &[u8], publish: &mut Publish<'_>) -> Result<(), ReadError> {
         let mut pieces = text.split(|&byte| is_separator(byte));
-        // The first piece goes on with what was begun, the last one may go on in the next bytes.
+        // The first piece continues the word in `begun`; the last may continue in the next bytes.
         let Some(last) = pieces.next_back() else { return Ok(()) };
         for piece in pieces {
             self.word(piece)?;
@@ -59,7 +59,7 @@ impl Frequencies {
         Ok(())
     }
 
-    /// Its end: now it counts.
+    /// Ends the file: from now on its words count.
     pub(super) fn end(&mut self, publish: &mut Publish<'_>) -> Result<(), ReadError> {
         self.word(b"")?;
         if self.file.longest() > WORD_SHARED_BYTES {
@@ -78,13 +78,13 @@ impl Frequencies {
         Ok(())
     }
 
-    /// What is left of the task, and the check of all that counts.
+    /// Publishes the rest of the task's table and returns the check of all parts that count.
     pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<Check, Unsent> {
         self.task.drain(&mut self.check, |body| publish(Piece { item: None, body }))?;
         Ok(self.check)
     }
 
-    /// A word ends with these bytes.
+    /// Counts the word that ends with these bytes.
     fn word(&mut self, end: &[u8]) -> Result<(), ReadError> {
         self.check_length(end)?;
         if !self.begun.is_empty() {
@@ -97,7 +97,7 @@ impl Frequencies {
         Ok(())
     }
 
-    /// Whether what was begun may go on with these bytes.
+    /// Fails if the word in `begun` would be too long with these bytes.
     fn check_length(&self, more: &[u8]) -> Result<(), ReadError> {
         let length = self.begun.len() + more.len();
         if length > WORD_BYTES_MAX { Err(ReadError::Refused(TOO_LONG)) } else { Ok(()) }

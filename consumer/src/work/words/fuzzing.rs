@@ -1,4 +1,4 @@
-//! The property of a file's words on their way into parts.
+//! The property of a file's words and the parts that hold them.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use shared::protocol::workload::words::{Check, Mode, part};
 use super::frequencies::Frequencies;
 use super::separate::Separate;
 
-/// The words of a text, read in two pieces and in the mode that its first byte chooses, leave in parts
-/// that hold each word as often as a plain split of the text does, and the check is over these.
-/// Returns the parts and the words.
+/// Counts a text that is read in two pieces, in the mode that its first byte chooses. The parts
+/// hold each word as often as a plain split of the text does, and the check covers exactly these
+/// words. Returns the parts and the words.
 pub fn words(input: &[u8]) -> (Vec<Vec<u8>>, BTreeMap<Vec<u8>, u64>) {
     let (first, text) = input.split_first().unwrap_or((&0, b""));
     let text = &text[..text.len().min(WORD_BYTES_MAX)];
@@ -41,7 +41,7 @@ pub fn words(input: &[u8]) -> (Vec<Vec<u8>>, BTreeMap<Vec<u8>, u64>) {
     (parts, expected)
 }
 
-/// The plain way: the text as a whole, by what the standard library calls white space.
+/// The oracle: splits the whole text at what the standard library considers white space.
 fn split(mode: Mode, text: &[u8]) -> BTreeMap<Vec<u8>, u64> {
     let is_ascii = |byte: &u8| matches!(byte, 0x09..=0x0d | b' ');
     let mut blanked = Vec::new();

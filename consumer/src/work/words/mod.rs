@@ -2,10 +2,10 @@
 //! each word occurs.
 //!
 //! # Layout
-//! - `count`: what is counted by looking at bytes alone
-//! - `separate`: what separates words in each mode
+//! - `count`: counts lines, words, characters and bytes
+//! - `separate`: the word separators of each mode
 //! - `table`: how often each word occurs
-//! - `frequencies`: the tables of a task, and how they leave in parts
+//! - `frequencies`: the tables of a task, and how they are published in parts
 
 mod count;
 mod frequencies;
@@ -26,7 +26,6 @@ use count::Counter;
 use frequencies::Frequencies;
 use separate::Separate;
 
-/// Counts a batch.
 pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkError> {
     let Context { site, planned_at, cancelled, publish } = context;
     let batch = Batch::parse(body)?;
@@ -41,14 +40,14 @@ pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkErro
     Ok(Answer { counts, failed, check, differing })
 }
 
-/// A batch of one file for each file of a batch.
+/// Divides a batch into batches of one file.
 pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
     let Batch { manner, files } = Batch::parse(body)?;
     files::split(files, |files| json(&Batch { manner, files }))
 }
 
-/// The words themselves were published, each part under its item: the checks of the items that have a
-/// result are that of the parts that count.
+/// Joins the answers of one item each. The words are not in them: each item published its own
+/// parts, so the sum of the items' checks is the check of the parts that count.
 pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
     let (mut check, mut differing) = (Check::default(), Differing::default());
     let (counts, failed) = files::join(results, |item, answer| {
@@ -60,7 +59,8 @@ pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
     Ok(Answer { counts, failed, check, differing })
 }
 
-/// After the line that reaches over the middle, or before it if it is the last.
+/// The offset of a line's end near the middle: after the line across the middle, or before that
+/// line if it is the last.
 pub(super) fn cut(piece: &[u8]) -> Option<usize> {
     let is_end = |&byte: &u8| byte == b'\n';
     let (first, rest) = piece.split_at(piece.len() / 2);
@@ -68,10 +68,9 @@ pub(super) fn cut(piece: &[u8]) -> Option<usize> {
     after.or_else(|| first.iter().rposition(is_end).map(|at| at + 1))
 }
 
-/// Takes a piece of the answer, and gives it to the owner before the answer itself.
+/// Publishes a piece of the answer before the answer itself.
 type Publish<'a> = dyn FnMut(Piece) -> Result<(), Unsent> + 'a;
 
-/// Counts one file after the other.
 struct Reader {
     manner: Manner,
     buffer: Vec<u8>,

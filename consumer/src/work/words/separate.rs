@@ -1,7 +1,7 @@
-//! What separates words.
+//! The separators of words.
 //!
-//! The rest of the counting knows the separators of [`Mode::Ascii`] alone. In [`Mode::Unicode`] the
-//! bytes of the other white space are blanked first, so that both modes go one way from there.
+//! The rest of the counting knows only the separators of [`Mode::Ascii`]. In [`Mode::Unicode`] the
+//! bytes of other white space are replaced by spaces first, so that both modes share the rest.
 
 use shared::protocol::workload::words::Mode;
 
@@ -10,13 +10,13 @@ pub(super) const fn is_separator(byte: u8) -> bool {
     byte == b' ' || byte.wrapping_sub(0x09) < 5
 }
 
-/// Makes a text, in which every separator is one byte of [`is_separator`], of the pieces of a file.
+/// Turns the pieces of a file into text in which every separator is one byte of [`is_separator`].
 #[derive(Debug)]
 pub(super) struct Separate {
     mode: Mode,
     text: Vec<u8>,
-    /// Bytes at the end of the text that may be the beginning of a separator; they are part of the
-    /// text that comes next.
+    /// Bytes at the end of `text` that may be the start of a separator. They become part of the
+    /// next text.
     held: usize,
 }
 
@@ -46,8 +46,8 @@ impl Separate {
     }
 }
 
-/// The length of the white-space character at the beginning of `text`, if it is not ASCII: those of
-/// Unicode's property White_Space (Unicode 16, `PropList.txt`) in UTF-8.
+/// The length in bytes of a non-ASCII white-space character at the start of `text`, or 0. White
+/// space is Unicode's property White_Space (Unicode 16, `PropList.txt`) in UTF-8.
 fn white_space(text: &[u8]) -> usize {
     match text {
         // NEXT LINE, NO-BREAK SPACE
@@ -62,7 +62,7 @@ fn white_space(text: &[u8]) -> usize {
     }
 }
 
-/// How many bytes at the end of `text` may be the beginning of such a character.
+/// How many bytes at the end of `text` may be the start of a non-ASCII white-space character.
 fn unfinished(text: &[u8]) -> usize {
     match text {
         [.., 0xe1, 0x9a] | [.., 0xe2, 0x80 | 0x81] | [.., 0xe3, 0x80] => 2,
@@ -71,9 +71,9 @@ fn unfinished(text: &[u8]) -> usize {
     }
 }
 
-/// Makes a blank of each byte of such a character. Each begins with a byte that never stands within
-/// a character, so that no search has to begin at a character's start, and damaged text is read as
-/// one that `String::from_utf8_lossy` has mended.
+/// Replaces each byte of non-ASCII white space by a space. The first byte of such a character never
+/// occurs inside another character. So the search may start anywhere, and invalid UTF-8 gives the
+/// same words as after `String::from_utf8_lossy`.
 fn blank(text: &mut [u8]) {
     let mut at = 0;
     while at < text.len() {

@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use shared::protocol::limits::PART_BYTES;
 use shared::protocol::workload::words::{Check, part};
 
-/// A word: its place among the words' bytes, and its count.
+/// A word's place in [`Table::words`], and its count.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     start: u32,
@@ -20,8 +20,8 @@ impl Entry {
     }
 }
 
-/// Words with their counts. The words' bytes lie one after the other, so that a word costs its own
-/// bytes and an entry.
+/// Words with their counts. All words lie in one byte vector, so a word costs its own bytes and one
+/// entry.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: HashTable<Entry>,
@@ -31,8 +31,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Adds occurrences of a word. The table must hold less than 4 GiB of words: its owner empties
-    /// it at [`shared::protocol::limits::WORDS_TABLE_BYTES`].
+    /// Adds occurrences of a word. The table must hold less than 4 GiB of words: `Frequencies`
+    /// empties it at [`shared::protocol::limits::WORDS_TABLE_BYTES`].
     pub(super) fn add(&mut self, word: &[u8], count: u64) {
         let hash = self.hasher.hash_one(word);
         if let Some(entry) = self.entries.find_mut(hash, |entry| entry.word(&self.words) == word) {
@@ -47,7 +47,6 @@ impl Table {
         self.entries.insert_unique(hash, Entry { start, len, count }, rehash);
     }
 
-    /// Adds all of another table.
     pub(super) fn add_all(&mut self, other: &Self) {
         for entry in &other.entries {
             self.add(entry.word(&other.words), entry.count);
@@ -58,17 +57,17 @@ impl Table {
         self.entries.is_empty()
     }
 
-    /// Bytes of its longest word.
+    /// Length of the longest word, bytes.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// Bytes that it takes.
+    /// Memory that the table takes, bytes.
     pub(super) fn bytes(&self) -> usize {
         self.words.capacity() + self.entries.capacity() * (size_of::<Entry>() + 1)
     }
 
-    /// Empties it into parts, words in byte order, and takes them into the check.
+    /// Empties the table into parts, with the words in byte order, and adds the words to the check.
     pub(super) fn drain<E>(
         &mut self,
         check: &mut Check,

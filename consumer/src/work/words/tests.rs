@@ -1,4 +1,4 @@
-//! Counts and frequencies against plain oracles.
+//! Compares counts and frequencies with simple oracles.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Numbers {
     }
 }
 
-/// What texts are made of: every separator, near misses, beginnings of separators that do not go on.
+/// Building blocks of texts: every separator, near misses, and cut separators.
 fn particles() -> Vec<Vec<u8>> {
     let mut particles: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
     let every = ('\u{0}'..=char::MAX).filter(|c| c.is_whitespace());
@@ -89,12 +89,12 @@ fn long_texts_cross_every_block() {
     }
 }
 
-/// Works on files of these contents: the answer and the pieces that were published.
+/// Does a task over files of these contents; returns the answer and the published pieces.
 fn run(manner: Manner, contents: &[&[u8]]) -> (Answer, Vec<Piece>) {
     run_within(manner, contents, usize::MAX)
 }
 
-/// The same where no piece may be larger.
+/// The same with a limit on the size of a piece.
 fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, Vec<Piece>) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let item = |(at, content): (usize, &&[u8])| {
@@ -122,7 +122,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
 
 const FREQUENT: Manner = Manner { mode: Mode::Ascii, characters: false, frequencies: true };
 
-/// What an owner makes of the pieces.
+/// Adds the pieces up as an owner does.
 fn sum(answer: &Answer, pieces: &[Piece]) -> BTreeMap<Vec<u8>, u64> {
     let mut sum = BTreeMap::new();
     let mut check = Check::default();
@@ -155,7 +155,7 @@ fn frequencies_of_several_files_add_up() {
     assert_eq!(answer.total().words, 11);
 }
 
-/// More distinct words than a table holds, with words across every border of a read.
+/// The text has more distinct words than a table holds, and words across the borders of reads.
 #[test]
 fn a_table_that_is_full_leaves_in_parts() {
     let mut text = Vec::new();

@@ -1,39 +1,36 @@
-//! What a walk comes upon.
+//! Findings: what a walk meets, in the order of the report.
 
 use shared::protocol::path::PathBytes;
 use shared::protocol::workload::files::{Links, Selection, Times, printed};
 
-/// One thing that the walk came upon.
 #[derive(Debug)]
 pub(super) struct Finding {
     /// Index into the selection's roots.
     pub root: usize,
-    /// Its path relative to the root: with a slash at its end, or empty, if it is about a directory as a whole.
+    /// Path relative to the root. A path that is empty or ends with a slash stands for a directory
+    /// as a whole.
     pub at: PathBytes,
-    /// What it is.
     pub what: What,
 }
 
-/// What the walk came upon.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// A file to digest.
+    /// A file to work on.
     File {
-        /// Its size now, in bytes.
+        /// Bytes.
         size: u64,
-        /// Its times now.
         times: Times,
-        /// What may be followed to open it.
+        /// The links that a consumer must follow to open the file.
         links: Links,
     },
-    /// Something that could not be taken in, and why.
+    /// A file or directory that could not be examined, with the reason.
     Failed(String),
-    /// Something left out, by its kind.
+    /// An entry that is left out, with its kind for the report.
     Skipped(&'static str),
 }
 
 impl What {
-    /// A file that the command writes itself.
+    /// A file that this command writes itself.
     pub(super) const OWN: Self = Self::Skipped("own file");
 }
 

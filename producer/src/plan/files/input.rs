@@ -1,4 +1,4 @@
-//! From command-line arguments to a selection.
+//! Turns command-line arguments into a selection.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,58 +13,33 @@ use shared::system::beneath::os_text;
 
 use super::naming::{Naming, directory};
 
-/// Why arguments make no selection.
+/// Why command-line arguments are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// No arguments.
     #[error("nothing to do: name at least one file or directory")]
     Nothing,
-    /// A path that cannot be looked at.
     #[error("{path}: {reason}")]
-    Unreachable {
-        /// The path, printable.
-        path: String,
-        /// The system's words.
-        reason: String,
-    },
+    Unreachable { path: String, reason: String },
     /// A FIFO, a socket or a device.
     #[error("{path}: neither a file nor a directory")]
-    Special {
-        /// The path, printable.
-        path: String,
-    },
-    /// A root whose path says no name.
-    #[error("{path}: this path does not say what consumers call it; write NAME={path}")]
-    Unnamed {
-        /// The path, printable.
-        path: String,
-    },
-    /// A root whose path ends in bytes that are no text.
-    #[error("{path}: its last part is not UTF-8 and cannot be a name; write NAME=PATH")]
-    NameNotText {
-        /// The path, printable.
-        path: String,
-    },
-    /// Two roots of one name.
+    Special { path: String },
+    /// A path such as `/` or `..`, whose last component is no name for a root.
+    #[error("{path}: this path has no last part that could name the root; write NAME={path}")]
+    Unnamed { path: String },
+    #[error("{path}: its last part is not UTF-8 and cannot name the root; write NAME=PATH")]
+    NameNotText { path: String },
     #[error("{first} and {second} would both be called {name:?}; give one another name with NAME=PATH")]
-    SameName {
-        /// The name.
-        name: String,
-        /// One root, printable.
-        first: String,
-        /// The other.
-        second: String,
-    },
+    SameName { name: String, first: String, second: String },
 }
 
 /// A path that the user gave.
 struct Given {
     name: Option<String>,
-    /// Of its root: see [`shared::protocol::workload::files::Root::prefix`].
+    /// Prefix of its root: see [`shared::protocol::workload::files::Root::prefix`].
     prefix: PathBytes,
-    /// The one file to take, or all of the root.
+    /// The one file of the root; `None` for the whole root.
     file: Option<PathBytes>,
-    /// Without links: what tells whether two paths are one, and one is inside another.
+    /// The path without links, to tell whether two paths are equal or one is inside the other.
     canonical: PathBuf,
 }
 
@@ -75,8 +50,8 @@ impl Given {
             bytes => PathBytes::from(bytes).display(),
         };
         let fail = |error: io::Error| InputError::Unreachable { path: printable(), reason: describe(path, &error) };
-        // A path on the command line is followed when it is a link, whatever the job says about
-        // the links that a walk comes upon.
+        // A link on the command line is always followed: the job's rule for links applies only to
+        // links found by a walk.
         let metadata = fs::metadata(path).map_err(fail)?;
         let canonical = fs::canonicalize(path).map_err(fail)?;
         let spelt = path.as_bytes();
@@ -92,7 +67,7 @@ impl Given {
         Ok(Self { name, prefix: PathBytes(prefix), file, canonical })
     }
 
-    /// What its first line in the report begins with.
+    /// The start of its first line in the report.
     fn printed(&self) -> PathBytes {
         let file = self.file.as_ref().map_or(&b""[..], PathBytes::as_bytes);
         printed([self.prefix.as_bytes(), file].concat())
@@ -102,13 +77,13 @@ impl Given {
 /// A selection of the files and directories at `paths`, and the local directories of its roots.
 ///
 /// A directory is a root; a file belongs to the root of its parent directory as spelt, so that the
-/// report's names are those that `find PATH -type f` prints. What is given twice, or inside
-/// another given directory, is taken once. The report is in the byte order of names, except where
-/// one path is spelt through `..` of another.
+/// report's names are those that `find PATH -type f` prints. A path that is given twice, or lies
+/// inside another given directory, is taken once. The report is in the byte order of names, except
+/// where one path contains `..` that leads into another.
 ///
-/// A path that is itself a link is followed. To digest a file so named, a consumer has to follow
-/// the link too: where it leads outside the file's directory, its [`Files`] say
-/// [`Links::FollowAnywhere`] whatever `links` says, and the consumer must allow that.
+/// A path that is itself a link is followed, and a consumer must follow it too. If the link leads
+/// outside the file's directory, the file's [`Files`] say [`Links::FollowAnywhere`] in spite of
+/// `links`, and the consumer must allow that.
 ///
 /// [`Files`]: shared::protocol::workload::files::Files
 pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Selection, Vec<PathBuf>), InputError> {
@@ -123,7 +98,7 @@ pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Se
     given.sort_by_cached_key(|one| (one.printed(), one.name.clone()));
     let mut selection = Selection { links, roots: Vec::new(), starts: Vec::new(), strict_times: false };
     let mut dirs = Vec::new();
-    // A shell expands one pattern to 100,000 files in as many directories: no search through roots.
+    // Maps, since a shell pattern may expand to 100,000 files in as many directories.
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
     let mut by_prefix: BTreeMap<(PathBytes, Option<String>), usize> = BTreeMap::new();
     for Given { name, prefix, file, .. } in given {
@@ -150,7 +125,7 @@ pub fn selection(paths: &[OsString], naming: Naming, links: Links) -> Result<(Se
     Ok((selection, dirs))
 }
 
-/// Without those that are given twice or lie inside another; of two spellings the first stays.
+/// Removes paths that are given twice or lie inside another; of two spellings the first stays.
 fn outermost(mut given: Vec<Given>) -> Vec<Given> {
     // A directory comes before what is inside it, and the sort is stable.
     given.sort_by(|a, b| a.canonical.cmp(&b.canonical));

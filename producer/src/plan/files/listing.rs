@@ -1,4 +1,4 @@
-//! One directory, sorted so that a depth-first walk comes by its files in path-byte order.
+//! One directory, sorted so that a depth-first walk meets its files in the byte order of paths.
 
 use std::cmp::Ordering;
 use std::ffi::{CStr, OsStr};
@@ -8,14 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
-/// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
     Directory,
     /// A link that is not followed.
     Symlink,
-    /// A link to be followed that leads nowhere, or an entry that cannot be looked at.
+    /// A link to be followed that leads nowhere, or an entry that cannot be examined.
     Broken,
     Fifo,
     Socket,
@@ -35,12 +34,11 @@ impl Kind {
     }
 }
 
-/// An entry of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// What it is, or what its link leads to when it was followed.
+    /// The kind of the entry, or of the target if it is a link that was followed.
     pub kind: Kind,
-    /// Whether a link was followed to find out.
+    /// Whether the entry is a link that was followed.
     pub linked: bool,
 }
 
@@ -51,7 +49,8 @@ struct Slot {
     entry: Entry,
 }
 
-/// What is still to be visited of one directory. A name costs its own bytes and 16 more.
+/// The entries of one directory that are still to be visited. Each costs the bytes of its name and
+/// 16 more.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     names: Vec<u8>,
@@ -60,7 +59,8 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Lists a directory. What could be read of it comes even when an error ends the reading.
+    /// Lists a directory. If an error ends the reading, the entries read so far are returned with
+    /// it.
     pub(super) fn read(dir: BorrowedFd<'_>, follow: bool) -> (Self, Option<io::Error>) {
         let mut listing = Self::default();
         let error = listing.fill(dir, follow).err();
@@ -93,7 +93,7 @@ impl Listing {
     }
 }
 
-/// Byte order, with a directory compared as its name and a slash.
+/// Compares in byte order, a directory as its name with a slash.
 fn compare((a, a_is_dir): (&[u8], bool), (b, b_is_dir): (&[u8], bool)) -> Ordering {
     let common = a.len().min(b.len());
     a[..common].cmp(&b[..common]).then_with(|| {
@@ -105,11 +105,11 @@ fn compare((a, a_is_dir): (&[u8], bool), (b, b_is_dir): (&[u8], bool)) -> Orderi
 fn look(dir: BorrowedFd<'_>, name: &CStr, file_type: FileType, follow: bool) -> Entry {
     let ask =
         |flags| statat(dir, name, flags).map_or(Kind::Broken, |stat| Kind::of(FileType::from_raw_mode(stat.st_mode)));
-    // Some file systems do not say it with the name.
+    // Some file systems do not report the type with the name.
     let kind = if file_type == FileType::Unknown { ask(AtFlags::SYMLINK_NOFOLLOW) } else { Kind::of(file_type) };
     if kind != Kind::Symlink || !follow {
         return Entry { kind, linked: false };
     }
-    // Where a link leads decides its place: what lies beneath a directory is named `link/...`.
+    // The target decides the link's place in the order: the files of a directory are `link/...`.
     Entry { kind: ask(AtFlags::empty()), linked: true }
 }

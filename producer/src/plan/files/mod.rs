@@ -1,20 +1,20 @@
-//! The plan of workloads over files: walks directory trees and packs their files into tasks.
+//! The plan of workloads over files: walks directory trees and packs the files into tasks.
 //!
 //! # Layout
-//! - `input`: command-line arguments become a selection
-//! - `naming`: what roots are called
+//! - `input`: turns command-line arguments into a selection
+//! - `naming`: the names of roots
 //! - `walk`: the job's starts, one after the other, as a stream of findings
-//! - `finding`: what it comes upon
-//! - `tree`: depth first through one root
-//! - `root`: the one directory that a walk is of
+//! - `finding`: what a walk meets
+//! - `tree`: walks one root depth first
+//! - `root`: the directory of a walk
 //! - `listing`: one directory, sorted
-//! - `own`: what a command writes itself and leaves out
-//! - `pack`: findings become a task
+//! - `own`: the command's own files, which are left out
+//! - `pack`: packs findings into a task
 //!
 //! # Invariants
 //! - Findings come in the byte order of their paths, directories compared as name + `/`.
-//! - A task is a contiguous range of findings. Where it ends depends on its number and on the
-//!   findings alone: so two plans of the same tree are equal.
+//! - A task is a contiguous range of findings. Its end depends only on its number and on the
+//!   findings, so two plans of the same tree are equal.
 //! - Memory grows with the listings of the directories on the current path, not with the tree.
 
 mod finding;
@@ -45,14 +45,14 @@ pub use input::{InputError, selection};
 pub use naming::Naming;
 pub use own::Own;
 
-/// The tasks of a job that are still to come.
+/// The remaining tasks of a job.
 #[derive(Debug)]
 pub struct FilesPlan {
     walk: Walk,
     next: u64,
-    /// A finding that did not fit into the task before.
+    /// A finding that did not fit into the last task.
     pending: Option<Finding>,
-    /// Whether it tells files' times.
+    /// Whether tasks contain the files' times.
     times: bool,
 }
 
@@ -67,22 +67,21 @@ impl FilesPlan {
         Ok(Self { walk: Walk::new(selection, dirs.to_vec()), next: 0, pending: None, times: true })
     }
 
-    /// Tells no times, where nobody compares them.
+    /// Leaves the files' times out of the tasks, for consumers that do not compare them.
     pub(super) fn omit_times(&mut self) {
         self.times = false;
     }
 
-    /// Leaves these files out.
     pub(super) fn leave_out(&mut self, own: Own) {
         self.walk.leave_out(own);
     }
 
-    /// Takes for a failure what is not the directory that a root of this name has to be.
+    /// Fails a root that is not the directory which `identity` returns for its name.
     pub(super) fn expect(&mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) {
         self.walk.expect(identity);
     }
 
-    /// The next task, whose body the workload makes of its files.
+    /// The next task. `body` is the workload's function from files to a task's body.
     pub(super) fn next_task(&mut self, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
         let mut draft = Draft::new(self.next, self.times);
         while !draft.is_full() {

@@ -1,4 +1,4 @@
-//! What the roots of a job are called.
+//! The names of a job's roots.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,22 +14,23 @@ use super::InputError;
 /// How roots get their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
-    /// A number and the directory's path without links, and the class `local`: planned and done by one
-    /// process, so no user sees them. The path tells the jobs of two directories apart that are spelt alike
-    /// from where their commands are run.
+    /// A number and the directory's path without links, with the class `local`. One process plans
+    /// and works, so no user sees the name. The path distinguishes two directories that have the
+    /// same relative path in different working directories.
     Local,
-    /// The last component of the directory's path, unless the user wrote `NAME=PATH`: consumers on
-    /// several machines map names to directories of their own.
+    /// The last component of the directory's path, unless the user wrote `NAME=PATH`. Consumers on
+    /// several machines map the name to their own directories.
     Shared,
 }
 
 impl Naming {
-    /// Splits `NAME=PATH`, where that is a form that this naming knows.
+    /// Splits `NAME=PATH` if this naming has such a form; otherwise the whole argument is the path.
     pub(super) fn split(self, argument: &OsStr) -> (Option<String>, OsString) {
         let whole = (None, argument.to_owned());
         let Some(equals) = argument.as_bytes().iter().position(|&b| b == b'=') else { return whole };
         let (name, path) = (&argument.as_bytes()[..equals], &argument.as_bytes()[equals + 1..]);
-        // A file whose own name holds '=' is named as it is; who means NAME=PATH can write ./PATH.
+        // An argument that exists as a path is one, even if it contains '='. A user who means a
+        // name can write NAME=./PATH.
         let is_name = !name.is_empty() && !name.contains(&b'/');
         if self == Self::Local || !is_name || Path::new(argument).symlink_metadata().is_ok() {
             return whole;
@@ -49,7 +50,6 @@ impl Naming {
         }
     }
 
-    /// The root of that name.
     pub(super) fn root(self, name: String, prefix: PathBytes) -> Root {
         let class = match self {
             Self::Local => Class::from_name(b"local"),

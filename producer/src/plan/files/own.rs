@@ -1,8 +1,9 @@
-//! The files that a command writes itself: its report, its state, what its output streams go to.
+//! The files that a command writes itself: its report, its state, and files that its output streams
+//! go to.
 //!
-//! They may lie in the tree that it walks, and change while it does. What is open is told by what it is, not
-//! by its name, of which it may have several. What is replaced at the end is told by its place: another name
-//! of the same file keeps what it has.
+//! They may lie in the tree that the command walks, and change meanwhile. An open file is
+//! recognized by device and inode, since it may have several names. A file that will be replaced at
+//! the end is recognized by its directory and name: other names of the old file keep its content.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -23,20 +24,21 @@ pub(super) fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino)
 }
 
-/// Files that are left out of a walk.
+/// The command's own files, which a walk leaves out.
 #[derive(Debug, Clone, Default)]
 pub struct Own(Arc<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     files: BTreeSet<Identity>,
-    /// Directories, each with a name.
+    /// Directories, each with the name of a file in it that will be replaced.
     places: BTreeSet<(Identity, Vec<u8>)>,
 }
 
 impl Own {
-    /// What is `open` all the time, as far as it is there, and the places where files will be `replaced` that
-    /// are written beside them; and what standard output, standard error and `descriptors` go to.
+    /// The files at the paths `open`, as far as they exist; the places `replaced`, whose new
+    /// content is written beside them first; and the files that standard output, standard error and
+    /// `descriptors` go to.
     pub fn of<P: AsRef<Path>>(
         open: impl IntoIterator<Item = P>,
         replaced: impl IntoIterator<Item = P>,
@@ -52,17 +54,18 @@ impl Own {
         Self(Arc::new(known))
     }
 
-    /// What standard output and standard error go to.
+    /// Only the files that standard output and standard error go to.
     pub fn streams() -> Self {
         Self::of(std::iter::empty::<&Path>(), std::iter::empty(), &[])
     }
 
-    /// Whether a walk has to know its directories.
+    /// Whether a walk must identify its directories.
     pub(super) fn has_places(&self) -> bool {
         !self.0.places.is_empty()
     }
 
-    /// Whether it is this file, by this name in this directory, if that is known.
+    /// Whether `file`, found by this name in this directory, is one of them. Without a known
+    /// directory, places are not compared.
     pub(super) fn has(&self, file: &Stat, directory: Option<Identity>, name: &[u8]) -> bool {
         let Known { files, places } = &*self.0;
         let is_in = |directory: Identity| {
@@ -72,13 +75,13 @@ impl Own {
         files.contains(&identity(file)) || directory.is_some_and(is_in)
     }
 
-    /// Whether this path, which may be a link, leads to one of them. A draft that is called by its name is
-    /// asked for.
+    /// Whether this path, which may be a link, leads to one of them. A draft file that the user
+    /// named is not left out.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         stat(path).is_ok_and(|file| self.0.files.contains(&identity(&file))) || self.is_replaced(path)
     }
 
-    /// Whether this path, which may be a link, leads to where a file will be replaced.
+    /// Whether this path, which may be a link, leads to a place where a file will be replaced.
     pub(super) fn is_replaced(&self, path: &Path) -> bool {
         let place = || place(&fs::canonicalize(path).ok()?);
         self.has_places() && place().is_some_and(|at| self.0.places.contains(&at))

@@ -1,4 +1,4 @@
-//! Packing: findings become one task, within the limits of a message.
+//! Packs findings into one task, within the limits of a message.
 
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
@@ -10,19 +10,19 @@ use shared::protocol::workload::files::{Files, Item, Links, Selection};
 
 use super::finding::{Finding, What};
 
-/// JSON around the items of a body, without the root's name.
+/// Bytes of JSON around the items of a body, without the root's name.
 const BATCH_OVERHEAD: usize = 256;
-/// JSON around one path, its size and its times, or around one failure's name and reason.
+/// Bytes of JSON around one path with its size and times, or around one failure's name and reason.
 const ENTRY_OVERHEAD: usize = 128;
 
-/// A task in the making.
+/// A task that is being packed.
 ///
-/// Failures count as items against the limits: they travel in the same message, and a tree of
-/// unreadable directories must not make one without end.
+/// Failures count as items against the limits: they travel in the same message, and many unreadable
+/// directories must not make it too large.
 #[derive(Debug)]
 pub(super) struct Draft {
     number: u64,
-    /// Root and links of the items so far.
+    /// Root and links that all items of the task have in common.
     kind: Option<(usize, Links)>,
     items: Vec<Item>,
     failed: Vec<PlanFailure>,
@@ -35,7 +35,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// `times`: whether it tells those of files.
+    /// `times`: whether the task contains the files' times.
     pub(super) fn new(number: u64, times: bool) -> Self {
         Self {
             number,
@@ -50,13 +50,13 @@ impl Draft {
         }
     }
 
-    /// Whether no item and no failure may be added, whatever its size.
+    /// Whether the task has the largest number of items and failures.
     pub(super) fn is_full(&self) -> bool {
         self.items.len() + self.failed.len() >= items_max(self.number)
     }
 
-    /// Adds a finding, or gives it back where it does not fit. Alone in a task, anything fits: a file that is larger
-    /// than a task's content has a task of its own.
+    /// Adds a finding, or returns it if it does not fit. The first finding always fits: a file
+    /// larger than [`TASK_CONTENT_BYTES`] gets its own task.
     pub(super) fn take(&mut self, finding: Finding, selection: &Selection) -> Result<(), Finding> {
         let bytes = message_bytes(&finding, selection);
         if !self.fits(&finding, bytes) {
@@ -96,7 +96,7 @@ impl Draft {
         }
     }
 
-    /// The task, or `None` when nothing was taken.
+    /// The task, or `None` if nothing was added.
     pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
         let last = self.last?;
         let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
@@ -126,13 +126,14 @@ fn now() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Items of task `number`, at most: the first tasks are small and double.
+/// The limit of items in task `number`: the first tasks are small, and each is twice as large as
+/// the one before.
 fn items_max(number: u64) -> usize {
     let doublings = u32::try_from(number).unwrap_or(u32::MAX).min(usize::BITS / 2);
     TASK_ITEMS_FIRST.saturating_mul(1 << doublings).min(TASK_ITEMS_MAX)
 }
 
-/// What a finding adds to its task's message: at least its real size.
+/// Bytes that a finding adds to its task's message: at least its real size.
 fn message_bytes(finding: &Finding, selection: &Selection) -> usize {
     match &finding.what {
         What::Skipped(_) => 0,
@@ -143,7 +144,7 @@ fn message_bytes(finding: &Finding, selection: &Selection) -> usize {
     }
 }
 
-/// The bytes of a name in JSON: escaped when it is UTF-8, base64 when not.
+/// Bytes of a name in JSON: escaped if it is UTF-8, else base64.
 fn text_bytes(name: &[u8]) -> usize {
     if std::str::from_utf8(name).is_err() {
         return name.len().div_ceil(3) * 4;

@@ -1,4 +1,4 @@
-//! The root of a walk: the one directory that its path led to when the walk began.
+//! The root of a walk: the directory that its path led to when the walk began.
 
 use std::fs;
 use std::io;
@@ -10,21 +10,20 @@ use rustix::fs::{Mode, OFlags, open};
 use shared::protocol::workload::files::Links;
 use shared::system::beneath::{DirectoryIdentity, os_text};
 
-/// How a directory is opened that is to be listed.
+/// Flags to open a directory for listing.
 pub(super) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 const OUTSIDE: &str = "leads outside its root; use --follow-outside to allow it";
 
-/// Told of a root where another directory than the one that is walked, or worked on, has its name.
+/// The failure of a root whose path leads to another directory than the one that is walked.
 const REPLACED: &str = "was replaced by another directory while the command ran";
 
-/// A root that is open.
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
     dir: OwnedFd,
     identity: DirectoryIdentity,
-    /// Its path without links, where links have to stay beneath it.
+    /// The path without links, set only where links must stay beneath the root.
     canonical: Option<PathBuf>,
 }
 
@@ -35,7 +34,7 @@ impl AsFd for Root {
 }
 
 impl Root {
-    /// Opens the directory at `path`, which has to be the one that is `expected`, if any is.
+    /// Opens the directory at `path`. Fails if it is not the `expected` one, where that is given.
     pub(super) fn open(path: &Path, expected: Option<DirectoryIdentity>, links: Links) -> Result<Self, String> {
         let told = |error: io::Error| os_text(&error);
         let dir = open(path, LIST, Mode::empty()).map_err(|errno| told(errno.into()))?;
@@ -43,7 +42,7 @@ impl Root {
         let mut canonical = None;
         if links == Links::FollowInside {
             let without_links = fs::canonicalize(path).map_err(told)?;
-            // What links lead to is compared with it, so it has to be the path of what is open.
+            // Link targets are compared with this path, so it must lead to the open directory.
             if DirectoryIdentity::at(&without_links).map_err(told)? != identity {
                 return Err(REPLACED.to_owned());
             }
@@ -55,15 +54,17 @@ impl Root {
         Ok(Self { path: path.to_owned(), dir, identity, canonical })
     }
 
-    /// Where a path leads, links and all, relative to the root that it has to stay beneath. It may
-    /// lead elsewhere by now, so what is found is opened without following links.
+    /// Resolves all links of a path and returns it relative to the root, which it must not leave.
+    /// The path may lead elsewhere afterwards, so the result must be opened without following
+    /// links.
     pub(super) fn inside(&self, local: &Path) -> Result<Vec<u8>, String> {
         let target = fs::canonicalize(local).map_err(|error| os_text(&error))?;
         let inside = self.canonical.as_ref().and_then(|root| target.strip_prefix(root).ok());
         Ok(inside.ok_or_else(|| OUTSIDE.to_owned())?.as_os_str().as_bytes().to_vec())
     }
 
-    /// Why it is not what its path leads to now, if it is not: then what was planned of it is not there.
+    /// The failure if the root's path leads to another directory by now: then the planned files are
+    /// not there.
     pub(super) fn replacement(&self) -> Option<String> {
         match DirectoryIdentity::at(&self.path) {
             Ok(now) if now == self.identity => None,

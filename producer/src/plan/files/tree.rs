@@ -1,8 +1,8 @@
-//! Depth first through one root.
+//! Walks one root depth first.
 //!
-//! Not the `walkdir` package: it sorts before it follows links, so that a followed directory stands in the wrong
-//! place; it opens directories by their paths, which may lead elsewhere meanwhile; and it holds a full path for
-//! each entry.
+//! The `walkdir` package does not fit: it sorts before it follows links, so a followed directory
+//! stands in the wrong place; it opens directories by their paths, which may lead elsewhere
+//! meanwhile; and it holds a full path for each entry.
 
 use std::fs;
 use std::io;
@@ -23,10 +23,10 @@ use super::root::{LIST, Root};
 
 const LOOP: &str = "a loop of links";
 
-/// The system's number for too many links in a path; std has no stable name for it.
+/// The error number for too many links in a path; std has no stable name for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
-/// How a file is opened of which only the size is asked, where the system knows such a thing.
+/// Flags to open a file only for its attributes, where the system supports that.
 #[cfg(target_os = "linux")]
 const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
@@ -34,11 +34,11 @@ const LOOK: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXE
 
 /// The walk of one root.
 ///
-/// It is of the one directory that the root's path led to at its beginning. When the path leads elsewhere at its
-/// end, that is a failure of the root: what was planned is not there.
+/// It walks the directory that the root's path led to at the beginning. If the path leads elsewhere
+/// at the end, the root fails: the planned files are not there.
 ///
-/// A directory is listed only once it is open, and it is opened beneath the root, so that a link that
-/// is put in its place leads nowhere: not even names are told of what lies outside.
+/// A directory is opened beneath the root before it is listed. So a link that takes its place leads
+/// nowhere, and not even names from outside are revealed.
 #[derive(Debug)]
 pub(super) struct Tree {
     links: Links,
@@ -46,13 +46,13 @@ pub(super) struct Tree {
     /// The root, unless it cannot be opened.
     root: Option<Root>,
     beneath: Beneath,
-    /// The directory being visited, as the operating system would find it.
+    /// Path of the current directory for the operating system.
     local: PathBuf,
-    /// The same, open, unless the walk has come back to it and looked at no file since.
+    /// The current directory, open. `None` after the walk has returned to it, until it needs it.
     dir: Option<OwnedFd>,
-    /// The same relative to the root: empty, or with a slash at its end.
+    /// Path of the current directory relative to the root: empty, or with a slash at its end.
     relative: Vec<u8>,
-    /// The directories from the root to the one being visited.
+    /// The directories from the root to the current one.
     chain: Vec<Level>,
 }
 
@@ -60,16 +60,16 @@ pub(super) struct Tree {
 #[derive(Debug)]
 struct Level {
     listing: Listing,
-    /// Bytes of the relative path without it.
+    /// Length of the parent's relative path, bytes.
     above: usize,
-    /// Which it is, where links are followed or a file of it may be left out.
+    /// Set where links are followed, or where the command's own files may lie in the directory.
     identity: Option<Identity>,
-    /// Why it could not be listed to its end. Told when the rest is done.
+    /// Why it could not be listed to its end. Reported after its entries.
     error: Option<String>,
 }
 
 impl Tree {
-    /// Through all of `root`, which has to be the directory that is `expected`, if any is.
+    /// Walks all of `root`, which must be the `expected` directory if that is given.
     pub(super) fn new(root: &Path, expected: Option<DirectoryIdentity>, links: Links, own: Own) -> Self {
         Self::with(Beneath::default(), root, expected, links, own)
     }
@@ -95,7 +95,7 @@ impl Tree {
         tree
     }
 
-    /// The next finding and its place.
+    /// The next finding and its path relative to the root.
     pub(super) fn next(&mut self) -> Option<(PathBytes, What)> {
         loop {
             let level = self.chain.last_mut()?;
@@ -117,8 +117,8 @@ impl Tree {
         }
     }
 
-    /// What the entry that `local` and `relative` name now is; nothing for a directory, which is
-    /// gone into instead.
+    /// Examines the entry that `local` and `relative` name. `None` for a directory, which is
+    /// entered instead.
     fn visit(&mut self, entry: Entry, above: usize) -> Option<What> {
         Some(match entry.kind {
             Kind::Directory => match self.descend(above) {
@@ -139,12 +139,13 @@ impl Tree {
         self.enter(above)
     }
 
-    /// Lists the directory that `local` and `relative` name now.
+    /// Enters and lists the directory that `local` and `relative` name.
     fn enter(&mut self, above: usize) -> Result<(), String> {
         let opened = self.open(&self.relative, &self.local);
         let dir = match (opened, self.links) {
             (Ok(dir), _) => dir,
-            // Told behind all that lies before it, like one that cannot be listed to its end.
+            // Reported in its place in the order, like a directory that cannot be listed to its
+            // end.
             (Err(reason), Links::Skip) => {
                 self.give_up(above, reason);
                 return Ok(());
@@ -157,8 +158,8 @@ impl Tree {
             identity = Some(own::identity(&stat));
         }
         if self.links != Links::Skip {
-            // A link that leads up past the root makes ordinary directories come round again, so all
-            // are compared, not only links.
+            // A link to above the root leads back to ordinary directories, so all directories are
+            // compared, not only links.
             if self.chain.iter().any(|level| level.identity == identity) {
                 return Err(LOOP.to_owned());
             }
@@ -169,13 +170,13 @@ impl Tree {
         Ok(())
     }
 
-    /// Passes a directory that cannot be opened.
+    /// Records a directory that cannot be opened.
     fn give_up(&mut self, above: usize, reason: String) {
         self.dir = None;
         self.chain.push(Level { listing: Listing::default(), above, identity: None, error: Some(reason) });
     }
 
-    /// The directory at `relative` beneath the root, which is `local` for the operating system.
+    /// Opens the directory at `relative` beneath the root; `local` is the same path for the system.
     fn open(&self, relative: &[u8], local: &Path) -> Result<OwnedFd, String> {
         let told = |errno: Errno| os_text(&errno.into());
         let Some(root) = &self.root else { return Err(told(Errno::NOENT)) };
@@ -223,7 +224,7 @@ impl Tree {
         Ok(What::File { size: u64::try_from(stat.st_size).unwrap_or(0), times, links: self.links })
     }
 
-    /// What is known of the file that the link `local` leads to, which must be beneath the root.
+    /// Attributes of the file that the link `local` leads to, which must be beneath the root.
     fn stat_inside(&self) -> Result<Stat, String> {
         let told = |errno: Errno| os_text(&errno.into());
         let root = self.root.as_ref().ok_or_else(|| told(Errno::NOENT))?;
@@ -232,8 +233,8 @@ impl Tree {
         fstat(&file).map_err(told)
     }
 
-    /// What is known of the file that `local` names now, asked of its open directory: the way there
-    /// along the whole path costs more than the question.
+    /// Attributes of the file that `local` names, relative to its open directory: resolving the
+    /// whole path would cost more than the query itself.
     fn stat(&mut self, entry: Entry, above: usize) -> Result<Stat, String> {
         let dir = match self.dir.take() {
             Some(dir) => dir,

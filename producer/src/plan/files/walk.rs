@@ -18,7 +18,7 @@ use super::tree::Tree;
 pub(super) struct Walk {
     selection: Selection,
     dirs: Vec<PathBuf>,
-    /// Which directory each root has to be, where that is known.
+    /// The directory that each root must be, where that is known.
     expected: Vec<Option<DirectoryIdentity>>,
     own: Own,
     start: usize,
@@ -31,12 +31,11 @@ impl Walk {
         Self { selection, dirs, expected, own: Own::default(), start: 0, tree: None }
     }
 
-    /// Takes for a failure what is not the directory that a root of this name has to be.
+    /// Fails a root that is not the directory which `identity` returns for its name.
     pub(super) fn expect(&mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) {
         self.expected = self.selection.roots.iter().map(|root| identity(&root.name)).collect();
     }
 
-    /// Leaves these files out.
     pub(super) fn leave_out(&mut self, own: Own) {
         self.own = own;
     }
@@ -76,8 +75,8 @@ impl Iterator for Walk {
     }
 }
 
-/// A file that the user named. If it is a link, it is followed wherever it leads, whatever the job
-/// says about links that a walk comes upon.
+/// A file that the user named. If it is a link, it is followed wherever it leads: the job's rule
+/// for links applies only to links found by a walk.
 fn lone_file(dir: &Path, file: &PathBytes, links: Links, own: &Own) -> What {
     let path = dir.join(std::ffi::OsStr::from_bytes(file.as_bytes()));
     let look = || {

@@ -1,4 +1,4 @@
-//! Jobs that are opened anew: what they are about has changed, or another producer is at them.
+//! Jobs that are opened again: their files have changed, or another producer works on them.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn whose_job_has_another_opening_compares_its_plan_with_that_one() {
     let Reply::Status(mut other) = status(JobState::Planning, &[]) else { unreachable!() };
     other.opening = OpeningId::from_name(b"second");
     let said = bench.reply(Reply::Status(other));
-    assert!(said.len() == 1 && said[0].contains("opened anew meanwhile"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("opened again meanwhile"), "{said:?}");
     assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
 }
 
@@ -56,7 +56,7 @@ fn whose_plan_is_not_the_jobs_asks_for_it_anew_and_is_told_if_that_is_not_to_be(
     for (wait, plan) in [(true, &own), (false, &own), (true, &other), (false, &other)] {
         let mut bench = Bench::planning(wait, 0);
         bench.plan(0);
-        // Another producer was faster: whether it planned the same is not known yet.
+        // Another producer was faster; whether its plan is the same is not known yet.
         assert_eq!(bench.reply(with_plan(JobState::Finished, plan)), [""; 0]);
         bench.step(Event::PlanEnded);
         bench.step(Event::Confirmed(0));

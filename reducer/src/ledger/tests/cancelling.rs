@@ -1,4 +1,4 @@
-//! Cancelled jobs: their account, what is told to consumers, and what comes late.
+//! Cancelled jobs: their account, the recalls to consumers, and late messages.
 
 use shared::protocol::limits::HEARTBEAT;
 
@@ -93,7 +93,7 @@ fn a_job_whose_plan_is_not_complete_ends_where_it_stands() {
     let mut world = World::new();
     world.open();
     world.plan(0, 1);
-    // Task 1 is still on its way.
+    // Task 1 has not reached the owner yet.
     world.plan(2, 1);
     world.done(0);
     cancel(&mut world);
@@ -114,7 +114,7 @@ fn a_consumer_that_names_a_cancelled_task_or_comes_late_is_told() {
     assert_eq!(recalls(&cancel(&mut world)), 1);
     assert_eq!(recalls(&world.presence(1, &[])), 0, "it has let go");
     assert_eq!(recalls(&world.presence(1, &[0])), 1, "it has not heard");
-    // It is gone, and comes again as one that knows nothing.
+    // The consumer goes away and comes back without having heard of the recall.
     world.pass(HEARTBEAT * 5);
     assert_eq!(recalls(&world.presence(1, &[])), 1);
 }

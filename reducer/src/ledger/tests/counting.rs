@@ -1,4 +1,4 @@
-//! What an outcome, a plan and a plan end add to a job's account.
+//! How an outcome, a plan and a plan end change a job's account.
 
 use shared::protocol::id::JobId;
 use shared::protocol::job::JobState;

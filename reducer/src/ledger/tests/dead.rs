@@ -1,4 +1,4 @@
-//! Dead tasks: what is kept of them, and what a replay makes of a job's account.
+//! Dead tasks: what the store keeps of them, and how a replay changes a job's account.
 
 use shared::protocol::message::{DeadState, DeadTask};
 
@@ -47,7 +47,7 @@ fn reader(world: &World) -> Reader {
     Reader::open(&world.path).expect("it can be read")
 }
 
-/// As a request that is said again when another job has taken the name.
+/// A replay request may be repeated after another job has taken the name.
 #[test]
 fn a_replay_of_other_openings_replays_nothing() {
     let mut world = one_dead();
@@ -61,8 +61,8 @@ fn a_replay_of_other_openings_replays_nothing() {
     assert!(replied(&world.event(event(vec![known]))));
 }
 
-// Reasons quote names: whoever means a job must not meet the tasks of others.
-/// Dead tasks, and how many more there are.
+// Reasons quote names, so a filter that names a job must not match tasks of other jobs.
+/// The listed dead tasks, and the number of those left out.
 fn listed(world: &World, filter: Option<&str>) -> (Vec<DeadTask>, u64) {
     match reader(world).dead(filter).expect("a list") {
         Reply::Dead { tasks, more, .. } => (tasks, more),
@@ -76,7 +76,7 @@ fn a_filter_that_names_a_job_is_no_part_of_a_reason() {
     let count = |world: &World, filter| listed(world, Some(filter)).0.len();
     let found = ["job", "job.1", "job.0", "job.17", "memory", "o memory", "none"].map(|filter| count(&world, filter));
     assert_eq!(found, [1, 1, 0, 0, 1, 1, 0]);
-    // A job that is called like a part of that reason.
+    // This job's id is a part of that reason.
     let memory = JobId::from_name(b"memory");
     world.event(opening(memory, spec()));
     assert_eq!(["memory", "memory.1", "o memory"].map(|filter| count(&world, filter)), [0, 0, 1]);

@@ -1,5 +1,5 @@
-//! Messages that a policy of the broker takes out of their queues: their tasks are sent again, however often, and
-//! no attempt is charged.
+//! Messages that a broker policy removes from their queues: the owner resends their tasks, however
+//! often, and charges no attempt.
 
 use shared::protocol::limits::{self, HEARTBEAT};
 use shared::protocol::message::Death;
@@ -13,13 +13,13 @@ fn what_a_policy_took_is_sent_again_without_an_attempt() {
     for round in 0..20 {
         let death = if round % 2 == 0 { Death::Expired } else { Death::Dropped };
         assert_eq!(settled(&world.died(0, 1, death)), ["ack"]);
-        // Another copy of the same dead letter says nothing new.
+        // A second copy of the dead letter changes nothing.
         world.died(0, 1, death);
         assert_eq!(sent(&world.pass(HEARTBEAT)), [(0, 1)], "round {round}");
     }
     let counts = world.counts();
     assert_eq!((counts.expired, counts.resends, counts.dead_letters, counts.tasks_failed), (40, 20, 0, 0));
-    // What fails is charged as ever.
+    // A failure is still charged as an attempt.
     world.answer(0, 1, failed("no memory"));
     assert_eq!(sent(&world.pass(limits::RETRY_DELAY_MAX)), [(0, 2)]);
     world.died(0, 2, Death::Expired);
@@ -28,7 +28,8 @@ fn what_a_policy_took_is_sent_again_without_an_attempt() {
     assert_eq!(world.counts().tasks_failed, 1);
 }
 
-/// What kills a consumer at once may expire before the next one takes it, and must be isolated all the same.
+/// A task that kills a consumer at once may expire before the next consumer takes it. It must be
+/// isolated all the same.
 #[test]
 fn what_somebody_may_have_tried_gets_the_number_of_another_try() {
     let mut world = World::new();
@@ -73,7 +74,7 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
     assert_eq!(sent(&world.pass(HEARTBEAT)), [(1, 1)]);
     world.answer(1, 1, failed("no memory"));
     assert_eq!(sent(&world.pass(HEARTBEAT)), [(1, 2)]);
-    // Of a send before the last one, and then of one for nobody knows which opening.
+    // First a dead letter of an earlier send, then one of an unknown opening.
     world.died(1, 1, Death::Expired);
     let dead_letter = DeadLetter {
         task: id(1),

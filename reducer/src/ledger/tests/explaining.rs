@@ -1,4 +1,4 @@
-//! Why a job or a task is as it is: each state has its sentence.
+//! Explanations of jobs and tasks: each state has its sentence.
 
 use shared::protocol::limits::HEARTBEAT;
 use shared::protocol::message::Lease;
@@ -75,7 +75,7 @@ fn a_task_says_where_it_is() {
     }
     world.plan(3, 0);
     world.plan(5, 1);
-    // No store can be asked for it; the owner must outlive the question.
+    // SQLite has no integer this large; the owner must survive the question.
     says(&mut world, Some(u64::MAX), "is not planned yet");
     says(&mut world, Some(4), "task job.4 is missing: its producer has not sent it, and has sent later ones.");
     says(&mut world, Some(9), "is not planned yet");

@@ -1,4 +1,4 @@
-//! Leases: tasks that outlast their deliveries, and holders that fall silent.
+//! Leases: tasks that take longer than the broker waits for an ack, and holders that fall silent.
 
 use shared::protocol::limits::HEARTBEAT;
 use shared::protocol::message::Lease;

@@ -1,20 +1,21 @@
-//! The ledger in virtual time: no runtime, no transport, no clock.
+//! Tests of the ledger in virtual time: no runtime, no transport, no clock.
 //!
-//! - `cancelling`: jobs that end as they stand
-//! - `counting`: what an outcome, a plan and a plan end add to a job's account
-//! - `dead`: tasks that failed for the last time, replayed and forgotten
-//! - `expired`: messages that a policy of the broker takes out of their queues
-//! - `explaining`: why a job or a task is as it is
-//! - `leases`: tasks that outlast their deliveries
+//! - `cancelling`: jobs that are cancelled
+//! - `counting`: how an outcome, a plan and a plan end change a job's account
+//! - `dead`: tasks that failed for the last time, replayed and dropped
+//! - `expired`: messages that a broker policy removes from their queues
+//! - `explaining`: the sentence for each state of a job or a task
+//! - `leases`: tasks that take longer than the broker waits for an ack
 //! - `opening`: which job a request gets
 //! - `parts`: outcomes whose answers come in parts
-//! - `planning`: plans: gaps, walks that were begun again
+//! - `planning`: plans with gaps, and walks that were begun again
 //! - `reporting`: reports piece by piece
-//! - `sending`: windows, retries, dead letters, what becomes of silent tasks
-//! - `restart`: what a new process makes of the same store
+//! - `restart`: a new process on the same store
+//! - `rests`: tasks of which a part of the answer is known
+//! - `sending`: windows, retries, dead letters, silent tasks
 //! - `stale`: messages of other openings and other plans
-//! - `takeover`: what an opening takes over from those before it
-//! - `waiting`: what a job waits for that someone can end
+//! - `takeover`: answers taken over from earlier openings
+//! - `waiting`: what a job waits for that a user can resolve
 
 mod cancelling;
 mod counting;
@@ -54,7 +55,6 @@ use super::{Action, Ledger};
 use crate::owner::{Check, Config, Effect, Event, Known, ReplyTo, Tag};
 use crate::store::{Place as StorePlace, Store};
 
-/// A digest of some content.
 const HEX: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
 
 /// An owner with a store in a file, so that it can be started again.
@@ -64,7 +64,7 @@ struct World {
     configure: fn(&mut Config),
     path: PathBuf,
     next_tag: Tag,
-    /// The hash of the plan before each task, as far as it was planned.
+    /// The hash of the plan before each task that was planned.
     hashes: BTreeMap<u64, PlanHash>,
     _directory: tempfile::TempDir,
 }
@@ -75,7 +75,8 @@ impl World {
     }
 
     fn with(configure: fn(&mut Config)) -> Self {
-        // In memory where there is such a place: no test cuts the power, so none needs the disk.
+        // Use a directory in memory if there is one: no test cuts the power, so none needs the
+        // disk.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
         let path = directory.path().join("store.sqlite");
         let now = Duration::from_secs(1_700_000_000);
@@ -94,7 +95,7 @@ impl World {
         actions
     }
 
-    /// The process ends and another opens the same store.
+    /// The process ends, and another one opens the same store.
     fn restart(&mut self, is_fresh: bool) -> Vec<Action> {
         self.ledger = None;
         self.start(is_fresh)
@@ -116,10 +117,10 @@ impl World {
         self.ledger().known(&id(number)).expect("the store can be read")
     }
 
-    /// What is said of a task that was sent.
+    /// The address that a message about a sent task carries.
     fn address(&self, number: u64, attempt: u32) -> Address {
         let known = self.known(number);
-        // What is asked for is the rest, where a part of the answer is known.
+        // If a part of the answer is known, the message is about the rest.
         let plan = known.map_or_else(PlanHash::start, |known| known.kept.map_or(known.plan, |kept| kept.rest));
         let (opening, workload) = (self.opening(), Workload::Digest);
         Address { task: id(number), opening, plan, attempt, owner: owner(), workload }
@@ -156,13 +157,14 @@ impl World {
         self.plan_task(planned(number, items))
     }
 
-    /// Of a plan that is, as far as nothing else was planned, of tasks of one item.
+    /// The hash of the plan before task `number`; tasks that were not planned count as tasks of one
+    /// item.
     fn hash_before(&self, number: u64) -> PlanHash {
         let (&known, hash) = self.hashes.range(..=number).next_back().expect("that of the start");
         (known..number).fold(hash.clone(), |hash, number| planned(number, 1).hash(&hash))
     }
 
-    /// Plans a task behind those that were planned before.
+    /// Plans a task after those that were planned before.
     fn plan_task(&mut self, planned: Planned) -> Vec<Action> {
         let after = self.hash_before(planned.number);
         self.hashes.insert(planned.number + 1, planned.hash(&after));
@@ -170,7 +172,8 @@ impl World {
         self.event(Event::Planned { job: job(), place, planned: Box::new(planned), kept: None, tag })
     }
 
-    /// Opens the job, plans and ends `tasks` tasks of one item; what was sent.
+    /// Opens the job, plans `tasks` tasks of one item and ends the plan; returns the tasks that
+    /// were sent.
     fn open_with(&mut self, tasks: u64) -> Vec<Sent> {
         self.open();
         let mut actions = Vec::new();
@@ -187,7 +190,7 @@ impl World {
         self.event(Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks }, place, tag })
     }
 
-    /// Seals another job, which has no tasks in the store.
+    /// Ends the plan of another job, which has no tasks in the store.
     fn seal_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
         let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
         let (tag, place) = (self.tag(), Place { opening, after: PlanHash::start() });
@@ -272,7 +275,7 @@ impl World {
     }
 }
 
-/// The equations of the receipt, which hold at any moment.
+/// Checks the equations of the receipt, which hold at any moment.
 fn assert_adds_up(status: &JobStatus) {
     let counts = &status.counts;
     let settled = counts.tasks_done + counts.tasks_failed + counts.tasks_cancelled;
@@ -316,7 +319,7 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
     to_raw_value(value).expect("it is JSON")
 }
 
-/// Task `number` of a plan; one without items has failures to tell and nothing to do.
+/// Task `number` of a plan. A task without items has a failure to report and nothing to do.
 fn planned(number: u64, items: u32) -> Planned {
     let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10, times: None };
     let (algorithm, links, root) = (Algorithm::Sha1, Links::Skip, "r".to_owned());
@@ -355,7 +358,7 @@ fn sent(actions: &[Action]) -> Vec<Sent> {
     actions.iter().filter_map(sent).collect()
 }
 
-/// What is settled outside, in order.
+/// The deliveries that are settled, in order.
 fn settled(actions: &[Action]) -> Vec<String> {
     let settled = |action: &Action| match action {
         Action::Other(Effect::Ack(_)) => Some("ack".to_owned()),

@@ -1,4 +1,4 @@
-//! Which job a request gets: a new one, one that goes on, or one that has ended.
+//! Which job a request gets: a new one, an unfinished one, or one that has ended.
 
 use super::*;
 use crate::store::Reader;
@@ -15,7 +15,6 @@ impl World {
         opened(&self.event(asked(request)))
     }
 
-    /// Ends a job without tasks.
     fn end(&mut self, job: &JobId) {
         self.seal_of(job, 0);
         let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
@@ -59,7 +58,7 @@ fn without_an_id_of_its_own_a_request_goes_on_with_what_has_not_ended_and_begins
 fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     let mut world = World::new();
     world.ask(request("left", true, None));
-    // As when the answer to a first try is lost: this one has an id of its own and is asked for again.
+    // Once this job has ended, the next request without an id opens a new job.
     world.end(&JobId::from_name(b"left"));
     world.ask(request("later", true, None));
     world.event(Event::Cancel { job: JobId::from_name(b"later"), opening: None, reply: ReplyTo::Local(0) });
@@ -73,7 +72,8 @@ fn what_is_cancelled_or_left_behind_by_a_later_job_does_not_go_on() {
     assert_eq!(told(&world.ask(request("named", true, Some("n")))), ("named", None), "its report goes elsewhere");
 }
 
-/// A job whose report was given a name writes it under its own id once a later job of that name is done.
+/// A job whose report was given a name writes it under the job's own id once a later job of that
+/// name is done.
 #[test]
 fn no_report_is_named_as_another_job_that_may_write_one_there() {
     let mut world = World::new();
@@ -94,7 +94,7 @@ fn no_report_is_named_as_another_job_that_may_write_one_there() {
     assert!(!refused(&mut world, "n6", Some("n6")));
 }
 
-/// Directories that are spelt alike on two machines, or one after the other at the same place.
+/// Directories may have the same path on two machines, or follow each other at one path.
 #[test]
 fn what_comes_from_elsewhere_is_another_job_however_it_is_spelt() {
     let mut world = World::new();
@@ -115,7 +115,7 @@ fn no_report_takes_the_name_of_another_jobs() {
         let actions = world.event(asked(request));
         let refused = |action: &Action| match action {
             Action::Other(Effect::Reply { reply, .. }) => {
-                matches!(&**reply, Reply::Refused { reason } if reason.contains("has a report of the name"))
+                matches!(&**reply, Reply::Refused { reason } if reason.contains("or may get a report named"))
             }
             _ => false,
         };
@@ -165,7 +165,7 @@ fn of_one_name_the_report_of_the_latest_job_that_is_done_stays() {
     assert_eq!(names(&world), [None, nightly, None, None], "what was cancelled replaces nothing");
 }
 
-/// What it is about has changed since it was planned.
+/// The job's files have changed since it was planned.
 #[test]
 fn a_job_is_opened_anew_in_place_of_the_opening_that_is_named_and_of_no_other() {
     let mut world = World::new();
@@ -181,7 +181,7 @@ fn a_job_is_opened_anew_in_place_of_the_opening_that_is_named_and_of_no_other() 
     assert_eq!(world.ask(anew(&first)).opening, second.opening, "the question comes again");
     world.restart(false);
     assert_eq!(world.ask(request("a", false, None)).opening, second.opening);
-    // What the first one had written of its report says nothing of the second.
+    // A late report of the first opening must not count for the second.
     let late = Event::Reported { job: JobId::from_name(b"a"), opening: first, sha256: "00".to_owned() };
     world.event(late);
     let status = world.ledger().owner().status(&JobId::from_name(b"a"), world.now).expect("it is known");

@@ -20,7 +20,7 @@ impl World {
         Part { address, run: RunId::from_name(run.as_bytes()), number, item, body }
     }
 
-    /// An outcome of task 0 with so many parts.
+    /// An outcome of task 0 with `count` parts.
     fn whole(&mut self, attempt: u32, run: &str, count: u32) -> Vec<Action> {
         self.whole_as(done(1), attempt, run, count)
     }
@@ -33,7 +33,6 @@ impl World {
         self.event(event)
     }
 
-    /// The parts that count.
     fn parts(&self) -> Vec<String> {
         let reader = Reader::open(&self.path).expect("the store can be read");
         let (mut parts, mut next) = (Vec::new(), None);
@@ -62,7 +61,7 @@ fn an_outcome_without_all_its_parts_is_a_failed_attempt() {
     let mut world = World::new();
     world.open_with(1);
     world.part("a", 1, None);
-    // Another run's part does not stand in for the one that is missing.
+    // A part of another run does not replace the missing part.
     world.part("b", 0, None);
     assert_eq!(settled(&world.whole(1, "a", 2)), ["ack"]);
     assert_eq!((world.counts().tasks_done, world.counts().tasks_failed), (0, 0));
@@ -119,7 +118,7 @@ fn parts_survive_a_restart_before_their_outcome() {
     world.open_with(1);
     world.part("a", 0, None);
     world.restart(false);
-    // What was not acked comes again.
+    // Deliveries that were not acked come again.
     world.part("a", 0, None);
     world.part("a", 1, None);
     world.whole(1, "a", 2);
@@ -136,7 +135,7 @@ fn a_part_of_a_task_never_sent_is_refused_with_its_reason() {
     assert_eq!(settled(&actions), ["a part for task job.1, which this owner has not sent"]);
 }
 
-/// A task of one file that has the word "a" three times, in whatever parts.
+/// An answer for a file that has the word "a" three times, in any number of parts.
 fn counted() -> Verdict {
     let mut check = words::Check::default();
     check.add(b"a", 3);
@@ -166,7 +165,7 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     world.whole_as(counted(), 1, "a", 1);
     assert_eq!((world.parts().len(), world.counts().tasks_done), (0, 0));
     assert_eq!(sent(&world.pass(Duration::from_secs(1))), [(0, 2)]);
-    // Nor does it count without any.
+    // The answer does not count without any part either.
     world.whole_as(counted(), 2, "a", 0);
     assert_eq!(world.counts().tasks_done, 0);
     assert_eq!(sent(&world.pass(Duration::from_secs(10))), [(0, 3)]);

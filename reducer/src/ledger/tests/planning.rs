@@ -1,8 +1,8 @@
-//! Plans: what comes before its turn, what was lost, what another walk planned.
+//! Plans: tasks that arrive early, tasks that were lost, and tasks of another walk.
 
 use super::*;
 
-/// Task `number` as the walk `walk` has it.
+/// Task `number` of the walk `walk`.
 fn of_walk(walk: &str, number: u64) -> Planned {
     Planned { skipped: [(walk.to_owned(), 1)].into(), ..planned(number, 1) }
 }
@@ -61,9 +61,9 @@ fn a_gap_that_is_not_filled_is_planned_again_from_its_beginning() {
     assert_eq!((world.status().state, world.counts().tasks_planned), (JobState::Running, 3));
 }
 
-/// The tree has changed between two walks, and messages of the first one come late: its tasks and
-/// those of the second one must not be put together, nor may the second one's plan end end the plan of
-/// the first one or contradict it for ever.
+/// The tree has changed between two walks, and messages of the first walk come late. The tasks of
+/// the two walks must not be mixed. The plan end of the second must neither end the plan of the
+/// first nor contradict it for ever.
 #[test]
 fn two_walks_never_make_one_plan() {
     let mut world = World::new();

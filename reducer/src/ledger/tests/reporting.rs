@@ -9,7 +9,7 @@ use shared::protocol::workload::steps;
 use super::*;
 use crate::report::{CHUNK_BYTES, Format, Render, chunk};
 
-/// More than one piece looks at.
+/// More tasks than one piece covers.
 const TASKS: u64 = 600;
 
 fn fetched(world: &World, of: ReportOf) -> (Vec<u8>, usize) {
@@ -48,7 +48,7 @@ fn pieces_make_the_report_of_results_and_that_of_failures() {
     render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");
     let (results, pieces) = fetched(&world, ReportOf::Results);
     assert!(results == whole && pieces > 1, "{pieces} pieces");
-    // As where a broker takes no larger ones.
+    // Small pieces, as for a broker with a low message limit.
     let (small, more) = fetched_in(&world, ReportOf::Results, 97);
     assert!(small == whole && more > 10 * pieces, "{more} pieces");
     let (failures, pieces) = fetched(&world, ReportOf::Failures);
@@ -60,7 +60,7 @@ fn pieces_make_the_report_of_results_and_that_of_failures() {
     assert_eq!(values(&failures), wanted);
 }
 
-// A plan may be any program's, and its owner does not read what a task asks for.
+// Any program may send a plan, and the owner does not parse the bodies of its tasks.
 #[test]
 fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
     let mut world = World::with(|config| config.attempts_max = 1);
@@ -77,7 +77,8 @@ fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
     assert_eq!((failures.len(), &failures[0]["name"]), (1, &json!({"path": "task 0"})));
 }
 
-/// It would ask the store a thousand million times, for whips that nobody has sent.
+/// Without this end, the report would ask the store a thousand million times, for whips that were
+/// never sent.
 #[test]
 fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let mut world = World::new();

@@ -1,4 +1,4 @@
-//! What a new process makes of the same store.
+//! Restarts: a new process on the same store.
 
 use shared::protocol::job::JobState;
 
@@ -43,7 +43,7 @@ fn a_command_sends_what_was_out_again_and_nothing_twice() {
     world.open_with(8);
     world.done(1);
     world.ledger = None;
-    // The new process may have more out than the one before.
+    // The new process may have more tasks out than the one before.
     world.configure = |config| config.window_min = 6;
     let actions = world.start(true);
     assert_eq!(sent(&actions), [(0, 2), (2, 2), (3, 2), (4, 1), (5, 1), (6, 1)]);
@@ -67,7 +67,7 @@ fn answers_beyond_the_prefix_are_remembered() {
     assert!(wants_report(&world.done(0)));
 }
 
-/// Nobody opens a job of a service again: its producer may have left with `--no-wait`.
+/// A service's job is not opened again: its producer may have left with `--no-wait`.
 #[test]
 fn a_job_that_was_complete_and_not_reported_is_reported_without_being_asked_for() {
     let mut world = World::new();

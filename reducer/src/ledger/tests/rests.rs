@@ -1,4 +1,5 @@
-//! Tasks of which a part of the answer is known: what is asked for is the rest, and no other.
+//! Tasks of which a part of the answer is known: only the rest is asked for, and only answers to
+//! that rest count.
 
 use shared::protocol::id::RunId;
 use shared::protocol::message::{Part, Parts, Task};
@@ -26,7 +27,7 @@ fn first() -> ConsumerId {
     ConsumerId::from_name(b"first")
 }
 
-/// Those that have no result are left to another consumer.
+/// Leaves the items without a result to another consumer.
 fn left(results: &[Option<&str>]) -> Vec<ItemFailure> {
     let open = (0..).zip(results).filter(|(_, result)| result.is_none());
     open.map(|(item, _)| ItemFailure { elsewhere: true, ..ItemFailure::new(item, "not here") }).collect()
@@ -49,14 +50,14 @@ impl World {
         self.event(Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) });
     }
 
-    /// A task of these files, of the workload of the body.
+    /// Plans a task with this body.
     fn plans(&mut self, number: u64, body: Box<RawValue>, items: usize) -> Vec<Action> {
         let items = items as u32;
         let planned = Planned { body: Some(body), items, bytes: 10, skipped: BTreeMap::new(), ..planned(number, 1) };
         self.plan_task(planned)
     }
 
-    /// An answer of the first consumer; another one is there.
+    /// An answer of the first consumer, while another consumer is alive.
     fn first_says(&mut self, verdict: Verdict, run: Option<(&str, u32)>) -> Vec<Action> {
         self.presence(1, &[]);
         self.says(Some(first()), verdict, run)
@@ -83,7 +84,8 @@ fn batch(items: &[&str]) -> Box<RawValue> {
     raw(&Batch { algorithm: Algorithm::Sha1, files: names(items) })
 }
 
-/// A store that was put back may have left other files of a task to somebody than it has now.
+/// A restored backup of the store may have left other files of a task to a consumer than the store
+/// has open now.
 #[test]
 fn an_answer_to_another_rest_is_not_taken_for_an_answer_to_this_one() {
     let mut world = World::new();
@@ -103,7 +105,7 @@ fn an_answer_to_another_rest_is_not_taken_for_an_answer_to_this_one() {
         world.event(other);
     }
     assert_eq!((world.counts().tasks_done, &world.counts().dropped["another plan"]), (0, &3));
-    // Whatever its attempt is: that of an owner that has begun anew is counted from the start.
+    // The attempt number does not matter: an owner that starts again counts from 1.
     assert!(wants_report(&world.says(None, digests(&[Some("a"), Some("b")]), None)));
     let answer = world.ledger().store().answer(&job(), 0).expect("it can be read").expect("an answer").expect("done");
     let answer = digest::Answer::parse(&answer, 4).expect("an answer");
@@ -116,11 +118,11 @@ fn who_could_not_do_it_is_not_asked_again_after_a_restart() {
     world.opens(&spec());
     world.plans(0, batch(&["a", "b"]), 2);
     world.first_says(digests(&[None, Some("b")]), None);
-    // Nobody has said yet that it is alive.
+    // No consumer has sent a heartbeat yet.
     let actions = world.restart(true);
     let [task] = published(&actions)[..] else { panic!("one task") };
     assert_eq!(task.avoid, [first()]);
-    // Nobody else has for long: then it is better than nobody.
+    // No other consumer has come for long, so the first one may be asked again.
     world.pass(shared::protocol::limits::HEARTBEAT * 6);
     let actions = world.event(Event::Interrupted);
     let [task] = published(&actions)[..] else { panic!("one task") };
@@ -150,7 +152,7 @@ fn a_file_that_had_changed_is_read_again_and_a_copy_without_times_stays_one() {
     assert_eq!((counts.items_kept, counts.items_untimed, counts.items_changed), (2, 2, 0));
 }
 
-/// How often words occur is in parts: those of each consumer that had some of the files.
+/// Word frequencies come in parts, from each consumer that had some of the files.
 #[test]
 fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
     let JobSpec::Digest(Spec { files: selection, .. }) = spec() else { panic!("a spec of files") };
@@ -186,11 +188,11 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
     world.plans(0, body(&["a", "b", "c"]), 3);
     part(&mut world, "one", &["a"]);
     world.first_says(said(&[Some("a"), None, None]), Some(("one", 1)));
-    // The second one has but one of the two.
+    // The second consumer has only one of the two open files.
     part(&mut world, "two", &["b"]);
     world.says(None, said(&[Some("b"), None]), Some(("two", 1)));
     assert_eq!((world.counts().tasks_done, found(&world)), (1, vec!["a".to_owned(), "b".to_owned()]));
-    // Begun anew, it is asked for what is missing, and again another one has it.
+    // After another opening, the missing file is asked for again, and another consumer has it.
     world.opens(&spec);
     let actions = world.plans(0, body(&["a", "b", "c"]), 3);
     assert_eq!(words::Batch::parse(&published(&actions)[0].body).expect("a batch").files, names(&["c"]));
@@ -199,7 +201,7 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
     part(&mut world, "three", &["c", "cc"]);
     world.says(None, said(&[Some("c")]), Some(("three", 2)));
     assert_eq!(found(&world), ["a", "b", "c", "cc"]);
-    // And all of it twice more.
+    // Two more openings take all of it over.
     for _ in 0..2 {
         world.opens(&spec);
         assert_eq!(published(&world.plans(0, body(&["a", "b", "c"]), 3)).len(), 0);

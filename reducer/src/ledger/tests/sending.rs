@@ -1,4 +1,4 @@
-//! Windows, retries, dead letters, and what becomes of silent tasks.
+//! Sending: windows, retries, dead letters, and silent tasks.
 
 use shared::protocol::limits;
 
@@ -26,7 +26,7 @@ fn more_slots_widen_the_window_and_silent_ones_do_not() {
     world.open_with(20);
     assert_eq!(sent(&world.presence(2, &[])), [(2, 1), (3, 1), (4, 1), (5, 1)]);
     assert_eq!(sent(&world.presence(2, &[])), []);
-    // The consumer falls silent: what it makes room for is not filled up again.
+    // The consumer falls silent, so the room in the window is not filled again.
     world.pass(HEARTBEAT * 10);
     assert_eq!(sent(&world.done(0)), []);
 }

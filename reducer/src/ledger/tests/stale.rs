@@ -1,5 +1,5 @@
-//! Messages that name a job and are not about it: its store is older than what the broker holds, or they were kept and
-//! sent again.
+//! Stale messages: their job's store is older than the messages in the broker, or the messages were
+//! kept and sent again.
 
 use super::*;
 
@@ -8,7 +8,8 @@ fn dropped(world: &World) -> Vec<(String, u64)> {
 }
 
 impl World {
-    /// The same job in another store, or opened anew: other messages are about the first one.
+    /// The same job in another store, or after it was opened again. Messages about the first one
+    /// are stale for it.
     fn begun_again() -> Self {
         let mut other = World::new();
         let (opening, request) = (OpeningId::from_name(b"again"), Box::new(JobRequest::new(job(), spec())));
@@ -31,7 +32,7 @@ fn an_answer_of_another_opening_is_dropped_and_counted() {
     assert_eq!(dropped(&again), [("another opening".to_owned(), 1)], "it is in the store");
 }
 
-/// A copy of the store from before the task was planned goes on with another task of that number.
+/// A copy of the store from before the task was planned continues with another task of that number.
 #[test]
 fn an_answer_to_a_task_that_the_store_has_planned_otherwise_is_dropped_and_counted() {
     let mut world = World::new();

@@ -1,4 +1,5 @@
-//! Jobs that are opened anew because what they are about has changed: answers to what is as it was are taken over.
+//! Jobs that are opened again because their files have changed. Answers for unchanged files are
+//! taken over.
 
 use shared::protocol::id::RunId;
 use shared::protocol::message::{Part, Parts};
@@ -8,7 +9,7 @@ use shared::protocol::workload::words;
 use super::*;
 use crate::store::Reader;
 
-/// A file with a time of its own for each version.
+/// A file whose times differ for each version.
 fn file(name: &str, version: i64) -> Item {
     let times = Some(Times { modified: version, changed: version });
     Item { path: PathBytes(name.as_bytes().to_vec()), size: 10, times }
@@ -34,7 +35,7 @@ fn planned_files(number: u64, items: &[&Item]) -> Planned {
     }
 }
 
-/// A digest that tells which file it is of, and which version.
+/// A digest that encodes the file's name and version.
 fn digest(name: &str, version: i64) -> String {
     format!("{:0>36}{version:04}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
@@ -68,7 +69,7 @@ impl World {
         actions
     }
 
-    /// Opens the job anew, with this plan.
+    /// Opens the job again, with this plan.
     fn anew(&mut self, tasks: &[&[&Item]]) -> Vec<Action> {
         let instead_of = Some(self.opening());
         self.open_as(asked(instead_of));
@@ -113,7 +114,7 @@ fn what_is_as_it_was_is_taken_over_and_the_rest_is_asked_for() {
     world.plan_files(&[&[&a, &b], &[&c, &d]]);
     world.answer(0, 1, digests(&[&a, &b]));
     world.answer(1, 1, digests(&[&c, &d]));
-    // b has changed, c is gone, e has come; tasks begin elsewhere.
+    // File b has changed, c is gone, and e is new. The tasks hold other files than before.
     let (b2, e) = (file("b", 2), file("e", 1));
     let now = [&a, &b2, &d, &e];
     let actions = world.anew(&[&now[..3], &now[3..]]);
@@ -142,7 +143,7 @@ fn a_task_that_is_taken_over_whole_is_not_sent_and_counts_at_once() {
     assert_eq!(world.report_text(), lines(&[&a, &b, &c2]));
 }
 
-/// An answer to the opening before comes late, and so does a part of its plan.
+/// An answer for the earlier opening comes late, and so does a part of its plan.
 #[test]
 fn nothing_that_comes_late_for_the_opening_before_counts() {
     let mut world = World::new();
@@ -157,7 +158,7 @@ fn nothing_that_comes_late_for_the_opening_before_counts() {
     assert_eq!(world.counts().dropped, [("another opening".to_owned(), 1)].into());
 }
 
-/// A run is killed while it plans anew, and the tree has changed once more.
+/// A run is killed while it plans again, and the tree changes once more.
 #[test]
 fn what_two_openings_before_had_is_taken_over() {
     let mut world = World::new();
@@ -215,7 +216,7 @@ fn what_was_taken_over_from_leaves_the_store() {
     assert_eq!(world.counts().items_kept, 199);
 }
 
-/// How often words occur is known of the files of a task together.
+/// Word frequencies are known only for all files of a task together.
 #[test]
 fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_they_were() {
     let JobSpec::Digest(Spec { files: selection, .. }) = spec() else { panic!("a spec of files") };

@@ -1,4 +1,4 @@
-//! What a job waits for that someone can end: in its status, and in what explains it.
+//! What a job waits for that a user can resolve, in its status and in its explanation.
 
 use shared::protocol::message::Lease;
 
@@ -116,7 +116,7 @@ fn what_tasks_wait_for_is_told_while_they_do() {
     let unsent = |class| Event::Unsent { task: id(2), opening: opening.clone(), class };
     let (held_up, taken) = (unsent(Some(class())), unsent(None));
     world.event(held_up);
-    waits(&world, "the broker has not taken tasks for r for a while: their queue is full, or it is blocked");
+    waits(&world, "the broker has not taken tasks for r for a while: their queue is full, or the broker is blocked");
     let explained = explained(&mut world);
     assert!(explained.contains("; the broker has not taken tasks for r for a while"), "{explained}");
     world.event(taken);

@@ -1,8 +1,8 @@
-//! How often each word occurs in a job's files: `COUNT`, a tab, `WORD`, the most frequent first,
-//! words of one count in byte order.
+//! How often each word occurs in a job's files: lines of `COUNT`, a tab and `WORD`, the most
+//! frequent first, words of one count in byte order.
 //!
-//! The parts of the outcomes stay in the store; this adds them up anew each time, so nothing has to
-//! be kept in step with them.
+//! The parts of the outcomes stay in the store. This module adds them up each time, so no stored
+//! sum has to be kept in step with them.
 
 mod sum;
 
@@ -16,8 +16,8 @@ use super::ReportError;
 use crate::store::{Reader, Spill};
 use sum::Sum;
 
-/// Writes the `top` most frequent words of a finished job, or all of them. Memory is bounded: what is
-/// more goes into a temporary file.
+/// Writes the `top` most frequent words of a finished job, or all of them. Memory is bounded: words
+/// beyond the limit go into a temporary file.
 pub fn write_frequencies(store: &Path, job: &JobId, top: Option<u64>, out: &mut dyn Write) -> Result<(), ReportError> {
     let reader = Reader::open(store)?;
     let (mut sum, mut spill) = (Sum::default(), None);
@@ -55,7 +55,7 @@ fn spill_to(spill: &mut Option<Spill>, sum: &mut Sum) -> Result<(), ReportError>
     Ok(spill.add(std::mem::take(sum).into_words())?)
 }
 
-/// The sum of parts as a report has it, for the property of it.
+/// The sum of parts as a report computes it, for the property tests.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn sum_of(parts: &[&[u8]]) -> Result<Vec<(Vec<u8>, u64)>, shared::protocol::reason::Reason> {
     let mut sum = Sum::default();

@@ -5,18 +5,17 @@ use shared::protocol::limits::FREQUENCIES_BYTES;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::words::part;
 
-/// A sum over words.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     counts: HashMap<Vec<u8>, u64>,
     bytes: usize,
 }
 
-/// What a word costs beside its own bytes: its place in the map, and its allocation.
+/// Bytes of memory for a word, apart from the word itself: its place in the map, and its
+/// allocation.
 const ENTRY_BYTES: usize = size_of::<(Vec<u8>, u64)>() * 2 + 16;
 
 impl Sum {
-    /// Takes the lines of a part.
     pub(super) fn add_part(&mut self, part: &[u8]) -> Result<(), Reason> {
         part::lines(part).try_for_each(|line| {
             let (count, word) = line?;
@@ -35,19 +34,19 @@ impl Sum {
         Ok(())
     }
 
-    /// Whether it has to be emptied before more comes.
+    /// Whether the sum must be spilled before it takes more words.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= FREQUENCIES_BYTES
     }
 
-    /// The most frequent first, then in byte order.
+    /// The words, most frequent first, then in byte order.
     pub(super) fn by_count(self) -> Vec<(Vec<u8>, u64)> {
         let mut words: Vec<_> = self.counts.into_iter().collect();
         words.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
         words
     }
 
-    /// In byte order.
+    /// The words in byte order.
     pub(super) fn into_words(self) -> Vec<(Vec<u8>, u64)> {
         let mut words: Vec<_> = self.counts.into_iter().collect();
         words.sort_unstable();

@@ -1,10 +1,10 @@
 //! What each role's user may do.
 //!
-//! RabbitMQ asks for: `write` on an exchange to publish to it, `read` on a queue to consume from it,
-//! `configure` on a queue to declare it, and to bind it `write` on the queue and `read` on the
-//! exchange. On a topic exchange a second pair of patterns limits the routing keys: `write` those of
-//! messages, `read` those of bindings. An exchange without such a pair has no such limit, so every
-//! exchange that a user may use has one here.
+//! RabbitMQ requires `write` on an exchange to publish to it, `read` on a queue to consume from it,
+//! and `configure` on a queue to declare it. To bind a queue it requires `write` on the queue and
+//! `read` on the exchange. On a topic exchange a second pair of patterns limits the routing keys:
+//! `write` those of messages, `read` those of bindings. An exchange without that pair has no limit
+//! on routing keys, so every exchange that a user may use has one here.
 
 use super::{Role, User};
 use crate::protocol::id::OwnerId;
@@ -13,10 +13,10 @@ use crate::protocol::topology::{
     REPLY_QUEUES, TASKS,
 };
 
-/// A word of a routing key, or the end of a queue's name. It has neither `*` nor `#`, so a binding
-/// cannot take more than one key.
+/// Pattern for one word of a routing key, or for the end of a queue's name. It has neither `*` nor
+/// `#`, so a binding cannot match more than one key.
 const ID: &str = "[A-Za-z0-9_-]+";
-/// The random end of an owner's id; without `-`, so that no user's name can be a part of it.
+/// Pattern for the random end of an owner's id. It has no `-`, so no user's name can be part of it.
 const TOKEN: &str = "[a-z0-9]{16}";
 const NOTHING: &str = "^$";
 const ANYTHING: &str = ".*";
@@ -45,7 +45,7 @@ pub(super) fn rights(user: &User, owner: &OwnerId) -> Rights {
     }
 }
 
-/// Asks the owner over the control exchange, and sends it the plan.
+/// A producer sends requests to the owner over the control exchange, and sends it the plan.
 fn producer(owner: &OwnerId) -> Rights {
     let replies = exclusive(REPLY_QUEUES, ID);
     Rights {
@@ -59,7 +59,7 @@ fn producer(owner: &OwnerId) -> Rights {
     }
 }
 
-/// Takes tasks, answers to whoever owns them, gives heartbeats.
+/// A consumer takes tasks, sends outcomes to their owners, and sends heartbeats.
 fn consumer() -> Rights {
     let own = exclusive(CONSUMER_QUEUES, ID);
     Rights {
@@ -74,7 +74,7 @@ fn consumer() -> Rights {
     }
 }
 
-/// Consumes the owner's queue, sends tasks, answers over the control exchange.
+/// A reducer consumes its owner's queue, sends tasks, and answers over the control exchange.
 fn reducer(owner: &OwnerId) -> Rights {
     let (own, replies) = (exclusive(CONTROL_QUEUES, owner.as_str()), exclusive(REPLY_QUEUES, ID));
     Rights {
@@ -93,7 +93,8 @@ fn reducer(owner: &OwnerId) -> Rights {
     }
 }
 
-/// Owns jobs under ids that begin with the user's name, and so gets no other submitter's outcomes.
+/// A submitter's owner ids begin with the user's name, so it receives no other submitter's
+/// outcomes.
 fn submitter(user: &str) -> Rights {
     let id = format!("{user}-{TOKEN}");
     let (own, control) = (exclusive(OWNER_QUEUES, &id), exclusive(CONTROL_QUEUES, &id));
@@ -122,7 +123,6 @@ fn any_of(patterns: &[&str]) -> String {
     }
 }
 
-/// A name as a pattern.
 fn name(name: &str) -> String {
     name.replace('.', r"\.")
 }
@@ -131,7 +131,7 @@ fn queues(prefix: &str, rest: &str) -> String {
     name(prefix) + rest
 }
 
-/// The same of exclusive queues, which may be made under another name; see [`Alias`].
+/// Pattern for exclusive queues, which may be declared under another name; see [`Alias`].
 ///
 /// [`Alias`]: crate::transport::Alias
 fn exclusive(prefix: &str, id: &str) -> String {

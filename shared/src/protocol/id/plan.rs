@@ -1,23 +1,25 @@
-//! What stands for a plan: a hash over each of its tasks and all before it.
+//! The hash of a plan: each task's hash covers its content and the hash of the task before.
 
 use sha1::{Digest as _, Sha1};
 
 use super::PlanHash;
 
 impl PlanHash {
-    /// Of a plan without tasks, and of every task that follows from its job's spec alone.
+    /// The hash of a plan without tasks, and of every task that follows from its job's spec alone.
     pub fn start() -> Self {
         Self("start".to_owned())
     }
 
-    /// Of a plan up to a task of which these items alone are asked for, by their numbers in it.
+    /// The hash of a plan up to a task of which only these items (by number in the task) are asked
+    /// for.
     pub fn rest(&self, items: &[u32]) -> Self {
         let items: Vec<String> = items.iter().map(u32::to_string).collect();
         self.then(&["rest", &items.join(",")])
     }
 
-    /// Of the plan that goes on with a task whose content is `parts`: SHA-1 of the hash before it and of them, joined
-    /// by newlines. Hashing a plan is a hundredth of the work on small files, so speed counts here.
+    /// The hash of this plan with one more task, whose content is `parts`: SHA-1 of this hash and
+    /// of the parts, joined by newlines. Speed matters: hashing is a hundredth of the work on small
+    /// files.
     pub(crate) fn then(&self, parts: &[&str]) -> Self {
         let mut hash = Sha1::new_with_prefix(&self.0);
         for part in parts {
@@ -32,7 +34,7 @@ impl PlanHash {
 mod tests {
     use super::*;
 
-    /// By `printf 'start\nphotos\n{}\n' | sha1sum`, and so on.
+    /// Expected values from `printf 'start\nphotos\n{}\n' | sha1sum`, and so on.
     #[test]
     fn another_language_comes_to_the_same_hash() {
         let one = PlanHash::start().then(&["photos", "{}", ""]);

@@ -1,4 +1,4 @@
-//! A cancellation: an owner tells consumers what they need not do any more.
+//! A cancellation: an owner tells consumers which tasks they need not do any more.
 
 use std::time::SystemTime;
 
@@ -8,21 +8,19 @@ use super::{Message, kind};
 use crate::protocol::id::OpeningId;
 use crate::protocol::reason::Reason;
 
-/// Tasks of these openings are not wanted: whoever has one acks it, and answers nothing.
+/// Tasks of these openings are cancelled. A consumer that holds one acks it and sends no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
-    /// The openings, of one owner.
+    /// All of one owner.
     pub openings: Vec<OpeningId>,
 }
 
 impl Cancel {
-    /// As a message to every consumer.
     pub fn to_message(&self, id: String, now: SystemTime) -> Message {
         Message::json(kind::CANCEL, id, self, now)
     }
 
-    /// From a message.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::CANCEL)?;
         message.parse()

@@ -1,22 +1,21 @@
-//! Dead tasks as owners tell of them: those that failed for the last time, and those of which a message
-//! came back dead.
+//! Dead tasks as owners report them: tasks that failed for the last time, and tasks of which a
+//! message came back dead.
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::id::TaskId;
 
-/// How it stands with a task that is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadState {
-    /// It failed for the last time.
+    /// The task failed for the last time.
     Failed,
-    /// A message of it was refused or given up, and its owner sent it again.
+    /// A message of the task was refused or given up, and the owner sent it again.
     Returned,
 }
 
 impl DeadState {
-    /// Its name in messages, tables and output.
+    /// The name in messages, tables and output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -25,45 +24,38 @@ impl DeadState {
     }
 }
 
-/// One dead task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadTask {
-    /// Which.
     pub task: TaskId,
-    /// How it stands with it.
     pub state: DeadState,
-    /// Its items.
     pub items: u32,
-    /// How often it was tried, as far as is known.
+    /// Attempts, as far as the owner knows.
     pub attempts: u32,
-    /// Where it was tried last.
+    /// Host of the last attempt.
     pub host: String,
-    /// What happened, for people.
+    /// For people.
     pub reason: String,
-    /// When, in seconds since 1970.
+    /// Seconds since 1970.
     pub at: f64,
 }
 
-/// A message of a task that came back.
+/// A message of a dead task that came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Returned {
-    /// When, in seconds since 1970.
+    /// Seconds since 1970.
     pub at: f64,
-    /// Who refused it, if that is known.
+    /// Host that refused the message, if that is known.
     pub host: String,
-    /// Why.
     pub reason: String,
 }
 
-/// All that is known of a dead task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadDetail {
-    /// What a list says of it.
     pub dead: DeadTask,
-    /// The end of the error output of its last attempt, if there was any.
+    /// End of the error output of the last attempt, if there was any.
     pub stderr: String,
-    /// Its messages that came back: the latest, oldest first.
+    /// The latest messages that came back, oldest first.
     pub returned: Vec<Returned>,
-    /// Names of its first items.
+    /// Names of the first items.
     pub names: Vec<String>,
 }

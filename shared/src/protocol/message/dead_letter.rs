@@ -1,4 +1,5 @@
-//! The form in which a refused message goes to the dead-letter exchange, and how it is read back.
+//! The form in which a refused message is published to the dead-letter exchange, and how an owner
+//! reads it.
 
 use std::fmt;
 
@@ -7,32 +8,32 @@ use crate::protocol::id::{OpeningId, OwnerId, PlanHash, TaskId};
 use super::Message;
 use super::envelope::header_bytes;
 
-/// The header in which a broker says why it first moved a message to the dead-letter exchange.
+/// Header in which the broker says why it first moved a message to a dead-letter exchange.
 pub const FIRST_DEATH_REASON: &str = "x-first-death-reason";
 
-/// Bytes of headers that a refused message keeps: with its reason still below [`limits::HEADERS_BYTES_MAX`],
-/// or nobody could dead-letter it.
+/// Bytes of headers that a refused message keeps. With the reason added it stays below
+/// [`limits::HEADERS_BYTES_MAX`]; otherwise no consumer could dead-letter it.
 const HEADERS_KEPT: usize = 8 * 1024;
 
-/// Bytes of the reason that it is given.
+/// Bytes of the added reason, at most.
 const REASON_BYTES_MAX: usize = 2 * 1024;
 
-/// How a message died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
-    /// A consumer refused it, or rejected it without a word.
+    /// A consumer refused the message, or rejected it without a reason.
     Refused,
-    /// The broker gave it up after too many deliveries.
+    /// The broker gave the message up after too many deliveries.
     GivenUp,
-    /// It waited longer than a policy of the broker allows (`message-ttl`).
+    /// The message waited longer than a policy of the broker allows (`message-ttl`).
     Expired,
-    /// A policy of the broker (`max-length`, `overflow`) made room in its queue.
+    /// The broker dropped the message from a full queue because of a policy (`max-length`,
+    /// `overflow`).
     Dropped,
 }
 
 impl Death {
-    /// Whether it says something about what the message asks for. What a policy takes out of a queue may be sent
-    /// again as it was.
+    /// Whether this death counts as an attempt at the task. A message that a policy removed from
+    /// its queue may be sent again unchanged.
     pub const fn is_an_attempt(self) -> bool {
         match self {
             Self::Refused | Self::GivenUp => true,
@@ -40,7 +41,7 @@ impl Death {
         }
     }
 
-    /// In the broker's words, as they stand in the header that it adds.
+    /// Reads the broker's word in [`FIRST_DEATH_REASON`].
     pub(crate) fn of(reason: Option<&str>) -> Self {
         match reason {
             Some("expired") => Self::Expired,
@@ -51,28 +52,27 @@ impl Death {
     }
 }
 
-/// A message that came back dead: refused by a consumer, given up by the broker after too many
-/// deliveries, or taken out of its queue by a policy.
+/// A message that came back dead: a consumer refused it, the broker gave it up after too many
+/// deliveries, or a policy removed it from its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The task that it claims to be.
+    /// The task that the message claims to be.
     pub task: TaskId,
-    /// The opening of its job that it claims to be of, and the plan up to it.
+    /// The opening that the message claims to belong to, and the plan up to its task.
     pub of: Option<(OpeningId, PlanHash)>,
-    /// How it died.
     pub death: Death,
-    /// Why it died: the consumer's reason, or the broker's word.
+    /// The consumer's reason, or the broker's word.
     pub reason: String,
-    /// Who refused it, if that is known.
+    /// Host that refused the message, if that is known.
     pub host: Option<String>,
-    /// Which try it was, if that is known.
+    /// The attempt, if that is known.
     pub attempt: Option<u32>,
 }
 
 impl DeadLetter {
-    /// The refused message as it is published to the dead-letter exchange: with the reason in header
-    /// `reason` and who refused it in header `host`, otherwise unchanged as far as its headers leave
-    /// room for that. A stranger's headers may fill a frame of their own.
+    /// Makes the message for the dead-letter exchange. It adds the reason in header `reason` and
+    /// the refusing host in header `host`. Other headers stay as long as they fit into 8 KiB,
+    /// because an untrusted message may have headers that fill a frame.
     pub fn wrap(mut message: Message, reason: impl fmt::Display, host: &str) -> Message {
         let mut room = HEADERS_KEPT;
         message.headers.retain(|name, value| {
@@ -86,8 +86,8 @@ impl DeadLetter {
         message.with_text("reason", reason).with_text("host", host)
     }
 
-    /// Reads one back. `None` when it does not say which task of `owner` it was, or nobody vouches for
-    /// that.
+    /// Reads a dead letter. `None` when the message is untrusted or does not name a task of
+    /// `owner`.
     pub fn read(message: &Message, owner: &OwnerId) -> Option<Self> {
         if message.untrusted.is_some() || message.text("owner") != Some(owner.as_str()) {
             return None;
@@ -128,13 +128,13 @@ mod tests {
         ] {
             assert_eq!(died(word), Some((death, is_an_attempt)), "{word}");
         }
-        // A consumer's reason is a reason, whatever became of the dead letter after it.
+        // A consumer's reason counts, no matter how the dead letter itself died later.
         let refused = DeadLetter::wrap(message.clone().with_text(FIRST_DEATH_REASON, "expired"), "why", "h");
         assert_eq!(DeadLetter::read(&refused, &owner).map(|dead_letter| dead_letter.death), Some(Death::Refused));
     }
 
     #[test]
-    fn whatever_headers_a_refused_message_has_it_can_be_buried() {
+    fn whatever_headers_a_refused_message_has_it_can_be_dead_lettered() {
         let headers = (0..1_400).map(|number| (format!("{number:03}"), HeaderValue::Bool(true)));
         let message = Message { headers: headers.collect(), ..Message::default() };
         let dead_letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");

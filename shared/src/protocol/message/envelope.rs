@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::protocol::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
 use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
 
-/// A header's value: the three AMQP table types that Packhorse uses.
+/// A header's value: one of the three AMQP table types that Packhorse uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderValue {
     /// `longstr`
@@ -21,7 +21,7 @@ pub enum HeaderValue {
     Bool(bool),
 }
 
-/// Bytes that a header takes in a frame: its name, its value, and the lengths and the type that go with them.
+/// Bytes of a header in a frame: its name, its value, and their lengths and type.
 pub(crate) fn header_bytes(name: &str, value: &HeaderValue) -> usize {
     let value = match value {
         HeaderValue::Text(text) => text.len(),
@@ -37,31 +37,29 @@ pub const SEALED: &str = "application/vnd.packhorse.sealed";
 /// One message as a transport carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// `message_id`: the task's id for tasks, outcomes and plans, otherwise unique by its sender.
+    /// `message_id`: the task's id for tasks, outcomes and plans; otherwise a unique id from the
+    /// sender.
     pub id: String,
     /// `correlation_id`: the job's id, or the id of the request that a reply answers.
     pub correlation: Option<String>,
     /// `type`: see [`super::kind`].
     pub kind: String,
-    /// `content_type` of the body.
     pub content_type: String,
     /// `timestamp`: seconds since 1970.
     pub timestamp: u64,
-    /// `app_id`: program and version that made the message.
+    /// `app_id`: the sender's program and version.
     pub app_id: String,
     /// `reply_to`: routing key on the control exchange for an answer.
     pub reply_to: Option<String>,
-    /// `headers`
     pub headers: BTreeMap<String, HeaderValue>,
-    /// The body.
     pub body: Bytes,
-    /// Why it is not to be acted on, whatever it says: found where it was opened. Such a message goes
-    /// on only as it came. Does not travel.
+    /// Why the message must not be acted on, set by the role that opened it. An untrusted message
+    /// is passed on only as it came. This field does not travel.
     pub untrusted: Option<Untrusted>,
 }
 
 impl Message {
-    /// A JSON message of this program and schema.
+    /// Makes a JSON message of this program and schema.
     ///
     /// # Panics
     /// Never for this crate's types: their JSON has text keys and finite numbers only.
@@ -70,7 +68,7 @@ impl Message {
         Self::new(kind, id, body.into(), now)
     }
 
-    /// The same around a body that is JSON already.
+    /// Makes a message from a body that is JSON already.
     pub fn new(kind: &str, id: String, body: Bytes, now: SystemTime) -> Self {
         Self {
             id,
@@ -84,19 +82,16 @@ impl Message {
         }
     }
 
-    /// Adds a text header.
     pub fn with_text(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.insert(name.to_owned(), HeaderValue::Text(value.into()));
         self
     }
 
-    /// Adds an integer header.
     pub fn with_integer(mut self, name: &str, value: i64) -> Self {
         self.headers.insert(name.to_owned(), HeaderValue::Integer(value));
         self
     }
 
-    /// A text header.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.headers.get(name) {
             Some(HeaderValue::Text(text)) => Some(text),
@@ -104,7 +99,6 @@ impl Message {
         }
     }
 
-    /// An integer header.
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.headers.get(name) {
             Some(HeaderValue::Integer(value)) => Some(*value),
@@ -112,12 +106,12 @@ impl Message {
         }
     }
 
-    /// Bytes that its headers take.
+    /// Bytes of all headers in a frame.
     pub(crate) fn headers_bytes(&self) -> usize {
         self.headers.iter().map(|(name, value)| header_bytes(name, value)).sum()
     }
 
-    /// Bytes that its body may have on a transport.
+    /// Bytes that the body may have on a transport, at most. Sealing may add to it.
     pub fn bytes_max(&self) -> usize {
         let seal = if self.content_type == SEALED { SEAL_BYTES_MAX } else { 0 };
         MESSAGE_BYTES_MAX + seal
@@ -142,12 +136,12 @@ impl Message {
         Ok(())
     }
 
-    /// The body as JSON. Unknown fields are refused by the types themselves.
+    /// Parses the body. The types themselves refuse unknown fields.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Reason> {
         from_json(&self.body)
     }
 
-    /// A header that must be there and parse.
+    /// Reads a text header that must be present and valid.
     pub fn header<T: std::str::FromStr>(&self, name: &str) -> Result<T, Reason>
     where
         T::Err: std::fmt::Display,

@@ -1,4 +1,5 @@
-//! A lease: a consumer takes a task over from the broker, which has no patience for long ones.
+//! A lease: the consumer keeps a long task without its delivery, because the broker takes
+//! deliveries back after its acknowledgement time-out.
 
 use std::time::SystemTime;
 
@@ -8,25 +9,24 @@ use super::{Address, HeaderValue, Message, kind};
 use crate::protocol::id::ConsumerId;
 use crate::protocol::reason::Reason;
 
-/// Whose task it is from now on, in place of its delivery.
+/// Tells the owner which consumer holds a task. It replaces the task's delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// The task's address, echoed.
+    /// Copied from the task.
     pub address: Address,
-    /// Who holds it, and names it with each heartbeat.
+    /// The consumer that holds the task and lists it in each heartbeat.
     pub holder: ConsumerId,
-    /// On which machine.
     pub host: String,
-    /// Whether it is worked on. If not it is given back: it has waited too long for a slot.
+    /// Whether the consumer works on the task. If not, the consumer gives it back: the task waited
+    /// too long for a slot.
     pub is_started: bool,
-    /// Whether it had come back from somebody before: then somebody may have died of it.
+    /// Whether the broker had delivered the task before; then an earlier consumer may have died of
+    /// it.
     pub redelivered: bool,
-    /// The task's body.
     pub body: Bytes,
 }
 
 impl Lease {
-    /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::LEASE, self.address.task.to_string(), self.body.clone(), now);
         let message = self.address.write(message).with_text("holder", self.holder.as_str());
@@ -36,7 +36,6 @@ impl Lease {
         message
     }
 
-    /// From a message.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::LEASE)?;
         let is_started = match message.headers.get("started") {

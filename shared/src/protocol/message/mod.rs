@@ -1,6 +1,6 @@
-//! Every message that travels: an envelope of AMQP properties around a body.
+//! Every message: an envelope of AMQP properties around a body.
 //!
-//! The envelope ([`Message`]) is the same on both transports. Metadata stands in its properties and
+//! The envelope ([`Message`]) is the same on both transports. Metadata is in its properties and
 //! headers, so that any AMQP client can read it; bodies are JSON (docs/PROTOCOL.md lists them all).
 
 mod cancel;
@@ -35,7 +35,7 @@ pub mod kind {
     pub const OUTCOME: &str = "outcome";
     /// Consumer to owner: a part of an answer, before the outcome.
     pub const PART: &str = "part";
-    /// Consumer to owner: a task that it holds on its own account, without its delivery.
+    /// Consumer to owner: a task that the consumer holds without its delivery.
     pub const LEASE: &str = "lease";
     /// Producer to owner: one task of the plan.
     pub const PLANNED: &str = "planned";
@@ -43,10 +43,10 @@ pub mod kind {
     pub const PLAN_END: &str = "seal";
     /// Anyone to owners, over the control exchange.
     pub const REQUEST: &str = "request";
-    /// Owner to whoever asked.
+    /// Owner to the sender of a request.
     pub const REPLY: &str = "reply";
-    /// Owner to consumers: jobs whose tasks nobody wants any more.
+    /// Owner to consumers: jobs that were cancelled.
     pub const CANCEL: &str = "cancel";
-    /// Consumer to owners: alive, and what it holds.
+    /// Consumer to owners: a heartbeat, with the tasks that the consumer holds.
     pub const PRESENCE: &str = "presence";
 }

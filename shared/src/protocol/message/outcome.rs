@@ -9,48 +9,43 @@ use super::{Address, HeaderValue, Message, Parts, kind};
 use crate::protocol::id::ConsumerId;
 use crate::protocol::reason::Reason;
 
-/// How a whole task failed. An item that fails alone is part of the answer instead.
+/// Failure of a whole task. An item that fails alone is part of the answer instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// What happened, for people.
+    /// For people.
     pub reason: String,
-    /// The end of the error output, if there was a process of its own.
+    /// End of the error output, if the task ran in a separate process.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stderr: String,
 }
 
-/// Done or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The answer, in the form of its workload's contract. These bytes, and nothing else of the
-    /// outcome, are compared when a task is answered twice.
+    /// The answer, as the workload's contract defines it. When a task is answered twice, the owner
+    /// compares these bytes and nothing else of the outcome.
     Done(Bytes),
     /// The task could not be done; the owner decides about another attempt.
     Failed(Failure),
 }
 
-/// The one answer to a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The task's address, echoed.
+    /// Copied from the task.
     pub address: Address,
-    /// Who did it, if it says so.
+    /// The consumer that did the task, if the outcome names it.
     pub consumer: Option<ConsumerId>,
-    /// Where it was done.
     pub host: String,
-    /// How long it took, in microseconds.
+    /// Duration of the work, microseconds.
     pub micros: u64,
     /// Whether the broker had delivered the task before.
     pub redelivered: bool,
-    /// What came of it.
     pub verdict: Verdict,
-    /// What of the answer was published before, if anything.
+    /// Parts of the answer that were published before this outcome, if any.
     pub parts: Option<Parts>,
 }
 
 impl Outcome {
-    /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let id = self.address.task.to_string();
         let (status, message) = match &self.verdict {
@@ -75,7 +70,7 @@ impl Outcome {
         }
     }
 
-    /// From a message; the answer is left to the workload.
+    /// Reads all but the answer, which the workload parses.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::OUTCOME)?;
         let verdict = match message.text("status") {

@@ -1,4 +1,4 @@
-//! A part of an outcome that is too large for one message, or whose size is not known before.
+//! A part of an outcome that is too large for one message, or whose size is not known in advance.
 
 use std::time::SystemTime;
 
@@ -8,35 +8,32 @@ use super::{Address, Message, kind};
 use crate::protocol::id::RunId;
 use crate::protocol::reason::Reason;
 
-/// How many parts an outcome has.
+/// The parts of an outcome.
 ///
-/// An outcome is counted when all parts of its run are in the owner's store; parts of other runs
-/// are dropped then.
+/// The owner counts an outcome when all parts of its run are in the owner's store, and then drops
+/// the parts of other runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
-    /// Which try at the task made them.
+    /// The attempt that made the parts.
     pub run: RunId,
-    /// How many there are.
     pub count: u32,
 }
 
-/// One part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The task's address, echoed.
+    /// Copied from the task.
     pub address: Address,
-    /// Which try at the task made it.
+    /// The attempt that made the part.
     pub run: RunId,
     /// 0, 1, ... within its run.
     pub number: u32,
-    /// The one item that it is about, if it counts only when that item has a result.
+    /// The item that the part belongs to, if the part counts only when that item has a result.
     pub item: Option<u32>,
-    /// What it holds, in the form of its workload's contract.
+    /// As the workload's contract defines it.
     pub body: Bytes,
 }
 
 impl Part {
-    /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let mut message = Message::new(kind::PART, self.address.task.to_string(), self.body.clone(), now);
         message.content_type = "application/octet-stream".to_owned();
@@ -48,7 +45,7 @@ impl Part {
         }
     }
 
-    /// From a message; the body is left to the workload.
+    /// Reads all but the body, which the workload parses.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::PART)?;
         let number = |name: &str| message.integer(name).map(u32::try_from).transpose();

@@ -11,51 +11,50 @@ use crate::protocol::id::{Class, JobId, OpeningId, PlanHash, TaskId};
 use crate::protocol::path::PathBytes;
 use crate::protocol::reason::Reason;
 
-/// Something that the plan itself could not take in, such as a directory that cannot be listed. It
-/// counts as a failed item.
+/// An entry that the planner could not plan, such as a directory that cannot be listed. It counts
+/// as a failed item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFailure {
-    /// The name as a report shows it.
+    /// As a report shows it.
     pub name: PathBytes,
-    /// What happened, for people.
+    /// For people.
     pub reason: String,
 }
 
-/// One task as planned. Its number orders it in the job's report.
+/// One planned task. Its number is its position in the job's report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     /// 0, 1, 2, ... without gaps.
     pub number: u64,
-    /// Who can do it.
     pub class: Class,
-    /// The batch, in the form of its workload's contract. Absent when nothing is left to do, as
-    /// when a plan ends in failures only.
+    /// The batch, as the workload's contract defines it. Absent when there is nothing to do, as
+    /// when a plan ends with failures only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<RawValue>>,
-    /// Items in the batch.
     pub items: u32,
-    /// Bytes that the batch will read, as far as the plan knows.
+    /// Bytes that the batch will read, as far as the planner knows.
     pub bytes: u64,
-    /// What failed in planning since the task before.
+    /// Entries that failed in planning since the previous task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<PlanFailure>,
-    /// What was left out since the task before, by kind.
+    /// Entries that were left out since the previous task, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
-    /// When it was planned, in nanoseconds since 1970, if its planner tells: what was changed later was not planned.
-    /// Another plan of the same has another, so no hash is over it.
+    /// Time of planning in nanoseconds since 1970, if the planner records it: a file changed later
+    /// than this is not as planned. Another plan of the same tree has another time, so no hash
+    /// covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<i64>,
 }
 
-/// Where in its job's plan something of it stands.
+/// The place of a message in its job's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Which opening of the job it is for.
     pub opening: OpeningId,
-    /// The plan before it: an owner never puts together tasks of two walks between which the tree has changed.
+    /// Hash of the plan before this message. With it the owner never combines tasks of two walks
+    /// between which the tree changed.
     pub after: PlanHash,
 }
 
@@ -70,7 +69,7 @@ impl Place {
 }
 
 impl Planned {
-    /// The hash of the plan that goes on with it after `before`.
+    /// The hash of the plan `before` with this task added.
     pub fn hash(&self, before: &PlanHash) -> PlanHash {
         let body = self.body.as_ref().map_or("", |body| body.get());
         let told = if self.failed.is_empty() && self.skipped.is_empty() {
@@ -81,7 +80,6 @@ impl Planned {
         before.then(&[self.class.as_str(), body, &told])
     }
 
-    /// As a message to the owner of `job`.
     pub fn to_message(&self, job: &JobId, place: &Place, now: SystemTime) -> Message {
         let task = TaskId { job: job.clone(), number: self.number };
         let mut message = Message::json(kind::PLANNED, task.to_string(), self, now);
@@ -89,7 +87,6 @@ impl Planned {
         place.write(message)
     }
 
-    /// From a message.
     pub fn from_message(message: &Message) -> Result<(JobId, Place, Self), Reason> {
         message.expect(kind::PLANNED)?;
         let task: TaskId = message.id.parse().map_err(|e| Reason::header("message_id", &format!("{e}")))?;
@@ -106,21 +103,17 @@ impl Planned {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanEnd {
-    /// The job.
     pub job: JobId,
-    /// How many tasks it has.
     pub tasks: u64,
 }
 
 impl PlanEnd {
-    /// As a message to the job's owner.
     pub fn to_message(&self, place: &Place, now: SystemTime) -> Message {
         let mut message = Message::json(kind::PLAN_END, format!("{}.seal", self.job), self, now);
         message.correlation = Some(self.job.to_string());
         place.write(message)
     }
 
-    /// From a message.
     pub fn from_message(message: &Message) -> Result<(Place, Self), Reason> {
         message.expect(kind::PLAN_END)?;
         Ok((Place::read(message)?, message.parse()?))

@@ -1,4 +1,4 @@
-//! The control exchange: requests to owners, their replies, and consumers' heartbeats.
+//! Messages on the control exchange: requests to owners, their replies, and consumers' heartbeats.
 
 use std::fmt;
 
@@ -12,164 +12,140 @@ use crate::protocol::job::{JobSpec, JobState, JobStatus};
 use crate::protocol::path::printable;
 use crate::protocol::workload::Workload;
 
-/// What one may ask an owner.
+/// A request to an owner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Commit this job, or go on with it if it is known and the same.
+    /// Commit this job, or continue it if the owner has it with the same spec.
     Open(Box<JobRequest>),
-    /// How this job stands.
     Status {
-        /// The job.
         job: JobId,
     },
-    /// How every job stands.
     Jobs,
-    /// End this job as it stands; the reply says how that is.
+    /// Cancel this job; the reply is its status.
     Cancel {
-        /// The job.
         job: JobId,
-        /// Which opening of it: one that was begun since is another job.
+        /// The opening to cancel. A job of that name that was begun later is another job.
         opening: OpeningId,
     },
-    /// Why a job or a task is as it is.
+    /// Ask why a job or a task is in its state.
     Explain {
-        /// The job.
         job: JobId,
-        /// One of its tasks, if it is about that.
+        /// Number of a task; `None` for the whole job.
         number: Option<u64>,
     },
-    /// The dead tasks.
+    /// List dead tasks.
     Dead {
-        /// Those of this job, this task, or with this text in their reason; all if there is none.
+        /// Only tasks of this job, this task, or tasks with this text in their reason; `None` for
+        /// all.
         filter: Option<String>,
     },
-    /// All about one dead task.
     DeadTask {
-        /// Which.
         task: TaskId,
     },
-    /// Put dead tasks back to work.
+    /// Run dead tasks again.
     Replay {
-        /// Which, as in [`Request::Dead`].
+        /// As in [`Request::Dead`].
         filter: Option<String>,
-        /// Of which openings, as [`Reply::Dead`] had them: it says nothing about a later job of that name.
+        /// The openings from [`Reply::Dead`], so that a later job of the same name is not affected.
         openings: Vec<OpeningId>,
     },
-    /// Forget dead tasks: they stay failed.
+    /// Remove dead tasks from the list; they stay failed.
     Forget {
-        /// Which, as in [`Request::Dead`].
+        /// As in [`Request::Dead`].
         filter: Option<String>,
-        /// Of which openings, as [`Reply::Dead`] had them.
+        /// The openings from [`Reply::Dead`].
         openings: Vec<OpeningId>,
     },
-    /// A report's bytes from a place on, once the job is finished.
+    /// Read a report's bytes from a place on, once the job is finished.
     Report {
-        /// The job.
         job: JobId,
-        /// Which report.
         #[serde(default, skip_serializing_if = "ReportOf::is_results")]
         of: ReportOf,
-        /// Where to go on: the start, or what the chunk before said.
+        /// The default for the start, then [`ReportChunk::next`] of the previous chunk.
         from: ReportPlace,
     },
-    /// Who are you?
+    /// Ask for the owner's id.
     Ping,
-    /// A process of an owner has its name: for others that have it, too. It has no [`Reply`].
+    /// An owner's process announces its name to other processes that may have the same one. There
+    /// is no [`Reply`].
     Claim {
-        /// The process.
         session: Session,
-        /// The id of the session whose claim it has just heard, if this is said because of that.
+        /// The session whose claim this one answers, if it answers one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answers: Option<String>,
     },
 }
 
-/// A job as it is asked for.
+/// A request for a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// Its id.
     pub job: JobId,
-    /// What is to be done.
     pub spec: JobSpec,
-    /// Where it comes from, if it is over files.
+    /// Where the request comes from, if it is about files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Whether another id will do: if the latest job from there with the same spec and report has not ended, the
-    /// owner goes on with that one.
+    /// Whether another job may be continued instead: if the latest job from this origin with the
+    /// same spec and report has not ended, the owner continues that one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resume: bool,
-    /// What its report is called where its owner writes one; the job's id if `None`.
+    /// Name of the report in the owner's report directory; the job's id if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportName>,
-    /// The opening of this job whose plan is not that of the tree as it is now. If it is still the job's, and came
-    /// from the same origin, the owner opens the job anew in its place.
+    /// An opening of this job whose plan no longer matches the tree. If it is still the job's
+    /// current opening and came from the same origin, the owner replaces it with a new opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<OpeningId>,
 }
 
 impl JobRequest {
-    /// The job of this id and no other, with a report of the same name.
+    /// Asks for the job of exactly this id, with a report of the same name.
     pub fn new(job: JobId, spec: JobSpec) -> Self {
         Self { job, spec, origin: None, resume: false, report: None, instead_of: None }
     }
 }
 
-/// What an owner answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// To [`Request::Open`].
     Opened(Opened),
-    /// To [`Request::Status`] and [`Request::Cancel`].
+    /// Also answers [`Request::Cancel`].
     Status(Box<JobStatus>),
-    /// To [`Request::Jobs`].
     Jobs {
         /// Oldest first.
         jobs: Vec<JobStatus>,
     },
-    /// To [`Request::Explain`].
     Explained {
         /// One sentence, for people.
         text: String,
     },
-    /// To [`Request::Dead`].
     Dead {
-        /// Whose they are.
         owner: OwnerId,
-        /// The latest, oldest first.
+        /// The latest dead tasks, oldest first.
         tasks: Vec<DeadTask>,
-        /// How many more there are.
+        /// Number of further dead tasks.
         more: u64,
-        /// The openings of all of them.
+        /// Openings of all dead tasks, including those not in `tasks`.
         openings: Vec<OpeningId>,
     },
-    /// To [`Request::DeadTask`].
     DeadTask(Box<DeadDetail>),
-    /// To [`Request::Replay`].
     Replayed {
-        /// Tasks that are open again.
         tasks: u64,
-        /// Tasks that stay dead: their job is cancelled, or its report is being written.
+        /// Tasks that stay dead because their job is cancelled or its report is being written.
         kept: u64,
     },
-    /// To [`Request::Forget`].
     Forgotten {
-        /// Tasks that are listed no more.
+        /// Tasks removed from the list.
         tasks: u64,
     },
-    /// To [`Request::Report`].
     Report(ReportChunk),
-    /// To [`Request::Ping`].
     Pong {
-        /// The owner.
         owner: OwnerId,
-        /// Which process of that name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<Session>,
     },
-    /// It cannot be done, and why.
+    /// The owner cannot do what was asked.
     Refused {
         /// For people.
         reason: String,
@@ -178,58 +154,52 @@ pub enum Reply {
     UnknownJob,
 }
 
-/// A job that is committed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Opened {
-    /// The job.
     pub job: JobId,
-    /// Which opening of it.
     pub opening: OpeningId,
-    /// The owner.
     pub owner: OwnerId,
-    /// Tasks planned without a gap; the next to plan has this number.
+    /// Tasks planned without a gap, so the number of the next task to plan.
     pub planned: u64,
-    /// The hash of these.
+    /// Hash of the plan up to `planned`.
     pub after: PlanHash,
-    /// The number of tasks, if the plan is complete.
+    /// Number of tasks, if the plan is complete.
     #[serde(rename = "sealed")]
     pub plan_end: Option<u64>,
-    /// This job, if it has ended; else the latest one before it with the same spec and report that has.
+    /// This job, if it has ended; otherwise the latest earlier job that has ended, with the same
+    /// spec and report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
 
 impl Opened {
-    /// Whether this is a job that has ended before, and its report is all that there is to be had.
+    /// Whether this job had already ended, so only its report is available.
     pub fn has_ended(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.job == self.job)
     }
 
-    /// Whether it goes on with a plan that is complete: whoever opened it need not plan.
+    /// Whether the job continues with a complete plan, so the submitter need not plan.
     pub fn has_whole_plan(&self) -> bool {
         self.plan_end.is_some_and(|plan_end| plan_end <= self.planned) && !self.has_ended()
     }
 }
 
-/// A job that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
-    /// Its id.
     pub job: JobId,
-    /// Finished or cancelled.
+    /// Either finished or cancelled.
     pub state: JobState,
-    /// When, in seconds since 1970.
+    /// Seconds since 1970.
     pub at: f64,
 }
 
-/// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportOf {
-    /// What was found, as its workload writes it.
+    /// The results, as the workload writes them.
     #[default]
     Results,
-    /// What failed and why: a line of JSON for each item.
+    /// The failed items and their reasons, one JSON line for each.
     Failures,
 }
 
@@ -239,61 +209,53 @@ impl ReportOf {
     }
 }
 
-/// A place in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportPlace {
-    /// A task.
+    /// Number of a task.
     pub task: u64,
-    /// A byte of its part of the report.
+    /// Byte offset in that task's part of the report.
     pub byte: u64,
 }
 
-/// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportChunk {
-    /// Where to go on.
+    /// Where the next chunk starts.
     pub next: ReportPlace,
     /// Whether the report ends here.
     pub last: bool,
-    /// Its bytes, base64.
     pub text_base64: String,
 }
 
-/// A consumer's heartbeat: each heartbeat, when it starts, and when it stops.
+/// A consumer's heartbeat. The consumer also sends one when it starts and when it stops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// Which process.
     pub consumer: ConsumerId,
-    /// On which machine.
     pub host: String,
-    /// Packhorse's version.
     pub version: String,
-    /// Tasks that it does at a time.
+    /// Tasks that the consumer does at a time.
     pub slots: u32,
-    /// What it subscribes to.
     pub serves: Vec<(Workload, Class)>,
-    /// Tasks that it holds: under way or waiting in its prefetch.
+    /// Tasks that run in the consumer or wait in its prefetch.
     pub holds: Vec<HeldTask>,
-    /// Milliseconds until the next sign.
+    /// Milliseconds until the next heartbeat.
     pub heartbeat_millis: u64,
-    /// It stops: do not wait for it.
+    /// Whether the consumer is stopping and sends no further heartbeat.
     pub leaving: bool,
-    /// What its roots lie on, as far as it can tell.
+    /// File systems of the consumer's roots, as far as it knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<RootState>,
 }
 
-/// What a root of a consumer lies on.
+/// The file system of one root of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RootState {
-    /// The root.
     pub name: String,
-    /// The type of its file system, such as `ext4` or `nfs4`.
+    /// Type of the file system, such as `ext4` or `nfs4`.
     pub system: String,
-    /// What is mounted there, such as `/dev/sda1` or `SERVER:/EXPORT`.
+    /// Source of the mount, such as `/dev/sda1` or `SERVER:/EXPORT`.
     pub source: String,
-    /// Whether it has no entry at all.
+    /// Whether the root's directory has no entry.
     #[serde(rename = "empty")]
     pub is_empty: bool,
 }

@@ -1,4 +1,4 @@
-//! One process of an owner: what tells it from another that has the same name.
+//! One process of an owner, distinguishable from another process with the same owner id.
 
 use std::cmp::Ordering;
 use std::fmt::{Display, Formatter};
@@ -8,25 +8,26 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::id::StoreId;
 use crate::protocol::path::printable;
 
-/// A process that answers for an owner's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Drawn at random when it starts.
+    /// Random, drawn when the process starts.
     pub id: String,
-    /// The store that it has open. A copy of a store has the same.
+    /// The store that the process has open. A copy of a store has the same id.
     pub store: StoreId,
-    /// Where it runs, for people.
+    /// For people.
     pub host: String,
-    /// Its number there, for people.
+    /// Process id on that host, for people.
     pub process: u32,
-    /// When it started, in seconds since 1970.
+    /// Start of the process, seconds since 1970.
     pub since: f64,
 }
 
 impl Session {
-    /// Of two processes with one name the later one keeps it: it began only because nobody answered, and whatever was
-    /// asked of this name since was asked of it. Both come to the same verdict, so exactly one ends. Clocks of two
-    /// hosts that differ may make it the other one, never both and never neither.
+    /// Whether this process gives the owner's name up to `other`. Of two processes with one name
+    /// the later one keeps it: it started only because no other process answered, and requests to
+    /// this name since then were meant for it. Both processes compute the same result, so exactly
+    /// one ends. If the clocks of two hosts differ, the earlier process may win, but never both and
+    /// never neither.
     pub fn yields_to(&self, other: &Self) -> bool {
         self.since.total_cmp(&other.since).then_with(|| self.id.cmp(&other.id)) == Ordering::Less
     }

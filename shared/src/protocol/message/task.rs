@@ -1,4 +1,4 @@
-//! A task: what an owner publishes for consumers.
+//! A task, as an owner publishes it for consumers.
 
 use std::time::SystemTime;
 
@@ -9,26 +9,25 @@ use crate::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, OwnerId
 use crate::protocol::reason::Reason;
 use crate::protocol::workload::Workload;
 
-/// Whose task it is: carried by a task, echoed by its outcome.
+/// Identifies a task. Every task carries its address, and its outcome carries a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Which task.
     pub task: TaskId,
-    /// Of which opening of its job.
     pub opening: OpeningId,
-    /// The plan that it is of, up to itself, and where not all of its items are asked for, which: an older copy of its
-    /// owner's store may have gone on with another, or have asked for others.
+    /// Hash of the plan up to this task, and, if only some of its items are asked for, of their
+    /// numbers. It differs when an older copy of the owner's store continued with another plan or
+    /// asked for other items.
     pub plan: PlanHash,
-    /// 1 for the first try.
+    /// 1 for the first attempt.
     pub attempt: u32,
-    /// Whose queue takes the outcome.
+    /// The owner whose queue takes the outcome.
     pub owner: OwnerId,
-    /// Whose contract the body follows.
+    /// Defines the contract of the body.
     pub workload: Workload,
 }
 
 impl Address {
-    /// The task, as who holds it names it.
+    /// The task as a consumer lists it in its heartbeat.
     pub fn held(&self) -> HeldTask {
         HeldTask { opening: self.opening.clone(), number: self.task.number }
     }
@@ -65,23 +64,20 @@ impl Address {
     }
 }
 
-/// One message of a job: a batch of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Whose it is.
     pub address: Address,
-    /// Who can do it.
     pub class: Class,
-    /// When it was planned, in nanoseconds since 1970, if that is known.
+    /// Time of planning in nanoseconds since 1970, if that is known.
     pub planned_at: Option<i64>,
-    /// Consumers that could not do it, and are to give it back: others may have what they lack.
+    /// Consumers that could not do this task. They give it back, because other consumers may have
+    /// what they lack.
     pub avoid: Vec<ConsumerId>,
-    /// The batch, in the form of its workload's contract.
+    /// The batch, as the workload's contract defines it.
     pub body: Bytes,
 }
 
 impl Task {
-    /// As a message.
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::TASK, self.address.task.to_string(), self.body.clone(), now);
         let mut message = self.address.write(message).with_text("class", self.class.as_str());
@@ -95,7 +91,7 @@ impl Task {
         message
     }
 
-    /// From a message; the body is left to the workload.
+    /// Reads all but the body, which the workload parses.
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::TASK)?;
         let avoid = message.text("avoid").unwrap_or_default().split(' ').filter(|id| !id.is_empty());
@@ -124,7 +120,7 @@ mod tests {
             .to_message(SystemTime::UNIX_EPOCH)
     }
 
-    /// Other clients may send what our own transport refuses to.
+    /// Other clients may send messages that our own transport would refuse to send.
     #[test]
     fn a_task_over_the_limit_is_refused_before_its_body_is_looked_at() {
         assert!(Task::from_message(&sized(MESSAGE_BYTES_MAX)).is_ok());

@@ -1,4 +1,4 @@
-//! Keys and the file that holds them.
+//! Keys, and the file that holds them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,39 +15,33 @@ pub struct Key {
     secret: [u8; SECRET_BYTES],
 }
 
-/// Keys in the order of their file: the first seals, all open. Without any, messages go in clear.
+/// Keys in the order of their file. The first key seals; every key opens. Without keys, messages
+/// travel in clear.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: Vec<Key>,
 }
 
-/// A text is no file of keys. It never quotes the text.
+/// A key file cannot be read. The error never quotes its text, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
-    /// A line is no key.
     #[error("line {line} is no key: a key is an id of [A-Za-z0-9_-], a space, and 32 bytes as base64")]
     Line {
         /// Counted from 1.
         line: usize,
     },
-    /// Two keys have one id.
     #[error("two keys have the id {id}: the id says which key to open with, so each has its own")]
-    Twice {
-        /// The id.
-        id: String,
-    },
-    /// There is none.
-    #[error("it holds no key; packhorse key new FILE makes one")]
+    Twice { id: String },
+    #[error("it holds no key; make one with: packhorse key new FILE")]
     Empty,
 }
 
 impl Key {
-    /// A fresh key.
     pub fn generate() -> Self {
         Self { id: random::token(), secret: random::secret() }
     }
 
-    /// Its name, not secret.
+    /// The key's name; not secret.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -56,7 +50,7 @@ impl Key {
         &self.secret
     }
 
-    /// As a line of a file of keys.
+    /// The key as a line of a key file.
     pub fn to_line(&self) -> String {
         format!("{} {}\n", self.id, to_base64(&self.secret))
     }
@@ -78,7 +72,7 @@ impl fmt::Debug for Key {
 }
 
 impl Keyring {
-    /// The one that seals.
+    /// The key that seals.
     pub(super) fn first(&self) -> Option<&Key> {
         self.keys.first()
     }
@@ -88,7 +82,7 @@ impl Keyring {
     }
 }
 
-/// Empty lines and lines that begin with `#` are passed over.
+/// Ignores empty lines and lines that begin with `#`.
 impl FromStr for Keyring {
     type Err = BadKeys;
 

@@ -1,17 +1,18 @@
-//! Sealed messages: encrypted and authenticated from one role to the other, whatever the broker or
-//! anyone on the way may read or write.
+//! Sealed messages: encrypted and authenticated from one role to the other. Neither the broker nor
+//! anyone on the way can read or change them.
 //!
-//! XChaCha20-Poly1305 with a key that all roles share. A sealed message has in clear what routing
-//! needs, and the rest within its body; docs/PROTOCOL.md has the form, byte by byte.
+//! The cipher is XChaCha20-Poly1305, with a key that all roles share. A sealed message shows in
+//! clear only what routing needs; the rest is within its body. docs/PROTOCOL.md has the form, byte
+//! by byte.
 //!
 //! # Invariants
-//! - Whatever of a message is acted on stands within the seal, or is bound by it: its headers, its
-//!   type, ids, `reply_to`, and the routing key that it was published under. Changing any of these
-//!   breaks the seal, and so does giving the body to another message.
-//! - Each seal has a nonce of its own: 24 random bytes, so that no two ever meet.
-//! - A message that does not open keeps its form, with [`Message::untrusted`] set.
+//! - Every part of a message that a role acts on is within the seal or bound by it: headers, type,
+//!   ids, `reply_to`, and the routing key that it was published under. Changing any of these breaks
+//!   the seal, and so does giving the body to another message.
+//! - Each seal has its own nonce of 24 random bytes, so that two seals practically never share one.
+//! - A message that does not open stays as it came, with [`Message::untrusted`] set.
 //!
-//! What a seal does not prevent is a message that comes once more: owners count each (job, task) once.
+//! A seal does not prevent a repeated message. Owners count each (job, task) only once.
 
 mod keyring;
 #[cfg(test)]
@@ -29,19 +30,19 @@ use crate::protocol::message::{HeaderValue, Message, SEALED};
 use crate::protocol::reason::{SCHEMA, Untrusted};
 use crate::system::random;
 
-/// Begins what a seal is bound to, so that no other use of a key can be taken for it.
+/// Prefix of the data that a seal is bound to, so that no other use of a key can pass for a seal.
 const CONTEXT: &str = "packhorse seal 1";
 
 const NONCE_BYTES: usize = 24;
 
-/// The header that says which key sealed a message.
+/// Header with the id of the key that sealed a message.
 const KEY: &str = "key";
 
-/// Headers that a sealed message may get on its way from one that has no key to seal it anew: why it
-/// was refused, and where. They are for people.
+/// Headers that a role without a key may add to a sealed message that it refuses: the reason, and
+/// its host. They are for people.
 const ADDED: [&str; 2] = ["reason", "host"];
 
-/// What is encrypted before the body.
+/// Encrypted before the body.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Inside {
@@ -49,7 +50,6 @@ struct Inside {
     headers: BTreeMap<String, Value>,
 }
 
-/// A header's value as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Value {
@@ -59,17 +59,17 @@ enum Value {
 }
 
 impl Keyring {
-    /// Seals a message that is to be published under this routing key. Without keys, and for a
-    /// message that came broken, it goes as it is.
+    /// Seals a message for publishing under this routing key. Without keys the message goes in
+    /// clear; an untrusted message goes on as it came.
     pub fn seal(&self, routing_key: &str, message: Message) -> Message {
         match self.first() {
             Some(key) if message.untrusted.is_none() => seal(key, routing_key, message, random::secret()),
-            // What is thought of it does not travel.
+            // The `untrusted` mark does not travel.
             _ => Message { untrusted: None, ..message },
         }
     }
 
-    /// Opens a message that came under this routing key.
+    /// Opens a message that came with this routing key.
     pub fn open(&self, routing_key: &str, mut message: Message) -> Message {
         let opened = if message.content_type == SEALED {
             self.find(&message).and_then(|key| open(key, routing_key, &message))
@@ -99,7 +99,7 @@ impl Keyring {
 
 fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]) -> Message {
     let bound = bound(key.id(), routing_key, &message);
-    // What a broker has noted about a message stays outside, where it notes it again.
+    // Headers from the broker (`x-`) stay outside the seal, where the broker also updates them.
     let (outside, headers): (BTreeMap<_, _>, BTreeMap<_, _>) =
         message.headers.into_iter().partition(|(name, _)| name.starts_with("x-"));
     let headers = headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
@@ -140,7 +140,7 @@ fn open(key: &Key, routing_key: &str, message: &Message) -> Result<Message, Untr
     Ok(Message { content_type: inside.content_type, headers, body, ..message.clone() })
 }
 
-/// What stands in clear and is acted on: each text behind its length.
+/// The data in clear that roles act on: each text preceded by its length.
 fn bound(key: &str, routing_key: &str, message: &Message) -> Vec<u8> {
     let mut bound = Vec::new();
     for text in [

@@ -1,4 +1,4 @@
-//! What opens, what does not, and what a sealed message shows.
+//! Which messages open, which do not, and what a sealed message shows in clear.
 
 use std::time::SystemTime;
 
@@ -53,7 +53,7 @@ fn what_is_sealed_opens_as_it_was_and_shows_neither_body_nor_headers() {
     assert_eq!(keyring.open(ROUTING_KEY, sealed), message);
 }
 
-/// Each thing that is acted on, changed on the way.
+/// Changes each part of a message that a role acts on.
 #[test]
 fn whatever_is_changed_breaks_the_seal() {
     let (_, keyring) = fresh();
@@ -109,15 +109,15 @@ fn the_first_key_seals_and_all_open() {
     );
     assert_eq!(Keyring::default().open("k", both.seal("k", task(b"j"))).untrusted, Some(Untrusted::NoKey { key: id }));
     assert_eq!(both.open("k", task(b"j")).untrusted, Some(Untrusted::Clear));
-    // An id says which key to try, and no more.
+    // A key's id only selects the key to try.
     let secret = old.split_once(' ').expect("a key").1;
     let liar = keys(&format!("{} {secret}", new.split_once(' ').expect("a key").0));
     assert_eq!(both.open("k", liar.seal("k", task(b"j"))).untrusted, Some(Untrusted::Broken));
     assert_eq!(Keyring::default().open("k", Keyring::default().seal("k", task(b"j"))), task(b"j"));
 }
 
-/// A consumer without the key gives a task back to its owner, who has the key; a forged one stays
-/// forged, whoever passes it on.
+/// A consumer without the key gives a task back to its owner, who has the key. A forged message
+/// stays forged when a role passes it on.
 #[test]
 fn a_refused_message_goes_on_as_it_came() {
     let ((_, ours), (_, theirs)) = (fresh(), fresh());

@@ -1,15 +1,11 @@
-//! A queue's and an exchange's arguments, for whoever declares them: a client, or a definitions file.
+//! Arguments of queues and exchanges, as clients and definitions files declare them.
 
 use super::{Exchange, Overflow, Queue, QueueKind};
 
-/// The value of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// A long string.
     Text(String),
-    /// A signed 64-bit integer.
     Integer(i64),
-    /// A boolean.
     Flag(bool),
 }
 
@@ -18,8 +14,8 @@ fn text(value: &str) -> Argument {
 }
 
 impl Queue {
-    /// Only arguments that every broker from 3.10 on knows: an unknown one is taken without a word,
-    /// or refused by later versions (x-queue-mode, x-queue-version).
+    /// Uses only arguments that every RabbitMQ from 3.10 on knows. A broker ignores an unknown
+    /// argument silently, or refuses it in later versions (x-queue-mode, x-queue-version).
     pub fn arguments(&self) -> Vec<(&'static str, Argument)> {
         let mut all = Vec::new();
         let quorum = self.kind == QueueKind::Quorum;
@@ -30,12 +26,13 @@ impl Queue {
             all.push(("x-delivery-limit", Argument::Integer(limit.into())));
         }
         if let Some(exchange) = &self.dead_letter {
-            // Not at-least-once. RabbitMQ (3.10.8) has one supervisor for all such queues of a node, and a queue
-            // that is deleted while it starts ends it: from then on no such queue gets a leader, until the node
-            // is restarted. A dead letter that is lost is a task that nobody has, and the owner sends it again.
+            // No `x-dead-letter-strategy=at-least-once`: RabbitMQ (3.10.8) has one supervisor per
+            // node for all such queues, and deleting a queue while it starts ends that supervisor.
+            // From then on no such queue gets a leader until the node restarts. If a dead letter is
+            // lost, no consumer has its task, and the owner sends the task again.
             all.push(("x-dead-letter-exchange", text(exchange)));
         }
-        // Said always: the broker's own default loses messages without a word.
+        // Always set: by default the broker drops messages of a full queue silently.
         let overflow = match self.overflow {
             Overflow::Reject => "reject-publish",
             Overflow::DropHead => "drop-head",
@@ -53,7 +50,8 @@ impl Queue {
         all
     }
 
-    /// The arguments that the version before gave it, where they were others. What it made stays in use.
+    /// The arguments that the previous version declared, where they differ. Queues that it declared
+    /// stay in use.
     pub fn arguments_before(&self) -> Option<Vec<(&'static str, Argument)>> {
         let was_other = self.kind == QueueKind::Quorum && self.dead_letter.is_some();
         was_other.then(|| {
@@ -65,7 +63,6 @@ impl Queue {
 }
 
 impl Exchange {
-    /// Where unroutable messages go.
     pub fn arguments(&self) -> Vec<(&'static str, Argument)> {
         self.alternate.iter().map(|exchange| ("alternate-exchange", text(exchange))).collect()
     }

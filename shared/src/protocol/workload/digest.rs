@@ -1,13 +1,12 @@
 //! `digest`: a digest for each file of one or more directory trees.
 //!
-//! The answer lists, in the order of the task's items, a digest or why there is none.
+//! The answer lists, in the order of the task's items, a digest or the reason why there is none.
 
 use serde::{Deserialize, Serialize};
 
 use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
 use crate::protocol::reason::{Reason, from_json};
 
-/// Which digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
@@ -16,14 +15,13 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Hexadecimal digits of one digest.
     pub const fn hex_digits(self) -> usize {
         match self {
             Self::Sha1 => 40,
         }
     }
 
-    /// Its name in messages and on command lines.
+    /// The name in messages and on command lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -31,13 +29,10 @@ impl Algorithm {
     }
 }
 
-/// What a job asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Which digest.
     pub algorithm: Algorithm,
-    /// Of which files.
     pub files: Selection,
 }
 
@@ -45,14 +40,12 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// Which digest.
     pub algorithm: Algorithm,
-    /// Of which files.
     pub files: Files,
 }
 
 impl Batch {
-    /// Reads a body and refuses paths that no honest planner writes.
+    /// Parses a body and refuses paths that lead out of their root.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
         let batch: Self = from_json(body)?;
         batch.files.check()?;
@@ -60,7 +53,6 @@ impl Batch {
     }
 }
 
-/// A task's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -69,15 +61,15 @@ pub struct Answer {
     /// For each null the reason, in the order of items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<ItemFailure>,
-    /// Bytes read of the items that have a digest.
+    /// Bytes read from the items that have a digest.
     pub bytes: u64,
-    /// Those that were read from files which are not just as they were planned.
+    /// Items whose files were not exactly as planned when they were read.
     #[serde(default, skip_serializing_if = "Differing::is_empty")]
     pub differing: Differing,
 }
 
 impl Answer {
-    /// Reads an answer and checks that it can be one for a task of `items` items.
+    /// Parses an answer and checks that it fits a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
         let answer: Self = from_json(body)?;
         check_answer(items, &answer.digests, &answer.failed, &answer.differing)?;

@@ -1,6 +1,6 @@
-//! What workloads over files have in common: a job names roots and what to take of them, a task
-//! holds files of one root by their paths relative to it, an answer says of each file what came of
-//! it.
+//! The parts that all workloads over files share. A job names roots and which of their files to
+//! take. A task holds files of one root by their relative paths. An answer has a result or a reason
+//! for each file.
 
 mod item;
 
@@ -12,66 +12,59 @@ use crate::protocol::reason::Reason;
 
 pub use item::{Item, Times};
 
-/// What to do with symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Links {
-    /// Skip them.
     #[default]
     Skip,
-    /// Follow those that stay within their root; others are failed items.
+    /// Follow links that stay within their root; other links are failed items.
     FollowInside,
-    /// Follow all. A consumer must allow it as well.
+    /// Follow every link. The consumer must allow this as well.
     FollowAnywhere,
 }
 
-/// A directory that files are named relative to.
+/// A directory that paths of files are relative to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Root {
-    /// Its name: each consumer maps names to directories of its own.
+    /// Each consumer maps this name to a directory of its own.
     pub name: String,
-    /// Whose queue its tasks go to.
+    /// Class whose queue gets the root's tasks.
     pub class: Class,
-    /// What a report puts before each relative path: the root as the user spelt it, with a slash,
-    /// or nothing.
+    /// Prefix of each path in a report: the root as the user spelt it, with a slash, or nothing.
     pub prefix: PathBytes,
 }
 
 impl Root {
-    /// The class of a root's name where consumers on several machines serve it.
+    /// The class of a root that consumers on several machines serve.
     pub fn class_of(name: &str) -> Class {
         encode(name.as_bytes()).parse().expect("an encoded name is an id")
     }
 }
 
-/// Where a walk starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// Index into the job's roots.
     pub root: usize,
-    /// The one file of that root to take, or all of it.
+    /// The one file of the root to take; `None` for all files.
     pub file: Option<PathBytes>,
 }
 
-/// Which files a job is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
-    /// What to do with symbolic links.
     pub links: Links,
-    /// The trees.
     pub roots: Vec<Root>,
-    /// What to take of them, in the order of the report.
+    /// The starts of the walk, in the order of the report.
     pub starts: Vec<Start>,
-    /// Whether a file must have the very modification time that it was planned with.
+    /// Whether a file must have the exact modification time that it was planned with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict_times: bool,
 }
 
 impl Selection {
-    /// Whose queues the job's tasks go to, each once.
+    /// Classes whose queues get the job's tasks, each once.
     pub fn classes(&self) -> Vec<Class> {
         let mut classes: Vec<_> = self.roots.iter().map(|root| root.class.clone()).collect();
         classes.sort();
@@ -79,36 +72,32 @@ impl Selection {
         classes
     }
 
-    /// What a report puts before each path of a root; nothing if the job has no such root.
+    /// Prefix of each path of a root in a report; empty if the job has no such root.
     pub fn prefix(&self, root: &str) -> &[u8] {
         self.roots.iter().find(|known| known.name == root).map_or(&[], |root| root.prefix.as_bytes())
     }
 }
 
-/// What a report calls a file: its root's prefix and its path, together as they are found. A file in the
-/// current directory that is called `-` is told from standard input, as which `sha1sum -c` would read it.
+/// The name of a file in a report. `name` is the root's prefix and the file's path. A file `-` in
+/// the current directory becomes `./-`, because `sha1sum -c` reads `-` as standard input.
 pub fn printed(name: Vec<u8>) -> PathBytes {
     if name == b"-" { PathBytes(b"./-".to_vec()) } else { PathBytes(name) }
 }
 
-/// The files of one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
-    /// What to do with symbolic links.
     pub links: Links,
-    /// The root's name.
     pub root: String,
-    /// The files.
     pub items: Vec<Item>,
-    /// Whether each must have the very modification time that it was planned with: else a copy that was made without
-    /// times will do.
+    /// Whether each file must have the exact modification time that it was planned with. Otherwise
+    /// a copy made without preserving times is accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict_times: bool,
 }
 
 impl Files {
-    /// Refuses paths that no honest planner writes.
+    /// Refuses paths that lead out of their root.
     pub fn check(&self) -> Result<(), Reason> {
         match self.items.iter().find(|item| !stays_beneath(item.path.as_bytes())) {
             Some(item) => Err(Reason::PathEscapes { path: item.path.display() }),
@@ -117,51 +106,53 @@ impl Files {
     }
 }
 
-/// Whether a relative path names something beneath its root, by its text alone. What its links do
-/// is for the one who opens it.
+/// Whether a relative path stays beneath its root, by its text alone. The code that opens the file
+/// checks symbolic links.
 fn stays_beneath(path: &[u8]) -> bool {
     !path.is_empty() && !path.contains(&0) && path.split(|&b| b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
-/// Why a file has no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemFailure {
     /// Index into the task's items.
     pub item: u32,
-    /// What happened, for people.
+    /// For people.
     pub reason: String,
-    /// Whether another consumer may have it: its owner asks one, if there is one, before it takes this for an answer.
+    /// Whether another consumer may have the file. The owner then asks another one, if there is
+    /// one, before it accepts this failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
 }
 
 impl ItemFailure {
-    /// One for which no other consumer can do anything.
+    /// A failure that no other consumer can avoid.
     pub fn new(item: u32, reason: impl Into<String>) -> Self {
         Self { item, reason: reason.into(), elsewhere: false }
     }
 }
 
-/// Which items of an answer were read from files that are not just as they were planned: by their numbers, in order.
+/// Items of an answer whose files were not exactly as planned when they were read: their numbers,
+/// ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Differing {
-    /// With the planned size and another modification time: copies that were made without times.
+    /// Files with the planned size and another modification time: copies made without preserving
+    /// times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untimed: Vec<u32>,
-    /// Of another size, or written or renamed between the planning and the reading, where both are one process's.
+    /// Files of another size, or written or renamed between planning and reading. Known only where
+    /// one process does both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<u32>,
 }
 
 impl Differing {
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.untimed.is_empty() && self.changed.is_empty()
     }
 
-    /// Adds those of another answer under the numbers that they have in this one.
+    /// Adds the items of another answer. `number` maps an item's number there to its number here.
     pub fn add(&mut self, other: &Self, number: impl Fn(u32) -> Option<u32>) {
         for (all, more) in [(&mut self.untimed, &other.untimed), (&mut self.changed, &other.changed)] {
             all.extend(more.iter().filter_map(|&item| number(item)));
@@ -179,8 +170,9 @@ impl Differing {
     }
 }
 
-/// Checks that an answer is one for `items` items: `results` holds a value or null for each,
-/// `failed` has the reason of each null, in the same order, and those that are `differing` have a value.
+/// Checks that an answer fits a task of `items` items. `results` holds a value or null for each
+/// item, `failed` has the reason of each null in the same order, and `differing` items have a
+/// value.
 pub fn check_answer<T>(
     items: u32,
     results: &[Option<T>],

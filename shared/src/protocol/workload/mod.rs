@@ -1,9 +1,8 @@
-//! The contract of each workload: what a job asks for, what a task's body holds, what its answer
-//! holds.
+//! The contract of each workload: a job's specification, a task's body and its answer.
 //!
-//! A workload has one module of the same name in each role: its contract here, its plan in the
-//! producer, its work in the consumer, its fold in the reducer. Every place that must know them all
-//! matches on [`Workload`] without a wildcard, so the compiler names them when one is added.
+//! Each role has a module of the workload's name: its contract here, its plan in the producer, its
+//! work in the consumer, its fold in the reducer. Every place that must know all workloads matches
+//! on [`Workload`] without a wildcard, so the compiler finds these places when one is added.
 
 pub mod digest;
 pub mod files;
@@ -15,28 +14,25 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Every workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Workload {
-    /// Digests of files.
     Digest,
-    /// The horses' counter: the smallest workload, the one to copy.
+    /// The horse and rider example: the smallest workload, and the one to copy for a new one.
     Steps,
     /// Lines, words and bytes of files.
     Words,
 }
 
-/// No workload of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown workload {0:?}: this program was built with digest, steps, words")]
 pub struct UnknownWorkload(String);
 
 impl Workload {
-    /// Every one, in alphabetical order.
+    /// In alphabetical order.
     pub const ALL: [Self; 3] = [Self::Digest, Self::Steps, Self::Words];
 
-    /// Its name in messages, queue names and on command lines.
+    /// The name in messages, queue names and on command lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Digest => "digest",

@@ -1,8 +1,9 @@
 //! `words`: lines, words and bytes of each file of one or more directory trees, and how often each
 //! word occurs.
 //!
-//! The answer lists, in the order of the task's items, the counts of a file or why there are none.
-//! Where frequencies are asked for, the task's words travel in parts of the outcome: see [`part`].
+//! The answer lists, in the order of the task's items, the counts of a file or the reason why there
+//! are none. Where frequencies are asked for, the task's words travel in parts of the outcome: see
+//! [`part`].
 
 use serde::{Deserialize, Serialize};
 
@@ -10,20 +11,21 @@ use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
 use crate::protocol::id::fnv1a;
 use crate::protocol::reason::{Reason, from_json};
 
-/// What separates words. A word is a longest run of bytes without a separator, whatever the bytes.
+/// What separates words. A word is a longest run of bytes without a separator; any other byte may
+/// be part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// The bytes 0x09 to 0x0d and 0x20: what C calls white space.
+    /// The bytes 0x09 to 0x0d and 0x20: C's white space.
     #[default]
     Ascii,
-    /// The characters with Unicode's property White_Space, in UTF-8. Bytes that are no UTF-8 are
-    /// part of words.
+    /// The characters with Unicode's property White_Space, in UTF-8. Bytes that are not valid UTF-8
+    /// are part of words.
     Unicode,
 }
 
 impl Mode {
-    /// Its name in messages and on command lines.
+    /// The name in messages and on command lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ascii => "ascii",
@@ -32,25 +34,20 @@ impl Mode {
     }
 }
 
-/// How to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Manner {
-    /// What separates words.
     pub mode: Mode,
-    /// Whether a report shows characters, too.
+    /// Whether a report also shows characters.
     pub characters: bool,
     /// Whether each word's occurrences are counted.
     pub frequencies: bool,
 }
 
-/// What a job asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// How to count.
     pub manner: Manner,
-    /// In which files.
     pub files: Selection,
 }
 
@@ -58,14 +55,12 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// How to count.
     pub manner: Manner,
-    /// In which files.
     pub files: Files,
 }
 
 impl Batch {
-    /// Reads a body and refuses paths that no honest planner writes.
+    /// Parses a body and refuses paths that lead out of their root.
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
         let batch: Self = from_json(body)?;
         batch.files.check()?;
@@ -73,17 +68,14 @@ impl Batch {
     }
 }
 
-/// The counts of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Bytes 0x0a.
     pub lines: u64,
-    /// Words.
     pub words: u64,
     /// Bytes other than UTF-8's continuation bytes (0x80 to 0xbf): in UTF-8, the characters.
     pub characters: u64,
-    /// Bytes.
     pub bytes: u64,
 }
 
@@ -107,7 +99,6 @@ impl Counts {
     }
 }
 
-/// A task's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -116,15 +107,15 @@ pub struct Answer {
     /// For each null the reason, in the order of items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<ItemFailure>,
-    /// Over the words of the parts that count; of none without frequencies.
+    /// Check sum over the words of the counted parts; zero without frequencies.
     pub check: Check,
-    /// Those that were read from files which are not just as they were planned.
+    /// Items whose files were not exactly as planned when they were read.
     #[serde(default, skip_serializing_if = "Differing::is_empty")]
     pub differing: Differing,
 }
 
 impl Answer {
-    /// Reads an answer and checks that it can be one for a task of `items` items.
+    /// Parses an answer and checks that it fits a task of `items` items.
     pub fn parse(body: &[u8], items: u32) -> Result<Self, Reason> {
         let answer: Self = from_json(body)?;
         check_answer(items, &answer.counts, &answer.failed, &answer.differing)?;
@@ -142,9 +133,9 @@ impl Answer {
     }
 }
 
-/// A sum over words that tells whether two answers counted the same ones, however they are spread
-/// over parts: of each word's hash (FNV-1a, 64 bits) times its count, modulo 2^64. In JSON 16
-/// hexadecimal digits.
+/// A check sum that shows whether two answers counted the same words, no matter how the words are
+/// spread over parts. It is the sum over each word's hash (FNV-1a, 64 bits) times its count, modulo
+/// 2^64; in JSON 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Check(u64);
@@ -169,24 +160,24 @@ impl std::ops::AddAssign for Check {
 }
 
 impl Check {
-    /// Takes one word.
     pub fn add(&mut self, word: &[u8], count: u64) {
         self.0 = self.0.wrapping_add(fnv1a(word).wrapping_mul(count));
     }
 }
 
-/// The lines of a part: a word's count in decimal, a tab, the word as it stands, a newline; words in
-/// byte order, each once. No word holds a tab or a newline, because both are separators in every [`Mode`].
+/// The lines of a part: a word's count in decimal, a tab, the word as it is, a newline. The words
+/// are in byte order, each once. No word holds a tab or a newline, because both are separators in
+/// every [`Mode`].
 ///
-/// A word may stand in several parts of a task: its counts add up.
+/// A word may be in several parts of a task: its counts add up.
 pub mod part {
     use crate::protocol::reason::Reason;
 
-    /// The largest count of a line: more words than any file holds, and the sum over 32,767 parts fits into
-    /// what SQLite calls an integer.
+    /// The largest count of a line. No file holds that many words, and the sum over 32,767 parts
+    /// fits into SQLite's signed 64-bit integer.
     pub const COUNT_MAX: u64 = 1 << 48;
 
-    /// Appends a line.
+    /// Appends a line to `out`.
     pub fn write(count: u64, word: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(count.to_string().as_bytes());
         out.push(b'\t');
@@ -194,7 +185,6 @@ pub mod part {
         out.push(b'\n');
     }
 
-    /// The lines of a part.
     pub fn lines(part: &[u8]) -> impl Iterator<Item = Result<(u64, &[u8]), Reason>> {
         part.split_inclusive(|&byte| byte == b'\n').map(|line| {
             parse(line).ok_or_else(|| Reason::Body { detail: "a line of a part is not COUNT, tab, WORD".to_owned() })

@@ -1,4 +1,4 @@
-//! Which directory a path leads to.
+//! The identity of a directory.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,18 +8,20 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
 use rustix::fs::{Dev, Stat, fstat, stat};
 
-/// Which directory something is, and on which mount. Two are surely one only while one of them is open: later
-/// another may get the same numbers, and some file systems give a directory others when they forget it.
+/// Identifies a directory and the mount that it is on. Equal identities are certainly the same
+/// directory only while one of the two is open: a later directory may get the same numbers, and
+/// some file systems give a directory new numbers after they forget it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryIdentity {
     device: Dev,
     inode: u64,
-    /// Where the system tells it (Linux 5.8): the same directory mounted once more has other mounts in it.
+    /// Mount id, if the system reports it (Linux 5.8). If the same directory is mounted twice, the
+    /// two have different mounts beneath them.
     mount: Option<u64>,
 }
 
 impl DirectoryIdentity {
-    /// Of an open directory.
+    /// The identity of an open directory.
     pub fn of(dir: impl AsFd) -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         if let Some(told) = told(statx(&dir, "", AtFlags::EMPTY_PATH, ASKED)) {
@@ -28,10 +30,11 @@ impl DirectoryIdentity {
         Ok(Self::of_stat(&fstat(dir)?))
     }
 
-    /// Of the directory that a path leads to now, links and all. One that is mounted when somebody asks for it
-    /// is mounted.
+    /// The identity of the directory that a path leads to now. Links are followed, and a directory
+    /// that is mounted on demand gets mounted.
     pub fn at(path: &Path) -> io::Result<Self> {
-        // The question is for something in it: for the directory alone nothing would be mounted.
+        // The path ends in `.`, because a request for the directory itself would not trigger a
+        // mount on demand.
         let path = path.join(".");
         #[cfg(target_os = "linux")]
         if let Some(told) = told(statx(CWD, &path, AtFlags::empty(), ASKED)) {
@@ -48,7 +51,7 @@ impl DirectoryIdentity {
 #[cfg(target_os = "linux")]
 const ASKED: StatxFlags = StatxFlags::INO.union(StatxFlags::MNT_ID);
 
-/// `None` where the call is missing, or a sandbox does not know it.
+/// `None` if the system call is missing, or a sandbox does not know it.
 #[cfg(target_os = "linux")]
 fn told(answer: rustix::io::Result<Statx>) -> Option<io::Result<DirectoryIdentity>> {
     use rustix::io::Errno;

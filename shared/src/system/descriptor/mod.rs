@@ -1,12 +1,12 @@
-//! Descriptors that this process was started with, as outputs: standard output, and those that a user
-//! names by `/dev/stdout`, `/dev/fd/N` and the like.
+//! Descriptors that this process was started with, as outputs: standard output, and descriptors
+//! that a user names by `/dev/stdout`, `/dev/fd/N` and similar paths.
 //!
-//! They are written to through duplicates, and not through the standard library's `Stdout`, which takes
-//! "bad file descriptor" for success.
+//! They are written through duplicates, not through the standard library's `Stdout`, which treats
+//! "bad file descriptor" as success.
 //!
 //! # Layout
 //! - `name`: which paths name a descriptor rather than a file
-//! - `start`: which of the standard ones were closed when the process began
+//! - `start`: which of the standard descriptors were closed when the process began
 
 mod name;
 mod start;
@@ -20,26 +20,27 @@ use rustix::io::Errno;
 
 pub use name::{is_descriptor_of_another, number_of};
 
-/// Standard output's number.
 pub const STDOUT: u32 = 1;
 
-/// Standard output, to be written to. An error says that nothing written there would arrive: "it is ...".
+/// Standard output, opened for writing. An error means that no output would arrive; its text has
+/// the form "it is ...".
 pub fn stdout() -> io::Result<File> {
     duplicate(STDOUT)
 }
 
-/// Descriptor `number`, to be written to where it stands: its offset and its modes are those of the
-/// original. An error says what is wrong with it: "it is ...".
+/// Descriptor `number`, opened for writing, with the offset and modes of the original. An error
+/// says what is wrong with it, in the form "it is ...".
 ///
-/// Meant for the start of a process: later the number may be one that this process has opened for itself.
+/// Call this at the start of the process: later the number may belong to a file that this process
+/// has opened.
 pub fn duplicate(number: u32) -> io::Result<File> {
     let closed = || Error::new(ErrorKind::NotFound, "it is closed");
     let number = RawFd::try_from(number).map_err(|_| closed())?;
     if start::was_closed(number) {
         return Err(closed());
     }
-    // SAFETY: the value does not outlive this function, and nothing but the kernel looks at the number,
-    // which answers EBADF where nothing is open.
+    // SAFETY: the value does not outlive this function, and only the kernel uses the number; it
+    // answers EBADF if nothing is open there.
     let original = unsafe { BorrowedFd::borrow_raw(number) };
     let modes = match fcntl_getfl(original) {
         Err(Errno::BADF) => return Err(closed()),

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use crate::system::resolve::{directory_of, links};
 
-/// Where the system shows what this process has open. The first two hold on systems without `/proc` as well.
+/// Directories in which the system shows this process's open descriptors. The first two exist on
+/// systems without `/proc` as well.
 const OWN: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
 
-/// The number of the descriptor of this process that a path names, as `/dev/stdout`, `/dev/fd/3`,
-/// `/proc/self/fd/3` and links to them do. What is opened by such a path is another opening of the same
-/// file, which begins at its beginning, so writing to the descriptor itself is what users mean.
+/// The number of the descriptor of this process that a path names: `/dev/stdout`, `/dev/fd/3`,
+/// `/proc/self/fd/3` and links to them. Opening such a path would open the file again and write
+/// from its beginning, so users mean writing to the descriptor itself.
 pub fn number_of(path: &Path) -> Option<u32> {
     links(path).find_map(|path| match path.to_str() {
         Some("/dev/stdin") => Some(0),
@@ -20,8 +21,9 @@ pub fn number_of(path: &Path) -> Option<u32> {
     })
 }
 
-/// Whether a path names a descriptor of another process, such as `/proc/1/fd/1`. What is open there must
-/// not be replaced: it may have no name any more, and the other process goes on writing to it.
+/// Whether a path names a descriptor of another process, such as `/proc/1/fd/1`. The file behind it
+/// must not be replaced: it may have no name any more, and the other process continues to write to
+/// it.
 pub fn is_descriptor_of_another(path: &Path) -> bool {
     links(path).any(|path| {
         let directory = fs::canonicalize(directory_of(&path));
@@ -39,13 +41,13 @@ fn is_own(directory: &Path) -> bool {
     OWN.iter().any(|own| directory == Path::new(own)) || is_own_by_number(directory).unwrap_or(false)
 }
 
-/// The same, where the path has the number of this process, or of one of its threads.
+/// Whether the path names this process or one of its threads by number.
 fn is_own_by_number(directory: &Path) -> Option<bool> {
     let (directory, own) = (fs::canonicalize(directory).ok()?, fs::canonicalize("/proc/self").ok()?);
     Some(directory.starts_with(own) && is_of_a_process(&directory))
 }
 
-/// `/proc/PID/fd` or `/proc/PID/task/TID/fd`, without links.
+/// Whether this is `/proc/PID/fd` or `/proc/PID/task/TID/fd`, without links.
 fn is_of_a_process(directory: &Path) -> bool {
     let Ok(rest) = directory.strip_prefix("/proc") else { return false };
     let parts: Vec<_> = rest.iter().filter_map(|part| part.to_str()).collect();

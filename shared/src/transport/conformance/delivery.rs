@@ -1,4 +1,4 @@
-//! Who gets what, and in which order.
+//! Cases: which consumer gets a message, and in which order.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) async fn keeps_until_a_consumer_comes(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;
     ground.send(&exchange, 0..20).await;
     ground.stands(&queue, 20, 0).await;
-    // Another handle, as another process would find them.
+    // Another handle, like another process.
     let other = ground.connect().await;
     let mut consumer = ground.subscribe_over(&other, &queue, 10).await.expect("subscribes");
     for number in 0..20 {
@@ -95,13 +95,13 @@ pub(super) async fn a_single_consumer_is_active(ground: Arc<Ground>) {
     let mut waiting = ground.subscribe_over(&other, &queue, 10).await.expect("subscribes");
     ground.send(&exchange, 0..6).await;
     let mut held = active.expect(0..3).await;
-    // The active one is at its prefetch, and still nobody else gets the rest.
+    // The active consumer is at its prefetch, and still no other consumer gets the rest.
     waiting.is_silent().await;
     held.remove(0).acker.ack().await;
     active.expect(3..4).await;
     drop(held);
     drop(active);
-    // In whatever order: a broker may make the next one active before everything came back.
+    // In any order: a broker may make the next consumer active before every message came back.
     let mut left = BTreeSet::new();
     for _ in 1..6 {
         let delivery = waiting.receive().await;

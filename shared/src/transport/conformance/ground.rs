@@ -1,4 +1,4 @@
-//! What a case stands on: names of its own, handles, and waits that end.
+//! What each case uses: its own names, handles, and waits with a limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -13,14 +13,13 @@ use crate::transport::{
     Delivery, Incoming, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError,
 };
 
-/// How long the state of a queue may lag behind.
+/// How long the reported state of a queue may lag behind.
 const STATE_LAG: Duration = Duration::from_secs(5);
 
-/// How long a silence must last to be believed. Only a message that should not be there at all is
-/// missed when this is too short; no case passes or fails by how fast a machine is.
+/// How long no message must come for a case to accept that none comes. If this is too short, a
+/// wrong message may be missed, but no case fails on a slow machine.
 const SILENCE: Duration = Duration::from_millis(200);
 
-/// What a case stands on.
 pub struct Ground {
     harness: Box<dyn Harness>,
     prefix: String,
@@ -50,19 +49,17 @@ impl Ground {
         self.harness.features()
     }
 
-    /// The first handle.
     pub(super) fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
 
-    /// Another handle.
     pub(super) async fn connect(&self) -> Arc<dyn Transport> {
         let handle = within("another handle", self.harness.connect()).await;
         self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle.clone());
         handle
     }
 
-    /// A name that only this run of this case has.
+    /// A name that is unique to this run of this case.
     pub(super) fn name(&self, what: &str) -> String {
         format!("{}.{what}", self.prefix)
     }
@@ -71,8 +68,8 @@ impl Ground {
         Exchange { name: self.name(what), alternate: None }
     }
 
-    /// A queue of the usual kind, without limits of length. The delivery limit is out of reach of
-    /// every case; without any, RabbitMQ puts what is requeued last instead of first.
+    /// A quorum queue without length limits. Its delivery limit is larger than any case reaches;
+    /// without a limit, RabbitMQ puts requeued messages last instead of first.
     pub(super) fn queue(&self, what: &str) -> Queue {
         Queue {
             name: self.name(what),
@@ -86,7 +83,7 @@ impl Ground {
         }
     }
 
-    /// Declares with bindings of (queue, exchange, key).
+    /// Declares, with bindings of (queue, exchange, key).
     pub(super) async fn declare(
         &self,
         exchanges: &[&Exchange],
@@ -102,13 +99,13 @@ impl Ground {
         within("a declaration", self.transport.declare(&topology)).await.expect("declares");
     }
 
-    /// Declares an exchange and queues that get everything from it.
+    /// Declares an exchange, and queues that get every message from it.
     pub(super) async fn all_from(&self, exchange: &Exchange, queues: &[&Queue]) {
         let bound: Vec<_> = queues.iter().map(|&queue| (queue, exchange, "#")).collect();
         self.declare(&[exchange], queues, &bound).await;
     }
 
-    /// One queue that gets everything from an exchange of its own.
+    /// Declares one queue that gets every message from its own exchange.
     pub(super) async fn one(&self) -> (Exchange, Queue) {
         let (exchange, queue) = (self.exchange("exchange"), self.queue("queue"));
         self.all_from(&exchange, &[&queue]).await;
@@ -133,7 +130,7 @@ impl Ground {
         within("a confirm", self.transport.publish(&exchange.name, key, message)).await
     }
 
-    /// Publishes messages whose ids are these numbers.
+    /// Publishes messages with these numbers as ids.
     pub(super) async fn send(&self, exchange: &Exchange, numbers: std::ops::Range<usize>) {
         for number in numbers {
             self.publish(exchange, "some.key", message(number)).await.expect("published");
@@ -160,7 +157,7 @@ impl Ground {
         Consumer { subscription, name: queue.name.clone(), reconnects: self.features().reconnects }
     }
 
-    /// Waits until a queue stands so.
+    /// Waits until a queue has this state.
     pub(super) async fn stands(&self, queue: &Queue, ready: u32, consumers: u32) {
         let expected = QueueState { ready, consumers };
         let deadline = Instant::now() + STATE_LAG;
@@ -176,7 +173,7 @@ impl Ground {
     }
 }
 
-/// A subscription whose waits end.
+/// A subscription with a limit on each wait.
 pub(super) struct Consumer {
     pub(super) subscription: Box<dyn Subscription>,
     name: String,
@@ -184,7 +181,7 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    /// The next delivery, without a limit.
+    /// The next delivery, without a time limit.
     pub(super) async fn next(&mut self) -> Delivery {
         loop {
             match self.subscription.next().await {
@@ -195,13 +192,12 @@ impl Consumer {
         }
     }
 
-    /// The next delivery.
     pub(super) async fn receive(&mut self) -> Delivery {
         let what = format!("a message of {}", self.name);
         within(&what, self.next()).await
     }
 
-    /// The next deliveries, which must have these ids, in this order.
+    /// The next deliveries. They must have these ids, in this order.
     pub(super) async fn expect(&mut self, numbers: std::ops::Range<usize>) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for number in numbers {
@@ -212,7 +208,7 @@ impl Consumer {
         deliveries
     }
 
-    /// Nothing comes for a while.
+    /// Fails if a message comes within [`SILENCE`].
     pub(super) async fn is_silent(&mut self) {
         if let Ok(delivery) = timeout(SILENCE, self.next()).await {
             panic!("{} should have nothing for this consumer: {delivery:?}", self.name);
@@ -229,7 +225,7 @@ pub(super) fn binding(queue: &Queue, exchange: &Exchange, key: &str) -> Binding 
     Binding { queue: queue.name.clone(), exchange: exchange.name.clone(), key: key.to_owned() }
 }
 
-/// Waits for what should happen soon.
+/// Waits for `future`, at most [`WAIT`].
 pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(WAIT, future).await.unwrap_or_else(|_| panic!("waited {WAIT:?} for {what}"))
 }

@@ -1,4 +1,4 @@
-//! Declaring, owning, closing.
+//! Cases: declaring, exclusive ownership, closing.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) async fn other_arguments_are_a_mismatch(ground: Arc<Ground>) {
         let expected = if other.queues.is_empty() { &exchange.name } else { &queue.name };
         assert!(matches!(&error, TransportError::Mismatch { name, .. } if name == expected), "{error:?}");
     }
-    // The transport goes on, and nothing was changed.
+    // The transport still works, and nothing was changed.
     ground.send(&exchange, 0..1).await;
     ground.subscribe(&queue, 1).await.expect(0..1).await;
 }
@@ -65,7 +65,7 @@ pub(super) async fn states_of_queues(ground: Arc<Ground>) {
     ground.stands(&queue, 5, 0).await;
 }
 
-/// An exclusive queue that gets everything from an exchange.
+/// An exclusive queue that gets every message of an exchange.
 async fn exclusive(ground: &Ground) -> (Exchange, Subscribe) {
     let exchange = ground.exchange("exchange");
     ground.declare(&[&exchange], &[], &[]).await;
@@ -101,7 +101,7 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
     ground.send(&exchange, 0..3).await;
     consumer.expect(0..1).await;
     within("a handle to close", mine.close()).await;
-    // The broker may notice a little later that its owner is gone.
+    // The broker may notice a little later that the queue's owner is gone.
     let deadline = Instant::now() + WAIT;
     let mut next = loop {
         match subscribe(&ground, ground.transport(), &what).await {
@@ -111,7 +111,7 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
         }
         assert!(Instant::now() < deadline, "still occupied {WAIT:?} after its owner closed");
     };
-    // What is left of the old subscription must not end the new queue.
+    // Dropping the old subscription must not delete the new queue.
     drop(consumer);
     ground.send(&exchange, 3..4).await;
     assert!(!next.expect(3..4).await[0].is_redelivered(), "the new queue has nothing of the old one");
@@ -143,8 +143,8 @@ pub(super) async fn close_gives_back(ground: Arc<Ground>) {
     }
     let mut next = ground.subscribe(&queue, 10).await;
     let mut found = [next.receive().await, next.receive().await, next.receive().await];
-    // 2 may have followed the ack into the prefetch; 3 could not. And RabbitMQ may give 1 back, hand it to the
-    // closing consumer once more, and give it back behind 2.
+    // Message 2 may have entered the prefetch after the ack; message 3 could not. RabbitMQ may also
+    // give 1 back, deliver it to the closing consumer once more, and give it back behind 2.
     found.sort_by(|one, other| one.message.id.cmp(&other.message.id));
     assert_eq!(found.each_ref().map(|delivery| delivery.message.id.as_str()), ["1", "2", "3"]);
     assert_eq!((found[0].is_redelivered(), found[2].is_redelivered()), (true, false));

@@ -1,4 +1,4 @@
-//! What full queues and large messages do.
+//! Cases: full queues and large messages.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::protocol::message::Message;
 use crate::protocol::topology::{Exchange, Overflow, Queue, QueueKind};
 use crate::transport::{Oversize, PublishError};
 
-/// A limit that is not exact still holds by then.
+/// Messages over its limit that a queue with an inexact limit may accept, at most.
 const OVERSHOOT_MAX: usize = 2_000;
 
 fn classic(queue: Queue) -> Queue {
     Queue { kind: QueueKind::Classic, delivery_limit: None, ..queue }
 }
 
-/// Publishes numbered messages until one is refused, and answers with its number.
+/// Publishes numbered messages until one is refused; returns its number.
 async fn fill(ground: &Ground, exchange: &Exchange, bytes: usize) -> usize {
     for number in 0..OVERSHOOT_MAX {
         let full = Message { body: vec![0; bytes].into(), ..message(number) };
@@ -75,12 +75,12 @@ pub(super) async fn one_full_queue_refuses_for_all(ground: Arc<Ground>) {
     let narrow = Queue { messages_max: Some(1), ..classic(ground.queue("narrow")) };
     ground.all_from(&exchange, &[&narrow, &wide]).await;
     let taken = fill(&ground, &exchange, 10).await;
-    // The publisher is refused, and must know that another queue may have the message all the same.
+    // The publish is refused, and yet another queue may have the message.
     ground.stands(&narrow, taken as u32, 0).await;
     ground.stands(&wide, taken as u32 + 1, 0).await;
 }
 
-/// Taken and refused messages in one stream of publishes, by several publishers on several threads.
+/// Several publishers on several threads get accepted and refused messages in one stream.
 pub(super) async fn each_publisher_learns_of_its_own(ground: Arc<Ground>) {
     const PUBLISHERS: usize = 8;
     const EACH: usize = 500;

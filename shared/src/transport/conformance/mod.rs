@@ -1,4 +1,4 @@
-//! The suite that every transport passes.
+//! The suite that every transport must pass.
 //!
 //! A transport joins with a [`Harness`] and one line in a test file:
 //!
@@ -6,15 +6,15 @@
 //! shared::conformance_tests!(MyHarness::new());
 //! ```
 //!
-//! That expands to one multi-threaded `#[tokio::test]` for each of [`CASES`]. The expression is
-//! evaluated in each test, may await, and may follow attributes for the tests
-//! (`#[ignore = "needs a broker"] => MyHarness::new().await`). Outside this crate's own tests the
-//! suite needs the feature `conformance`.
+//! The line expands to one multi-threaded `#[tokio::test]` for each of [`CASES`]. The expression is
+//! evaluated in each test, may await, and may follow attributes for the tests (`#[ignore = "needs a
+//! broker"] => MyHarness::new().await`). Outside this crate's own tests the suite needs the feature
+//! `conformance`.
 //!
-//! Every case makes its own queues and exchanges under a name that no other run has, so cases may
-//! share one broker and run at the same time. Every wait has a limit ([`WAIT`]) and says what it
-//! waited for. Cases ask only for what RabbitMQ 3.10 promises too: exact numbers only of classic
-//! queues, states of queues only eventually, no evenness between consumers.
+//! Every case makes its own queues and exchanges under a name that is unique to the run, so cases
+//! may share one broker and run at the same time. Every wait has a limit ([`WAIT`]) and names what
+//! it waited for. Cases rely only on what RabbitMQ 3.10 guarantees too: exact numbers only of
+//! classic queues, states of queues only eventually, no even distribution between consumers.
 
 mod delivery;
 mod ground;
@@ -35,52 +35,53 @@ pub use ground::Ground;
 use crate::protocol::topology::Topology;
 use crate::transport::Transport;
 
-/// The longest wait for one thing that should happen soon.
+/// Limit of a wait for one event that should happen soon.
 pub const WAIT: Duration = Duration::from_secs(10);
 
-/// The longest that a case may take: a few waits that all nearly failed.
+/// Limit of a whole case: a few waits that each nearly reached their limit.
 const CASE_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the suite needs of a transport under test.
+/// Provides the transport under test.
 #[async_trait]
 pub trait Harness: Send + Sync + 'static {
-    /// Another handle on the harness's one broker, as another process would have it: what closing
-    /// it ends, ends for it alone.
+    /// Another handle on the harness's broker, like another process's. Closing it must not affect
+    /// the other handles.
     async fn connect(&self) -> Arc<dyn Transport>;
 
-    /// In what the transport differs.
+    /// How the transport differs from others.
     fn features(&self) -> Features {
         Features::default()
     }
 
-    /// Called after each case, also a failed one, with the exchanges and queues that it declared;
-    /// its handles are closed.
+    /// Called after each case, even a failed one, with the exchanges and queues that the case
+    /// declared. The case's handles are closed by then.
     async fn clean(&self, _declared: &Topology) {}
 }
 
-/// In what transports differ and still conform.
+/// Allowed differences between transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
-    /// It may lose its connection and yield [`crate::transport::Incoming::Interrupted`]; where not,
-    /// that is a failure.
+    /// Whether the transport may lose its connection and yield
+    /// [`crate::transport::Incoming::Interrupted`]. If not, an interruption is a failure.
     pub reconnects: bool,
-    /// A classic queue's limits hold to the message; where not, they hold in the end.
+    /// Whether a classic queue's limits are exact to the message. If not, they hold approximately.
     pub exact_length_limit: bool,
-    /// What [`Transport::is_ephemeral`] answers.
+    /// The expected [`Transport::is_ephemeral`].
     pub ephemeral: bool,
 }
 
 impl Default for Features {
-    /// Those of a broker across a network.
+    /// The features of a broker across a network.
     fn default() -> Self {
         Self { reconnects: true, exact_length_limit: true, ephemeral: false }
     }
 }
 
-/// One case: panics if the transport fails it.
+/// One case. It panics if the transport fails.
 pub type Case = fn(Arc<Ground>) -> BoxFuture<'static, ()>;
 
-/// The one list of cases; hands it to a macro, behind what that macro gets anyway.
+/// The only list of cases. Passes it to the macro `$then`, after the tokens that the macro gets
+/// first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_cases {
@@ -104,7 +105,6 @@ macro_rules! conformance_cases {
 
 macro_rules! table {
     (() $($module:ident: $($name:ident),*;)*) => {
-        /// Every case with its name.
         pub const CASES: &[(&str, Case)] =
             &[$($((stringify!($name), |ground| Box::pin($module::$name(ground)))),*),*];
     };
@@ -131,8 +131,8 @@ macro_rules! conformance_test {
     };
 }
 
-/// One `#[tokio::test]` for each case of [`transport::conformance`](crate::transport::conformance),
-/// with a harness made by the expression.
+/// Makes one `#[tokio::test]` for each case of
+/// [`transport::conformance`](crate::transport::conformance), with a harness from the expression.
 #[macro_export]
 macro_rules! conformance_tests {
     ($(#[$attribute:meta])+ => $make:expr) => {
@@ -146,11 +146,11 @@ macro_rules! conformance_tests {
 /// Runs one case.
 ///
 /// # Panics
-/// If the transport fails it, or there is none of this name.
+/// If the transport fails the case, or no case has this name.
 pub async fn run(name: &str, harness: impl Harness) {
     let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap_or_else(|| panic!("there is no case {name}"));
     let ground = Arc::new(Ground::new(name, Box::new(harness)).await);
-    // In a task of its own, so that a panic does not keep the broker from being cleaned.
+    // In a separate task, so that the broker is cleaned even after a panic.
     let outcome = tokio::spawn(tokio::time::timeout(CASE_LIMIT, case(ground.clone()))).await;
     ground.clean().await;
     match outcome {

@@ -1,4 +1,4 @@
-//! What is published arrives whole, and where its key says.
+//! Cases: published messages arrive complete, and at the queues that their key selects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) async fn carries_every_property(ground: Arc<Ground>) {
             ("yes".to_owned(), HeaderValue::Bool(true)),
             ("no".to_owned(), HeaderValue::Bool(false)),
         ]),
-        // Longer than one frame of any broker, and every byte in it.
+        // Longer than one frame of any broker, with every byte value.
         body: (0..=255).cycle().take(300_000).collect::<Vec<u8>>().into(),
         untrusted: None,
     };
@@ -106,7 +106,7 @@ pub(super) async fn an_unknown_exchange_is_an_error(ground: Arc<Ground>) {
     let error =
         ground.publish(&ground.exchange("none"), "key", message(0)).await.expect_err("there is no such exchange");
     assert!(matches!(error, PublishError::Transport(TransportError::Other { .. })), "{error:?}");
-    // One caller's mistake is not the end of the others' work.
+    // One caller's error must not affect other callers.
     ground.send(&exchange, 1..2).await;
     let mut consumer = ground.subscribe(&queue, 10).await;
     within("the next message", consumer.expect(1..2)).await;

@@ -1,4 +1,4 @@
-//! What becomes of a delivery: done, given back, given up.
+//! Cases: deliveries that are acked, requeued or given up.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) async fn ack_removes(ground: Arc<Ground>) {
         delivery.acker.ack().await;
     }
     drop(consumer);
-    // Without a consumer, what was not removed would be ready again.
+    // Without a consumer, a message that was not removed would be ready again.
     ground.stands(&queue, 0, 0).await;
     ground.send(&exchange, 5..6).await;
     assert!(!ground.subscribe(&queue, 10).await.expect(5..6).await[0].is_redelivered());
@@ -24,7 +24,8 @@ pub(super) async fn a_dropped_subscription_gives_back(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;
     let mut consumer = ground.subscribe(&queue, 3).await;
     ground.send(&exchange, 0..6).await;
-    // One acked, one held, one in the prefetch or not taken, the rest never delivered.
+    // One message is acked, one held, one in the prefetch or not taken; the rest was never
+    // delivered.
     let mut held = consumer.expect(0..2).await;
     held.remove(0).acker.ack().await;
     drop(consumer);
@@ -33,7 +34,7 @@ pub(super) async fn a_dropped_subscription_gives_back(ground: Arc<Ground>) {
     let deliveries = next.expect(1..6).await;
     assert!(deliveries[0].is_redelivered(), "it was delivered before: {deliveries:?}");
     assert!(!deliveries[4].is_redelivered(), "it was beyond the prefetch: {deliveries:?}");
-    // Its subscription is gone: this must neither fail nor remove what was delivered anew.
+    // The subscription is gone: the late ack must neither fail nor remove the redelivered message.
     for stale in held {
         stale.acker.ack().await;
     }
@@ -73,7 +74,8 @@ pub(super) async fn nack_requeues(ground: Arc<Ground>) {
 pub(super) async fn returns_are_counted(ground: Arc<Ground>) {
     let (exchange, queue) = ground.one().await;
     ground.send(&exchange, 0..1).await;
-    // By ended subscriptions, as crashes would: whether a nack counts differs between brokers.
+    // Returns come from ended subscriptions, as after crashes, because brokers differ in whether a
+    // nack counts.
     for returns in 0..4 {
         let mut consumer = ground.subscribe(&queue, 1).await;
         let delivery = consumer.receive().await;
@@ -82,7 +84,7 @@ pub(super) async fn returns_are_counted(ground: Arc<Ground>) {
     }
 }
 
-/// An exchange and queue of dead letters, and a queue that they come from.
+/// An exchange and a queue for dead letters, and a queue that the dead letters come from.
 async fn with_dead_letters(
     ground: &Ground,
     delivery_limit: Option<u32>,
@@ -114,7 +116,8 @@ pub(super) async fn the_delivery_limit_dead_letters(ground: Arc<Ground>) {
     let (exchange, queue, dead) = with_dead_letters(&ground, Some(LIMIT)).await;
     let mut morgue = ground.subscribe(&dead, 1).await;
     ground.publish(&exchange, "a.key.kept", message(0)).await.expect("published");
-    // By ended subscriptions, as crashes would: whether a nack counts differs between brokers.
+    // Returns come from ended subscriptions, as after crashes, because brokers differ in whether a
+    // nack counts.
     let mut deliveries = 0;
     let delivery = loop {
         let mut consumer = ground.subscribe(&queue, 1).await;

@@ -1,4 +1,4 @@
-//! The exchanges and queues together. Nothing here waits; one lock guards it all.
+//! The embedded broker's exchanges and queues. No function here waits; one lock guards them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,19 +12,18 @@ use crate::protocol::message::Message;
 use crate::protocol::topology::{Binding, Exchange, Queue, QueueKind, Topology};
 use crate::transport::{PublishError, QueueState, Subscribe, TransportError};
 
-/// Dead letters of dead letters that one event may set off: queues that drop their head may name
-/// each other as their dead-letter exchange, in a circle.
+/// Rounds of dead letters that one event may cause. Queues that drop their oldest message may name
+/// each other as dead-letter exchange, in a circle.
 const DEATHS_IN_A_ROW_MAX: u32 = 8;
 
-/// What the handles of one broker share.
 #[derive(Default)]
 pub(super) struct Broker {
-    /// The last id given to a connection or consumer; none is used twice, so a stale acker cannot
-    /// meet another's delivery.
+    /// The last id of a connection or consumer. Ids are never reused, so a stale acker cannot
+    /// settle the delivery of another consumer.
     ids: u64,
     connections: BTreeSet<u64>,
     exchanges: BTreeMap<String, LiveExchange>,
-    /// Every binding names a queue that is here.
+    /// Every binding names a queue in this map.
     queues: BTreeMap<Arc<str>, LiveQueue>,
 }
 
@@ -133,7 +132,7 @@ impl Broker {
         }
     }
 
-    /// Routes dead letters, and those that they displace in turn.
+    /// Routes dead letters, and the dead letters that they displace.
     fn dead_letter(&mut self, mut dead: Vec<Dead>) {
         for _ in 0..DEATHS_IN_A_ROW_MAX {
             let mut displaced = Vec::new();
@@ -148,10 +147,13 @@ impl Broker {
             }
             dead = displaced;
         }
-        tracing::warn!(messages = dead.len(), "dropped dead letters that went round in a circle");
+        tracing::warn!(
+            messages = dead.len(),
+            "dropped dead letters: the dead-letter exchanges of their queues form a circle"
+        );
     }
 
-    /// Adds a consumer; answers with its id and its bell.
+    /// Adds a consumer; returns its id and its bell.
     pub(super) fn subscribe(
         &mut self,
         subscription: &Subscribe,
@@ -165,7 +167,7 @@ impl Broker {
         }
         self.declare_queue(spec, connection)?;
         if let Err(error) = subscription.bindings.iter().try_for_each(|binding| self.bind(binding)) {
-            // Without a subscription nothing would ever end this queue.
+            // Without a subscription this queue would never be deleted.
             if is_new && spec.kind == QueueKind::Exclusive {
                 self.delete(&spec.name);
             }
@@ -178,7 +180,7 @@ impl Broker {
         Ok((id, bell))
     }
 
-    /// Ends a consumer, and its queue if that is exclusive.
+    /// Ends a consumer, and deletes its queue if that is exclusive.
     pub(super) fn unsubscribe(&mut self, name: &str, consumer: u64) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         if queue.spec.kind == QueueKind::Exclusive && queue.has_consumer(consumer) {
@@ -189,7 +191,7 @@ impl Broker {
         }
     }
 
-    /// Deletes a queue with what it holds; deleted messages are no dead letters.
+    /// Deletes a queue with its messages; these do not become dead letters.
     fn delete(&mut self, name: &str) {
         self.exchanges.values_mut().for_each(|exchange| exchange.unbind(name));
         if let Some(queue) = self.queues.remove(name) {
@@ -197,7 +199,7 @@ impl Broker {
         }
     }
 
-    /// The next delivery for a consumer, `None` when it must wait for its bell.
+    /// The next delivery for a consumer; `None` if it must wait for its bell.
     pub(super) fn take(&mut self, queue: &str, consumer: u64) -> Result<Option<Taken>, TransportError> {
         self.queues.get_mut(queue).and_then(|queue| queue.take(consumer)).ok_or(TransportError::Closed)
     }

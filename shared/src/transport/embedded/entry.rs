@@ -1,4 +1,4 @@
-//! What a queue is made of: messages, consumers, and what leaves it.
+//! The parts of a queue: messages, consumers, deliveries and dead letters.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,26 +7,24 @@ use tokio::sync::Notify;
 
 use crate::protocol::message::Message;
 
-/// A message in a queue.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Its place: grows with each message that enters the queue, and stays when it goes back.
+    /// Position in the queue's order of arrival. A message keeps it when it goes back.
     pub(super) place: u64,
     pub(super) key: Arc<str>,
     pub(super) message: Arc<Message>,
-    /// How often it went back.
+    /// How often the message went back.
     pub(super) returns: u32,
 }
 
-/// One subscription as its queue sees it.
 #[derive(Debug)]
 pub(super) struct Consumer {
     pub(super) connection: u64,
     pub(super) prefetch: usize,
-    /// Places of what was pushed and not yet taken; all of them are in `unacked` too.
+    /// Places of messages that were pushed and not yet taken. All are in `unacked` too.
     pub(super) inbox: VecDeque<u64>,
     pub(super) unacked: BTreeMap<u64, Entry>,
-    /// Rung when something is in the inbox, and when the consumer is gone.
+    /// Notified when the inbox gets a message, and when the consumer is removed.
     pub(super) bell: Arc<Notify>,
 }
 
@@ -41,7 +39,6 @@ impl Consumer {
     }
 }
 
-/// A delivery without its acker.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) place: u64,
@@ -58,7 +55,7 @@ pub(super) struct Dead {
     pub(super) message: Arc<Message>,
 }
 
-/// The word on a delivery.
+/// How a delivery is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Done,
@@ -66,6 +63,5 @@ pub(super) enum Verdict {
     Reject,
 }
 
-/// The queue is full and refuses more.
 #[derive(Debug)]
 pub(super) struct Full;

@@ -1,25 +1,26 @@
-//! The transport inside one process: an honest broker in memory.
+//! The transport inside one process: a broker in memory.
 //!
-//! It keeps what a role may rely on at RabbitMQ, so that code which passes here does not meet
-//! prefetch, redelivery, dead letters or full queues for the first time in production. Where
-//! RabbitMQ leaves a choice, this is what holds here:
+//! It keeps the guarantees that roles rely on at RabbitMQ, so that code tested here has met
+//! prefetch, redelivery, dead letters and full queues. Where RabbitMQ leaves a choice, this broker
+//! does the following:
 //!
-//! - Messages are pushed: a subscription holds up to its prefetch, also when nobody asks for them,
-//!   and they count as delivered. A prefetch of 0 means 1, since nothing here is without a limit.
-//! - A publish that one full queue refuses is refused, and the other queues still get the message,
-//!   as at RabbitMQ.
-//! - Limits count ready messages. What goes back to a queue, and a dead letter, was admitted once
-//!   and is taken also by a full queue.
-//! - What goes back takes its old place, in front of what was never delivered (RabbitMQ's quorum
-//!   queues put a requeued message last when they have no delivery limit).
+//! - Messages are pushed: a subscription holds up to its prefetch even if its consumer does not ask
+//!   for them, and they count as delivered. A prefetch of 0 means 1, because nothing here is
+//!   unlimited.
+//! - If one full queue refuses a message, the publish is refused; the other queues still get the
+//!   message, as at RabbitMQ.
+//! - Limits count ready messages. A message that goes back to its queue and a dead letter are
+//!   accepted even by a full queue, because they were accepted once before.
+//! - A message that goes back takes its old place, in front of messages that were never delivered.
+//!   (RabbitMQ's quorum queues put a requeued message last if they have no delivery limit.)
 //! - A message with a delivery limit of n is given up when it goes back for the n + 1st time.
-//! - An exclusive queue is gone when its subscription ends, or with the handle that declared it.
+//! - An exclusive queue is deleted when its subscription ends, or with the handle that declared it.
 //!
 //! # Layout
 //! - `route`: which queues an exchange gives a message to
-//! - `entry`: what a queue is made of
-//! - `queue`: one queue: who gets what, what goes back, what is given up
-//! - `broker`: the exchanges and queues together, and where dead letters go
+//! - `entry`: the parts of a queue
+//! - `queue`: one queue: which consumer gets a message, and which messages go back or are given up
+//! - `broker`: all exchanges and queues, and the routing of dead letters
 //! - `subscription`: the consumer's end
 
 mod broker;
@@ -43,26 +44,25 @@ use crate::protocol::topology::Topology;
 
 /// Exchanges and queues in this process's memory.
 ///
-/// A clone is the same handle; [`Embedded::connect`] gives another one, as a second connection
-/// would be. The broker ends with its last handle, subscription and delivery.
+/// A clone is the same handle; [`Embedded::connect`] gives another one, like a second connection.
+/// The broker ends with its last handle, subscription and delivery.
 #[derive(Clone)]
 pub struct Embedded {
     connection: Arc<Connection>,
 }
 
-/// One handle's share of the broker: what ends when it is closed.
+/// One handle's connection to the broker. Closing it ends its subscriptions and exclusive queues.
 struct Connection {
     broker: Arc<Mutex<Broker>>,
     id: u64,
 }
 
 impl Embedded {
-    /// An empty broker.
     pub fn new() -> Self {
         Self::over(Arc::default())
     }
 
-    /// Another handle on the same broker; closing one leaves the others alone.
+    /// Another handle on the same broker; closing one does not affect the others.
     pub fn connect(&self) -> Self {
         Self::over(self.connection.broker.clone())
     }
@@ -80,14 +80,14 @@ impl Default for Embedded {
 }
 
 impl fmt::Debug for Embedded {
-    // Not derived: it would print every message that the broker holds.
+    // A derived `Debug` would print every message in the broker.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Embedded").field("connection", &self.connection.id).finish_non_exhaustive()
     }
 }
 
-/// Nothing that is called under this lock blocks, awaits or panics by design; should it panic all
-/// the same, the messages of others are worth more than the alarm, so poison is ignored.
+/// No code under this lock blocks, awaits or is expected to panic. If it panics anyway, poisoning
+/// is ignored: the other connections' messages are still usable.
 fn lock(broker: &Mutex<Broker>) -> MutexGuard<'_, Broker> {
     broker.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -119,7 +119,7 @@ impl Transport for Embedded {
         if message.body.len() > message.bytes_max() {
             return Err(PublishError::TooLarge(Oversize { bytes: message.body.len(), words: None }));
         }
-        // Nothing below waits, so a publisher in a loop would starve the consumers of its thread.
+        // No code below waits, so a publisher in a loop would starve the consumers on its thread.
         tokio::task::consume_budget().await;
         self.connection.open()?.publish(exchange, key, message)
     }

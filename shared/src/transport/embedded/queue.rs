@@ -1,4 +1,5 @@
-//! One queue with its consumers: who gets what, what goes back, what is given up.
+//! One queue with its consumers: which consumer gets a message, and which messages go back or are
+//! given up.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,20 +9,18 @@ use crate::protocol::limits::MEMORY_QUEUE_BYTES_MAX;
 use crate::protocol::message::{HeaderValue, Message};
 use crate::protocol::topology::{Overflow, Queue, QueueKind};
 
-/// A queue, its messages and its consumers.
 #[derive(Debug)]
 pub(super) struct LiveQueue {
     pub(super) spec: Queue,
-    /// The connection that declared it.
+    /// The connection that declared the queue.
     pub(super) connection: u64,
     places: u64,
-    /// In order of their places.
+    /// Sorted by place.
     ready: VecDeque<Entry>,
     ready_bytes: u64,
-    /// In order of their ids, which is the order in which they came.
+    /// Sorted by id, which is the order in which they subscribed.
     consumers: BTreeMap<u64, Consumer>,
-    /// Consumers with room, whose turn is next in front: each once. Unused with a single active
-    /// consumer.
+    /// Consumers with room, each once; the front one is next. Unused with a single active consumer.
     turns: VecDeque<u64>,
 }
 
@@ -50,9 +49,9 @@ impl LiveQueue {
         self.consumers.contains_key(&id)
     }
 
-    /// Takes a message and pushes what can be pushed. A full queue refuses it, or takes it and
-    /// answers with the dead letters of what it dropped. `admitted`: it was in a queue before, and
-    /// is never refused.
+    /// Adds a message and pushes ready messages to consumers. A full queue refuses the message, or
+    /// drops its oldest ones and returns their dead letters. `admitted`: the message was in a queue
+    /// before, and is never refused.
     pub(super) fn push(&mut self, key: Arc<str>, message: Arc<Message>, admitted: bool) -> Result<Vec<Dead>, Full> {
         let rejects = self.spec.overflow == Overflow::Reject;
         if rejects && !admitted && self.is_over(1, message.body.len() as u64) {
@@ -105,7 +104,7 @@ impl LiveQueue {
         self.turns.pop_front()
     }
 
-    /// The next delivery for a consumer; the outer `None` when there is no such consumer.
+    /// The next delivery for a consumer; the outer `None` if the consumer does not exist.
     pub(super) fn take(&mut self, consumer: u64) -> Option<Option<Taken>> {
         let consumer = self.consumers.get_mut(&consumer)?;
         let entry = consumer.inbox.pop_front().and_then(|place| consumer.unacked.get(&place));
@@ -142,15 +141,16 @@ impl LiveQueue {
         self.give();
     }
 
-    /// Ends a consumer; what it did not ack goes back.
+    /// Ends a consumer; its unacked messages go back.
     pub(super) fn remove_consumer(&mut self, id: u64) -> Vec<Dead> {
         let dead = self.detach(id);
         self.give();
         dead
     }
 
-    /// Ends the consumers of one connection. All are gone before anything is pushed again, or a
-    /// message would pass from one to the next and use up its delivery limit.
+    /// Ends the consumers of one connection. All are removed before any message is pushed again;
+    /// otherwise a message would pass from one ending consumer to the next and use up its delivery
+    /// limit.
     pub(super) fn remove_consumers_of(&mut self, connection: u64) -> Vec<Dead> {
         let of_it = self.consumers.iter().filter(|(_, consumer)| consumer.connection == connection);
         let ids: Vec<u64> = of_it.map(|(&id, _)| id).collect();
@@ -166,7 +166,7 @@ impl LiveQueue {
         consumer.unacked.into_values().filter_map(|entry| self.put_back(entry)).collect()
     }
 
-    /// Wakes every consumer, to find that the queue is gone.
+    /// Wakes every consumer, so that each finds the queue deleted.
     pub(super) fn ring_all(&self) {
         self.consumers.values().for_each(|consumer| consumer.bell.notify_one());
     }
@@ -183,11 +183,11 @@ impl LiveQueue {
         None
     }
 
-    /// `None`: there is no dead-letter exchange, and the message is gone.
+    /// `None` if there is no dead-letter exchange; the message is dropped.
     fn give_up(&self, entry: Entry, reason: &str) -> Option<Dead> {
         let exchange = self.spec.dead_letter.clone()?;
         let mut message = Arc::unwrap_or_clone(entry.message);
-        // As at RabbitMQ, a message that died before keeps its first cause.
+        // As at RabbitMQ, a message that died before keeps its first reason.
         for (name, value) in [("x-first-death-reason", reason), ("x-first-death-queue", &self.spec.name)] {
             message.headers.entry(name.to_owned()).or_insert_with(|| HeaderValue::Text(value.to_owned()));
         }

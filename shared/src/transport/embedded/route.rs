@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A topic exchange with what is bound to it.
+/// A topic exchange with its bindings.
 #[derive(Debug, Default)]
 pub(super) struct LiveExchange {
     pub(super) alternate: Option<String>,
@@ -26,7 +26,7 @@ impl LiveExchange {
         self.bindings.retain(|(_, to)| &**to != queue);
     }
 
-    /// Each queue once, however many of its bindings match.
+    /// Each queue once, even if several of its bindings match.
     fn route(&self, key: &str) -> Vec<Arc<str>> {
         let mut queues: Vec<Arc<str>> = Vec::new();
         for (pattern, queue) in &self.bindings {
@@ -38,11 +38,11 @@ impl LiveExchange {
     }
 }
 
-/// The queues for a message, those of the alternate exchange if there are none. `None` when there
-/// is no such exchange; an alternate that does not exist routes to nothing.
+/// The queues for a message, or those of the alternate exchange if there are none. `None` if the
+/// exchange does not exist; an alternate that does not exist routes to no queue.
 pub(super) fn route(exchanges: &BTreeMap<String, LiveExchange>, name: &str, key: &str) -> Option<Vec<Arc<str>>> {
     let mut exchange = exchanges.get(name)?;
-    // Alternates may form a circle; a path without one visits each exchange once at most.
+    // Alternates may form a circle; a path without a circle visits each exchange at most once.
     for _ in 0..exchanges.len() {
         let queues = exchange.route(key);
         let alternate = exchange.alternate.as_ref().and_then(|alternate| exchanges.get(alternate));
@@ -54,13 +54,13 @@ pub(super) fn route(exchanges: &BTreeMap<String, LiveExchange>, name: &str, key:
     Some(Vec::new())
 }
 
-/// Whether a binding's key takes a routing key: words are separated by dots, `*` stands for one
-/// word, `#` for any number. An empty text has no words.
+/// Whether a binding's key matches a routing key. Words are separated by dots; `*` matches one
+/// word, `#` any number of words. An empty text has no words.
 pub(super) fn matches(pattern: &str, key: &str) -> bool {
     let (mut pattern, mut key) = (words(pattern), words(key));
-    // Where to go on after a mismatch: the pattern behind the last `#`, and the words from which
-    // that `#` takes one more. Only the last one matters, since an earlier `#` that took more
-    // could leave only fewer words for the same rest.
+    // Where to continue after a mismatch: the pattern after the last `#`, and the words from which
+    // that `#` takes one more. Only the last `#` matters, because an earlier `#` that takes more
+    // would leave fewer words for the same rest.
     let mut retry = None;
     loop {
         let word = pattern.next();
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The definition, as plainly as it can be said.
+    /// The definition, written as simply as possible.
     fn defined(pattern: &[&str], key: &[&str]) -> bool {
         match (pattern, key) {
             ([], []) => true,

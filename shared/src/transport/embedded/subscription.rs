@@ -11,7 +11,6 @@ use super::entry::{Taken, Verdict};
 use crate::protocol::message::Message;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 
-/// Deliveries of one queue.
 pub(super) struct EmbeddedSubscription {
     connection: Arc<Connection>,
     queue: Arc<str>,
@@ -28,7 +27,8 @@ impl EmbeddedSubscription {
         let Taken { place, key, message, returns } = taken;
         let (connection, queue, consumer) = (self.connection.clone(), self.queue.clone(), self.consumer);
         let acker = Box::new(EmbeddedAcker { connection, queue, consumer, place });
-        // The queue keeps the message until it is acked: the properties are copied, the body is not.
+        // The queue keeps the message until it is acked, so the properties are copied; the body is
+        // shared.
         Delivery { message: Message::clone(&message), key: key.to_string(), returns, acker }
     }
 }
@@ -36,10 +36,11 @@ impl EmbeddedSubscription {
 #[async_trait]
 impl Subscription for EmbeddedSubscription {
     async fn next(&mut self) -> Result<Incoming, TransportError> {
-        // A consumer whose inbox is never empty would starve the others of its thread.
+        // A consumer whose inbox is never empty would starve other tasks on its thread.
         tokio::task::consume_budget().await;
         loop {
-            // Nothing may be awaited between this and the return, or a cancelled wait would lose it.
+            // There must be no await between this line and the return; a cancelled wait would lose
+            // the message.
             let taken = self.connection.lock().take(&self.queue, self.consumer)?;
             if let Some(taken) = taken {
                 return Ok(Incoming::Delivery(Box::new(self.delivery(taken))));
@@ -55,7 +56,6 @@ impl Drop for EmbeddedSubscription {
     }
 }
 
-/// Settles one delivery.
 struct EmbeddedAcker {
     connection: Arc<Connection>,
     queue: Arc<str>,

@@ -1,4 +1,4 @@
-//! The conformance suite, and what holds for this transport beyond it: exact numbers and places.
+//! The conformance suite, and properties of this transport beyond it: exact numbers and places.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ fn queue(name: &str) -> Queue {
     }
 }
 
-/// An exchange of each queue's name that gives it everything.
+/// For each queue, an exchange of the same name that gives it every message.
 async fn broker(queues: &[Queue]) -> Embedded {
     let embedded = Embedded::new();
     let name = |queue: &Queue| queue.name.clone();
@@ -103,7 +103,7 @@ async fn what_goes_back_takes_its_old_place() {
     for number in 0..6 {
         publish(&embedded, "q", number).await.expect("published");
     }
-    // 0 at the one, 1 at the other; the rest was never delivered.
+    // Message 0 is at one consumer, 1 at the other; the rest was never delivered.
     let (mut one, mut other) = (subscribe(&embedded, &spec, 1).await, subscribe(&embedded, &spec, 1).await);
     let (first, second) = (receive(&mut one).await, receive(&mut other).await);
     drop(second);
@@ -243,7 +243,7 @@ async fn a_close_counts_as_one_return_however_many_consumers_it_ends() {
 
 #[tokio::test]
 async fn roles_share_one_handle_on_one_thread() {
-    // A publisher and a consumer that never find anything to wait for: neither starves the other.
+    // The publisher and the consumer never have to wait, and neither starves the other.
     let spec = Queue { messages_max: Some(16), ..queue("q") };
     let embedded: Arc<dyn Transport> = Arc::new(broker(std::slice::from_ref(&spec)).await);
     let publisher = tokio::spawn({

@@ -62,7 +62,6 @@ pub(super) struct Publisher {
     pending: mpsc::Sender<Pending>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// Shared with that task.
     pub(super) ceiling: Arc<Ceiling>,
 }
 

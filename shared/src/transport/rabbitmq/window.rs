@@ -32,7 +32,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 enum Ending {
     /// The broker closed the channel because of one of the messages.
-    Refused { code: u16, text: String },
+    Refused {
+        code: u16,
+        text: String,
+    },
     /// The connection was lost, or confirms do not come.
     Lost(String),
     Closed,
@@ -44,7 +47,6 @@ pub(super) struct Window {
     control: Arc<Control>,
     pending: mpsc::Receiver<Pending>,
     outbox: Outbox,
-    /// Shared with the publishers.
     ceiling: Arc<Ceiling>,
     /// The epoch of the last channel: shows whether a new channel is on a new connection.
     last: Weak<Epoch>,

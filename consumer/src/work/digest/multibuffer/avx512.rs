@@ -15,7 +15,7 @@ const LANES: usize = 16;
 pub(super) struct Avx512(());
 
 impl Avx512 {
-    /// Nothing where the processor lacks one of them.
+    /// `None` if the processor lacks an instruction.
     pub(super) fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")).then_some(Self(()))
     }
@@ -30,7 +30,8 @@ impl Kernel<LANES> for Avx512 {
     }
 }
 
-/// Truth tables for the ternary logic instruction: the result for each of the eight inputs (b, c, d).
+/// Truth tables for the ternary logic instruction: the result for each of the eight inputs (b, c,
+/// d).
 const CHOOSE: i32 = 0xca;
 const PARITY: i32 = 0x96;
 const MAJORITY: i32 = 0xe8;
@@ -56,7 +57,7 @@ fn block(before: [__m512i; 5], blocks: [&Block; LANES]) -> [__m512i; 5] {
     let [mut a, mut b, mut c, mut d, mut e] = before;
     macro_rules! rounds {
         ($function:ident, $constant:literal: $($t:literal)*) => { $(
-            // The message schedule, of which only the last sixteen words are kept.
+            // The message schedule; only its last sixteen words are kept.
             if $t >= 16 {
                 let three = _mm512_ternarylogic_epi32::<PARITY>(w[($t + 13) % 16], w[($t + 8) % 16], w[($t + 2) % 16]);
                 w[$t % 16] = _mm512_rol_epi32::<1>(_mm512_xor_si512(three, w[$t % 16]));
@@ -79,11 +80,11 @@ fn block(before: [__m512i; 5], blocks: [&Block; LANES]) -> [__m512i; 5] {
     std::array::from_fn(|word| _mm512_add_epi32(before[word], after[word]))
 }
 
-/// Word by word what the blocks hold lane by lane, in this processor's byte order.
+/// Transposes the blocks: vector i holds word i of every lane, in this processor's byte order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn transposed(blocks: [&Block; LANES]) -> [__m512i; LANES] {
-    // Which byte goes where within sixteen: the four of each word the other way round.
+    // Reverses the four bytes of each word.
     let [low, high] = [0x0405_0607_0001_0203, 0x0c0d_0e0f_0809_0a0b];
     let swap = _mm512_set_epi64(high, low, high, low, high, low, high, low);
     let rows = blocks.map(|block| {
@@ -92,8 +93,8 @@ fn transposed(blocks: [&Block; LANES]) -> [__m512i; LANES] {
         _mm512_shuffle_epi8(row, swap)
     });
     let zero = _mm512_setzero_si512();
-    // Sixteen by sixteen words are transposed in four steps, each of which gathers words of twice as
-    // many lanes.
+    // Sixteen by sixteen words are transposed in four steps. Each step gathers words of twice as
+    // many lanes as the step before.
     let mut pairs = [zero; LANES];
     for at in 0..LANES / 2 {
         let (low, high) = (rows[2 * at], rows[2 * at + 1]);

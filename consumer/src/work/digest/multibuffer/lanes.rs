@@ -1,4 +1,4 @@
-//! Messages into lanes.
+//! Assigns messages to the lanes of a kernel, and pads them.
 
 use sha1::block_api::compress;
 
@@ -13,16 +13,15 @@ pub(super) type State = [u32; 5];
 /// FIPS 180-4, section 5.3.1.
 const INITIAL: State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 
-/// A message under way.
+/// A message that is being digested.
 struct Lane<'a> {
-    /// Its index.
+    /// Index of the message.
     message: usize,
     state: State,
-    /// What is left of its whole blocks.
+    /// The remaining whole blocks of the message.
     blocks: &'a [Block],
-    /// The rest of it, padded.
+    /// The end of the message with its padding. Of the two blocks the last `tail_left` remain.
     tail: [Block; 2],
-    /// What is left of that.
     tail_left: usize,
 }
 
@@ -31,7 +30,6 @@ impl<'a> Lane<'a> {
         let (blocks, rest) = content.as_chunks();
         let tail_left = if rest.len() + 1 + size_of::<u64>() <= size_of::<Block>() { 1 } else { 2 };
         let mut tail = [[0; 64]; 2];
-        // Of two, the last `tail_left` are used.
         let padded = tail[2 - tail_left..].as_flattened_mut();
         padded[..rest.len()].copy_from_slice(rest);
         padded[rest.len()] = 0x80;
@@ -41,7 +39,7 @@ impl<'a> Lane<'a> {
         Self { message, state: INITIAL, blocks, tail, tail_left }
     }
 
-    /// The blocks that come next, in one piece.
+    /// The next blocks that lie in one slice.
     fn next(&self) -> &[Block] {
         if self.blocks.is_empty() { &self.tail[2 - self.tail_left..] } else { self.blocks }
     }
@@ -68,18 +66,18 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// A way to take blocks into `N` states side by side.
+/// Compresses blocks into `N` states side by side.
 pub(super) trait Kernel<const N: usize>: Copy {
-    /// From how many lanes in use it is faster than one message after the other.
+    /// The number of lanes in use from which the kernel is faster than one message after the other.
     const WORTHWHILE: usize;
 
-    /// Takes the blocks of each lane into its state. All lanes have the same number of blocks.
+    /// Compresses the blocks of each lane into its state. All lanes have the same number of blocks.
     fn compress(self, states: &mut [State; N], blocks: [&[Block]; N]);
 }
 
 pub(super) fn sha1_each<const N: usize, K: Kernel<N>>(messages: &[&[u8]], kernel: K) -> Vec<Output> {
     let mut outputs = vec![[0; 20]; messages.len()];
-    // The longest first, so that lanes come to their ends together.
+    // The longest messages first, so that the last ones end at nearly the same time.
     let mut order: Vec<usize> = (0..messages.len()).collect();
     order.sort_unstable_by_key(|&message| std::cmp::Reverse(messages[message].len()));
     let mut waiting = order.into_iter().map(|message| Lane::new(message, messages[message]));
@@ -106,8 +104,8 @@ pub(super) fn sha1_each<const N: usize, K: Kernel<N>>(messages: &[&[u8]], kernel
     outputs
 }
 
-/// As many blocks as every lane has. Where there are fewer lanes than the kernel has, it does the
-/// first one's work once more in the others.
+/// Advances all lanes by as many blocks as each of them has. If fewer lanes are in use than the
+/// kernel has, the rest repeat the first lane's work.
 fn step<const N: usize>(lanes: &mut [Lane], kernel: impl Kernel<N>) {
     let count = lanes.iter().map(|lane| lane.next().len()).min().unwrap_or(0);
     let lane = |at: usize| lanes.get(at).unwrap_or(&lanes[0]);

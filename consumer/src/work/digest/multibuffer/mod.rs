@@ -1,15 +1,15 @@
 //! SHA-1 of many messages at once (multi-buffer hashing).
 //!
-//! The rounds of one message depend on each other; those of independent messages do not, and can
-//! be done side by side, each message in a lane of its own.
+//! The rounds of one message depend on each other. Those of different messages do not, so they can
+//! be done side by side, each message in its own lane.
 //!
 //! # Layout
-//! - `lanes`: messages into lanes, padding
+//! - `lanes`: assigns messages to lanes and pads them
 //! - `avx512`: the rounds of sixteen messages in vector registers
-//! - `sha_ni`: the rounds of four messages with the SHA extensions of x86-64, whose results come so
-//!   late that one message alone waits most of the time
+//! - `sha_ni`: the rounds of four messages with the SHA extensions of x86-64, whose latency is so
+//!   long that one message alone waits most of the time
 //!
-//! Where the processor has neither, one message follows the other.
+//! A processor with neither digests one message after the other.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -20,10 +20,9 @@ mod sha_ni;
 
 use sha1::{Digest as _, Sha1};
 
-/// A digest.
 type Output = [u8; 20];
 
-/// The SHA-1 of each message.
+/// The SHA-1 of each message, in order.
 pub(super) fn sha1_each(messages: &[&[u8]]) -> Vec<Output> {
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = avx512::Avx512::detect() {
@@ -48,7 +47,7 @@ mod tests {
 
     type Way = fn(&[&[u8]]) -> Vec<Output>;
 
-    /// The ways that this processor has, not only the one that is chosen on it.
+    /// Every implementation that this processor supports, not only the one that it would choose.
     fn ways() -> Vec<(&'static str, Way)> {
         let mut ways: Vec<(&str, Way)> = vec![("one by one", one_by_one), ("chosen", sha1_each)];
         #[cfg(target_arch = "x86_64")]
@@ -81,7 +80,7 @@ mod tests {
         }
     }
 
-    /// Every place of the end within a block, and every number of lanes in use.
+    /// Covers every position of the end within a block, and many numbers of lanes in use.
     #[test]
     fn equals_the_package_for_every_length() {
         for len in 0..=200 {

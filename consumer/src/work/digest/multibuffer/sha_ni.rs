@@ -11,7 +11,8 @@ use std::arch::x86_64::{
 
 use super::lanes::{Block, Kernel, State};
 
-/// On the processors measured the best number: with more, states and schedules leave the registers.
+/// The fastest number on the processors measured: with more lanes, states and schedules no longer
+/// fit into the registers.
 const LANES: usize = 4;
 
 /// Proof that this processor has the instructions.
@@ -19,7 +20,7 @@ const LANES: usize = 4;
 pub(super) struct ShaNi(());
 
 impl ShaNi {
-    /// Nothing where the processor lacks one of them.
+    /// `None` if the processor lacks an instruction.
     pub(super) fn detect() -> Option<Self> {
         let has_all =
             is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1");
@@ -66,11 +67,12 @@ fn block(
 ) -> ([__m128i; LANES], [__m128i; LANES]) {
     let zero = words(0, 0, 0, 0);
     let mut abcd = abcd_before;
-    // What the next E is made of: the A of four rounds before.
+    // The A of four rounds before, from which the next E is computed.
     let mut previous = e_before;
     // The last sixteen words of the message schedule.
     let mut w = [[zero; 4]; LANES];
-    // `$group` of twenty: four rounds of every lane, so that no lane waits for itself.
+    // Each of the twenty groups is four rounds of every lane. The lanes alternate, so that none
+    // waits for its own results.
     macro_rules! rounds {
         ($($group:literal)*) => { $(
             for lane in 0..LANES {
@@ -110,13 +112,13 @@ fn words(first: u32, second: u32, third: u32, fourth: u32) -> __m128i {
     _mm_set_epi32(first, second, third, fourth)
 }
 
-/// The four words of a block's quarter.
+/// Loads the four words of one quarter (0 to 3) of a block.
 #[inline]
 #[target_feature(enable = "ssse3")]
 fn load(block: &Block, quarter: usize) -> __m128i {
     let (halves, _) = block[16 * quarter..].as_chunks();
     let [low, high] = [halves[0], halves[1]].map(i64::from_le_bytes);
-    // Big-endian words, the first in the highest place: all sixteen bytes the other way round.
+    // Big-endian words, the first in the highest place: reverses all sixteen bytes.
     let reversed = _mm_set_epi64x(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f);
     _mm_shuffle_epi8(_mm_set_epi64x(high, low), reversed)
 }

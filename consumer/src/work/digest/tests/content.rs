@@ -1,4 +1,4 @@
-//! Digests equal coreutils'; a file that changes while it is read has none.
+//! Digests equal those of coreutils; a file that changes while it is read has none.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::super::reader::SMALL_MAX;
 use super::*;
 use crate::work::files::READ_BYTES;
 
-/// Digests by coreutils; `-z` so that no name is escaped.
+/// Digests by coreutils, with `-z` so that no name is escaped.
 fn sha1sum(root: &Root, paths: &[&[u8]]) -> Vec<Option<String>> {
     let names = paths.iter().map(|path| OsStr::from_bytes(path));
     let output =
@@ -55,12 +55,12 @@ fn differential_sizes() {
     assert_eq!(answer.bytes, sizes.iter().sum::<usize>() as u64 + 64);
 }
 
-/// Their sizes are 0, or a page.
+/// The reported sizes of these files are 0, or a page.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_the_kernel_makes_up_is_digested_as_it_reads() {
     for (place, paths) in [
-        // The last is longer than what is read of small files at a time.
+        // The last file is longer than one read of a small file.
         ("/proc", &[&b"version"[..], b"sys/kernel/ostype", b"sys/kernel/pid_max", b"kallsyms"][..]),
         ("/sys/devices/system/cpu", &[b"online"]),
     ] {
@@ -81,7 +81,7 @@ fn while_read(root: &Root, change: impl Fn()) -> Answer {
     let calls = Cell::new(0);
     let hook = || {
         calls.set(calls.get() + 1);
-        // The first question comes before the item, the second after a chunk of it.
+        // The first check for cancellation comes before the item, the second after its first chunk.
         if calls.get() == 2 {
             change();
         }
@@ -106,7 +106,7 @@ fn a_file_that_changes_while_it_is_read_has_no_digest() {
     let changes: [&dyn Fn(); 4] = [&shrink, &shrink_to_read, &grow, &overwrite];
     for (serial, change) in changes.into_iter().enumerate() {
         root.write(b"f", &vec![0; 2 * READ_BYTES + 5]);
-        // Longer than a file system's clock ticks, or the overwriting bears the same time.
+        // Longer than a tick of the file system's clock, or the second write gets the same time.
         sleep(Duration::from_millis(30));
         let answer = while_read(&root, change);
         assert_eq!(answer.failed.len(), 1, "change {serial}");
@@ -119,11 +119,12 @@ fn a_file_that_changes_while_it_is_read_has_no_digest() {
 fn a_file_that_is_removed_or_replaced_while_it_is_read_is_the_one_that_was_opened() {
     let root = Root::new();
     root.write(b"f", &vec![7; 2 * READ_BYTES]);
-    // Or it would be opened again.
+    // A file that changed just now would be opened again.
     sleep(Duration::from_millis(30));
     let expected = sha1sum(&root, &[b"f"]);
     root.write(b"g", b"other");
-    // A rename over it drops its last link, which is a change of the file: no digest, not another.
+    // A rename over the file removes its last link, which changes its stamp: the file has its old
+    // digest or none.
     let answer = while_read(&root, || fs::rename(root.path("g"), root.path("f")).expect("renamed"));
     assert!(answer.digests == expected || answer.failed[0].reason == "changed while it was read");
 }

@@ -1,4 +1,4 @@
-//! Nothing outside a root is read, whatever is put in a file's place.
+//! Nothing outside a root is read, whatever takes the place of a file.
 
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -85,7 +85,7 @@ fn what_is_no_file_is_not_read_and_stops_nobody() {
     }
 }
 
-/// A directory and a link to outside change places again and again while `d/f` is opened.
+/// Opens `d/f` repeatedly while another thread swaps `d` with a link to outside.
 fn race(root: Root, links: Links) {
     let outside = tempfile::tempdir().expect("a temporary directory");
     fs::write(outside.path().join("f"), SECRET).expect("a file");
@@ -93,7 +93,7 @@ fn race(root: Root, links: Links) {
     let expected = root.digest(Links::Skip, "d/f");
     let stop = AtomicBool::new(false);
     let mut digests = Vec::new();
-    // Nothing in here asserts: a panic would leave the other thread at its work for ever.
+    // No assertion in here: a panic would leave the other thread running for ever.
     thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::work::{Context, Site, WorkError};
 
-/// A root `r` of its own for one test.
+/// A temporary root `r` for one test.
 struct Root {
     dir: TempDir,
     site: Site,
@@ -33,7 +33,7 @@ impl Root {
         Self { dir, site }
     }
 
-    /// One that opens component by component, as where the kernel has no `openat2`.
+    /// A root that is opened component by component, as on a kernel without `openat2`.
     fn by_hand() -> Self {
         let root = Self::new();
         root.site.root("r").expect("just added").forgo_openat2();

@@ -1,4 +1,4 @@
-//! Files that change in the moment in which they are read, and just before.
+//! Files that change while they are read, and just before.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -11,7 +11,7 @@ use super::super::stamp::Time;
 use super::super::{Done, Opened, ReadError, each, each_by};
 use super::*;
 
-/// A clock that moves only as it is waited for.
+/// A clock that moves only by the time slept.
 struct Stopped<'a> {
     now: Cell<Time>,
     waited: Cell<Duration>,
@@ -19,7 +19,7 @@ struct Stopped<'a> {
 }
 
 impl<'a> Stopped<'a> {
-    /// At the moment in which this file changed last.
+    /// A clock that shows the time of the file's last change.
     fn at_change_of(path: &Path, meanwhile: &'a dyn Fn()) -> Self {
         let about = fs::metadata(path).expect("it is there");
         let now = (about.ctime(), about.ctime_nsec().cast_unsigned());
@@ -41,7 +41,6 @@ impl Clock for Stopped<'_> {
     }
 }
 
-/// A root `r` of its own.
 fn root() -> (tempfile::TempDir, Site) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut site = Site::new();
@@ -61,10 +60,10 @@ const TICK: Duration = Duration::from_millis(10);
 fn what_changed_in_this_moment_is_read_last_after_one_wait() {
     let (dir, site) = root();
     fs::write(dir.path().join("old"), "old").expect("written");
-    // Longer than a tick.
+    // Longer than one tick.
     thread::sleep(3 * TICK);
     fs::write(dir.path().join("new"), "new").expect("written");
-    // Of one file, and so of the same age.
+    // Another name of the same file, so of the same age.
     fs::hard_link(dir.path().join("new"), dir.path().join("link")).expect("linked");
     let clock = Stopped::at_change_of(&dir.path().join("new"), &|| ());
     let seen = RefCell::new(Vec::new());
@@ -124,8 +123,8 @@ fn a_task_that_is_cancelled_does_not_wait() {
     assert_eq!((done, clock.waited.get()), (Err(WorkError::failed("cancelled")), Duration::ZERO));
 }
 
-// Fails without the wait where the system's stamps are as coarse as its ticks: on Linux before 6.13, and on a ramfs
-// at any time.
+// Without the wait this fails where stamps are as coarse as the system's ticks: on Linux before
+// 6.13, and always on a ramfs.
 #[test]
 fn a_write_in_the_same_moment_as_the_one_before_is_noticed() {
     let (dir, site) = root();

@@ -1,4 +1,5 @@
-//! Another directory in the place of a root: a task is of the one that is there now, or has failed.
+//! Another directory takes the place of a root: a task reads the directory that is there when it
+//! begins, or fails.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -13,7 +14,7 @@ use super::*;
 
 const OVER_FILES: [Workload; 2] = [Workload::Digest, Workload::Words];
 
-/// Two releases, each with a file `d/f` of its own, and a link `now` to the first.
+/// Two releases, each with its own file `d/f`, and a link `now` to the first.
 struct Releases(TempDir);
 
 impl Releases {
@@ -39,7 +40,7 @@ impl Releases {
         fs::rename(self.path(from), self.path(to)).expect("renamed");
     }
 
-    /// As `ln -sfn` does.
+    /// Points the link `now` to a release, as `ln -sfn` does.
     fn release(&self, name: &str) {
         symlink(name, self.path("next")).expect("a link");
         self.rename("next", "now");
@@ -65,7 +66,7 @@ fn reason(read: Result<Option<String>, WorkError>) -> String {
     }
 }
 
-/// Says at the first question, before the file is opened, that the task is still wanted, and does this.
+/// Does a task, and calls `change` at the first check for cancellation, before the file is opened.
 fn meanwhile(site: &Site, workload: Workload, links: Links, change: impl Fn()) -> Result<Option<String>, WorkError> {
     let asked = Cell::new(false);
     let hook = || {
@@ -92,7 +93,7 @@ fn each_task_reads_the_directory_that_its_root_leads_to_now() {
         releases.make("two", "three");
         let three = of(&directory);
         assert!(![&one, &two].contains(&&three) && of(&link) == three);
-        // Links are followed in the new one, too.
+        // Links are followed in the new directory, too.
         fs::remove_file(releases.path("two/d/f")).expect("removed");
         symlink("g", releases.path("two/d/f")).and_then(|()| fs::write(releases.path("two/d/g"), "one")).expect("made");
         assert_eq!(read(&link, workload, Links::FollowInside), Some(one));
@@ -157,12 +158,12 @@ fn a_root_without_anything_is_told_from_a_file_that_has_vanished() {
     let site = releases.site("two");
     fs::rename(releases.path("two/d/f"), releases.path("two/d/g")).expect("renamed");
     assert_eq!(read(&site, Workload::Digest, Links::Skip), None);
-    // As where a file system is not mounted.
+    // An empty directory, as where a file system is not mounted.
     releases.rename("two", "two.gone");
     fs::create_dir(releases.path("two")).expect("made");
     let empty = reason(try_read(&site, Workload::Digest, Links::Skip, &|| false));
     assert!(empty.ends_with(" is an empty directory; is it mounted?"), "{empty}");
-    // That of a command was mounted when it planned.
+    // A fixed root was mounted when it was planned.
     assert_eq!(read(&releases.fixed("two"), Workload::Digest, Links::Skip), None);
 }
 
@@ -178,7 +179,7 @@ fn a_fixed_root_stays_the_directory_that_it_was() {
     releases.release("one");
     assert_eq!(read(&link, Workload::Digest, Links::Skip), one);
     releases.rename("two", "two.gone");
-    // Nobody mounts it again while the command runs.
+    // A fixed root is not waited for.
     let began = Instant::now();
     assert!(failed(&directory).contains("No such file or directory"));
     assert!(began.elapsed() < shared::protocol::limits::ROOT_PATIENCE / 2);
@@ -198,7 +199,8 @@ fn more_fixed_roots_than_may_be_held_open_are_compared_all_the_same() {
     assert!(try_read(&site, Workload::Digest, Links::Skip, &|| false).is_err());
 }
 
-/// Another process opens a root by a name that Linux makes up, which may be that of another directory.
+/// Another process opens a root by its path in `/proc`. Linux shows a removed directory there as
+/// `NAME (deleted)`, which may be the name of another directory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_place_leads_to_the_directory_that_is_open_whatever_has_its_name() {

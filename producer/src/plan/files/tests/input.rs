@@ -1,4 +1,4 @@
-//! From command lines to specs.
+//! Command lines become specs.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn prefixes(spec: &Selection) -> Vec<String> {
 
 #[test]
 fn prefixes_are_as_spelt() {
-    // Relative to the crate, where tests run.
+    // Paths relative to the crate, where tests run.
     for (path, prefix, dir, file) in [
         ("src", "src/", "src", None),
         ("src///", "src/", "src", None),

@@ -60,7 +60,7 @@ fn differential_followed_anywhere() {
     assert_eq!(reasons, ["d/up: a loop of links", "dangling: a dangling link", "self: a loop of links"]);
 }
 
-/// A link to above the root makes the root itself come round as an ordinary directory.
+/// Through a link to above the root the walk meets the root again as an ordinary directory.
 #[test]
 fn a_loop_through_an_ordinary_directory_ends() {
     let tree = Tree::new();
@@ -82,8 +82,8 @@ fn a_link_on_the_command_line_is_followed() {
     }
 }
 
-/// A directory and a link to outside change places again and again, and so do a file and such a link,
-/// while the tree is walked: neither a name nor a size of what lies outside is told.
+/// While the tree is walked, another thread repeatedly swaps a directory and a file with links to
+/// outside. No name and no size from outside is revealed.
 #[test]
 fn links_swapped_in_while_a_tree_is_walked_never_lead_outside() {
     const RACE: Duration = Duration::from_millis(700);
@@ -96,7 +96,7 @@ fn links_swapped_in_while_a_tree_is_walked_never_lead_outside() {
         tree.link("dirlink", outside.path("")).link("filelink", outside.path("secret"));
         let stop = AtomicBool::new(false);
         let mut seen = Vec::new();
-        // Nothing in here asserts: a panic would leave the other thread at its work for ever.
+        // No assertion in here: a panic would leave the other thread running for ever.
         thread::scope(|scope| {
             scope.spawn(|| {
                 let moves = [("d", "aside"), ("dirlink", "d"), ("d", "dirlink"), ("aside", "d")];

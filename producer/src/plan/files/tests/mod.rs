@@ -4,7 +4,7 @@
 //! - `links`: skipped, followed, refused
 //! - `limits`: how findings are packed
 //! - `input`: command lines
-//! - `roots`: another directory in the place of a root
+//! - `roots`: another directory takes the place of a root
 
 mod input;
 mod limits;
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::{FilesPlan, Naming, selection};
 use crate::plan::raw;
 
-/// A directory of its own for one test.
+/// A temporary directory for one test.
 struct Tree(TempDir);
 
 impl Tree {
@@ -41,7 +41,7 @@ impl Tree {
         self.path(relative).into_os_string()
     }
 
-    /// A file of `size` bytes, none of which takes space.
+    /// A sparse file of `size` bytes.
     fn file(&self, relative: impl AsRef<OsStr>, size: u64) -> &Self {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().expect("beneath the tree")).expect("directories");
@@ -97,7 +97,7 @@ fn names(spec: &Selection, tasks: &[Planned]) -> Vec<OsString> {
     tasks.iter().filter_map(batch).flat_map(of_batch).collect()
 }
 
-/// Failures as "name: reason", the temporary directory's name left out.
+/// Failures as "name: reason", without the temporary directory's path.
 fn failures(tree: &Tree, tasks: &[Planned]) -> Vec<String> {
     let root = format!("{}/", tree.0.path().display());
     let text = |failure: &shared::protocol::message::PlanFailure| {

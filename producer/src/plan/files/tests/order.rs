@@ -43,7 +43,7 @@ fn differential_random_trees() {
     }
 }
 
-/// The usual walk, sorted at the end, knows nothing of ours.
+/// The oracle is `walkdir` with a sort at the end, which shares no code with our walk.
 #[test]
 fn differential_walk_equals_walkdir() {
     for seed in 100..108 {
@@ -80,7 +80,7 @@ fn what_is_no_file_is_counted() {
     }
 }
 
-/// Stands for every directory that cannot be listed: permissions do not bind root, this does.
+/// Tests a directory that cannot be listed, by a means that works even if the test runs as root.
 #[test]
 fn a_directory_that_cannot_be_listed_fails_alone() {
     let tree = Tree::new();
@@ -117,7 +117,7 @@ fn the_first_task_is_handed_out_before_the_walk_comes_to_its_end() {
     let (spec, dirs) = tree.spec(Links::Skip);
     let mut plan = FilesPlan::new(spec, &dirs).expect("a plan");
     assert_eq!(plan.next_task(|files| raw(&files)).expect("a task").number, 0);
-    // What the walk has not come to yet is still open.
+    // The walk has not reached this directory yet, so the new file is found.
     tree.file("099/late", 1);
     let items: u32 = std::iter::from_fn(|| plan.next_task(|files| raw(&files))).map(|task| task.items).sum();
     assert_eq!(items, 101 - 16);

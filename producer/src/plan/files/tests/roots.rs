@@ -1,10 +1,11 @@
-//! Another directory in the place of a root: a walk is of one, and says so when that is not there any more.
+//! Another directory takes the place of a root: a walk reads one directory, and reports when its
+//! path leads elsewhere.
 
 use shared::system::beneath::DirectoryIdentity;
 
 use super::*;
 
-/// Two releases with the same names, more than a first task holds, and a link `now` to the first.
+/// Two releases with the same files, more than the first task holds, and a link `now` to the first.
 fn releases() -> Tree {
     let tree = Tree::new();
     for number in 0..40 {
@@ -14,13 +15,13 @@ fn releases() -> Tree {
     tree
 }
 
-/// As `ln -sfn` does.
+/// Points the link `now` to a release, as `ln -sfn` does.
 fn release(tree: &Tree, name: &str) {
     tree.link("next", name);
     fs::rename(tree.path("next"), tree.path("now")).expect("renamed");
 }
 
-/// A plan of `now`, with this change after its first task.
+/// Plans `now` and calls `change` after the first task.
 fn planned(tree: &Tree, links: Links, change: impl FnOnce()) -> Vec<Planned> {
     let (spec, dirs) = selection(&[tree.argument("now")], Naming::Local, links).expect("it is there");
     let mut plan = FilesPlan::new(spec, &dirs).expect("a plan");

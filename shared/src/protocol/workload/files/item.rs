@@ -1,7 +1,7 @@
 //! One file of a task: its path, its size and its times.
 //!
-//! In JSON it is an array, since a plan of 100 million files is made of these: a third shorter than an object, and
-//! read in half the time.
+//! In JSON an item is an array, because a plan may have 100 million of them: an array is a third
+//! shorter than an object and is parsed in half the time.
 
 use std::fmt;
 
@@ -12,38 +12,40 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::path::PathBytes;
 
-/// When a file was written last, and when anything about it has changed last, in nanoseconds since 1970 (UTC). What
-/// does not fit, before 1678 or after 2261, is the nearest that does.
+/// A file's last write and last change of any kind, in nanoseconds since 1970 (UTC). Times before
+/// 1678 or after 2261 do not fit and become the nearest that does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// `st_mtime`: it may be set to anything.
+    /// `st_mtime`: any user may set it to any time.
     pub modified: i64,
-    /// `st_ctime`: it is the file system's own.
+    /// `st_ctime`: only the file system sets it.
     pub changed: i64,
 }
 
 impl Times {
-    /// From the seconds and nanoseconds that the system tells.
+    /// Takes pairs of seconds and nanoseconds.
     pub fn new(modified: (i64, i64), changed: (i64, i64)) -> Self {
         let nanos = |(seconds, nanos): (i64, i64)| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
         Self { modified: nanos(modified), changed: nanos(changed) }
     }
 }
 
-/// One file to read. In JSON `[PATH, SIZE, MTIME, CTIME]`: the last is left out where it is the same as the one before,
-/// and both where no times are told. A path is a string, or where it is not UTF-8 an object with `path_base64`.
+/// One file to read. In JSON it is `[PATH, SIZE, MTIME, CTIME]`. CTIME is left out if it equals
+/// MTIME, and both if no times are known. PATH is a string, or an object with `path_base64` if it
+/// is not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Relative to the root: no empty, `.` or `..` component.
+    /// Relative to the root, without empty, `.` or `..` components.
     pub path: PathBytes,
-    /// Its size when it was planned, in bytes.
+    /// Size at planning, in bytes.
     pub size: u64,
-    /// Its times when it was planned, if its planner tells them.
+    /// Times at planning, if the planner records them.
     pub times: Option<Times>,
 }
 
 impl Item {
-    /// Whether this is the same file with the same content, as far as size and times tell. Without times nothing does.
+    /// Whether both are the same file with the same content, as far as size and times show. Always
+    /// false without times.
     pub fn is_unchanged(&self, other: &Self) -> bool {
         self.times.is_some() && self == other
     }
@@ -97,7 +99,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
     }
 }
 
-/// A path that is a string wherever it can be.
+/// A path that is a string in JSON if it is UTF-8.
 struct Path(PathBytes);
 
 impl<'de> Deserialize<'de> for Path {

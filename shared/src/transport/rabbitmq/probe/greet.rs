@@ -27,7 +27,6 @@ const GREETING_BYTES_MAX: u32 = 64 * 1024;
 /// The server's properties, as it sends them before the login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// For example `RabbitMQ`.
     pub product: String,
     /// Empty if the server does not send it.
     pub version: String,
@@ -39,14 +38,12 @@ pub enum Reach {
     /// The host name has no address.
     UnknownHost {
         host: String,
-        /// The system's words.
         cause: String,
     },
     /// No server accepts a connection on the port.
     NoListener {
         host: String,
         port: u16,
-        /// The system's words.
         cause: String,
     },
     /// A server accepts the connection, but sends nothing or does not speak AMQP.

@@ -122,7 +122,6 @@ pub struct Limits {
     pub frame_bytes: u32,
 }
 
-/// A connection for questions.
 pub struct Probe {
     link: Link,
     limits: Limits,
