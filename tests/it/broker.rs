@@ -7,6 +7,9 @@
 //! - [`nodes`] is a cluster of three nodes in containers.
 //! - [`own`] is a whole private node, for faults that concern a node: restarts and alarms.
 //!
+//! `PACKHORSE_TEST_RABBITMQ` says which version all of them are of, `3.10` or `4.0`; else those in
+//! containers are 3.10, and private nodes are what this machine has.
+//!
 //! # Layout
 //! - `container`: in a container
 //! - `node`: in a temporary directory, as a process of this machine

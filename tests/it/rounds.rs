@@ -32,8 +32,8 @@ use self::moment::{Moment, Pace, Watch};
 use crate::broker::{self, Broker};
 use crate::cluster::Cluster;
 
-/// Rounds of each kind in the ordinary tests.
-const ROUNDS: u64 = 5;
+/// Rounds of each kind in the ordinary tests: one is a moment, two are seldom the same one.
+const ROUNDS: u64 = 2;
 
 /// The same of the cluster's kinds, each of which takes a minute.
 const NODE_ROUNDS: u64 = 1;

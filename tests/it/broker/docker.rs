@@ -57,7 +57,18 @@ pub fn images() -> &'static Images {
     })
 }
 
-/// The image of this source tree, built unless `PACKHORSE_IMAGE` names one.
+/// A Rust image that has compiled the command already; none where that is of no use.
+fn built(runtime: &str) -> Option<String> {
+    let mut hand_out = Command::new(root().join("tests/images/hand-out"));
+    hand_out.args([env!("CARGO_BIN_EXE_packhorse"), runtime]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = hand_out.output().expect("tests/images/hand-out runs");
+    assert!(output.status.success(), "tests/images/hand-out failed");
+    let image = String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned();
+    (!image.is_empty()).then_some(image)
+}
+
+/// The image of this source tree, built unless `PACKHORSE_IMAGE` names one. What goes into it is the command
+/// that these tests run, too, unless `PACKHORSE_TEST_IMAGE` is `compiled`.
 pub fn packhorse_image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
@@ -65,7 +76,10 @@ pub fn packhorse_image() -> &'static str {
             return image;
         }
         let (images, image) = (images(), "packhorse-test:latest".to_owned());
-        let (rust, runtime) = (format!("RUST_IMAGE={}", images.rust), format!("RUNTIME_IMAGE={}", images.runtime));
+        let is_compiled = std::env::var("PACKHORSE_TEST_IMAGE").is_ok_and(|how| how == "compiled");
+        let rust = if is_compiled { None } else { built(&images.runtime) };
+        let rust = format!("RUST_IMAGE={}", rust.as_ref().unwrap_or(&images.rust));
+        let runtime = format!("RUNTIME_IMAGE={}", images.runtime);
         let context = root().display().to_string();
         let dockerfile = root().join("deploy/Dockerfile").display().to_string();
         docker(&[

@@ -2,10 +2,16 @@
 //!
 //! Its parent is a shell that reads commands from a pipe. When this process ends, however it ends,
 //! the pipe closes and the shell kills the node and removes its directory.
+//!
+//! It is the RabbitMQ of this machine. Where `PACKHORSE_TEST_RABBITMQ` names a version, it is that one out
+//! of its image, in a container that shares network, processes and temporary files with this machine: so
+//! it is ordered about by the same script, and as hard.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -13,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use shared::transport::BrokerUrl;
 
-use super::{LOW_SPIN, unique};
+use super::{LOW_SPIN, docker, unique};
 
 /// Longer than a node takes to start on a busy machine.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Takes `start`, `stop`, `kill`, `pause`, `resume` and the end of its input. The node is killed before
-/// the script around it, which then reaps it; where it has not said yet which process it is, both go
-/// together.
+/// Its arguments are the server's command. Takes `start`, `stop`, `kill`, `pause`, `resume` and the end of
+/// its input. The node is killed before the script around it, which then reaps it; where it has not said yet
+/// which process it is, both go together.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 "$EPMD" -port "$ERL_EPMD_PORT" -address 127.0.0.1 >/dev/null 2>&1 &
@@ -35,7 +41,7 @@ end() {
 } 2>/dev/null
 while read -r command; do
     case $command in
-    start) setsid "$SERVER" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;
+    start) setsid "$@" </dev/null >>"$HOME/output" 2>&1 & server=$! ;;
     kill) end ;;
     pause) kill -STOP "$(cat "$RABBITMQ_PID_FILE")" ;;
     resume) kill -CONT "$(cat "$RABBITMQ_PID_FILE")" ;;
@@ -53,6 +59,7 @@ pub(super) struct Node {
     directory: PathBuf,
     pub(super) port: u16,
     environment: Vec<(&'static str, String)>,
+    container: Option<String>,
 }
 
 impl Node {
@@ -74,16 +81,21 @@ impl Node {
     }
 
     fn prepare_with(configuration: &str) -> Self {
-        let (server, epmd) = (program("rabbitmq-server"), program("epmd"));
+        let epmd = program("epmd");
         let directory = std::env::temp_dir().join(unique("packhorse-broker"));
         std::fs::create_dir(&directory).expect("a directory for the node");
         let [port, naming, distribution] = std::array::from_fn(|_| free_port());
         let environment = environment(&directory, port, naming, distribution, configuration);
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER]).envs(environment.iter().cloned());
-        command.env("SERVER", server).env("EPMD", epmd).stdin(Stdio::piped()).stdout(Stdio::null());
+        let container = std::env::var_os("PACKHORSE_TEST_RABBITMQ").map(|_| docker::name("alone"));
+        command.arg("keeper").args(match &container {
+            Some(name) => contained(name, &directory, &environment),
+            None => vec![program("rabbitmq-server").into()],
+        });
+        command.env("EPMD", epmd).stdin(Stdio::piped()).stdout(Stdio::null());
         let keeper = Mutex::new(command.spawn().expect("a shell runs"));
-        Self { keeper, directory, port, environment }
+        Self { keeper, directory, port, environment, container }
     }
 
     pub(super) fn url(&self, user: &str, vhost: &str) -> BrokerUrl {
@@ -91,6 +103,11 @@ impl Node {
     }
 
     pub(super) fn ctl(&self) -> Command {
+        if let Some(container) = &self.container {
+            let mut command = Command::new("docker");
+            command.args(["exec", "-i", container, "rabbitmqctl"]);
+            return command;
+        }
         let mut command = Command::new(program("rabbitmqctl"));
         command.envs(self.environment.iter().cloned());
         command
@@ -132,6 +149,19 @@ impl Drop for Node {
             let _ = keeper.wait();
         }
     }
+}
+
+/// What runs the server in a container of this name. The client of Docker ends when the server does.
+fn contained(name: &str, directory: &Path, environment: &[(&str, String)]) -> Vec<OsString> {
+    let owner = directory.metadata().expect("it is there");
+    let user = format!("{}:{}", owner.uid(), owner.gid());
+    // All temporary files: certificates of tests are among them.
+    let shared = std::env::temp_dir().display().to_string();
+    let volume = format!("{shared}:{shared}");
+    let place = ["docker", "run", "--rm", "--name", name, "--network", "host", "--pid", "host", "--user", &user];
+    let variables = environment.iter().flat_map(|(name, _)| ["--env", *name]);
+    let server = ["--volume", &volume, "--entrypoint", "rabbitmq-server", &docker::images().rabbitmq];
+    place.into_iter().chain(variables).chain(server).map(OsString::from).collect()
 }
 
 /// Everything that a node and its tools would otherwise share with a node of the system.

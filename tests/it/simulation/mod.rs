@@ -70,16 +70,19 @@ fn run_all(next_seed: impl Fn() -> Option<u64> + Sync) -> Option<String> {
     (seed != u64::MAX).then(|| shrink::explain(&Schedule::new(seed), None))
 }
 
-/// The first seeds; with `PACKHORSE_SOAK_SECONDS` fresh ones, as many as there is time for; with
-/// `PACKHORSE_SCHEDULE` the one that it names, with every step on stderr. See tests/soak.
+/// The first seeds, or as many of them as `PACKHORSE_SCHEDULES` says; with `PACKHORSE_SOAK_SECONDS` fresh
+/// ones, as many as there is time for; with `PACKHORSE_SCHEDULE` the one that it names, with every step on
+/// stderr. See tests/soak.
 #[test]
 fn every_schedule_ends_as_the_oracle_says() {
     let failure = match (std::env::var("PACKHORSE_SCHEDULE"), std::env::var("PACKHORSE_SOAK_SECONDS")) {
         (Ok(schedule), _) => replay(&schedule),
         (_, Ok(seconds)) => soak(Duration::from_secs(seconds.parse().expect("a number of seconds"))),
         _ => {
+            let count = std::env::var("PACKHORSE_SCHEDULES");
+            let count = count.map_or(SCHEDULES, |count| count.parse().expect("a number of schedules"));
             let seeds = AtomicU64::new(0);
-            run_all(|| Some(seeds.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < SCHEDULES))
+            run_all(|| Some(seeds.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < count))
         }
     };
     if let Some(failure) = failure {
