@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use shared::system::environment;
 use shared::transport::Transport;
@@ -97,7 +99,7 @@ pub fn check(file: &Path, intervals: u64) -> Result<Heartbeat, String> {
     let heartbeat: Heartbeat =
         serde_json::from_slice(&text).map_err(|error| format!("{shown} is not a heartbeat file: {error}"))?;
     let Heartbeat { role, process, .. } = &heartbeat;
-    if !Path::new("/proc").join(process.to_string()).exists() {
+    if !exists(*process) {
         return Err(format!("the {role}, process {process}, is gone"));
     }
     let now = millis(now());
@@ -113,6 +115,12 @@ pub fn check(file: &Path, intervals: u64) -> Result<Heartbeat, String> {
         ));
     }
     Ok(heartbeat)
+}
+
+/// A process of another user is there as well, and may not be sent a signal.
+fn exists(process: u32) -> bool {
+    let number = i32::try_from(process).ok().and_then(Pid::from_raw);
+    number.is_some_and(|number| !matches!(test_kill_process(number), Err(Errno::SRCH)))
 }
 
 fn now() -> Duration {

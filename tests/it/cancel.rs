@@ -156,7 +156,7 @@ fn a_job_in_a_store_is_cancelled_where_it_does_not_run() {
     let running = world.command(PACKHORSE, run).start();
     running.opens(&world.path("t/z"));
     let refused = world.packhorse(cancel).exits(2);
-    assert!(refused.err.contains("Ctrl-C ends that"), "{}", refused.err);
+    assert!(refused.err.contains("Stop a command with Ctrl-C"), "{}", refused.err);
     running.kill();
     let receipt = String::from_utf8(world.packhorse(cancel).exits(0).out).expect("text");
     assert!(receipt.contains("job j cancelled after") && receipt.contains(" cancelled;"), "{receipt}");
@@ -173,5 +173,5 @@ fn a_job_in_a_store_is_cancelled_where_it_does_not_run() {
     assert!(world.packhorse(["cancel", "none", "--state", "s"]).exits(2).err.contains("jobs --state s lists"));
     assert!(world.packhorse(["cancel", "j", "--state", "none"]).exits(2).err.contains("no store none"));
     let nowhere = world.packhorse(["cancel", "j"]).exits(2);
-    assert!(nowhere.err.contains("ends with Ctrl-C"), "{}", nowhere.err);
+    assert!(nowhere.err.contains("press Ctrl-C there"), "{}", nowhere.err);
 }

@@ -105,7 +105,7 @@ async fn dead_tasks_are_forgotten_or_put_back_to_work_where_nobody_works_on_thei
     assert!(said.contains("it was dropped from the dead tasks, and stays failed"), "{said}");
     cluster.run(PACKHORSE, ["dead", "drop", ""]).exits(2);
     let wrong = cluster.run(PACKHORSE, ["dead", "show", "j"]).exits(2);
-    assert!(wrong.err.contains("name a task as JOB.NUMBER"), "{}", wrong.err);
+    assert!(wrong.err.contains("give a task as JOB.NUMBER"), "{}", wrong.err);
     reducer.stop().exits(0);
 
     let of_store = |args: &[&str]| cluster.world.packhorse([&["dead"], args, &["--state", "store"]].concat()).exits(0);

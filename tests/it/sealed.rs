@@ -186,7 +186,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
         (clear(kind::TASK, "j.0", "{}"), "the message is not sealed, and this role accepts only sealed messages"),
         (Message { id: "k.0".to_owned(), correlation: Some("k".to_owned()), ..first() }, broken),
         (Message { body: seen[1].body.clone(), ..first() }, broken),
-        (liar.clone(), "which is not in this role's --key-file"),
+        (liar.clone(), "which is missing in this role's --key-file"),
         (liar.with_text("key", first().text("key").expect("a key")), broken),
     ];
     let consumer = keyed.consumer();

@@ -197,8 +197,7 @@ impl Process {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status();
-        assert!(status.expect("a shell runs").success(), "{} is gone", self.name);
+        signalled(name, self.id()).unwrap_or_else(|error| panic!("{} is gone: {error}", self.name));
     }
 
     fn until<T>(&self, what: &str, mut check: impl FnMut(&Said) -> Option<T>) -> T {
@@ -361,8 +360,22 @@ pub fn holders(path: &Path) -> Vec<u32> {
 
 /// Sends a signal, also to a process that is gone.
 pub fn send(signal: &str, process: u32) {
-    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {process} 2>/dev/null || :")]).status();
-    assert!(status.expect("a shell runs").success());
+    let _ = signalled(signal, process);
+}
+
+fn signalled(name: &str, process: u32) -> rustix::io::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        other => panic!("no test sends {other}"),
+    };
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("the number of a process");
+    kill_process(process, signal)
 }
 
 /// Bytes as a name.

@@ -1,6 +1,7 @@
 //! The checksum of a report's bytes.
 
 use sha2::{Digest, Sha256};
+use shared::protocol::id::hex;
 
 /// SHA-256 of the bytes so far.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,6 @@ impl Checksum {
 
     /// The digest in hexadecimal, as `sha256sum` prints it.
     pub fn hex(&self) -> String {
-        self.0.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.clone().finalize())
     }
 }

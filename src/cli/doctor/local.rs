@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ::reducer::store::check as check_store;
 use consumer::work::Site;
+use reducer::report::check_directory;
 use rustix::process::{Resource, getrlimit};
 use shared::protocol::definitions::Role;
 use shared::protocol::seal::Keyring;
@@ -108,19 +109,12 @@ fn look_at_place(state: &Path) -> Place {
     let parent = directory_of(state);
     let there = parent.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
     let cannot = |error: io::Error| (there.to_owned(), error.kind(), error.to_string());
-    tempfile_in(there).map_err(cannot)?;
+    check_directory(there).map_err(cannot)?;
     if state.exists() {
         std::fs::OpenOptions::new().write(true).open(state).map_err(cannot)?;
     }
     let space = rustix::fs::statvfs(there).map_err(|error| cannot(error.into()))?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
-}
-
-/// Creates a file and removes it at once.
-fn tempfile_in(directory: &Path) -> io::Result<()> {
-    let path = directory.join(format!(".packhorse-doctor-{}", std::process::id()));
-    std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(path)
 }
 
 fn store(state: &Path, place: &Place) -> Finding {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::process::{Process, example};
 use super::terminal::{Terminal, tmux};
 use super::{Road, succeeds};
-use crate::world::eventually;
+use crate::world::{eventually, send};
 
 fn launch(road: &Road, home: &Path, more: &[&str]) -> Process {
     let mut command = Command::new(example());
@@ -109,7 +109,7 @@ async fn a_lost_horse_and_ctrl_c_take_the_windows_down() {
     let (caravan, server) = launch_windows(&road, home.path(), &["--whips", "1000000"]);
     let panes = ask(home.path(), &server, &["list-panes", "-s", "-t", "caravan", "-F", "#{pane_pid} #{window_name}"]);
     let horse = panes.lines().find_map(|line| line.strip_suffix(" horse 1")).expect("it has a window");
-    assert!(Command::new("kill").args(["-KILL", horse]).status().expect("kill runs").success());
+    send("KILL", horse.parse().expect("the number of a process"));
     let (code, _, err) = tokio::task::spawn_blocking(|| caravan.end()).await.expect("it ends");
     assert_eq!(code, Some(3), "{err}");
     assert!(err.contains("horse 1 has ended by a signal before the riders arrived"), "{err}");

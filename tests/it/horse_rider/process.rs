@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::world::send;
+
 /// Longer than anything here takes on a busy machine; a test that reaches it has failed.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
@@ -71,8 +73,7 @@ impl Process {
 
     /// As Ctrl-C does.
     pub fn interrupt(&self) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success(), "{} is there to be interrupted", self.name);
+        send("INT", self.child.id());
     }
 
     /// SIGKILL: it cannot say goodbye.

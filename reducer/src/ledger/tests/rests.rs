@@ -1,7 +1,7 @@
 //! Tasks of which a part of the answer is known: only the rest is asked for, and only answers to
 //! that rest count.
 
-use shared::protocol::id::RunId;
+use shared::protocol::id::{RunId, hex};
 use shared::protocol::message::{Part, Parts, Task};
 use shared::protocol::workload::files::{Differing, ItemFailure, Times};
 use shared::protocol::workload::{digest, words};
@@ -19,8 +19,8 @@ fn names(items: &[&str]) -> Files {
     Files { links: Links::Skip, root: "r".to_owned(), items, strict_times: false }
 }
 
-fn hex(name: &str) -> String {
-    format!("{:0>40}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
+fn digest_of(name: &str) -> String {
+    format!("{:0>40}", hex(name.as_bytes()))
 }
 
 fn first() -> ConsumerId {
@@ -34,7 +34,7 @@ fn left(results: &[Option<&str>]) -> Vec<ItemFailure> {
 }
 
 fn digests(results: &[Option<&str>]) -> Verdict {
-    let digests = results.iter().map(|name| name.map(hex)).collect();
+    let digests = results.iter().map(|name| name.map(digest_of)).collect();
     let answer = digest::Answer { digests, failed: left(results), bytes: 0, differing: Differing::default() };
     Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into())
 }
@@ -109,7 +109,7 @@ fn an_answer_to_another_rest_is_not_taken_for_an_answer_to_this_one() {
     assert!(wants_report(&world.says(None, digests(&[Some("a"), Some("b")]), None)));
     let answer = world.ledger().store().answer(&job(), 0).expect("it can be read").expect("an answer").expect("done");
     let answer = digest::Answer::parse(&answer, 4).expect("an answer");
-    assert_eq!(answer.digests, ["a", "b", "c", "d"].map(|name| Some(hex(name))));
+    assert_eq!(answer.digests, ["a", "b", "c", "d"].map(|name| Some(digest_of(name))));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_file_that_had_changed_is_read_again_and_a_copy_without_times_stays_one() {
     world.opens(&spec());
     world.plans(0, batch(&["a", "b", "c"]), 3);
     let differing = Differing { untimed: vec![0], changed: vec![1] };
-    let digests = ["a", "b", "c"].map(|name| Some(hex(name))).into();
+    let digests = ["a", "b", "c"].map(|name| Some(digest_of(name))).into();
     let answer = digest::Answer { digests, failed: Vec::new(), bytes: 30, differing };
     let verdict = |answer: &digest::Answer| Verdict::Done(serde_json::to_vec(answer).expect("JSON").into());
     world.answer(0, 1, verdict(&answer));
@@ -146,7 +146,7 @@ fn a_file_that_had_changed_is_read_again_and_a_copy_without_times_stays_one() {
     assert_eq!(Batch::parse(&task.body).expect("a batch").files, names(&["b"]));
     world.end_plan(1);
     let differing = Differing { untimed: vec![0], changed: Vec::new() };
-    let rest = digest::Answer { digests: vec![Some(hex("B"))], failed: Vec::new(), bytes: 10, differing };
+    let rest = digest::Answer { digests: vec![Some(digest_of("B"))], failed: Vec::new(), bytes: 10, differing };
     assert!(wants_report(&world.answer(0, 1, verdict(&rest))));
     let counts = world.counts();
     assert_eq!((counts.items_kept, counts.items_untimed, counts.items_changed), (2, 2, 0));

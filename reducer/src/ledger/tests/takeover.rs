@@ -1,7 +1,7 @@
 //! Jobs that are opened again because their files have changed. Answers for unchanged files are
 //! taken over.
 
-use shared::protocol::id::RunId;
+use shared::protocol::id::{RunId, hex};
 use shared::protocol::message::{Part, Parts};
 use shared::protocol::workload::files::Times;
 use shared::protocol::workload::words;
@@ -37,7 +37,7 @@ fn planned_files(number: u64, items: &[&Item]) -> Planned {
 
 /// A digest that encodes the file's name and version.
 fn digest(name: &str, version: i64) -> String {
-    format!("{:0>36}{version:04}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("{:0>36}{version:04}", hex(name.as_bytes()))
 }
 
 fn digests(items: &[&Item]) -> Verdict {

@@ -2,7 +2,7 @@
 
 use sha1::{Digest as _, Sha1};
 
-use super::PlanHash;
+use super::{PlanHash, hex};
 
 impl PlanHash {
     /// The hash of a plan without tasks, and of every task that follows from its job's spec alone.
@@ -26,7 +26,7 @@ impl PlanHash {
             hash.update("\n");
             hash.update(part);
         }
-        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(&hash.finalize()))
     }
 }
 
