@@ -190,7 +190,7 @@ async fn a_producer_goes_on_with_its_job_or_begins_it_anew_and_its_report_has_on
     let id = String::from_utf8(first.out).expect("an id").trim().to_owned();
     cluster.world.file("t/000/00000", "edited");
     let anew = submit(&[]);
-    assert!(anew.err.contains(&format!("the one before it, {id}, was finished at 20")), "{}", anew.err);
+    assert!(anew.err.contains(&format!("the job before it, {id}, was finished at 20")), "{}", anew.err);
     report(&cluster.world.sha1sum(&["t"]));
     assert_eq!(cluster.world.names("out"), [".packhorse.lock", "nightly.txt"]);
     // Spelt alike, and another directory: another job.
@@ -297,7 +297,7 @@ async fn a_reducer_does_without_a_name_that_nobody_gives_back() {
     let cluster = Cluster::new().await;
     let (gone, _held) = predecessor(&cluster).await;
     let reducer = cluster.start(REDUCER, ["--heartbeat", "1"]);
-    reducer.says("taking packhorse.v1.control.main.1 instead");
+    reducer.says("using the queue packhorse.v1.control.main.1 instead");
     reducer.says("The reducer is ready.");
     let second = cluster.run(REDUCER, ["--state", "elsewhere"]).exits(2);
     assert!(second.err.contains("a reducer main is running already"), "{}", second.err);
