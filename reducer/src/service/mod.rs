@@ -183,8 +183,7 @@ pub async fn start(
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
-    // The channel is bounded by its content: tasks by the window, acks by the prefetch, replies by
-    // requests.
+    // Bounded by its content: tasks by the window, acks by the prefetch, replies by requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
     let (progress, progressed) = watch::channel(progress::Progress::default());
     let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), spec);
@@ -212,8 +211,7 @@ pub async fn start(
     turns::spawn(ledger, clock, inputs, outbox, Arc::clone(&wiring))?;
     outbox::spawn(outputs, Arc::clone(&wiring));
     if is_command {
-        // The plan need not wait for the owner's queues. Only its tasks do, because an outcome must
-        // find its queue.
+        // Only tasks wait for the owner's queues, because an outcome must find its queue.
         tokio::spawn(listen_unless_stopped(wiring, shutdown.clone()));
     } else if let Err(error) = listen(&wiring, &shutdown).await {
         wiring.stop().await;
