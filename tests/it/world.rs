@@ -367,9 +367,11 @@ fn signalled(name: &str, process: u32) -> rustix::io::Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
 
     let signal = match name {
+        "ABRT" => Signal::ABORT,
         "CONT" => Signal::CONT,
         "INT" => Signal::INT,
         "KILL" => Signal::KILL,
+        "SEGV" => Signal::SEGV,
         "STOP" => Signal::STOP,
         "TERM" => Signal::TERM,
         other => panic!("no test sends {other}"),
