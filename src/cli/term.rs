@@ -49,7 +49,7 @@ pub fn print(bytes: &[u8]) -> Result<bool, Failure> {
     printed(descriptor::stdout().and_then(|mut out| out.write_all(bytes)))
 }
 
-/// The result of printing, as for [`print`].
+/// The result of printing, as for [`print()`].
 pub fn printed(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),
