@@ -79,7 +79,7 @@ fn a_cancellation_of_another_opening_is_refused() {
     let actions = world.event(Event::Cancel { job: job(), opening: other, reply: ReplyTo::Local(0) });
     let refused = actions.iter().any(|action| match action {
         Action::Other(Effect::Reply { reply, .. }) => {
-            matches!(&**reply, Reply::Refused { reason } if reason.contains("begun anew"))
+            matches!(&**reply, Reply::Refused { reason } if reason.contains("opened again"))
         }
         _ => false,
     });
