@@ -5,21 +5,12 @@ use shared::protocol::reason::Reason;
 use shared::protocol::workload::digest::{Answer, Batch, Spec};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, Earlier, differing, filled, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, differing, filled, holes, open_files, tally_items, unchanged};
 use super::{Record, Settled, Tally, json, kept};
 
 pub(super) fn tally(items: u32, answer: &[u8]) -> Result<Tally, Reason> {
     let answer = Answer::parse(answer, items)?;
-    let failed = answer.failed.len() as u64;
-    Ok(Tally {
-        items_done: u64::from(items) - failed,
-        items_failed: failed,
-        items_untimed: answer.differing.untimed.len() as u64,
-        items_changed: answer.differing.changed.len() as u64,
-        open: holes(&answer.failed).len() as u32,
-        bytes: answer.bytes,
-        ..Tally::default()
-    })
+    Ok(Tally { bytes: answer.bytes, ..tally_items(items, &answer.failed, &answer.differing) })
 }
 
 /// Compares the digests that both answers have. A file that one machine cannot read may be readable

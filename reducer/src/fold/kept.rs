@@ -13,6 +13,7 @@ use shared::protocol::path::PathBytes;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::{Differing, Files, Item, ItemFailure};
 
+use super::Tally;
 use super::files::Results;
 use crate::mutant::{self, Mutant};
 
@@ -90,6 +91,18 @@ pub(super) fn hole(item: u32) -> ItemFailure {
 /// The items that are still open.
 pub(super) fn holes(failed: &[ItemFailure]) -> Vec<u32> {
     failed.iter().filter(|failure| failure.elsewhere).map(|failure| failure.item).collect()
+}
+
+/// What an answer adds to its job's items. `check_answer` has seen that no more items failed than there are.
+pub(super) fn tally_items(items: u32, failed: &[ItemFailure], differing: &Differing) -> Tally {
+    Tally {
+        items_done: u64::from(items) - failed.len() as u64,
+        items_failed: failed.len() as u64,
+        items_untimed: differing.untimed.len() as u64,
+        items_changed: differing.changed.len() as u64,
+        open: holes(failed).len() as u32,
+        ..Tally::default()
+    }
 }
 
 /// The files of a task that are still open.

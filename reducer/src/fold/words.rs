@@ -8,7 +8,7 @@ use shared::protocol::workload::files::Files;
 use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Spec, part};
 
 use super::files::{Results, agree, each, items};
-use super::kept::{Before, Earlier, differing, filled, hole, holes, open_files, unchanged};
+use super::kept::{Before, Earlier, differing, filled, hole, holes, open_files, tally_items, unchanged};
 use super::{Record, Settled, Tally, json};
 
 /// The keys of a job's totals.
@@ -21,16 +21,11 @@ pub(super) fn tally(items: u32, answer: &[u8], has_parts: bool) -> Result<Tally,
     if !has_parts && answer.check != Check::default() {
         return Err(Reason::Body { detail: "its check covers words, but it came without parts".to_owned() });
     }
-    let (failed, total) = (answer.failed.len() as u64, answer.total());
+    let total = answer.total();
     Ok(Tally {
-        items_done: u64::from(items) - failed,
-        items_failed: failed,
-        items_untimed: answer.differing.untimed.len() as u64,
-        items_changed: answer.differing.changed.len() as u64,
-        open: holes(&answer.failed).len() as u32,
         bytes: total.bytes,
-        amount: 0,
         totals: vec![(LINES, total.lines), (WORDS, total.words), (CHARACTERS, total.characters)],
+        ..tally_items(items, &answer.failed, &answer.differing)
     })
 }
 
