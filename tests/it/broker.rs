@@ -42,6 +42,14 @@ use self::nodes::Nodes;
 /// Idle schedulers sleep instead of spinning: several brokers may run on few cores.
 const LOW_SPIN: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
 
+/// Loads the definitions on standard input. They go through a file, since RabbitMQ 4.0.5 waits for ever for
+/// the end of what it reads from a pipe.
+const IMPORT: &str = r#"file=$(mktemp) && cat >"$file" && chmod a+r "$file" &&
+rabbitmqctl --quiet import_definitions "$file"
+status=$?
+rm -f "$file"
+exit $status"#;
+
 /// Where a broker runs.
 enum Server {
     Container(BrokerContainer),
@@ -146,12 +154,12 @@ impl Server {
         }
     }
 
-    /// `rabbitmqctl`, without its arguments.
-    fn ctl(&self) -> Command {
+    /// A program where the server runs, without its arguments.
+    fn command(&self, program: &str) -> Command {
         match self {
-            Self::Container(container) => container.ctl().into(),
-            Self::Node(node) => node.ctl().into(),
-            Self::Nodes(nodes) => nodes.ctl().into(),
+            Self::Container(container) => container.command(program).into(),
+            Self::Node(node) => node.command(program).into(),
+            Self::Nodes(nodes) => nodes.command(program).into(),
         }
     }
 }
@@ -170,7 +178,7 @@ impl Broker {
         let vhost = &self.vhost;
         let rights = json!({"user": "guest", "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"});
         let definitions = json!({"vhosts": [{"name": vhost}], "permissions": [rights]});
-        self.import_definitions(definitions.to_string().into_bytes()).await;
+        self.import_definitions(definitions.to_string().as_bytes()).await;
     }
 
     /// A fresh virtual host on the same server, in the place of this one.
@@ -196,8 +204,8 @@ impl Broker {
     }
 
     /// Loads a definitions file.
-    pub async fn import_definitions(&self, definitions: Vec<u8>) {
-        self.ctl_with(&["import_definitions"], definitions).await;
+    pub async fn import_definitions(&self, definitions: &[u8]) {
+        said(&["import_definitions"], self.retried(&["sh", "-c", IMPORT], definitions).await);
     }
 
     /// Where it is, for some other user (`name:password`) or virtual host.
@@ -325,7 +333,7 @@ impl Broker {
 
     /// The same where it may not exist; whether it did.
     pub async fn delete_queue_if_there(&self, name: &str) -> bool {
-        self.try_ctl(&["delete_queue", "--vhost", &self.vhost, name], Vec::new()).await.status.success()
+        self.try_ctl(&["delete_queue", "--vhost", &self.vhost, name]).await.status.success()
     }
 
     /// Names of the queues in the virtual host.
@@ -345,21 +353,18 @@ impl Broker {
     }
 
     async fn ctl(&self, arguments: &[&str]) -> String {
-        self.ctl_with(arguments, Vec::new()).await
+        said(arguments, self.try_ctl(arguments).await)
     }
 
-    async fn ctl_with(&self, arguments: &[&str], input: Vec<u8>) -> String {
-        let output = self.try_ctl(arguments, input).await;
-        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {said}{complaint}");
-        said.into_owned()
+    async fn try_ctl(&self, arguments: &[&str]) -> Output {
+        self.retried(&[&["rabbitmqctl", "--quiet"], arguments].concat(), &[]).await
     }
 
     /// A node accepts connections a moment before it takes an operator's commands.
-    async fn try_ctl(&self, arguments: &[&str], input: Vec<u8>) -> Output {
+    async fn retried(&self, command: &[&str], input: &[u8]) -> Output {
         let give_up = Instant::now() + START_TIMEOUT;
         loop {
-            let output = self.try_ctl_once(arguments, &input).await;
+            let output = self.run(command, input).await;
             let complaint = String::from_utf8_lossy(&output.stderr);
             let is_starting = complaint.contains("requires the 'rabbit' app to be running");
             // Docker's `exec` has not handed on what it was given: seen once in some thousand times.
@@ -370,14 +375,20 @@ impl Broker {
         }
     }
 
-    async fn try_ctl_once(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut command = self.server().ctl();
-        command.arg("--quiet").args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("rabbitmqctl runs");
+    async fn run(&self, command: &[&str], input: &[u8]) -> Output {
+        let mut child = self.server().command(command[0]);
+        child.args(&command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().expect("an operator's command runs");
         let mut pipe = child.stdin.take().expect("piped");
         // One that fails may not read all of it; what it says then is told by the caller.
         let (_, output) = tokio::join!(async move { pipe.write_all(input).await }, child.wait_with_output());
-        output.expect("rabbitmqctl ends")
+        output.expect("an operator's command ends")
     }
+}
+
+/// What a command of `rabbitmqctl` printed, which has to succeed.
+fn said(arguments: &[&str], output: Output) -> String {
+    let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "rabbitmqctl {arguments:?}: {said}{complaint}");
+    said.into_owned()
 }

@@ -67,7 +67,7 @@ impl Defined {
         }
         let definitions = command.done().exits(0).out;
         assert!(!String::from_utf8_lossy(&definitions).contains("'s"), "a password is shown");
-        broker.import_definitions(definitions).await;
+        broker.import_definitions(&definitions).await;
         Self { world, broker, vhost }
     }
 

@@ -41,9 +41,7 @@ impl BrokerContainer {
         format!("amqp://{user}@127.0.0.1:{}/{vhost}", self.port).parse().expect("a broker's URL")
     }
 
-    pub(super) fn ctl(&self) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["exec", "-i", &self.id, "rabbitmqctl"]);
-        command
+    pub(super) fn command(&self, program: &str) -> Command {
+        docker::within(&self.id, program)
     }
 }

@@ -115,6 +115,13 @@ pub fn docker(arguments: &[&str]) -> String {
     said.trim_end().to_owned()
 }
 
+/// A program in a running container, which reads this process's input.
+pub fn within(container: &str, program: &str) -> Command {
+    let mut command = Command::new("docker");
+    command.args(["exec", "-i", container, program]);
+    command
+}
+
 /// A name for a container or a network that goes with this process. Short: it is a host's name, too,
 /// and a part of those has at most 63 bytes.
 pub fn name(of: &str) -> String {

@@ -102,14 +102,13 @@ impl Node {
         format!("amqp://{user}@127.0.0.1:{}/{vhost}", self.port).parse().expect("a broker's URL")
     }
 
-    pub(super) fn ctl(&self) -> Command {
+    pub(super) fn command(&self, program: &str) -> Command {
         if let Some(container) = &self.container {
-            let mut command = Command::new("docker");
-            command.args(["exec", "-i", container, "rabbitmqctl"]);
-            return command;
+            return docker::within(container, program);
         }
-        let mut command = Command::new(program("rabbitmqctl"));
-        command.envs(self.environment.iter().cloned());
+        let mut command = Command::new(program);
+        let path = std::env::join_paths(programs()).expect("what came out of PATH goes into it");
+        command.env("PATH", path).envs(self.environment.iter().cloned());
         command
     }
 
@@ -195,18 +194,18 @@ fn environment(
     ]
 }
 
-/// Packages put scripts that switch users on the search path; the real ones need no user of their own.
-fn program(name: &str) -> PathBuf {
+/// Where programs are looked for. Packages put scripts that switch users on the search path; the real ones
+/// need no user of their own.
+fn programs() -> Vec<PathBuf> {
     let usual = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    usual
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| {
-            panic!("{name} is missing: install RabbitMQ (Debian: rabbitmq-server) or set AMQP_URL to a broker's URL")
-        })
+    usual.into_iter().chain(std::env::split_paths(&path)).collect()
+}
+
+fn program(name: &str) -> PathBuf {
+    programs().into_iter().map(|directory| directory.join(name)).find(|program| program.is_file()).unwrap_or_else(
+        || panic!("{name} is missing: install RabbitMQ (Debian: rabbitmq-server) or set AMQP_URL to a broker's URL"),
+    )
 }
 
 /// A port that nobody uses, and that is given to nobody else: whom it is for may take it much later.

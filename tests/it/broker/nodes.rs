@@ -94,10 +94,8 @@ impl Nodes {
     }
 
     /// An operator asks whoever is there; between faults all are.
-    pub(super) fn ctl(&self) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["exec", "-i", &self.names[0], "rabbitmqctl"]);
-        command
+    pub(super) fn command(&self, program: &str) -> Command {
+        docker::within(&self.names[0], program)
     }
 
     /// SIGKILL.
