@@ -20,6 +20,24 @@ pub enum ReplyTo {
     Remote { key: String, correlation: String },
 }
 
+/// Whoever waits for a reply: the same for a request and its repetitions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caller {
+    /// A caller in this process, by number.
+    Local(u64),
+    /// By its routing key on the control exchange.
+    Remote(String),
+}
+
+impl ReplyTo {
+    pub fn caller(&self) -> Caller {
+        match self {
+            Self::Local(number) => Caller::Local(*number),
+            Self::Remote { key, .. } => Caller::Remote(key.clone()),
+        }
+    }
+}
+
 /// An input of the engine.
 #[derive(Debug)]
 pub enum Event {

@@ -30,7 +30,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, TaskId};
+use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::Reply;
@@ -38,7 +38,7 @@ use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Effect, Event, ReplyTo, Step, Tag};
+pub use event::{Caller, Effect, Event, ReplyTo, Step, Tag};
 pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
@@ -47,8 +47,6 @@ use plan::Arrived;
 use presence::Consumers;
 use recall::Recalls;
 pub use write::Write;
-
-use crate::mutant::{self, Mutant};
 
 /// An owner's settings, fixed at its start.
 #[derive(Debug, Clone)]
@@ -164,6 +162,11 @@ impl Owner {
         self.jobs.get(job)
     }
 
+    /// The number of tasks up to the first gap in a job's plan, and the hash of the plan up to there.
+    pub fn plan(&self, job: &JobId) -> Option<(u64, &PlanHash)> {
+        self.jobs.get(job).map(|job| (job.planned.prefix(), &job.plan))
+    }
+
     /// Whether the task has its outcome.
     pub fn is_answered(&self, task: &TaskId) -> bool {
         self.jobs.get(&task.job).is_some_and(|job| job.answered.contains(task.number))
@@ -271,7 +274,7 @@ impl Owner {
 
     fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         let Some(job) = self.jobs.get(id).filter(|job| job.dispatching) else { return };
-        let window = if mutant::is(Mutant::NoWindow) { usize::MAX } else { self.window(job) };
+        let window = self.window(job);
         let Some(job) = self.jobs.get_mut(id) else { return };
         while let Some((number, attempt)) = job.next_to_send(window, now) {
             self.changed.push(id.clone());

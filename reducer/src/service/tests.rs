@@ -46,10 +46,14 @@ fn planned() -> Box<Planned> {
 }
 
 async fn serve(store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdown::Stopper) {
+    serve_as(Kind::Command { spec: Box::new(spec()) }, store, transport).await
+}
+
+async fn serve_as(kind: Kind, store: &Path, transport: &Arc<dyn Transport>) -> (Handle, shutdown::Stopper) {
     let (stopper, stop) = shutdown::channel();
     let config = ServiceConfig {
         store: Opening::begin(StorePlace::File(store.to_owned()), "o".parse().expect("an id")),
-        kind: Kind::Command { spec: Box::new(spec()) },
+        kind,
         window: None,
         heartbeat: limits::HEARTBEAT,
     };
@@ -86,25 +90,35 @@ async fn after_a_restart_tasks_wait_for_consumers_that_come_later() {
     }
 }
 
-/// A broker that forbids consuming.
-struct Forbidding(Embedded);
+/// A broker that may forbid consuming, and may be slow to declare.
+#[derive(Default)]
+struct Difficult {
+    inner: Embedded,
+    forbids: bool,
+    declares_after: Duration,
+}
 
 #[async_trait]
-impl Transport for Forbidding {
+impl Transport for Difficult {
     async fn subscribe(&self, wanted: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
-        Err(TransportError::Forbidden { name: wanted.queue.name, cause: "the broker's words".to_owned() })
+        if self.forbids {
+            let cause = "the broker's words".to_owned();
+            return Err(TransportError::Forbidden { name: wanted.queue.name, cause });
+        }
+        self.inner.subscribe(wanted).await
     }
 
     async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
-        self.0.declare(topology).await
+        tokio::time::sleep(self.declares_after).await;
+        self.inner.declare(topology).await
     }
 
     async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
-        self.0.publish(exchange, key, message).await
+        self.inner.publish(exchange, key, message).await
     }
 
     async fn queue(&self, name: &str) -> Result<Option<QueueState>, TransportError> {
-        self.0.queue(name).await
+        self.inner.queue(name).await
     }
 
     fn is_ephemeral(&self) -> bool {
@@ -117,7 +131,7 @@ impl Transport for Forbidding {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_opens_a_job_hears_why_its_owner_could_not_go_on() {
     let directory = tempfile::tempdir().expect("a directory");
-    let transport: Arc<dyn Transport> = Arc::new(Forbidding(Embedded::new()));
+    let transport: Arc<dyn Transport> = Arc::new(Difficult { forbids: true, ..Difficult::default() });
     let (handle, _stopper) = serve(&directory.path().join("store"), &transport).await;
     let give_up = Instant::now() + limits::HEARTBEAT;
     // The owner may accept a job before it knows that it cannot receive answers.
@@ -148,6 +162,36 @@ async fn a_command_takes_no_jobs_of_others() {
     assert!(matches!(&refused, Reply::Refused { reason } if reason.contains("takes no other jobs")), "{refused:?}");
     let jobs = ask(Request::Jobs).await;
     assert!(matches!(&jobs, Reply::Jobs { jobs } if jobs.is_empty()), "{jobs:?}");
+    stopper.stop();
+    handle.ended().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_who_open_one_job_at_once_gets_a_reply() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let transport = Difficult { declares_after: Duration::from_millis(100), ..Difficult::default() };
+    let transport: Arc<dyn Transport> = Arc::new(transport);
+    let store = directory.path().join("store");
+    let (handle, stopper) = serve_as(Kind::Service { output_dir: None }, &store, &transport).await;
+    let mut askers = Vec::new();
+    for _ in 0..3 {
+        askers.push(Asker::new(Arc::clone(&transport)).await.expect("a queue for replies"));
+    }
+    // The owner may not listen yet.
+    while askers[0].ask(handle.owner(), &Request::Jobs, Duration::from_millis(100)).await.expect("it is sent").is_none()
+    {
+    }
+    let mut opening = tokio::task::JoinSet::new();
+    for mut asker in askers {
+        let owner = handle.owner().clone();
+        opening.spawn(async move {
+            let request = Request::Open(Box::new(JobRequest::new("j".parse().expect("an id"), spec())));
+            asker.ask(&owner, &request, limits::CONTROL_TIMEOUT).await.expect("it is sent")
+        });
+    }
+    for reply in opening.join_all().await {
+        assert!(matches!(&reply, Some(Reply::Opened(_))), "{reply:?}");
+    }
     stopper.stop();
     handle.ended().await.expect("it stops");
 }
