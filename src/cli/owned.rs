@@ -44,7 +44,7 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     }
     let frequencies = job.frequencies.as_ref().map(|frequencies| &frequencies.target);
     frequencies.map_or(Ok(()), check)?;
-    check_apart(&args.output, frequencies, args.state.as_deref())?;
+    check_apart(&args.output, frequencies, args.state.as_deref(), args.out.json)?;
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
@@ -96,7 +96,13 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
 }
 
 /// Refuses two outputs to the same file or stream: one would replace the other, or both would mix.
-pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<&Path>) -> Result<(), Failure> {
+/// `prints_receipt` says that the receipt goes to standard output.
+pub fn check_apart(
+    output: &Target,
+    frequencies: Option<&Target>,
+    state: Option<&Path>,
+    prints_receipt: bool,
+) -> Result<(), Failure> {
     let targets: Vec<_> = [("--output", Some(output)), ("--frequencies", frequencies)]
         .into_iter()
         .filter_map(|(flag, target)| target.map(|target| (flag, target)))
@@ -112,9 +118,9 @@ pub fn check_apart(output: &Target, frequencies: Option<&Target>, state: Option<
         if let Some((other, _)) = files[..at].iter().find(|(_, earlier)| is_one_file(earlier, file)) {
             return Err(Failure::usage(format!("{other} and {flag} name one file; give each its own")));
         }
-        // With the report in a file and no frequencies on standard output, standard output is
-        // unused, so it may lead to the report's file.
-        let is_free = *flag == "--output" && frequencies != Some(&Target::Stdout);
+        // With the report in a file, and neither frequencies nor the receipt on standard output,
+        // standard output is unused, so it may lead to the report's file.
+        let is_free = *flag == "--output" && frequencies != Some(&Target::Stdout) && !prints_receipt;
         let streams = [(!is_free && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
         if let Some((_, stream)) = streams.iter().find(|(is_it, _)| *is_it) {
             let text = format!("{flag} names the file that standard {stream} goes to; give it its own");

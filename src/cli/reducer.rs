@@ -34,7 +34,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     if args.job.is_some() {
         owned::check(&args.output)?;
     }
-    owned::check_apart(&args.output, None, Some(&state))?;
+    owned::check_apart(&args.output, None, Some(&state), false)?;
     let shutdown = signals::listen()?;
     // Remove the heartbeat of an earlier process before connecting. A command that waits for a job
     // may find that the reducer runs elsewhere, and then the file is that reducer's.

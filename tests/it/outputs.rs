@@ -162,6 +162,7 @@ fn a_descriptor_that_takes_nothing_is_refused_before_the_work() {
         (&["--frequencies", "/dev/fd/3", "-o", "f"], "3>f", "the file that the descriptor of --frequencies goes to"),
         (&["-o", "/dev/fd/3", "--state", "f"], "3>f", "the file that the descriptor of --output goes to"),
         (&["-o", "f", "--frequencies", "-"], ">f", "the file that standard output goes to"),
+        (&["-o", "f", "--json"], ">f", "the file that standard output goes to"),
     ] {
         let done = redirected(&world, PACKHORSE, &[&["words", "t"], args].concat(), redirection).exits(2);
         assert!(done.err.contains(why), "{args:?}: {}", done.err);
