@@ -4,6 +4,7 @@
 //! The ledger is synchronous and deterministic: its driver owns the thread, the clock and the
 //! transport.
 
+mod hooks;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,12 @@ use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 
 use crate::fold;
-use crate::mutant::{self, Mutant};
 use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
+
+pub use self::hooks::Hooks;
+use self::hooks::NoHooks;
 
 #[derive(Debug)]
 pub struct Ledger {
@@ -69,20 +72,32 @@ impl Ledger {
     /// Nothing of the turn is committed, and none of its effects may happen. The ledger cannot
     /// continue: its memory is ahead of its store.
     pub fn turn(&mut self, events: Vec<Event>, now: Moment) -> Result<Vec<Action>, StoreError> {
+        self.turn_with(events, now, &mut NoHooks)
+    }
+
+    /// The same with hooks, for tests.
+    ///
+    /// # Errors
+    /// See [`Ledger::turn`].
+    pub fn turn_with(
+        &mut self,
+        events: Vec<Event>,
+        now: Moment,
+        hooks: &mut impl Hooks,
+    ) -> Result<Vec<Action>, StoreError> {
         let mut effects = Vec::new();
         self.store.begin_turn()?;
         for mut event in events {
             self.look_up(&mut event)?;
-            let step = self.owner.step(event, now);
+            hooks.before_step(&self.owner, &mut event);
+            let mut step = self.owner.step(event, now);
+            hooks.after_step(&mut step);
             for write in &step.writes {
                 self.store.write(write, now)?;
             }
             effects.extend(step.effects);
         }
-        if mutant::is(Mutant::SplitCommit) {
-            self.store.commit_turn()?;
-            self.store.begin_turn()?;
-        }
+        hooks.before_accounts(&mut self.store)?;
         for job in self.owner.take_changed() {
             if let Some(job) = self.owner.job(&job) {
                 self.store.write_account(job)?;
@@ -159,7 +174,7 @@ impl Ledger {
         known: Option<&Known>,
     ) -> Result<Check, StoreError> {
         let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
-        if self.owner.is_answered(task) && !mutant::is(Mutant::NoDedupe) {
+        if self.owner.is_answered(task) {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
                 (Some(Ok(first)), Verdict::Done(second)) => fold::is_same(workload, items, first, second),
@@ -167,7 +182,7 @@ impl Ledger {
                 // to compare.
                 _ => true,
             };
-            return Ok(Check::Repeat { same: same || mutant::is(Mutant::ConflictUnseen) });
+            return Ok(Check::Repeat { same });
         }
         Ok(match verdict {
             Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {

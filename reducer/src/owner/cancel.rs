@@ -5,7 +5,6 @@ use shared::protocol::message::Reply;
 use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, ReplyTo, Step, Write};
-use crate::mutant::{self, Mutant};
 
 impl Job {
     /// Ends the job as it stands: open tasks get no outcome, and the plan ends with the tasks known
@@ -46,9 +45,7 @@ impl Owner {
             job.early.clear(step);
             let opening = job.opening.clone();
             self.recalls.begin(job, now);
-            if !mutant::is(Mutant::CancelUnwritten) {
-                step.writes.push(Write::Cancelled { job: id.clone() });
-            }
+            step.writes.push(Write::Cancelled { job: id.clone() });
             step.effects.push(Effect::Recall { openings: vec![opening] });
             self.changed.push(id.clone());
             self.finish_if_complete(id, step);

@@ -10,7 +10,6 @@ use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
 use super::{Flight, Known, Owner, Step, Write};
-use crate::mutant::{self, Mutant};
 
 /// How often a task is given back before its job's status says so. The waits between add up to some
 /// seconds.
@@ -24,7 +23,7 @@ impl Owner {
         let is_first = known.kept.as_ref().is_none_or(|kept| !kept.is_left);
         let class = job.flights.get(&task.number).and_then(|flight| flight.class.as_ref());
         let has_other = |class| self.consumers.has_other(job.spec.workload(), class, outcome.consumer.as_slice(), now);
-        is_first && class.is_some_and(has_other) && !mutant::is(Mutant::AskNobodyElse)
+        is_first && class.is_some_and(has_other)
     }
 
     /// Keeps the answered items and sends the rest to another consumer.

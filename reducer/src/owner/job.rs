@@ -12,7 +12,6 @@ use super::contiguous::Contiguous;
 use super::lease::Holder;
 use super::plan::Early;
 use crate::fold;
-use crate::mutant::{self, Mutant};
 
 /// A task that is out: sent, and without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +133,7 @@ impl Job {
 
     /// Whether a task with this place may come next in the plan.
     pub fn follows(&self, place: &Place) -> bool {
-        mutant::is(Mutant::NoLinks) || place.after == self.plan
+        place.after == self.plan
     }
 
     /// A task of this job, as its holder names it in a heartbeat.
@@ -254,10 +253,7 @@ impl Job {
 
     /// Whether every task of the complete plan has its outcome.
     pub fn is_complete(&self) -> bool {
-        let incomplete = || mutant::is(Mutant::EndWithoutPlanEnd).then(|| self.planned.prefix());
-        self.plan_end
-            .or_else(incomplete)
-            .is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
+        self.plan_end.is_some_and(|tasks| self.planned.prefix() >= tasks && self.answered.prefix() >= tasks)
     }
 
     pub fn state(&self) -> JobState {

@@ -7,7 +7,6 @@ use shared::protocol::message::Lease;
 use shared::system::clock::Moment;
 
 use super::{Effect, Flight, Known, Owner, Step, Tag, Write};
-use crate::mutant::{self, Mutant};
 
 /// The consumer that holds a leased task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +54,6 @@ impl Owner {
 
     /// Resends the leased tasks whose holders are silent.
     pub(super) fn resend_lapsed(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        if mutant::is(Mutant::LeaseForEver) {
-            return;
-        }
         let silence = self.config.heartbeat * 2;
         self.resend(id, now, step, |flight| flight.lease.is_some() && flight.is_silent(now, silence));
     }

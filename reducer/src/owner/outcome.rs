@@ -102,7 +102,7 @@ impl Owner {
         job.counts.bytes_done = job.counts.bytes_done.saturating_add(tally.bytes);
         for (name, value) in tally.totals {
             let total = job.counts.totals.entry(name.to_owned()).or_default();
-            *total = if mutant::is(Mutant::FoldLast) { value } else { total.saturating_add(value) };
+            *total = total.saturating_add(value);
         }
         if let Some(label) = fold::label(&job.spec) {
             *self.sums.entry(label.clone()).or_default() += tally.amount;
@@ -199,7 +199,7 @@ impl Owner {
             |(opening, plan): &(OpeningId, PlanHash), known: &Known| *opening == job.opening && known.is_about(plan);
         let known = known.filter(|known| dead_letter.of.as_ref().is_some_and(|of| is_its(of, known)));
         job.counts.returns += u64::from(known.is_some());
-        if !dead_letter.death.is_an_attempt() && !mutant::is(Mutant::ChargeExpired) {
+        if !dead_letter.death.is_an_attempt() {
             return self.expired(&dead_letter, known.is_some(), now);
         }
         job.counts.dead_letters += 1;

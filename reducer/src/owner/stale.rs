@@ -6,7 +6,6 @@ use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::message::Address;
 
 use super::{Job, Known, Owner, Step, Tag};
-use crate::mutant::{self, Mutant};
 
 /// Why a message is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ impl Stale {
 impl Job {
     /// Whether this is another opening than the job's current one.
     pub fn is_other(&self, opening: &OpeningId) -> bool {
-        *opening != self.opening && !mutant::is(Mutant::AnyOpening)
+        *opening != self.opening
     }
 }
 
@@ -69,7 +68,7 @@ impl Owner {
             step.dead_letter(tag, format!("{what} for task {task}, which this owner has not sent"));
             return false;
         }
-        if !known.is_some_and(|known| known.is_about(plan)) && !mutant::is(Mutant::AnyPlan) {
+        if !known.is_some_and(|known| known.is_about(plan)) {
             self.drop_stale(&task.job, Stale::Plan, tag, step);
             return false;
         }

@@ -44,11 +44,37 @@ pub(super) enum Mutant {
     CompareNothing,
     /// What does not open is acted on.
     TrustAll,
+    /// Every outcome of a task counts, not only the first.
+    NoDedupe,
+    /// A different second answer passes for the first one.
+    ConflictUnseen,
+    /// A job ends when all tasks planned so far are answered, before its plan end has come.
+    EndWithoutPlanEnd,
+    /// An outcome and its job's account are committed in two transactions.
+    SplitCommit,
+    /// An owner accepts tasks that another walk over the tree planned.
+    NoLinks,
+    /// Messages of another opening of the job are accepted.
+    AnyOpening,
+    /// Messages about another task with the same number are accepted.
+    AnyPlan,
+    /// Items that one consumer cannot do are not offered to another.
+    AskNobodyElse,
+    /// Leases never lapse.
+    LeaseForEver,
+    /// A cancellation is confirmed without being written to the store.
+    CancelUnwritten,
+    /// Only the first answer that has something for a total adds to it.
+    FoldFirst,
+    /// All planned tasks are sent at once.
+    NoWindow,
+    /// A message that a broker policy removed from its queue counts as an attempt.
+    ChargeExpired,
     /// The engine itself is broken.
     Engine(Engine),
 }
 
-/// All of them. The first seventeen break what a driver promises to its engine, at that seam.
+/// All of them.
 const ALL: [Mutant; 33] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
@@ -67,22 +93,22 @@ const ALL: [Mutant; 33] = [
     Mutant::BadItemFailsAll,
     Mutant::CompareNothing,
     Mutant::TrustAll,
-    Mutant::Engine(Engine::NoDedupe),
-    Mutant::Engine(Engine::ConflictUnseen),
-    Mutant::Engine(Engine::EndWithoutPlanEnd),
+    Mutant::NoDedupe,
+    Mutant::ConflictUnseen,
+    Mutant::EndWithoutPlanEnd,
+    Mutant::SplitCommit,
+    Mutant::NoLinks,
+    Mutant::AnyOpening,
+    Mutant::AnyPlan,
+    Mutant::AskNobodyElse,
+    Mutant::LeaseForEver,
+    Mutant::CancelUnwritten,
+    Mutant::FoldFirst,
+    Mutant::NoWindow,
+    Mutant::ChargeExpired,
     Mutant::Engine(Engine::ForgetFlights),
-    Mutant::Engine(Engine::SplitCommit),
-    Mutant::Engine(Engine::NoLinks),
-    Mutant::Engine(Engine::AnyOpening),
-    Mutant::Engine(Engine::AnyPlan),
     Mutant::Engine(Engine::KeepChanged),
-    Mutant::Engine(Engine::AskNobodyElse),
-    Mutant::Engine(Engine::LeaseForEver),
-    Mutant::Engine(Engine::CancelUnwritten),
     Mutant::Engine(Engine::CountLate),
-    Mutant::Engine(Engine::FoldLast),
-    Mutant::Engine(Engine::NoWindow),
-    Mutant::Engine(Engine::ChargeExpired),
 ];
 
 /// Seeds within which each is to be noticed.

@@ -1,15 +1,17 @@
 //! An owner: the ledger with its real store, wired as `reducer::service` wires it. A reducer service,
 //! or a command that plans and owns its one job.
 
+mod broken;
+mod command;
 mod turn;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use producer::retrace::{End, Next, Retrace};
+use producer::retrace::Retrace;
 use rand::RngExt;
 use reducer::ledger::{Action, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
@@ -19,12 +21,11 @@ use reducer::store::{Place, Reader, Store};
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::message::{
-    Address, Cancel, DeadLetter, JobRequest, Message, Opened, PlanEnd, Presence, Reply, Request, kind,
-};
+use shared::protocol::message::{Address, Cancel, DeadLetter, JobRequest, Message, Presence, Reply, Request, kind};
 use shared::protocol::topology::{self, Topology};
 use shared::system::clock::Moment;
 
+use self::broken::Holders;
 use super::broker::DeliveryTag;
 use super::jobs::{Job, Plan};
 use super::mutants::Mutant;
@@ -58,6 +59,7 @@ pub(super) struct OwnerRole {
     plan: Option<(Plan, Retrace)>,
     /// The tasks of each opening that this process has sent and that have no outcome.
     out: BTreeMap<OpeningId, (JobId, BTreeSet<u64>)>,
+    holders: Holders,
     seed: u64,
 }
 
@@ -77,8 +79,17 @@ pub(super) fn lose_store(path: &Path) {
 
 impl OwnerRole {
     pub fn new(setup: OwnerSetup, seed: u64) -> Self {
-        let (inbox, burying) = (Vec::new(), BTreeMap::new());
-        Self { setup, ledger: None, inbox, turning: false, burying, plan: None, out: BTreeMap::new(), seed }
+        Self {
+            setup,
+            ledger: None,
+            inbox: Vec::new(),
+            turning: false,
+            burying: BTreeMap::new(),
+            plan: None,
+            out: BTreeMap::new(),
+            holders: Holders::default(),
+            seed,
+        }
     }
 
     fn ledger(&mut self) -> &mut Ledger {
@@ -92,6 +103,7 @@ impl OwnerRole {
     }
 
     fn take(&mut self, event: Event, seen: Option<Seen>, stage: &mut Stage, out: &mut Vec<Do>) {
+        self.holders.note(&event);
         self.inbox.push((event, seen));
         if !self.turning {
             self.turning = true;
@@ -255,46 +267,6 @@ impl OwnerRole {
         }
     }
 
-    /// A command that was killed when its cancelled job had ended, and is run again.
-    fn refused(&mut self, reason: &str, stage: &mut Stage, out: &mut Vec<Do>) {
-        let Some(id) = self.setup.command.clone() else { return };
-        let Some(status) = self.status(&id, stage.now) else { return };
-        if status.state != JobState::Cancelled {
-            return stage.oracle.complain(format!("job {id} was refused: {reason}"));
-        }
-        // If it was killed before its report was written, none will be.
-        stage.oracle.finished.insert(id);
-        out.push(Do::Exit);
-    }
-
-    /// A command's plan goes on where its store stands.
-    fn opened(&mut self, opened: Opened, out: &mut Vec<Do>) {
-        if opened.plan_end.is_none() {
-            self.plan = Some((Plan::begin(Moment::ZERO), Retrace::new(&opened)));
-            out.push(Do::After(Duration::ZERO, Alarm::Plan));
-        }
-    }
-
-    fn go_on_planning(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
-        let Some(id) = self.setup.command.clone() else { return };
-        let Some((job, plan)) = stage.jobs.job(&id).zip(self.plan.as_mut()) else { return };
-        let (plan, retrace) = plan;
-        match plan.next_task(job, stage.now) {
-            Some(planned) => {
-                out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
-                if let Next::New(place) = retrace.take(&planned) {
-                    let planned = Box::new(planned);
-                    self.tell(Event::Planned { job: id, place, planned, kept: None, tag: None }, stage, out);
-                }
-            }
-            None => {
-                if let End::New(tasks, place) = retrace.end() {
-                    self.tell(Event::PlanEnd { plan_end: PlanEnd { job: id, tasks }, place, tag: None }, stage, out);
-                }
-            }
-        }
-    }
-
     /// What the store says that a job came to.
     fn report(&mut self, job: JobId, stage: &mut Stage, out: &mut Vec<Do>) {
         // It may have begun anew since its report was asked for.
@@ -324,6 +296,9 @@ impl Role for OwnerRole {
             let mut config = Config::new(store.owner().clone());
             config.window_min = self.setup.window;
             config.window_per_slot = 0;
+            if stage.breaks(Mutant::NoWindow) {
+                config.window_min = usize::MAX;
+            }
             config.seed = self.seed + stage.number();
             config.dispatches_on_open = self.setup.command.is_some();
             Ledger::new(config, store, stage.now, self.setup.command.is_some())
@@ -379,6 +354,11 @@ impl Role for OwnerRole {
             Input::Alarm(Alarm::Report(job)) => self.report(job, stage, &mut out),
             Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),
             Input::Alarm(Alarm::Tick) => {
+                if stage.breaks(Mutant::LeaseForEver) {
+                    for presence in self.holders.heartbeats() {
+                        self.take(Event::Presence(Box::new(presence)), None, stage, &mut out);
+                    }
+                }
                 self.tell(Event::Tick, stage, &mut out);
                 let wait = limits::OWNER_TICK * stage.random.random_range(1..=8);
                 out.push(Do::After(wait, Alarm::Tick));

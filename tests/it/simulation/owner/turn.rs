@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use reducer::owner::{Dead, Event, Tag};
 use shared::protocol::id::{JobId, PlanHash, TaskId};
-use shared::protocol::job::{Counts, JobState};
+use shared::protocol::job::{Counts, JobState, JobStatus};
+use shared::protocol::message::{Place, PlanEnd};
 
+use super::broken::Broken;
 use super::{OwnerRole, beside, lose_store};
 use crate::simulation::mutants::Mutant;
 use crate::simulation::oracle::{Key, Seen, tag_of};
@@ -24,7 +26,8 @@ impl OwnerRole {
         let before = length();
         let now = stage.now;
         let was_known = self.known_of(&mut seen);
-        let actions = match self.ledger().turn(events, now) {
+        let mut broken = Broken { mutant: stage.mutant, now };
+        let actions = match self.ledger().turn_with(events, now, &mut broken) {
             Ok(actions) => actions,
             Err(error) => {
                 stage.oracle.complain(format!("the ledger failed: {error}"));
@@ -57,7 +60,24 @@ impl OwnerRole {
             out.push(Do::After(Duration::ZERO, Alarm::Turn));
         }
         self.perform(actions, stage, &mut out);
+        if stage.breaks(Mutant::EndWithoutPlanEnd) {
+            self.end_plans(stage, &mut out);
+        }
         out
+    }
+
+    /// Ends each plan whose tasks so far are all answered.
+    fn end_plans(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
+        for id in stage.jobs.all.iter().map(|job| job.id.clone()).collect::<Vec<_>>() {
+            let Some(status) = self.status(&id, stage.now) else { continue };
+            let JobStatus { state, counts: Counts { tasks_planned: tasks, tasks_open, .. }, opening, .. } = status;
+            if let (JobState::Planning, 1.., 0) = (state, tasks, tasks_open)
+                && let Some((_, after)) = self.ledger().owner().plan(&id)
+            {
+                let place = Place { opening, after: after.clone() };
+                self.take(Event::PlanEnd { plan_end: PlanEnd { job: id, tasks }, place, tag: None }, None, stage, out);
+            }
+        }
     }
 
     /// What has gathered. A replay has a turn of its own, so that it shows what it changed.
