@@ -1,17 +1,16 @@
 //! Horses and riders: exact in one process and over RabbitMQ, whoever comes late or is killed.
 //!
 //! # Modules
-//! - `process`: the example and the commands as processes
+//! - `example`: the example as a program
 //! - `terminal`: a terminal with keys that a test presses
 //! - `by_hand`: `--interactive`
 //! - `launched`: `launch` over a broker, in one process and in windows
 
 mod by_hand;
+mod example;
 mod launched;
-mod process;
 pub mod terminal;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -26,11 +25,10 @@ use shared::protocol::workload::{Workload, steps};
 use shared::system::shutdown;
 use shared::transport::ask::Asker;
 use shared::transport::{BrokerUrl, Transport, connect};
-use tempfile::TempDir;
 
-pub use self::process::example;
-use self::process::{LIMIT, Process};
+pub use self::example::example;
 use crate::broker::{self, Broker};
+use crate::world::{Done, LIMIT, PACKHORSE, Process, World, eventually};
 
 const WHIPS: u64 = 500;
 
@@ -39,7 +37,7 @@ const STEPS: i64 = (WHIPS * (WHIPS - 1) / 2) as i64;
 
 #[test]
 fn two_riders_and_two_horses_arrive_in_one_process() {
-    let out = Process::horse_rider(&["launch", "--repeat", "2"]).succeeds();
+    let out = horse_rider(&["launch", "--repeat", "2"]).exits(0).text();
     assert_eq!(out.matches("20000 whips, 99990000 steps, distance 49995000, in ").count(), 2, "{out}");
     assert!(out.contains("whips per second over 2 laps: min "), "{out}");
     for role in ["rider 0", "rider 1", "horse 0", "horse 1"] {
@@ -67,25 +65,19 @@ async fn forty_three_riders_are_exact() {
 
 #[test]
 fn ctrl_c_stops_a_launched_caravan_cleanly_and_it_can_start_again_20_times_in_a_row() {
-    let directory = TempDir::new().expect("a directory");
-    let is_empty = || directory.path().read_dir().expect("a directory").next().is_none();
+    let world = World::new();
     for time in 0..20 {
         let launch = ["launch", "--whips", "1000000"];
-        let caravan = Process::start(Command::new(process::example()).args(launch).env("TMPDIR", directory.path()));
-        let give_up = Instant::now() + LIMIT;
-        while is_empty() {
-            assert!(Instant::now() < give_up, "it makes no store: {}", caravan.errors());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let caravan = world.command(example(), launch).start();
+        eventually("a store", || (!world.temporary().is_empty()).then_some(()));
         // At its start, and in full course.
         std::thread::sleep(Duration::from_millis(time * 7));
-        caravan.interrupt();
-        let (code, _, err) = caravan.end();
-        assert_eq!(code, Some(130), "time {time}: {err}");
-        assert!(err.contains("stopped before the riders arrived"), "time {time}: {err}");
-        assert!(is_empty(), "time {time}: it leaves something behind");
+        caravan.signal("INT");
+        let done = caravan.wait().exits(130);
+        assert!(done.err.contains("stopped before the riders arrived"), "time {time}: {}", done.err);
+        assert_eq!(world.temporary(), [""; 0], "time {time}: it leaves something behind");
     }
-    let out = Process::horse_rider(&["launch", "--whips", "100"]).succeeds();
+    let out = horse_rider(&["launch", "--whips", "100"]).exits(0).text();
     assert!(out.contains("200 whips, 9900 steps, distance 4950, in "), "{out}");
 }
 
@@ -93,14 +85,14 @@ fn ctrl_c_stops_a_launched_caravan_cleanly_and_it_can_start_again_20_times_in_a_
 fn a_role_without_a_broker_and_a_caravan_without_horses_are_usage() {
     for arguments in [&["rider", "0"][..], &["horse", "0"], &["launch", "--horses", "0"], &["launch", "--riders", "0"]]
     {
-        assert_eq!(Process::horse_rider(arguments).end().0, Some(2), "{arguments:?}");
+        horse_rider(arguments).exits(2);
     }
 }
 
 /// A broker, a reducer's state, and a view of the caravan from outside.
 struct Road {
     broker: Broker,
-    state: TempDir,
+    world: World,
     transport: Arc<dyn Transport>,
     asker: Asker,
     fullest: Arc<AtomicU32>,
@@ -113,7 +105,7 @@ impl Road {
         let asker = Asker::new(Arc::clone(&transport)).await.expect("the broker is there");
         let fullest = Arc::default();
         tokio::spawn(watch_whip(Arc::clone(&transport), Arc::clone(&fullest)));
-        Self { broker, state: TempDir::new().expect("a directory"), transport, asker, fullest }
+        Self { broker, world: World::new(), transport, asker, fullest }
     }
 
     fn url(&self) -> String {
@@ -121,18 +113,16 @@ impl Road {
     }
 
     fn reducer(&self) -> Process {
-        let state = self.state.path().join("main.sqlite");
-        let state = state.to_str().expect("a plain name");
-        Process::packhorse(&["reducer", "--broker", &self.url(), "--state", state])
+        self.world.command(PACKHORSE, ["reducer", "--broker", &self.url(), "--state", "main.sqlite"]).start()
     }
 
     fn rider(&self, number: u32) -> Process {
         let (number, whips) = (number.to_string(), WHIPS.to_string());
-        Process::horse_rider(&["rider", &number, "--whips", &whips, "--broker", &self.url()])
+        self.world.command(example(), ["rider", &number, "--whips", &whips, "--broker", &self.url()]).start()
     }
 
     fn horse(&self, number: u32) -> Process {
-        Process::horse_rider(&["horse", &number.to_string(), "--broker", &self.url()])
+        self.world.command(example(), ["horse", &number.to_string(), "--broker", &self.url()]).start()
     }
 
     async fn status(&mut self, rider: u32) -> Option<JobStatus> {
@@ -185,14 +175,24 @@ async fn watch_whip(transport: Arc<dyn Transport>, fullest: Arc<AtomicU32>) {
     }
 }
 
+/// The example with these arguments, run to its end.
+fn horse_rider(arguments: &[&str]) -> Done {
+    World::new().command(example(), arguments).done()
+}
+
 /// Waits off the runtime, which goes on watching the whip.
+async fn ends(process: Process) -> Done {
+    tokio::task::spawn_blocking(|| process.wait()).await.expect("it ends")
+}
+
+/// What it wrote to stdout, once it has ended well.
 async fn succeeds(process: Process) -> String {
-    tokio::task::spawn_blocking(|| process.succeeds()).await.expect("it succeeds")
+    ends(process).await.exits(0).text()
 }
 
 /// A horse has no end of its own.
 async fn comes_home(horse: Process) {
-    horse.interrupt();
+    horse.signal("INT");
     let out = succeeds(horse).await;
     assert!(out.lines().last().is_some_and(|line| line.starts_with("felt ")), "{out}");
 }
@@ -203,13 +203,13 @@ async fn roles_start_in_any_order_and_a_late_horse_and_a_killed_one_change_nothi
     // Nobody else is there yet, not even the owner.
     let riders = [road.rider(1), road.rider(0)];
     let riders = tokio::task::spawn_blocking(move || {
-        riders[0].complains("no reducer \"main\" answers, waiting for one; start it with: packhorse reducer --broker ");
+        riders[0].says("no reducer \"main\" answers, waiting for one; start it with: packhorse reducer --broker ");
         riders
     });
     let riders = riders.await.expect("it says who is missing");
     let reducer = road.reducer();
     let riders = tokio::task::spawn_blocking(move || {
-        riders[0].complains("cargo run --example horse_rider -- horse 0 --broker ");
+        riders[0].says("cargo run --example horse_rider -- horse 0 --broker ");
         riders
     });
     let riders = riders.await.expect("it says who is missing");
@@ -226,7 +226,7 @@ async fn roles_start_in_any_order_and_a_late_horse_and_a_killed_one_change_nothi
     comes_home(late).await;
     road.was_never_too_full(1);
     road.ends_exact(2).await;
-    reducer.interrupt();
+    reducer.signal("INT");
     succeeds(reducer).await;
 }
 
@@ -257,12 +257,11 @@ async fn a_rider_killed_in_mid_ride_goes_on_and_one_that_has_arrived_says_so() {
     road.counted(0, 100).await;
     rider.kill();
     let again = road.rider(0);
-    let (code, out, err) = tokio::task::spawn_blocking(|| again.end()).await.expect("it ends");
-    assert_eq!(code, Some(0), "{out}{err}");
-    assert!(err.contains("went on at whip "), "{err}");
+    let done = ends(again).await.exits(0);
+    assert!(done.err.contains("went on at whip "), "{}", done.err);
     let arrived = road.rider(0);
-    let (code, out, err) = tokio::task::spawn_blocking(|| arrived.end()).await.expect("it ends");
-    assert_eq!(code, Some(0), "{out}{err}");
+    let done = ends(arrived).await.exits(0);
+    let (out, err) = (done.text(), done.err);
     assert!(err.contains("has arrived before; to ride again, name another caravan: --caravan caravan-2"), "{err}");
     assert!(out.contains(&format!("500 of 500 whips felt, the caravan's distance is {}", STEPS / 2)), "{out}");
     road.was_never_too_full(0);

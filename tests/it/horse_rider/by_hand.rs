@@ -1,8 +1,7 @@
 //! Whips by hand: `--interactive`, with keys pressed at a real terminal.
 
-use super::process::{Process, example};
 use super::terminal::Terminal;
-use super::{Road, comes_home, succeeds};
+use super::{Road, comes_home, example, horse_rider, succeeds};
 
 /// What the terminal is like after the command.
 const AFTERWARDS: &str = "echo code $?; stty -a | grep -o '.icanon'; stty -a | grep -o ' .*echo '";
@@ -20,9 +19,8 @@ fn is_as_before(screen: &str) {
 #[test]
 fn keys_need_a_terminal() {
     for arguments in [&["rider", "0", "--interactive", "--broker", "amqp://h"][..], &["launch", "--interactive"]] {
-        let (code, _, err) = Process::horse_rider(arguments).end();
-        assert_eq!(code, Some(2), "{err}");
-        assert!(err.contains("--interactive needs a terminal: standard input is not one"), "{err}");
+        let done = horse_rider(arguments).exits(2);
+        assert!(done.err.contains("--interactive needs a terminal: standard input is not one"), "{}", done.err);
     }
 }
 
@@ -52,7 +50,7 @@ async fn each_key_is_one_whip_and_q_ends_the_ride() {
     let screen = tokio::task::spawn_blocking(move || again.shows("over")).await.expect("it ends");
     assert!(screen.contains("has arrived before") && screen.contains("code 0"), "{screen}");
     comes_home(horse).await;
-    reducer.interrupt();
+    reducer.signal("INT");
     succeeds(reducer).await;
 }
 

@@ -2,26 +2,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::process::{Process, example};
 use super::terminal::{Terminal, tmux};
-use super::{Road, succeeds};
-use crate::world::{eventually, send};
+use super::{Road, ends, example, horse_rider, succeeds};
+use crate::world::{Process, eventually, send};
 
 fn launch(road: &Road, home: &Path, more: &[&str]) -> Process {
-    let mut command = Command::new(example());
-    command.args(["launch", "--broker", &road.url()]).args(more);
-    Process::start(command.env("TMUX_TMPDIR", home).env("TMPDIR", home).env_remove("TMUX"))
+    let url = road.url();
+    let arguments = [&["launch", "--broker", &url], more].concat();
+    road.world.command(example(), arguments).env("TMUX_TMPDIR", home).env("TMPDIR", home).start()
 }
 
 /// A caravan in windows, once they are there; and its server's name.
 fn launch_windows(road: &Road, home: &Path, more: &[&str]) -> (Process, String) {
     let caravan = launch(road, home, &[&["--windows"], more].concat());
-    caravan.complains("the windows: tmux -L packhorse-");
-    let words = caravan.errors();
+    let words = caravan.says("the windows: tmux -L packhorse-");
     let server = words.split_whitespace().find(|word| word.starts_with("packhorse-")).expect("its name").to_owned();
     (caravan, server)
 }
@@ -52,10 +49,9 @@ async fn over_a_broker_a_caravan_brings_its_own_reducer() {
     }
     road.was_never_too_full(0);
     let reducer = road.reducer();
-    reducer.complains("The reducer is ready.");
+    reducer.says("The reducer is ready.");
     let second = launch(&road, home.path(), &[]);
-    let (code, _, err) = tokio::task::spawn_blocking(|| second.end()).await.expect("it ends");
-    assert_eq!(code, Some(2), "{err}");
+    let err = ends(second).await.exits(2).err;
     assert!(err.contains("a reducer main is running already") && err.contains("another --owner"), "{err}");
     let out = succeeds(launch(&road, home.path(), &["--whips", "100", "--owner", "other"])).await;
     assert!(out.contains("200 whips, 9900 steps, distance 4950, in "), "{out}");
@@ -110,15 +106,13 @@ async fn a_lost_horse_and_ctrl_c_take_the_windows_down() {
     let panes = ask(home.path(), &server, &["list-panes", "-s", "-t", "caravan", "-F", "#{pane_pid} #{window_name}"]);
     let horse = panes.lines().find_map(|line| line.strip_suffix(" horse 1")).expect("it has a window");
     send("KILL", horse.parse().expect("the number of a process"));
-    let (code, _, err) = tokio::task::spawn_blocking(|| caravan.end()).await.expect("it ends");
-    assert_eq!(code, Some(3), "{err}");
+    let err = ends(caravan).await.exits(3).err;
     assert!(err.contains("horse 1 has ended by a signal before the riders arrived"), "{err}");
     is_gone(home.path(), &server);
 
     let (caravan, server) = launch_windows(&road, home.path(), &["--whips", "1000000"]);
-    caravan.interrupt();
-    let (code, _, err) = tokio::task::spawn_blocking(|| caravan.end()).await.expect("it ends");
-    assert_eq!(code, Some(130), "{err}");
+    caravan.signal("INT");
+    let err = ends(caravan).await.exits(130).err;
     assert!(err.contains("stopped before the riders arrived"), "{err}");
     is_gone(home.path(), &server);
 }
@@ -143,16 +137,12 @@ async fn at_a_terminal_the_windows_are_shown_and_the_result_after_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_need_a_broker_and_tmux() {
-    let (code, _, err) = Process::horse_rider(&["launch", "--windows"]).end();
-    assert_eq!(code, Some(2), "{err}");
+    let err = horse_rider(&["launch", "--windows"]).exits(2).err;
     assert!(err.contains("they meet at a broker: give --broker URL"), "{err}");
     let road = Road::new().await;
     let home = TempDir::new().expect("a directory");
-    let mut command = Command::new(example());
-    command.args(["launch", "--windows", "--broker", &road.url()]).env("PATH", home.path());
-    let process = Process::start(command.env("TMPDIR", home.path()));
-    let (code, _, err) = tokio::task::spawn_blocking(|| process.end()).await.expect("it ends");
-    assert_eq!(code, Some(2), "{err}");
+    let launch = road.world.command(example(), ["launch", "--windows", "--broker", &road.url()]);
+    let err = ends(launch.env("PATH", home.path()).env("TMPDIR", home.path()).start()).await.exits(2).err;
     assert!(err.contains("--windows needs tmux, which is not installed"), "{err}");
     assert_eq!(fs::read_dir(home.path()).expect("a directory").count(), 0, "something is left");
 }

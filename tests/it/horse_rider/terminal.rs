@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::process::LIMIT;
+use crate::world::LIMIT;
 
 const WINDOW: &str = "main";
 
