@@ -72,7 +72,7 @@ impl Account {
     }
 }
 
-/// For people, and for tests/soak, which adds up.
+/// One line. tests/soak reads it, too, and adds up.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (redelivered, resent) = (self.count("redeliveries"), self.count("resends"));

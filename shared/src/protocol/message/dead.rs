@@ -33,7 +33,7 @@ pub struct DeadTask {
     pub attempts: u32,
     /// Host of the last attempt.
     pub host: String,
-    /// For people.
+    /// In plain English, for display.
     pub reason: String,
     /// Seconds since 1970.
     pub at: f64,

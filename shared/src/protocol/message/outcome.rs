@@ -13,7 +13,7 @@ use crate::protocol::reason::Reason;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// For people.
+    /// In plain English, for display.
     pub reason: String,
     /// End of the error output, if the task ran in a separate process.
     #[serde(default, skip_serializing_if = "String::is_empty")]

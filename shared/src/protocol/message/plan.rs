@@ -18,7 +18,7 @@ use crate::protocol::reason::Reason;
 pub struct PlanFailure {
     /// As a report shows it.
     pub name: PathBytes,
-    /// For people.
+    /// In plain English, for display.
     pub reason: String,
 }
 

@@ -147,7 +147,7 @@ pub enum Reply {
     },
     /// The owner cannot do what was asked.
     Refused {
-        /// For people.
+        /// In plain English, for display.
         reason: String,
     },
     /// This owner does not have the job.

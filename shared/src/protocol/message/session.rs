@@ -14,9 +14,9 @@ pub struct Session {
     pub id: String,
     /// The store that the process has open. A copy of a store has the same id.
     pub store: StoreId,
-    /// For people.
+    /// For display; hosts may share a name.
     pub host: String,
-    /// Process id on that host, for people.
+    /// Process id on that host, for display.
     pub process: u32,
     /// Start of the process, seconds since 1970.
     pub since: f64,

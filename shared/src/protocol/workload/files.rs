@@ -117,7 +117,7 @@ fn stays_beneath(path: &[u8]) -> bool {
 pub struct ItemFailure {
     /// Index into the task's items.
     pub item: u32,
-    /// For people.
+    /// In plain English, for display.
     pub reason: String,
     /// Whether another consumer may have the file. The owner then asks another one, if there is
     /// one, before it accepts this failure.
