@@ -367,6 +367,8 @@ impl Broker {
             let output = self.run(command, input).await;
             let complaint = String::from_utf8_lossy(&output.stderr);
             let is_starting = complaint.contains("requires the 'rabbit' app to be running");
+            // A cluster of version 4.0, soon after a node came back.
+            let is_starting = is_starting || complaint.contains("failed_to_start_vhost_on_nodes");
             // Docker's `exec` has not handed on what it was given: seen once in some thousand times.
             let is_unread = complaint.contains("unexpected_end_of_buffer");
             if !(is_starting || is_unread) || Instant::now() > give_up {
