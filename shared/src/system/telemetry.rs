@@ -25,7 +25,7 @@ const FILTER: &str = "PACKHORSE_LOG";
 /// `PACKHORSE_LOG` is not UTF-8.
 pub fn init(level: &str, json: bool) -> Result<(), NotText> {
     let given = environment::text(FILTER)?;
-    let filter = given.as_deref().map(targets).transpose();
+    let filter = given.as_deref().map_or(Ok(None), targets);
     let targets = match &filter {
         Ok(Some(targets)) => targets.clone(),
         _ => Targets::new()
@@ -48,17 +48,26 @@ pub fn init(level: &str, json: bool) -> Result<(), NotText> {
     Ok(())
 }
 
-/// Parses filter directives. A word alone must be a level; otherwise a misspelt level would count
-/// as the name of a target, and nothing would be logged.
-fn targets(text: &str) -> Result<Targets, String> {
+/// Parses filter directives; `None` if there are none. A word alone must be a level; otherwise a
+/// misspelt level would count as the name of a target, and nothing would be logged.
+fn targets(text: &str) -> Result<Option<Targets>, String> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let mut found: Option<Targets> = None;
     for word in words {
         let (target, level) = word.rsplit_once('=').map_or((None, word), |(target, level)| (Some(target), level));
-        if level.parse::<LevelFilter>().is_err() || target == Some("") {
-            return Err(format!("{word:?} is neither a level (off, error, warn, info, debug, trace) nor TARGET=LEVEL"));
-        }
+        let is_name = |target: &str| target.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
+        let level = level.parse::<LevelFilter>().ok().filter(|_| !level.is_empty());
+        let targets = found.unwrap_or_default();
+        found = Some(match (target, level) {
+            (None, Some(level)) => targets.with_default(level),
+            (Some(target), Some(level)) if !target.is_empty() && is_name(target) => targets.with_target(target, level),
+            _ => {
+                let levels = "off, error, warn, info, debug, trace";
+                return Err(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL"));
+            }
+        });
     }
-    text.parse().map_err(|error| format!("{error}"))
+    Ok(found)
 }
 
 fn start(lines: impl Layer<Registry> + Send + Sync) -> bool {
@@ -75,10 +84,18 @@ mod tests {
 
     #[test]
     fn a_filter_is_levels_and_targets_and_a_misspelt_level_is_no_target() {
-        for good in ["debug", "WARN", "info,lapin=off", "shared::transport=trace, reducer=debug", "off"] {
-            assert!(targets(good).is_ok(), "{good}");
+        let is_on = |text: &str, target: &str, level: &Level| {
+            targets(text).expect(text).is_some_and(|targets| targets.would_enable(target, level))
+        };
+        for text in ["debug", " DEBUG ", "info, reducer=debug", "reducer=debug,off", ",info,,reducer=debug "] {
+            assert!(is_on(text, "reducer::service", &Level::DEBUG), "{text}");
+            assert!(!is_on(text, "reducer", &Level::TRACE), "{text}");
         }
-        for bad in ["debgu", "packhorse=loud", "=info", "info,reducer"] {
+        assert!(!is_on("info,lapin=off", "lapin", &Level::ERROR) && is_on("info,lapin=off", "shared", &Level::INFO));
+        for none in ["", " ", ",", " , "] {
+            assert!(targets(none).expect(none).is_none(), "{none:?}");
+        }
+        for bad in ["debgu", "packhorse=loud", "=info", "info,reducer", "info=", "[span]=debug", "a b=info"] {
             assert!(targets(bad).is_err(), "{bad}");
         }
     }
