@@ -25,7 +25,10 @@ pub struct Times {
 impl Times {
     /// Takes pairs of seconds and nanoseconds.
     pub fn new(modified: (i64, i64), changed: (i64, i64)) -> Self {
-        let nanos = |(seconds, nanos): (i64, i64)| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        let nanos = |(seconds, nanos): (i64, i64)| {
+            let nearest = if seconds < 0 { i64::MIN } else { i64::MAX };
+            i64::try_from(i128::from(seconds) * 1_000_000_000 + i128::from(nanos)).unwrap_or(nearest)
+        };
         Self { modified: nanos(modified), changed: nanos(changed) }
     }
 }
@@ -147,6 +150,17 @@ mod tests {
             assert_eq!(serde_json::to_string(&item).expect("JSON"), text);
             assert_eq!(serde_json::from_str::<Item>(text).expect(text), item);
         }
+    }
+
+    #[test]
+    fn times_that_do_not_fit_become_the_nearest_that_do() {
+        let of = |seconds, nanos| Times::new((seconds, nanos), (0, 0)).modified;
+        assert_eq!((of(1, 5), of(-1, 500_000_000)), (1_000_000_005, -500_000_000));
+        // The second holds both the earliest time that fits and ones that do not.
+        assert_eq!((of(-9_223_372_037, 145_224_192), of(-9_223_372_037, 145_224_191)), (i64::MIN, i64::MIN));
+        assert_eq!(of(-9_223_372_037, 145_224_193), i64::MIN + 1);
+        assert_eq!((of(-11_676_096_000, 500_000_000), of(i64::MIN, 999_999_999)), (i64::MIN, i64::MIN));
+        assert_eq!((of(9_223_372_037, 0), of(i64::MAX, 0)), (i64::MAX, i64::MAX));
     }
 
     #[test]
