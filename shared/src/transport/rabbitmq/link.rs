@@ -182,7 +182,7 @@ impl Link {
             let fault = match timeout(limit, self.attempt()).await {
                 Ok(Ok(epoch)) => return Ok(epoch),
                 Ok(Err(fault)) => fault,
-                Err(_) => Fault::Lost(format!("no answer within {limit:?}")),
+                Err(_) => Fault::Lost(format!("no answer within {:.1} s", limit.as_secs_f64())),
             };
             if let Some(error) = self.session.address().refusal(&fault) {
                 return Err(error);

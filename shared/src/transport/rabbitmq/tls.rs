@@ -12,7 +12,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -34,8 +34,7 @@ pub(super) async fn connect(
 ) -> Result<Connection, Fault> {
     let mut uri = address.uri.clone();
     uri.query.frame_max = uri.query.frame_max.or(frame_bytes);
-    let is_tls = uri.scheme == AMQPScheme::AMQPS;
-    let config = is_tls.then(|| config(&address.tls)).transpose().map_err(Fault::Fatal)?;
+    let config = config_of(address)?;
     let (asked, header) = watch::channel(false);
     let dial = async move |uri: AMQPUri, _| {
         let stream = stream::open(&uri, config.clone()).await?;
@@ -78,9 +77,7 @@ async fn unsaid(address: &Address, uri: AMQPUri) -> Option<Problem> {
 
 /// A stream to the broker on which no AMQP bytes have been sent yet.
 pub(super) async fn stream(address: &Address) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Fault> {
-    let is_tls = address.uri.scheme == AMQPScheme::AMQPS;
-    let config = is_tls.then(|| config(&address.tls)).transpose().map_err(Fault::Fatal)?;
-    Ok(stream::open(&address.uri, config).await.map_err(lapin::Error::from)?)
+    Ok(stream::open(&address.uri, config_of(address)?).await.map_err(lapin::Error::from)?)
 }
 
 fn is_broken_off(error: &lapin::Error) -> bool {
@@ -123,6 +120,21 @@ fn tls_error(error: &lapin::Error) -> Option<&rustls::Error> {
         ErrorKind::IOError(cause) => cause.get_ref()?.downcast_ref(),
         _ => None,
     }
+}
+
+/// The settings of TLS for a broker; `None` for one without TLS.
+fn config_of(address: &Address) -> Result<Option<Arc<ClientConfig>>, Fault> {
+    if address.uri.scheme != AMQPScheme::AMQPS {
+        return Ok(None);
+    }
+    let host = &address.uri.authority.host;
+    if ServerName::try_from(host.as_str()).is_err() {
+        return Err(Fault::Fatal(TransportError::Tls {
+            problem: format!("no certificate can be for the host {host} of {}", address.shown()),
+            advice: "Write a name, or an address in its usual form, such as 127.0.0.1 or [::1]".to_owned(),
+        }));
+    }
+    config(&address.tls).map(Some).map_err(Fault::Fatal)
 }
 
 /// The trusted authorities, and the client's certificate.
@@ -201,6 +213,10 @@ impl Problem {
         let (url, host) = (address.shown(), &address.uri.authority.host);
         let port = address.uri.authority.port;
         let (what, advice) = match &self {
+            Self::NotAmqp if address.uri.scheme == AMQPScheme::AMQPS => (
+                format!("port {port} answers with TLS, but not in AMQP"),
+                "Use the broker's port for AMQP over TLS, usually 5671".to_owned(),
+            ),
             Self::NotAmqp => (
                 format!("port {port} does not answer in AMQP"),
                 "If it is the broker's TLS port, write amqps:// in the URL; plain AMQP is usually on port 5672"
@@ -245,10 +261,17 @@ fn certificate(fault: &CertificateError, host: &str) -> (String, String) {
 fn names(fault: &CertificateError) -> String {
     match fault {
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-            format!(" but for {}", presented.join(", "))
+            let plain = presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>();
+            format!(" but for {}", plain.join(", "))
         }
         _ => String::new(),
     }
+}
+
+/// The TLS library tells a certificate's names in the form `DnsName("localhost")`.
+fn plain_name(told: &str) -> &str {
+    let inside = told.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(told);
+    inside.trim_matches('"')
 }
 
 /// The broker does not accept the client's certificate, or requires one.
