@@ -3,6 +3,7 @@
 //! Other commands, such as the examples, are made of the same parts: [`enter`], [`broker`],
 //! [`signals`], [`keys`], [`term`].
 
+mod apart;
 pub mod args;
 pub mod broker;
 mod cancel;

@@ -1,16 +1,15 @@
 //! Jobs that a command owns. The command plans, works and reduces in this process; with a broker,
 //! consumers elsewhere do the work.
 
-use std::io::{stderr, stdout};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use consumer::ConsumerConfig;
 use consumer::work::Site;
 use producer::plan::files::Naming;
-use reducer::report::{Format, Target, check_file, is_one_file, is_stream};
+use reducer::report::{Format, Target, check_file};
 use reducer::service::{OpenError, Opening, command_owner_id, fresh_job_id};
 use reducer::store::Place;
 use shared::protocol::job::{JobSpec, JobStatus};
@@ -20,6 +19,7 @@ use shared::protocol::workload::Workload;
 use shared::protocol::workload::files::Selection;
 use shared::transport::BrokerUrl;
 
+use super::apart::Outputs;
 use super::args::{FilesArgs, JobArgs};
 use super::progress::Progress;
 use super::watch::Watch;
@@ -44,7 +44,8 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     }
     let frequencies = job.frequencies.as_ref().map(|frequencies| &frequencies.target);
     frequencies.map_or(Ok(()), check)?;
-    check_apart(&args.output, frequencies, args.state.as_deref(), args.out.json)?;
+    let (output, state) = (&args.output, args.state.as_deref());
+    Outputs { output, frequencies, state, prints_receipt: args.out.json }.check()?;
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
     let (selection, roots) = files::select(job.files, naming)?;
     let spec = (job.spec)(selection.clone());
@@ -93,46 +94,6 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
         watch.finish(status);
     }
     finish(result, args, unseen.load(Ordering::Relaxed))
-}
-
-/// Refuses two outputs to the same file or stream: one would replace the other, or both would mix.
-/// `prints_receipt` says that the receipt goes to standard output.
-pub fn check_apart(
-    output: &Target,
-    frequencies: Option<&Target>,
-    state: Option<&Path>,
-    prints_receipt: bool,
-) -> Result<(), Failure> {
-    let targets: Vec<_> = [("--output", Some(output)), ("--frequencies", frequencies)]
-        .into_iter()
-        .filter_map(|(flag, target)| target.map(|target| (flag, target)))
-        .collect();
-    if let [(one, Target::Descriptor(first)), (other, Target::Descriptor(second))] = &targets[..]
-        && first == second
-    {
-        return Err(Failure::usage(format!("{one} and {other} name one descriptor; give each its own")));
-    }
-    let files = targets.iter().filter_map(|(flag, target)| target.file().map(|file| (*flag, file)));
-    let files: Vec<_> = files.chain(state.map(|state| ("--state", state))).collect();
-    for (at, (flag, file)) in files.iter().enumerate() {
-        if let Some((other, _)) = files[..at].iter().find(|(_, earlier)| is_one_file(earlier, file)) {
-            return Err(Failure::usage(format!("{other} and {flag} name one file; give each its own")));
-        }
-        // With the report in a file, and neither frequencies nor the receipt on standard output,
-        // standard output is unused, so it may lead to the report's file.
-        let is_free = *flag == "--output" && frequencies != Some(&Target::Stdout) && !prints_receipt;
-        let streams = [(!is_free && is_stream(stdout(), file), "output"), (is_stream(stderr(), file), "error")];
-        if let Some((_, stream)) = streams.iter().find(|(is_it, _)| *is_it) {
-            let text = format!("{flag} names the file that standard {stream} goes to; give it its own");
-            return Err(Failure::usage(text));
-        }
-        let goes_there = |(_, target): &&(&str, &Target)| target.descriptor().is_some_and(|open| is_stream(open, file));
-        if let Some((other, _)) = targets.iter().find(goes_there) {
-            let text = format!("{flag} names the file that the descriptor of {other} goes to; give it its own");
-            return Err(Failure::usage(text));
-        }
-    }
-    Ok(())
 }
 
 /// Checks whether a report can be written: the user should hear of it before the work, not after.

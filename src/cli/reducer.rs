@@ -1,6 +1,7 @@
 //! `reducer`: the service that owns jobs; with `--job` one job's report.
 
 use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,11 +14,13 @@ use shared::protocol::limits;
 use shared::protocol::message::Request;
 use shared::protocol::notice::{Waiting, waits};
 use shared::system::clock::Clock;
+use shared::system::resolve::{directory_of, resolve};
 use shared::system::shutdown::{self, Shutdown};
 use shared::transport;
 use shared::transport::Transport;
 use shared::transport::ask::Asker;
 
+use super::apart::Outputs;
 use super::args::ReducerArgs;
 use super::fetch::Source;
 use super::heartbeat_file::{HeartbeatFile, keep_writing};
@@ -34,7 +37,7 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     if args.job.is_some() {
         owned::check(&args.output)?;
     }
-    owned::check_apart(&args.output, None, Some(&state), false)?;
+    check_own(&args, &state)?;
     let shutdown = signals::listen()?;
     // Remove the heartbeat of an earlier process before connecting. A command that waits for a job
     // may find that the reducer runs elsewhere, and then the file is that reducer's.
@@ -47,6 +50,23 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     let result = serve(&args, state, &transport, shutdown, &url, heartbeats).await;
     transport.close().await;
     result
+}
+
+/// Refuses outputs that would replace the store or each other. A producer may choose the name of a
+/// report, but not its ending.
+fn check_own(args: &ReducerArgs, state: &Path) -> Result<(), Failure> {
+    let is_report = state.extension().is_some_and(|ending| ending == "txt" || ending == "frequencies");
+    let place = |directory: &Path| std::fs::metadata(directory).ok().map(|there| (there.dev(), there.ino()));
+    let directory = args.output_dir.as_deref().filter(|_| is_report);
+    if let Some(directory) = directory.filter(|directory| place(directory) == place(directory_of(&resolve(state)))) {
+        return Err(Failure::usage(format!(
+            "a report in --output-dir {} could replace the store {}; give --state a name that does not end in .txt or \
+             .frequencies",
+            directory.display(),
+            state.display()
+        )));
+    }
+    Outputs { output: &args.output, frequencies: None, state: Some(state), prints_receipt: false }.check()
 }
 
 /// How long the reducer of this name may be silent before a command owns its job with the reducer's

@@ -187,3 +187,46 @@ fn what_another_process_has_open_is_added_to_and_not_replaced() {
     world.command("bash", ["-c", script, PACKHORSE]).done().exits(0);
     assert_same(&fs::read(world.path("f")).expect("read"), &[b"precious\n", &wanted[..], b"end\n"].concat());
 }
+
+#[test]
+fn an_output_that_would_be_overwritten_or_removed_is_refused() {
+    let world = small();
+    for (args, redirection, why) in [
+        (&["-o", "/dev/fd/3", "--json"][..], "3>f >f", "--output and standard output go to one file"),
+        (&["--frequencies", "/dev/fd/3"], "3>f >f", "--frequencies and standard output go to one file"),
+        (&["-o", "/dev/fd/3", "--frequencies", "/dev/fd/4"], "3>f 4>>f", "--output and --frequencies go to one file"),
+        (&["-o", "/dev/fd/3"], "3>f 2>f", "go to one file"),
+        (&[], ">f 2>f", "go to one file"),
+        (&["--state", "s", "-o", "s-wal"], "", "s-wal, which belongs to the store of --state"),
+        (&["--state", "s", "-o", "s-journal"], "", "s-journal, which belongs to the store of --state"),
+        (&["--state", "s", "--frequencies", "./s.lock"], "", "s.lock, which belongs to the store of --state"),
+        (&["--state", "s", "-o", "s"], "", "--output and --state name one file"),
+    ] {
+        let done = redirected(&world, PACKHORSE, &[&["words", "t"], args].concat(), redirection);
+        let said = done.err.clone() + &fs::read_to_string(world.path("f")).unwrap_or_default();
+        assert!(done.code == 2 && said.contains(why), "{args:?} {redirection}: {done:?} {said}");
+    }
+    // A store that is there: what it keeps beside it is removed when it is closed.
+    world.packhorse(["sha1", "-q", "t", "--state", "s"]).exits(0);
+    redirected(&world, PACKHORSE, &["sha1", "t", "--state", "s"], ">s-shm").exits(2);
+    // One offset, or none.
+    for redirection in [">f 3>&1 2>&1", ">>f 3>>f 2>>f"] {
+        let args = ["sha1", "t", "--json", "-o", "/dev/fd/3"];
+        fs::write(world.path("f"), "").expect("emptied");
+        redirected(&world, PACKHORSE, &args, redirection).exits(0);
+        let said = fs::read_to_string(world.path("f")).expect("text");
+        assert_eq!(said.matches(r#""type":"file""#).count(), 2, "{said}");
+        assert_eq!(said.matches(r#""type":"receipt""#).count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_store_where_a_report_could_come_is_refused() {
+    let world = small();
+    for store in ["out/foo.txt", "out/../out/foo.frequencies"] {
+        let done = world.command(REDUCER, ["--output-dir", "out", "--state", store].iter().chain(&NOBODY)).done();
+        assert!(done.exits(2).err.contains("could replace the store"), "{store}");
+    }
+    let done = world.command(REDUCER, ["--output-dir", "out", "--state", "out/foo.db"].iter().chain(&NOBODY)).done();
+    assert!(done.exits(3).err.contains("cannot reach the broker"));
+}

@@ -9,7 +9,7 @@ pub(super) const LOCK: &str = ".lock";
 
 /// The store at `path` and the files beside it that belong to it, whether or not they exist.
 pub fn files(path: &Path) -> impl Iterator<Item = PathBuf> {
-    ["", "-wal", "-shm", LOCK].into_iter().map(|suffix| beside(path, suffix))
+    ["", "-wal", "-shm", "-journal", LOCK].into_iter().map(|suffix| beside(path, suffix))
 }
 
 /// A path beside the store's file. Links are resolved first, so all names of one store have one

@@ -12,8 +12,9 @@ mod name;
 mod start;
 
 use std::fs::File;
-use std::io::{self, Error, ErrorKind};
+use std::io::{self, Error, ErrorKind, Seek, SeekFrom};
 use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
@@ -21,6 +22,7 @@ use rustix::io::Errno;
 pub use name::{is_descriptor_of_another, number_of};
 
 pub const STDOUT: u32 = 1;
+pub const STDERR: u32 = 2;
 
 /// Standard output, opened for writing. An error means that no output would arrive; its text has
 /// the form "it is ...".
@@ -52,6 +54,28 @@ pub fn duplicate(number: u32) -> io::Result<File> {
     original.try_clone_to_owned().map(File::from)
 }
 
+/// Whether what is written to one of two descriptors can overwrite what is written to the other: both
+/// lead to one regular file, at offsets of their own, and not both append.
+pub fn overwrite(first: &File, second: &File) -> bool {
+    let meet = || -> io::Result<bool> {
+        let (one, other) = (first.metadata()?, second.metadata()?);
+        let is_one = one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino());
+        let appends = |file: &File| fcntl_getfl(file).map(|modes| modes.contains(OFlags::APPEND));
+        Ok(is_one && !(appends(first)? && appends(second)?) && !share_offset(first, second)?)
+    };
+    meet().unwrap_or(false)
+}
+
+/// Whether one descriptor is a duplicate of the other, which nobody writes to meanwhile: moving one
+/// moves the other.
+fn share_offset(mut first: &File, mut second: &File) -> io::Result<bool> {
+    let (here, before) = (first.stream_position()?, second.stream_position()?);
+    first.seek(SeekFrom::Start(here + 1))?;
+    let after = second.stream_position();
+    first.seek(SeekFrom::Start(here))?;
+    Ok(after? != before)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -74,6 +98,20 @@ mod tests {
         let mut text = String::new();
         file.read_to_string(&mut text).expect("read");
         assert_eq!(text, "one two three");
+    }
+
+    #[test]
+    fn a_file_that_is_opened_twice_is_overwritten_unless_both_append() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("f");
+        let open = |appends| File::options().append(appends).write(true).create(true).open(&path).expect("opened");
+        let (one, other) = (open(false), open(false));
+        assert!(overwrite(&one, &other) && overwrite(&one, &open(true)) && overwrite(&open(true), &one));
+        assert!(!overwrite(&open(true), &open(true)));
+        assert!(!overwrite(&one, &one.try_clone().expect("a duplicate")));
+        assert!(!overwrite(&one, &tempfile::tempfile().expect("another file")));
+        let null = || File::options().write(true).open("/dev/null").expect("opened");
+        assert!(!overwrite(&null(), &null()));
     }
 
     #[test]
