@@ -43,6 +43,7 @@
 //! - `words`: `packhorse words` and `producer words`, against wc and awk
 //! - `simulation`: the engines in virtual time, under seeded faults
 //! - `readme`: the examples in README.md and docs/guide print what they say
+//! - `recorded`: what thirty jobs print is what they printed before
 //! - `packages`: what they hold, and the oldest Rust that builds them
 //! - `manual`: completions complete, and manual pages are rendered
 //! - `tidy`: the house rules
@@ -82,6 +83,7 @@ mod protocol;
 mod rabbitmq;
 mod readiness;
 mod readme;
+mod recorded;
 mod resume;
 mod roots;
 mod rounds;

@@ -1,0 +1,2 @@
+hostile t
+run packhorse sha1 t --json
