@@ -12,9 +12,10 @@ use crate::row::Row;
 const HEAD: &str = "\
 # Benchmarks
 
-Made by `cargo bench --bench peers`: contestants take turns in the same run, on the same files, with a
-warm cache; figures are medians with the smallest and the largest in brackets. A target that is missed
-says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those parts.
+Made by `cargo bench --bench peers`: contestants take turns in the same run, on the same files, with
+a warm cache; figures are medians with the smallest and the largest in brackets. A target that is
+missed says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those
+parts.
 ";
 
 pub struct Section {
@@ -57,7 +58,23 @@ fn circumstances(settings: &Settings) -> String {
     if settings.scale < 1.0 {
         let _ = write!(text, "; at {} of the full size, so no target applies", settings.scale);
     }
-    text
+    wrapped(&text)
+}
+
+/// The words in lines of at most 100 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        let fits = column + 1 + length <= 100;
+        if column > 0 {
+            lines.push(if fits { ' ' } else { '\n' });
+        }
+        column = if column > 0 && fits { column + 1 + length } else { length };
+        lines.push_str(word);
+    }
+    lines
 }
 
 /// The first line that a program says about itself.
