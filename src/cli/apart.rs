@@ -12,7 +12,8 @@ use super::Failure;
 
 /// What a command writes, besides its messages on standard error.
 pub struct Outputs<'a> {
-    pub output: &'a Target,
+    /// `None` for a service, which prints no report.
+    pub output: Option<&'a Target>,
     pub frequencies: Option<&'a Target>,
     pub state: Option<&'a Path>,
     /// Whether the receipt goes to standard output.
@@ -28,13 +29,13 @@ impl Outputs<'_> {
     }
 
     fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
-        let frequencies = self.frequencies.map(|frequencies| ("--frequencies", frequencies));
-        [("--output", self.output)].into_iter().chain(frequencies)
+        let targets = [("--output", self.output), ("--frequencies", self.frequencies)];
+        targets.into_iter().filter_map(|(flag, target)| Some((flag, target?)))
     }
 
     fn check_descriptors(&self) -> Result<(), Failure> {
         match (self.output, self.frequencies) {
-            (Target::Descriptor(first), Some(Target::Descriptor(second))) if first == second => {
+            (Some(Target::Descriptor(first)), Some(Target::Descriptor(second))) if first == second => {
                 Err(Failure::usage("--output and --frequencies name one descriptor; give each its own".to_owned()))
             }
             _ => Ok(()),

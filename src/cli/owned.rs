@@ -44,7 +44,7 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     }
     let frequencies = job.frequencies.as_ref().map(|frequencies| &frequencies.target);
     frequencies.map_or(Ok(()), check)?;
-    let (output, state) = (&args.output, args.state.as_deref());
+    let (output, state) = (Some(&args.output), args.state.as_deref());
     Outputs { output, frequencies, state, prints_receipt: args.out.json }.check()?;
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
     let (selection, roots) = files::select(job.files, naming)?;

@@ -66,7 +66,8 @@ fn check_own(args: &ReducerArgs, state: &Path) -> Result<(), Failure> {
             state.display()
         )));
     }
-    Outputs { output: &args.output, frequencies: None, state: Some(state), prints_receipt: false }.check()
+    let output = args.job.is_some().then_some(&args.output);
+    Outputs { output, frequencies: None, state: Some(state), prints_receipt: false }.check()
 }
 
 /// How long the reducer of this name may be silent before a command owns its job with the reducer's

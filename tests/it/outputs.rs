@@ -229,4 +229,6 @@ fn a_store_where_a_report_could_come_is_refused() {
     }
     let done = world.command(REDUCER, ["--output-dir", "out", "--state", "out/foo.db"].iter().chain(&NOBODY)).done();
     assert!(done.exits(3).err.contains("cannot reach the broker"));
+    // A service prints nothing that its log could overwrite.
+    redirected(&world, REDUCER, &[&["--state", "s"], &NOBODY[..]].concat(), ">log 2>log").exits(3);
 }
