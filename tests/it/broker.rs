@@ -50,6 +50,15 @@ status=$?
 rm -f "$file"
 exit $status"#;
 
+/// Complaints of an operator's command that another try may not meet.
+const PASSING: [&str; 3] = [
+    "requires the 'rabbit' app to be running",
+    // A cluster of version 4.0, soon after a node came back.
+    "failed_to_start_vhost_on_nodes",
+    // Docker's `exec` has not handed on what it was given: seen once in some thousand times.
+    "unexpected_end_of_buffer",
+];
+
 /// Where a broker runs.
 enum Server {
     Container(BrokerContainer),
@@ -366,21 +375,16 @@ impl Broker {
         loop {
             let output = self.run(command, input).await;
             let complaint = String::from_utf8_lossy(&output.stderr);
-            let is_starting = complaint.contains("requires the 'rabbit' app to be running");
-            // A cluster of version 4.0, soon after a node came back.
-            let is_starting = is_starting || complaint.contains("failed_to_start_vhost_on_nodes");
-            // Docker's `exec` has not handed on what it was given: seen once in some thousand times.
-            let is_unread = complaint.contains("unexpected_end_of_buffer");
-            if !(is_starting || is_unread) || Instant::now() > give_up {
+            if !PASSING.iter().any(|words| complaint.contains(words)) || Instant::now() > give_up {
                 return output;
             }
         }
     }
 
     async fn run(&self, command: &[&str], input: &[u8]) -> Output {
-        let mut child = self.server().command(command[0]);
-        child.args(&command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = child.spawn().expect("an operator's command runs");
+        let mut program = self.server().command(command[0]);
+        program.args(&command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().expect("an operator's command runs");
         let mut pipe = child.stdin.take().expect("piped");
         // One that fails may not read all of it; what it says then is told by the caller.
         let (_, output) = tokio::join!(async move { pipe.write_all(input).await }, child.wait_with_output());

@@ -4,6 +4,7 @@ mod deleted;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -211,12 +212,13 @@ async fn a_queue_declared_just_before_the_broker_was_killed_is_usable_again() {
     transport.declare(&topology(&queue)).await.expect("declared");
     broker.kill().await;
     broker.start().await;
+    let have_come = Arc::new(AtomicBool::new(false));
     let publishing = tokio::spawn({
-        let transport = Arc::clone(&transport);
+        let (transport, have_come) = (Arc::clone(&transport), Arc::clone(&have_come));
         // A queue without a leader confirms nothing on RabbitMQ 3.10, and refuses on 4.0. That one
         // confirms what is published while the queue is deleted and made again, and then it is gone.
         async move {
-            loop {
+            while !have_come.load(Ordering::Relaxed) {
                 for number in 0..3 {
                     until_taken(&*transport, EXCHANGE, "k", || message(number)).await.expect("published");
                 }
@@ -226,7 +228,8 @@ async fn a_queue_declared_just_before_the_broker_was_killed_is_usable_again() {
     });
     let mut subscription = subscribe(&transport, &queue, 10).await;
     take_all(&mut subscription, 3).await;
-    publishing.abort();
+    have_come.store(true, Ordering::Relaxed);
+    publishing.await.expect("no publish failed");
     transport.close().await;
 }
 

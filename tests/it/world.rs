@@ -20,6 +20,9 @@ pub use self::process::{Done, Process, Run, send};
 /// Longer than anything here takes on a busy machine; a test that reaches it has failed.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
+/// What tells a command of a broker.
+pub const BROKER_VARIABLES: [&str; 4] = ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"];
+
 /// The commands under test.
 pub const PACKHORSE: &str = env!("CARGO_BIN_EXE_packhorse");
 pub const PRODUCER: &str = env!("CARGO_BIN_EXE_producer");
@@ -75,7 +78,7 @@ impl World {
     pub fn command<A: AsRef<OsStr>>(&self, program: impl AsRef<OsStr>, args: impl IntoIterator<Item = A>) -> Run {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.path("")).stdin(Stdio::null());
-        for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
+        for name in BROKER_VARIABLES {
             command.env_remove(name).env_remove(format!("{name}_FILE"));
         }
         for name in ["PACKHORSE_TLS_CA", "PACKHORSE_TLS_CERT", "PACKHORSE_TLS_KEY", "PACKHORSE_KEY_FILE"] {

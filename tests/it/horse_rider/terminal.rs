@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::world::LIMIT;
+use crate::world::{BROKER_VARIABLES, LIMIT};
 
 const WINDOW: &str = "main";
 
@@ -22,7 +22,7 @@ impl Terminal {
     pub fn run(program: &Path, script: &str) -> Self {
         let terminal = Self { home: TempDir::new().expect("a directory") };
         let mut command = terminal.command();
-        for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
+        for name in BROKER_VARIABLES {
             command.env_remove(name);
         }
         // The shell outlives Ctrl-C, and stays so that its last words can be read.

@@ -104,10 +104,8 @@ impl Process {
                 return value;
             }
             let left = give_up.saturating_duration_since(Instant::now());
-            let (out, err) = (String::from_utf8_lossy(&said.out), String::from_utf8_lossy(&said.err));
             let over = said.closed == 2 && what != END;
             if left.is_zero() || over {
-                drop((out, err));
                 let text = format!("{}{}", String::from_utf8_lossy(&said.err), String::from_utf8_lossy(&said.out));
                 drop(said);
                 panic!("{}: no {what}; it said: {}", self.name, text.chars().take(4_000).collect::<String>());
