@@ -1,6 +1,6 @@
 //! Invariants that tests break on purpose, to show that the test suite would notice: those that no
-//! [`crate::ledger::Hooks`] can break. Without the feature `mutants` nothing is ever broken, and the
-//! compiler removes the checks.
+//! [`crate::ledger::Hooks`] can break. Without the feature `mutants` nothing is ever broken, and
+//! the compiler removes the checks.
 
 /// A broken invariant of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

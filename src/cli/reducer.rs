@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reducer::report::{Format, Render, Target, check_directory, receipt_text};
+use reducer::report::{Format, Render, Target, check_directory, could_be_report, receipt_text};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::{Place, Reader, StoreError};
 use shared::protocol::id::JobId;
@@ -52,12 +52,10 @@ pub async fn run(args: ReducerArgs) -> Result<Exit, Failure> {
     result
 }
 
-/// Refuses outputs that would replace the store or each other. A producer may choose the name of a
-/// report, but not its ending.
+/// Refuses outputs that would replace the store or each other.
 fn check_own(args: &ReducerArgs, state: &Path) -> Result<(), Failure> {
-    let is_report = state.extension().is_some_and(|ending| ending == "txt" || ending == "frequencies");
     let place = |directory: &Path| std::fs::metadata(directory).ok().map(|there| (there.dev(), there.ino()));
-    let directory = args.output_dir.as_deref().filter(|_| is_report);
+    let directory = args.output_dir.as_deref().filter(|_| could_be_report(state));
     if let Some(directory) = directory.filter(|directory| place(directory) == place(directory_of(&resolve(state)))) {
         return Err(Failure::usage(format!(
             "a report in --output-dir {} could replace the store {}; give --state a name that does not end in .txt or \

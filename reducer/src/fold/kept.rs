@@ -93,7 +93,8 @@ pub(super) fn holes(failed: &[ItemFailure]) -> Vec<u32> {
     failed.iter().filter(|failure| failure.elsewhere).map(|failure| failure.item).collect()
 }
 
-/// What an answer adds to its job's items. `check_answer` has seen that no more items failed than there are.
+/// What an answer adds to its job's items. `check_answer` has seen that no more items failed than
+/// there are.
 pub(super) fn tally_items(items: u32, failed: &[ItemFailure], differing: &Differing) -> Tally {
     Tally {
         items_done: u64::from(items) - failed.len() as u64,

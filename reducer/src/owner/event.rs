@@ -20,20 +20,12 @@ pub enum ReplyTo {
     Remote { key: String, correlation: String },
 }
 
-/// Whoever waits for a reply: the same for a request and its repetitions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Caller {
-    /// A caller in this process, by number.
-    Local(u64),
-    /// By its routing key on the control exchange.
-    Remote(String),
-}
-
 impl ReplyTo {
-    pub fn caller(&self) -> Caller {
+    /// The routing key of a remote caller: the same for a request and its repetitions.
+    pub fn remote_key(&self) -> Option<&str> {
         match self {
-            Self::Local(number) => Caller::Local(*number),
-            Self::Remote { key, .. } => Caller::Remote(key.clone()),
+            Self::Local(_) => None,
+            Self::Remote { key, .. } => Some(key),
         }
     }
 }

@@ -38,7 +38,7 @@ use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
 pub use contiguous::Contiguous;
-pub use event::{Caller, Effect, Event, ReplyTo, Step, Tag};
+pub use event::{Effect, Event, ReplyTo, Step, Tag};
 pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
 pub(crate) use job::{Flight, Job};
 pub use lease::Holder;
@@ -162,7 +162,8 @@ impl Owner {
         self.jobs.get(job)
     }
 
-    /// The number of tasks up to the first gap in a job's plan, and the hash of the plan up to there.
+    /// The number of tasks up to the first gap in a job's plan, and the hash of the plan up to
+    /// there.
     pub fn plan(&self, job: &JobId) -> Option<(u64, &PlanHash)> {
         self.jobs.get(job).map(|job| (job.planned.prefix(), &job.plan))
     }

@@ -20,6 +20,18 @@ pub fn check_directory(directory: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(directory).map(drop)
 }
 
+/// Ending of the name of a manifest in a directory of reports.
+pub const MANIFEST: &str = "txt";
+
+/// Ending of the name of a list of frequencies in a directory of reports.
+pub const FREQUENCIES: &str = "frequencies";
+
+/// Whether a file's name could be that of a report in a directory of reports. A producer may choose
+/// the name of a report, but not its ending.
+pub fn could_be_report(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == MANIFEST || ending == FREQUENCIES)
+}
+
 /// Whether a report can be written to this file.
 pub fn check_file(path: &Path) -> std::io::Result<()> {
     if path.as_os_str().is_empty() {

@@ -12,7 +12,9 @@ mod target;
 
 pub use checksum::Checksum;
 pub(crate) use chunk::{CHUNK_BYTES, CHUNK_BYTES_MIN, chunk};
-pub use file::{check_directory, check_file, is_one_file, is_stream, write_file};
+pub use file::{
+    FREQUENCIES, MANIFEST, check_directory, check_file, could_be_report, is_one_file, is_stream, write_file,
+};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use frequencies::sum_of;
 pub use frequencies::write_frequencies;

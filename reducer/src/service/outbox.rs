@@ -145,7 +145,8 @@ impl Wiring {
 
     /// Opens a job once its queues are declared, in the background: the broker may answer late.
     pub fn open(self: &Arc<Self>, request: Box<JobRequest>, reply: ReplyTo) {
-        let Some(begun) = self.opening.begin((request.job.clone(), reply.caller())) else { return };
+        let asker = reply.remote_key().map(str::to_owned);
+        let Some(begun) = self.opening.begin((request.job.clone(), asker)) else { return };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
             let declared = queues::declare(&wiring.transport, &request.spec).await;

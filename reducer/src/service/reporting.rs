@@ -68,8 +68,8 @@ fn write_report(
     };
     let given = Reader::open(store)?.report_name(job)?;
     let name = given.as_deref().unwrap_or(job.as_str());
-    report::write_file(&directory.join(format!("{name}.txt")), whole)?;
-    let frequencies = directory.join(format!("{name}.frequencies"));
+    report::write_file(&directory.join(format!("{name}.{}", report::MANIFEST)), whole)?;
+    let frequencies = directory.join(format!("{name}.{}", report::FREQUENCIES));
     if fold::has_frequencies(render.spec()) {
         report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
     } else if given.is_some() {

@@ -16,7 +16,7 @@ use super::name::Name;
 use super::progress::{Progress, Replies};
 use super::replying::Replying;
 use super::under_way::UnderWay;
-use crate::owner::{Caller, Event};
+use crate::owner::Event;
 
 /// State that the async tasks around a ledger share.
 pub(super) struct Wiring {
@@ -34,8 +34,9 @@ pub(super) struct Wiring {
     pub listening: watch::Sender<bool>,
     /// Task queues whose state the broker is being asked for.
     pub looking: UnderWay<(Workload, Class)>,
-    /// By job and by who asks for it: several may open one job at a time, and each waits for a reply.
-    pub opening: UnderWay<(JobId, Caller)>,
+    /// By job and by who asks for it: several may open one job at a time, and each waits for a
+    /// reply.
+    pub opening: UnderWay<(JobId, Option<String>)>,
     /// Held while a report is written, so that of two jobs with one report name the later one
     /// writes last.
     pub reporting: Mutex<()>,

@@ -54,8 +54,8 @@ pub fn duplicate(number: u32) -> io::Result<File> {
     original.try_clone_to_owned().map(File::from)
 }
 
-/// Whether what is written to one of two descriptors can overwrite what is written to the other: both
-/// lead to one regular file, at offsets of their own, and not both append.
+/// Whether what is written to one of two descriptors can overwrite what is written to the other:
+/// both lead to one regular file, at offsets of their own, and not both append.
 pub fn overwrite(first: &File, second: &File) -> bool {
     let meet = || -> io::Result<bool> {
         let (one, other) = (first.metadata()?, second.metadata()?);
