@@ -14,10 +14,10 @@ mod tests {
     fn frames() -> impl Strategy<Value = Vec<u8>> {
         let head = prop::sample::select(vec![
             r#""Ready""#,
-            r#""Piece""#,
+            r#"{"Piece":"application/json"}"#,
             r#"{"Failed":{"reason":"no memory"}}"#,
             r#"{"Rejected":{"Schema":{"version":2}}}"#,
-            r#"{"Item":{"workload":"words"}}"#,
+            r#"{"Item":{"workload":"words","planned_at":null,"content_type":"text/plain"}}"#,
             r#"{"Site":{"roots":[["r",{"path_base64":"/w=="}]],"follow_outside":true}}"#,
         ]);
         let frame = (head, any::<Vec<u8>>()).prop_map(|(head, body)| {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use shared::protocol::id::RunId;
 use shared::protocol::message::{Address, Part, Parts};
+use shared::protocol::payload::Payload;
 use shared::system::clock::Clock;
 use shared::system::random;
 use shared::transport::{Oversize, Transport, Unpublished};
 
 use crate::publish::to_owner;
-use crate::work::{Piece, Unsent, cut};
+use crate::work::{self, Piece, Unsent};
 
 /// Publishes from the working thread and waits for each confirm. So at most one part of a task is
 /// in memory, and the owner has all parts before it gets the outcome.
@@ -50,11 +50,13 @@ impl Publisher {
     /// Publishes a piece and waits for the confirm. A piece larger than a message is cut into
     /// smaller parts where its workload allows.
     pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Unsent> {
-        let mut rest = vec![Bytes::from(piece.body)];
+        let content_type = piece.body.content_type;
+        let mut rest = vec![piece.body.bytes];
         while let Some(body) = rest.pop() {
-            match self.publish_one(piece.item, body.clone()) {
+            let payload = Payload { content_type: content_type.clone(), bytes: body.clone() };
+            match self.publish_one(piece.item, payload) {
                 Ok(()) => {}
-                Err(Ended::TooLarge(oversize)) => match cut(self.address.workload, &body) {
+                Err(Ended::TooLarge(oversize)) => match work::of(self.address.workload).cut(&body) {
                     Some(at) => rest.extend([body.slice(at..), body.slice(..at)]),
                     None => return Err(Unsent::TooLarge(format!("a part of its answer cannot be sent: {oversize}"))),
                 },
@@ -64,7 +66,7 @@ impl Publisher {
         Ok(())
     }
 
-    fn publish_one(&mut self, item: Option<u32>, body: Bytes) -> Result<(), Ended> {
+    fn publish_one(&mut self, item: Option<u32>, body: Payload) -> Result<(), Ended> {
         let begin = || Parts { run: RunId::from_name(random::token().as_bytes()), count: 0 };
         let parts = self.parts.get_or_insert_with(begin);
         let part = Part { address: self.address.clone(), run: parts.run.clone(), number: parts.count, item, body };
@@ -159,7 +161,7 @@ mod tests {
         let transport = Arc::clone(&broker) as Arc<dyn Transport>;
         let mut publisher =
             Publisher::new(transport, runtime.handle().clone(), Clock::start(), Arc::default(), address);
-        let done = publisher.publish(Piece { item: Some(3), body: body.to_vec() });
+        let done = publisher.publish(Piece { item: Some(3), body: Payload::bytes(body.to_vec()) });
         let taken = broker.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (done, taken, publisher.parts())
     }

@@ -62,16 +62,22 @@ impl Recalled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use shared::protocol::id::{Class, PlanHash, TaskId};
     use shared::protocol::message::Address;
+    use shared::protocol::payload::Payload;
     use shared::protocol::workload::Workload;
 
     fn task(opening: &str, attempt: u32) -> Task {
         let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
         let (owner, opening) = ("o".parse().expect("an id"), opening.parse().expect("an id"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt, owner, workload: Workload::Steps };
-        Task { address, class: Class::from_name(b"any"), planned_at: None, avoid: Vec::new(), body: Bytes::new() }
+        Task {
+            address,
+            class: Class::from_name(b"any"),
+            planned_at: None,
+            avoid: Vec::new(),
+            body: Payload::json("{}"),
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::engine::{Action, Config, Consumer, Done, Event, Lane, Tag};
 use crate::isolation::{self, Isolation};
 use crate::parts::Publisher;
 use crate::publish;
-use crate::work::{Context, Site, WorkError, work};
+use crate::work::{self, Context, Site, WorkError};
 use queues::{hear_control, serve_lane};
 use roots::Looked;
 
@@ -40,7 +40,7 @@ pub struct ConsumerConfig {
     pub serves: Vec<(Workload, Class)>,
     /// Tasks that run at the same time.
     pub slots: u32,
-    /// Unacked deliveries per queue. If `None`: one more than `slots`, and `slots` for steps.
+    /// Unacked deliveries per queue. If `None`: `slots`, and what the workload has waiting besides.
     pub prefetch: Option<u16>,
     /// How to do tasks that may have killed consumers. If `None`: in this process, like all tasks.
     pub isolation: Option<Arc<Isolation>>,
@@ -70,15 +70,9 @@ impl ConsumerConfig {
         }
     }
 
-    /// One delivery waits while every slot works, so that no slot idles for a round trip. A larger
-    /// prefetch would keep tasks from idle consumers. Steps get no extra delivery, so that a rider
-    /// notices each horse that joins or leaves.
     fn prefetch(&self, workload: Workload) -> u16 {
-        let slots = u16::try_from(self.slots).unwrap_or(u16::MAX - 1);
-        match workload {
-            Workload::Steps => self.prefetch.unwrap_or(slots),
-            Workload::Digest | Workload::Words => self.prefetch.unwrap_or(slots + 1),
-        }
+        let slots = u16::try_from(self.slots).unwrap_or(u16::MAX);
+        self.prefetch.unwrap_or(slots.saturating_add(work::of(workload).spare()))
     }
 }
 
@@ -325,7 +319,7 @@ impl Running {
             // A panic fails this task only.
             let work = AssertUnwindSafe(|| match &isolation {
                 Some(isolation) => isolation::work(isolation, task.address.workload, &task.body, context),
-                None => work(task.address.workload, &task.body, context),
+                None => work::work(task.address.workload, &task.body, context),
             });
             let result =
                 catch_unwind(work).unwrap_or_else(|_| Err(WorkError::failed("the consumer panicked; see its log")));

@@ -98,7 +98,7 @@ struct CaravanArgs {
     caravan: JobId,
     /// Whips of each rider
     #[arg(long, value_name = "N", default_value_t = 10_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=limits::WHIPS_MAX))]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=limits::DERIVED_TASKS_MAX))]
     whips: u64,
     /// The reducer that counts
     #[arg(long, value_name = "NAME", default_value = "main")]

@@ -88,10 +88,11 @@ impl Retrace {
 mod tests {
     use super::*;
     use shared::protocol::id::OwnerId;
+    use shared::protocol::message::Notes;
 
     fn planned(number: u64, class: &str) -> Planned {
-        let text = format!(r#"{{"number":{number},"class":"{class}","items":0,"bytes":0}}"#);
-        serde_json::from_str(&text).expect("a task")
+        let class = class.parse().expect("an id");
+        Planned { number, class, body: None, items: 0, bytes: 0, notes: Notes::default(), at: None }
     }
 
     /// Makes a plan of tasks with the classes `plan`, where the owner has a plan of `known`. One

@@ -10,6 +10,7 @@ use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, PlanEnd, Reply, Request, Task};
 use shared::protocol::notice::{self, Notify, Unserved, Waiting};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::steps::{Spec, Whip, class};
@@ -153,8 +154,8 @@ impl Rider {
                 owner: opened.owner.clone(),
                 workload: Workload::Steps,
             };
-            let body = serde_json::to_vec(&Whip { intensity: number }).expect("a whip is one number");
-            let task = Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: body.into() };
+            let body = Payload::of(&Whip { intensity: number });
+            let task = Task { address, class: class(), planned_at: None, avoid: Vec::new(), body };
             self.send(topology::TASKS, &key, &task.to_message(self.clock.system())).await?;
         }
         let plan_end = PlanEnd { job, tasks: whips };

@@ -14,10 +14,9 @@ use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, Outcome, Part, Place, Planned, Task, Verdict};
 use shared::protocol::reason::Reason;
-use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 
-use crate::fold;
+use crate::fold::{self, DerivedTask, Fold};
 use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
@@ -138,8 +137,10 @@ impl Ledger {
     /// store.
     pub fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
         match self.owner.spec(&task.job) {
-            Some(spec) if fold::is_derived(spec) => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
-            Some(spec) => self.store.known(&task.job, task.number, spec.workload()),
+            Some(spec) => match fold::of(spec) {
+                fold if fold.derived().is_some() => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
+                fold => self.store.known(&task.job, task.number, fold),
+            },
             None => Ok(None),
         }
     }
@@ -147,28 +148,26 @@ impl Ledger {
     /// Whether an outcome is the first of its task or a repeat, and whether its answer can be read.
     fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
         let task = outcome.address.task.clone();
-        let Some(workload) = self.owner.spec(&task.job).map(|spec| spec.workload()) else {
-            return Ok(Check::None);
-        };
+        let Some(fold) = self.owner.spec(&task.job).map(fold::of) else { return Ok(Check::None) };
         let items = known.map_or(0, |known| known.items);
         if let Some((known, kept)) = known.and_then(|known| Some((known, known.kept.as_ref()?))) {
             // This outcome is of an attempt at the whole task, but only its rest is still wanted.
             if !known.is_rest(&outcome.address.plan) {
                 return Ok(Check::Repeat { same: true });
             }
-            if let Verdict::Done(rest) = &outcome.verdict {
-                match fold::merge(workload, items, &kept.answer, rest) {
+            if let (Verdict::Done(rest), Some(itemwise)) = (&outcome.verdict, fold.itemwise()) {
+                match itemwise.merge(items, &kept.answer, rest) {
                     Ok(answer) => outcome.verdict = Verdict::Done(answer),
                     Err(reason) => return Ok(Check::First(Err(reason))),
                 }
             }
         }
-        self.check_whole(workload, outcome, items, known)
+        self.check_whole(fold, outcome, items, known)
     }
 
     fn check_whole(
         &self,
-        workload: Workload,
+        fold: &dyn Fold,
         outcome: &Outcome,
         items: u32,
         known: Option<&Known>,
@@ -177,7 +176,7 @@ impl Ledger {
         if self.owner.is_answered(task) {
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
-                (Some(Ok(first)), Verdict::Done(second)) => fold::is_same(workload, items, first, second),
+                (Some(Ok(first)), Verdict::Done(second)) => fold.is_same(items, first, second),
                 // A task that was given up, or that fails after it was done, has no second answer
                 // to compare.
                 _ => true,
@@ -191,7 +190,7 @@ impl Ledger {
             Verdict::Done(answer) => {
                 let kept_parts = known.and_then(|known| known.kept.as_ref()).is_some_and(|kept| kept.has_parts);
                 let has_parts = kept_parts || parts.as_ref().is_some_and(|parts| parts.count > 0);
-                Check::First(fold::tally(workload, items, answer, has_parts))
+                Check::First(fold.tally(items, answer, has_parts))
             }
             Verdict::Failed(_) => Check::None,
         })
@@ -207,7 +206,7 @@ impl Ledger {
         let Some(known) = self.owner.job(job).filter(|known| known.follows && known.opening == place.opening) else {
             return Ok(None);
         };
-        let Some(body) = planned.body.as_deref().filter(|_| !known.planned.contains(planned.number)) else {
+        let Some(body) = planned.body.as_ref().filter(|_| !known.planned.contains(planned.number)) else {
             return Ok(None);
         };
         let is_its = |takeover: &Takeover| takeover.opening == place.opening;
@@ -215,9 +214,10 @@ impl Ledger {
             self.takeovers.insert(job.clone(), Takeover::new(&self.store, place.opening.clone())?);
         }
         let Some(takeover) = self.takeovers.get_mut(job) else { return Ok(None) };
-        let Some(kept) = takeover.find(&self.store, &known.spec, body)? else { return Ok(None) };
-        let (workload, items) = (known.spec.workload(), planned.items);
-        let tally = fold::tally(workload, items, &kept.answer, kept.parts.is_some());
+        let fold = fold::of(&known.spec);
+        let Some(itemwise) = fold.itemwise() else { return Ok(None) };
+        let Some(kept) = takeover.find(&self.store, itemwise, body)? else { return Ok(None) };
+        let tally = fold.tally(planned.items, &kept.answer, kept.parts.is_some());
         let whole = tally.ok().filter(|tally| tally.open == 0);
         Ok(Some(Box::new(TakenOver { kept, whole })))
     }
@@ -249,15 +249,21 @@ impl Ledger {
         let (workload, opening) = (job.spec.workload(), job.opening.clone());
         let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
         let known = self.known(&id)?.ok_or_else(missing)?;
-        let StoredTask { class, planned_at, mut body } = match fold::derive(&job.spec, id.number) {
-            Some(derived) => StoredTask { class: derived.class, planned_at: None, body: derived.body },
+        let fold = fold::of(&job.spec);
+        let StoredTask { class, planned_at, mut body } = match fold.derived() {
+            Some(derived) => {
+                let DerivedTask { class, body } = derived.task(id.number).ok_or_else(missing)?;
+                StoredTask { class, planned_at: None, body }
+            }
             None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
         let mut avoid = job.flights.get(&id.number).map(|flight| flight.avoid.clone()).unwrap_or_default();
         let mut plan = known.plan;
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
-            body = fold::rest(workload, &body, &kept.open).map_err(unreadable)?;
+            if let Some(itemwise) = fold.itemwise() {
+                body = itemwise.rest(&body, &kept.open).map_err(unreadable)?;
+            }
             plan = kept.rest;
             avoid.extend(kept.by.filter(|by| !avoid.contains(by)));
         }

@@ -3,11 +3,10 @@
 //! Both plans are in the order of names, so tasks that hold the same items lie near each other.
 //! Where they do not, the lookup finds nothing, and consumers do the work again.
 
-use serde_json::value::RawValue;
 use shared::protocol::id::OpeningId;
-use shared::protocol::job::JobSpec;
+use shared::protocol::payload::Payload;
 
-use crate::fold::{self, Before, Kept};
+use crate::fold::{Before, Itemwise, Kept};
 use crate::store::{Store, StoreError};
 
 /// The earlier openings in the store that one job takes over from.
@@ -34,15 +33,14 @@ impl Takeover {
     }
 
     /// The answer, or a part of it, that earlier openings have for a task of the new plan.
-    pub fn find(&mut self, store: &Store, spec: &JobSpec, body: &RawValue) -> Result<Option<Kept>, StoreError> {
-        let body = body.get().as_bytes();
-        let Some((first, last)) = fold::range(spec, body) else { return Ok(None) };
+    pub fn find(&mut self, store: &Store, items: &dyn Itemwise, body: &Payload) -> Result<Option<Kept>, StoreError> {
+        let Some((first, last)) = items.range(body) else { return Ok(None) };
         let mut before = Vec::new();
         // The latest opening comes first: its answer wins for an item that several openings have.
         for source in self.sources.iter_mut().rev() {
-            source.collect(store, spec, (&first, &last), &mut before)?;
+            source.collect(store, items, (&first, &last), &mut before)?;
         }
-        Ok(fold::keep(spec.workload(), body, &before))
+        Ok(items.keep(body, &before))
     }
 }
 
@@ -51,13 +49,13 @@ impl Source {
     fn collect(
         &mut self,
         store: &Store,
-        spec: &JobSpec,
+        items: &dyn Itemwise,
         (first, last): (&[u8], &[u8]),
         found: &mut Vec<Before>,
     ) -> Result<(), StoreError> {
-        let mut number = self.begin(store, spec, first)?;
+        let mut number = self.begin(store, items, first)?;
         self.hint = number;
-        while let Some((at, name)) = self.name(store, spec, number)? {
+        while let Some((at, name)) = self.name(store, items, number)? {
             if name.as_slice() > last {
                 break;
             }
@@ -68,9 +66,9 @@ impl Source {
     }
 
     /// The last task that begins at or before this name, or the first task if none does.
-    fn begin(&self, store: &Store, spec: &JobSpec, first: &[u8]) -> Result<u64, StoreError> {
+    fn begin(&self, store: &Store, items: &dyn Itemwise, first: &[u8]) -> Result<u64, StoreError> {
         let begins_before = |number: u64| -> Result<bool, StoreError> {
-            Ok(self.name(store, spec, number)?.is_some_and(|(_, name)| name.as_slice() <= first))
+            Ok(self.name(store, items, number)?.is_some_and(|(_, name)| name.as_slice() <= first))
         };
         let (mut low, mut high) = (0, self.tasks);
         // Most lookups go through the plan in order, so search near the hint first.
@@ -95,9 +93,9 @@ impl Source {
     }
 
     /// The number and the first name of the first task at or after `number` that has items.
-    fn name(&self, store: &Store, spec: &JobSpec, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    fn name(&self, store: &Store, items: &dyn Itemwise, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let Some((at, body)) = store.body_from(self.row, number)? else { return Ok(None) };
-        let name = fold::range(spec, &body).map(|(first, _)| first).unwrap_or_default();
+        let name = items.range(&body).map(|(first, _)| first).unwrap_or_default();
         Ok(Some((at, name)))
     }
 }

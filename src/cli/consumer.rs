@@ -9,8 +9,6 @@ use consumer::work::{Compare, Site};
 use shared::protocol::id::Class;
 use shared::protocol::limits;
 use shared::protocol::workload::Workload;
-use shared::protocol::workload::files::Root;
-use shared::protocol::workload::steps;
 
 use super::args::ConsumerArgs;
 use super::heartbeat_file::{HeartbeatFile, keep_writing};
@@ -91,12 +89,8 @@ fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Fa
     let wanted = if wanted.is_empty() { &Workload::ALL[..] } else { wanted };
     let mut serves = Vec::new();
     for &workload in wanted {
-        match workload {
-            Workload::Digest | Workload::Words => {
-                serves.extend(site.root_names().map(|name| (workload, Root::class_of(name))))
-            }
-            Workload::Steps => serves.push((workload, steps::class())),
-        }
+        let classes = workload.descriptor().classes.for_roots(site.root_names());
+        serves.extend(classes.into_iter().map(|class| (workload, class)));
     }
     serves.sort();
     serves.dedup();

@@ -24,14 +24,15 @@ use super::args::{FilesArgs, JobArgs};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Exit, Failure, broker, ending, files, signals, slots, term};
-use crate::run::{Frequencies, Output, RunConfig, RunError, run as run_job};
+use crate::run::{Output, RunConfig, RunError, SideOutput, run as run_job};
 
 /// How one command on files differs from the others.
 pub struct FilesJob<'a> {
     pub files: &'a FilesArgs,
     /// Makes the job's specification from the selected files.
     pub spec: &'a dyn Fn(Selection) -> JobSpec,
-    pub frequencies: Option<Frequencies>,
+    /// The output of --frequencies.
+    pub frequencies: Option<SideOutput>,
     /// Prints the number of words while the job runs, instead of a progress bar.
     pub watch: Option<Watch>,
 }
@@ -75,7 +76,7 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
             target: args.output.clone(),
             format: if args.out.json { Format::Json } else { Format::Text },
             failed: Arc::new(ending::complain_of),
-            frequencies: job.frequencies,
+            side: job.frequencies,
         },
         broker: url.to_string(),
         opened: Arc::new(move |opened| {

@@ -8,7 +8,7 @@ use shared::protocol::workload::words::{Manner, Spec};
 use super::args::words::{ProducerWordsArgs, WordsArgs};
 use super::watch::Watch;
 use super::{Exit, Failure, owned, submit};
-use crate::run::Frequencies;
+use crate::run::SideOutput;
 
 pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
     if args.frequencies == Some(Target::Stdout) && (args.job.output == Target::Stdout || args.job.out.json) {
@@ -21,7 +21,7 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
     let job = owned::FilesJob {
         files: &args.files,
         spec: &|files| spec(manner, files),
-        frequencies: args.frequencies.map(|target| Frequencies { target, top: args.top }),
+        frequencies: args.frequencies.map(|target| SideOutput { target, lines: args.top }),
         watch: args.manner.watch.map(Watch::new),
     };
     owned::run(job, &args.job).await

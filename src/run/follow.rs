@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use reducer::fold::Record;
-use reducer::report::{Format, Render, ReportError, Sink, Target, write_frequencies};
+use reducer::report::{Format, Render, ReportError, Side, Sink, Target};
 use reducer::service::{Handle, Progress};
 use shared::protocol::id::{JobId, OpeningId};
 use tokio::task::JoinHandle;
@@ -17,15 +17,15 @@ pub struct Output {
     pub format: Format,
     /// Called with each failed item.
     pub failed: Arc<dyn Fn(&Record) + Send + Sync>,
-    /// A second output of `words`: how often each word occurs.
-    pub frequencies: Option<Frequencies>,
+    /// For the side report, if the job has one.
+    pub side: Option<SideOutput>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frequencies {
+pub struct SideOutput {
     pub target: Target,
-    /// Write only this many words, the most frequent first; `None`: all.
-    pub top: Option<u64>,
+    /// Write only this many lines; `None`: all.
+    pub lines: Option<u64>,
 }
 
 /// How far the report may be written.
@@ -71,8 +71,8 @@ pub fn spawn(handle: &Handle, job: &JobId, opening: &OpeningId, output: Output, 
         let mut render = Render::new(&store, &job, output.format)?;
         let follow = |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
         sink.write(follow)?;
-        if let Some(Frequencies { target, top }) = &output.frequencies {
-            target.write(|out| write_frequencies(&store, &job, *top, out))?;
+        if let (Some(SideOutput { target, lines }), Some(side)) = (&output.side, Side::of(render.spec())) {
+            target.write(|out| side.write(&store, &job, *lines, out))?;
         }
         Ok(render.sha256())
     });

@@ -24,7 +24,7 @@ use shared::system::threads::NoThread;
 use shared::transport::{Transport, TransportError};
 
 use follow::Report;
-pub use follow::{Frequencies, Output};
+pub use follow::{Output, SideOutput};
 
 #[derive(Clone)]
 pub struct RunConfig {

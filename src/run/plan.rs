@@ -79,7 +79,7 @@ async fn catch_up(mut planner: Planner, mut retrace: Retrace, unsettled: u64) ->
     while retrace.has_known() && first.is_none() && !has_ended {
         match planner.next().await? {
             Step::Task(task) => match retrace.take(&task) {
-                Next::Known => unlisted += task.failed.len() as u64,
+                Next::Known => unlisted += task.notes.failed.len() as u64,
                 Next::New(place) => first = Some((task, place)),
                 Next::Differs => return Ok(CaughtUp::Differs),
             },
@@ -105,8 +105,8 @@ fn planner(config: &RunConfig, handle: &Handle) -> Result<Planner, RunError> {
 
 /// The files that the run itself writes, which may lie in the tree that it walks.
 fn own(config: &RunConfig, handle: &Handle) -> Own {
-    let frequencies = config.output.frequencies.as_ref().map(|frequencies| &frequencies.target);
-    let targets = [Some(&config.output.target), frequencies].into_iter().flatten();
+    let side = config.output.side.as_ref().map(|side| &side.target);
+    let targets = [Some(&config.output.target), side].into_iter().flatten();
     let descriptors: Vec<_> = targets.clone().filter_map(Target::descriptor).map(AsFd::as_fd).collect();
     Own::of(store::files(handle.store_path()), targets.filter_map(Target::file).map(resolve), &descriptors)
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use shared::protocol::id::{Class, OwnerId, PlanHash};
 use shared::protocol::message::{Address, HeaderValue, Message, Task};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, QueueKind, Topology};
 use shared::protocol::workload::Workload;
 use shared::transport::{Incoming, Subscribe, Transport, connect};
@@ -144,8 +145,14 @@ fn task(number: u64, body: &str) -> Message {
     let id = format!("j.{number}").parse().expect("an id");
     let (owner, opening) = (OwnerId::from_name(b"main"), "o".parse().expect("an id"));
     let address = Address { task: id, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
-    Task { address, class: Class::from_name(b"t"), planned_at: None, avoid: Vec::new(), body: body.to_owned().into() }
-        .to_message(SystemTime::now())
+    Task {
+        address,
+        class: Class::from_name(b"t"),
+        planned_at: None,
+        avoid: Vec::new(),
+        body: Payload::json(body.to_owned()),
+    }
+    .to_message(SystemTime::now())
 }
 
 fn batch(root: &str, path: &str, more: &str) -> String {
@@ -231,7 +238,7 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
     for (message, _) in &to_owner {
         transport.publish(topology::OUTCOMES, "main", message.clone()).await.expect("published");
     }
-    let stray = Message::new("nonsense", "x".to_owned(), "{}".into(), SystemTime::now());
+    let stray = Message::new("nonsense", "x".to_owned(), Payload::json("{}"), SystemTime::now());
     transport.publish(topology::OUTCOMES, "main", stray.clone()).await.expect("published");
     transport.publish(topology::CONTROL, "owner.main", stray).await.expect("published");
 

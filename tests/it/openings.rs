@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use shared::protocol::message::{Message, kind};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Binding};
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, connect};
 
@@ -235,14 +236,15 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     reducer(&cluster, "main", &[]).stop().exits(0);
     cluster.world.sql("main.store", "PRAGMA user_version = 4");
     let done = cluster.run(REDUCER, ["--state", "main.store"]).exits(2);
-    assert!(done.err.contains("its schema is 4, this one's 7") && done.err.contains("Name another"), "{}", done.err);
+    assert!(done.err.contains("its schema is 4, this one's 8") && done.err.contains("Name another"), "{}", done.err);
     remove_store(&cluster, "main.store");
     let reducer = reducer(&cluster, "main", &[]);
     let recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
     let text = r#"{"job":"old","tasks":1}"#;
-    let mut old = Message::new(kind::PLAN_END, "old.seal".to_owned(), text.into(), std::time::SystemTime::now());
+    let mut old =
+        Message::new(kind::PLAN_END, "old.seal".to_owned(), Payload::json(text), std::time::SystemTime::now());
     old.headers.insert("schema".to_owned(), shared::protocol::message::HeaderValue::Integer(1));
     recorder.says(topology::OUTCOMES, "main", &[old]).await;
-    reducer.says("unknown schema version 1, this program speaks 2");
+    reducer.says("unknown schema version 1, this program speaks 3");
     reducer.stop().exits(0);
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use shared::protocol::id::OwnerId;
 use shared::protocol::message::Message;
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
 use shared::protocol::workload::{Workload, files::Root, steps};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
@@ -223,7 +224,7 @@ async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
     for (user, may) in MAY_PUBLISH {
         let transport = defined.connect(user).await;
         for (exchange, key) in all.iter().flat_map(|(exchange, keys)| keys.iter().map(move |key| (*exchange, *key))) {
-            let message = Message::new("test", "1".to_owned(), "{}".into(), SystemTime::now());
+            let message = Message::new("test", "1".to_owned(), Payload::json("{}"), SystemTime::now());
             let answer = transport.publish(exchange, key, message).await;
             if may.iter().any(|(at, keys)| *at == exchange && keys.contains(&key)) {
                 assert_eq!(answer, Ok(()), "{user} to {exchange}, {key}");

@@ -6,15 +6,15 @@ mod sealed;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::value::{RawValue, to_raw_value};
 use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
-    Message, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply, ReportChunk,
+    Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply, ReportChunk,
     ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
 };
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::topology;
 use shared::protocol::workload::Workload;
@@ -34,7 +34,7 @@ fn examples_are_what_the_code_sends() {
 }
 
 fn task_of_photos() -> Task {
-    let body = serde_json::to_vec(&batch()).expect("JSON").into();
+    let body = Payload::of(&batch());
     Task {
         address: address(Workload::Digest, "photos-2026", 0),
         class: Class::from_name(b"photos"),
@@ -72,10 +72,6 @@ fn opening() -> OpeningId {
 
 fn place(after: PlanHash) -> Place {
     Place { opening: opening(), after }
-}
-
-fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("JSON")
 }
 
 fn spec() -> JobSpec {
@@ -150,26 +146,26 @@ fn tasks() -> Vec<String> {
     let dead_letter =
         DeadLetter::wrap(task.clone(), &Reason::NotServed { what: "root \"photos\"".to_owned() }, "node-07");
     let steps = address(Workload::Steps, "desert-rider-0", 41);
-    let whip = serde_json::to_vec(&Whip { intensity: 41 }).expect("JSON").into();
+    let whip = Payload::of(&Whip { intensity: 41 });
     let whip = Task { address: steps.clone(), class: any.clone(), planned_at: None, avoid: Vec::new(), body: whip }
         .to_message(now());
-    let taken = serde_json::to_vec(&Answer { steps: 41 }).expect("JSON");
+    let taken = Payload::of(&Answer { steps: 41 });
     let lease = Lease {
         address: digest.clone(),
         holder: "2p8d".parse().expect("an id"),
         host: "node-07".to_owned(),
         is_started: true,
         redelivered: false,
-        body: task.body.clone(),
+        body: Payload::json(task.body.clone()),
     };
     vec![
         show(topology::TASKS, &key, &task),
         show(topology::OUTCOMES, "main", &lease.to_message(now())),
-        outcome(&digest, Verdict::Done(answer.into())),
+        outcome(&digest, Verdict::Done(Payload::json(answer))),
         outcome(&digest, Verdict::Failed(failure)),
         show(topology::DEAD, &key, &dead_letter),
         show(topology::TASKS, &topology::task_key(Workload::Steps, &any, &owner()), &whip),
-        outcome(&steps, Verdict::Done(taken.into())),
+        outcome(&steps, Verdict::Done(taken)),
     ]
 }
 
@@ -180,7 +176,7 @@ fn word_messages() -> Vec<String> {
     let items =
         vec![Item { path: path(b"a.txt"), size: 10, times: None }, Item { path: path(b"b.txt"), size: 3, times: None }];
     let files = Files { links: Links::Skip, root: "texts".to_owned(), items, strict_times: false };
-    let body = serde_json::to_vec(&words::Batch { manner, files }).expect("JSON").into();
+    let body = Payload::of(&words::Batch { manner, files });
     let class = Class::from_name(b"texts");
     let task = Task { address: address.clone(), class: class.clone(), planned_at: None, avoid: Vec::new(), body }
         .to_message(now());
@@ -191,11 +187,11 @@ fn word_messages() -> Vec<String> {
         words::part::write(count, word, &mut lines);
         check.add(word, count);
     }
-    let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: lines.into() };
+    let part = Part { address: address.clone(), run: run.clone(), number: 0, item: None, body: Payload::bytes(lines) };
     let counts = words::Counts { lines: 1, words: 3, characters: 16, bytes: 16 };
     let failed = vec![ItemFailure::new(1, "Permission denied")];
     let answer = words::Answer { counts: vec![Some(counts), None], failed, check, differing: Default::default() };
-    let verdict = Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into());
+    let verdict = Verdict::Done(Payload::of(&answer));
     let parts = Some(Parts { run, count: 1 });
     let outcome = Outcome {
         address,
@@ -217,11 +213,13 @@ fn plans() -> Vec<String> {
     let planned = Planned {
         number: 0,
         class: Class::from_name(b"photos"),
-        body: Some(raw(&batch())),
+        body: Some(Payload::of(&batch())),
         items: 2,
         bytes: 10,
-        failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
-        skipped: [("symlink".to_owned(), 2)].into(),
+        notes: Notes {
+            failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
+            skipped: [("symlink".to_owned(), 2)].into(),
+        },
         at: Some(1_767_225_600_250_000_000),
     };
     let (start, plan_end) = (PlanHash::start(), PlanEnd { job: job(), tasks: 1 });

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use shared::protocol::limits::MESSAGE_BYTES_MAX;
 use shared::protocol::message::Message;
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use shared::transport::rabbitmq::RabbitMq;
 use shared::transport::{
@@ -56,7 +57,7 @@ fn bindings() -> Vec<Binding> {
 }
 
 fn message(number: usize) -> Message {
-    Message::new("test", number.to_string(), "{}".into(), SystemTime::now())
+    Message::new("test", number.to_string(), Payload::json("{}"), SystemTime::now())
 }
 
 async fn subscribe(transport: &RabbitMq, queue: &Queue, prefetch: u16) -> Box<dyn Subscription> {

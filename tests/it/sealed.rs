@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use shared::protocol::id::{Class, OwnerId};
 use shared::protocol::message::{Message, Request, kind};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology;
 use shared::protocol::workload::Workload;
 use shared::transport::{BrokerUrl, Incoming, Subscribe, Transport, connect};
@@ -176,7 +176,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
 
     let first = || seen[0].clone();
     let clear = |kind: &str, id: &str, body: &str| {
-        let mut message = Message::new(kind, id.to_owned(), Bytes::from(body.to_owned()), SystemTime::now());
+        let mut message = Message::new(kind, id.to_owned(), Payload::json(body.to_owned()), SystemTime::now());
         message.correlation = Some("j".to_owned());
         message
     };

@@ -26,7 +26,7 @@ type FileRule = fn(&Source) -> Vec<String>;
 /// A rule that looks at the whole tree.
 type TreeRule = fn(&Tree) -> Vec<String>;
 
-const FILE_RULES: [FileRule; 15] = [
+const FILE_RULES: [FileRule; 16] = [
     text::opens_with_a_doc,
     text::file_length,
     text::line_length,
@@ -40,6 +40,7 @@ const FILE_RULES: [FileRule; 15] = [
     layout::names_of_queues,
     layout::variables,
     layout::engines_without_io,
+    layout::engines_name_no_workload,
     layout::workloads_without_transport,
     layout::rooms,
 ];

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::system::descriptor;
 
 use super::frame::{self, Ask, Tell};
@@ -32,17 +33,18 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let Ask::Item { workload, planned_at } = ask else {
+        let Ask::Item { workload, planned_at, content_type } = ask else {
             return Err(io::Error::new(ErrorKind::InvalidData, "the parent sent the roots twice"));
         };
         // The write blocks while the parent is busy: the pipe holds less than a piece.
         let lost =
             |error: io::Error| Unsent::Lost(format!("cannot send a part of the answer to the parent process: {error}"));
-        let mut publish = |piece: Piece| frame::write(tells, &Tell::Piece, &piece.body).map_err(lost);
+        let mut publish =
+            |Piece { body, .. }: Piece| frame::write(tells, &Tell::Piece(body.content_type), &body.bytes).map_err(lost);
         // The parent cancels by killing this process.
         let context = Context { site: &site, planned_at, cancelled: &|| false, publish: &mut publish };
-        match work(workload, &body, context) {
-            Ok(answer) => frame::write(tells, &Tell::Done, &answer)?,
+        match work(workload, &Payload { content_type, bytes: body.into() }, context) {
+            Ok(answer) => frame::write(tells, &Tell::Done(answer.content_type), &answer.bytes)?,
             Err(WorkError::Rejected(reason)) => frame::write(tells, &Tell::Rejected(reason), b"")?,
             Err(WorkError::Failed(failure)) => frame::write(tells, &Tell::Failed(failure), b"")?,
         }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::protocol::message::Failure;
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::ContentType;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::Workload;
 
@@ -18,7 +19,7 @@ pub(super) enum Ask {
     /// Always the first frame: the roots that the child may read, each with its name and path.
     Site { roots: Vec<(String, PathBytes)>, follow_outside: bool, compare: Compare },
     /// Do a task of one item; the frame's body is the task's body.
-    Item { workload: Workload, planned_at: Option<i64> },
+    Item { workload: Workload, planned_at: Option<i64>, content_type: ContentType },
 }
 
 /// A frame's head, from child to parent.
@@ -27,9 +28,9 @@ pub(super) enum Tell {
     /// The child is ready for items. If it dies before this, no item killed it.
     Ready,
     /// The frame's body is a piece of the answer.
-    Piece,
+    Piece(ContentType),
     /// The frame's body is the answer.
-    Done,
+    Done(ContentType),
     /// The item's task was refused.
     Rejected(Reason),
     /// The item's task could not be done, and not because of the item.
@@ -78,18 +79,18 @@ mod tests {
     #[test]
     fn frames_come_back_one_after_the_other() {
         let refused = Tell::Rejected(Reason::NotServed { what: "root \"r\"".to_owned() });
-        let bytes = [written(&refused, b""), written(&Tell::Piece, b"\0\xff")].concat();
+        let bytes = [written(&refused, b""), written(&Tell::Piece(ContentType::BYTES), b"\0\xff")].concat();
         let mut input = &bytes[..];
         let (first, body): (Tell, _) = read(&mut input).expect("the first");
         assert!(matches!(first, Tell::Rejected(Reason::NotServed { what }) if what == "root \"r\"" && body.is_empty()));
         let (second, body): (Tell, _) = read(&mut input).expect("the second");
-        assert!(matches!(second, Tell::Piece) && body == b"\0\xff");
+        assert!(matches!(second, Tell::Piece(of) if of == ContentType::BYTES) && body == b"\0\xff");
         assert_eq!(read::<Tell>(&mut input).expect_err("the end").kind(), ErrorKind::UnexpectedEof);
     }
 
     #[test]
     fn what_is_cut_or_no_frame_is_an_error() {
-        let bytes = written(&Tell::Done, b"answer");
+        let bytes = written(&Tell::Done(ContentType::BYTES), b"answer");
         for end in 0..bytes.len() {
             let error = read::<Tell>(&mut &bytes[..end]).expect_err("cut");
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{end}");

@@ -22,9 +22,10 @@ mod process;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 
-use crate::work::{Context, Piece, Split, WorkError, join, split};
+use crate::work::{self, Context, Piece, Split, WorkError};
 use process::{Lost, Process};
 
 pub use child::serve;
@@ -43,11 +44,12 @@ pub struct Isolation {
 pub fn work(
     isolation: &Isolation,
     workload: Workload,
-    body: &[u8],
+    body: &Payload,
     context: Context<'_>,
-) -> Result<Vec<u8>, WorkError> {
+) -> Result<Payload, WorkError> {
     let Context { site, planned_at, cancelled, publish } = context;
-    let Split { root, bodies } = split(workload, body)?;
+    let work = work::of(workload);
+    let Split { root, bodies } = work.split(body)?;
     // Open for the whole task: all its children read from this one directory.
     let root = root.map(|name| site.open(&name, cancelled).map(|open| (name, open))).transpose()?;
     let mut results = Vec::with_capacity(bodies.len());
@@ -78,5 +80,5 @@ pub fn work(
         }
     }
     root.map_or(Ok(()), |(_, root)| root.check())?;
-    join(workload, results)
+    work.join(results)
 }

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use shared::protocol::limits::TASK_STDERR_BYTES;
 use shared::protocol::message::Failure;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::system::threads::explained;
 
@@ -98,23 +99,26 @@ impl<'a> Process<'a> {
     pub(super) fn work(
         &mut self,
         (workload, planned_at): (Workload, Option<i64>),
-        body: &[u8],
-        publish: &mut dyn FnMut(Vec<u8>) -> Result<(), Unsent>,
-    ) -> Result<Vec<u8>, Lost> {
+        body: &Payload,
+        publish: &mut dyn FnMut(Payload) -> Result<(), Unsent>,
+    ) -> Result<Payload, Lost> {
         let task = |error: WorkError| Err(Lost::Task(error));
-        if let Err(error) = frame::write(&mut self.asks, &Ask::Item { workload, planned_at }, body) {
+        let ask = Ask::Item { workload, planned_at, content_type: body.content_type.clone() };
+        if let Err(error) = frame::write(&mut self.asks, &ask, body) {
             return Err(self.end(&error));
         }
         loop {
             match frame::read(&mut self.tells) {
-                Ok((Tell::Piece, piece)) => match publish(piece) {
+                Ok((Tell::Piece(of), piece)) => match publish(Payload { content_type: of, bytes: piece.into() }) {
                     Ok(()) => {}
                     Err(Unsent::TooLarge(reason)) => {
                         return Err(Lost::Item(Failure { reason, stderr: String::new() }));
                     }
                     Err(unsent) => return task(unsent.into()),
                 },
-                Ok((Tell::Done, answer)) => return Ok(answer),
+                Ok((Tell::Done(content_type), answer)) => {
+                    return Ok(Payload { content_type, bytes: answer.into() });
+                }
                 Ok((Tell::Failed(failure), _)) => return task(WorkError::Failed(failure)),
                 Ok((Tell::Rejected(reason), _)) => return task(WorkError::Rejected(reason)),
                 Ok((Tell::Ready, _)) => {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use async_trait::async_trait;
 use shared::protocol::id::{PlanHash, TaskId};
 use shared::protocol::message::Address;
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::Topology;
 use shared::system::shutdown;
 use shared::transport::embedded::Embedded;
@@ -156,5 +157,5 @@ fn task() -> Task {
     let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
     let plan = PlanHash::start();
     let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Digest };
-    Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: body.into() }
+    Task { address, class: class(), planned_at: None, avoid: Vec::new(), body: Payload::json(body) }
 }

@@ -1,11 +1,10 @@
 //! Work: one task's body becomes one answer, without a broker.
 //!
 //! # Layout
-//! - [`Site`]: the roots that this process may read; threads share one
-//! - one module for each workload, each a function from a body to an answer
+//! - [`Work`]: what the consumer asks of a workload; [`of`] finds it
+//! - one module for each workload
 //! - `files`: the part that all workloads over files share
-//! - [`split`], [`join`]: the same task item by item, for [isolation](crate::isolation)
-//! - [`cut`]: divides a piece of an answer in two
+//! - [`Site`]: the roots that this process may read; threads share one
 
 mod digest;
 mod files;
@@ -13,8 +12,10 @@ mod site;
 mod steps;
 mod words;
 
-use serde::Serialize;
+use std::fmt::Debug;
+
 use shared::protocol::message::Failure;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::Workload;
 
@@ -54,8 +55,8 @@ pub struct Piece {
     /// The item that the piece belongs to: the owner drops the piece if that item has no result.
     /// `None`: the piece always counts.
     pub item: Option<u32>,
-    /// The content, in the format of the workload.
-    pub body: Vec<u8>,
+    /// As the workload's contract defines it.
+    pub body: Payload,
 }
 
 /// Why a piece of an answer has not reached its owner.
@@ -91,22 +92,44 @@ pub struct Context<'a> {
     pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Unsent>,
 }
 
-/// Does one task and returns the answer's JSON.
-pub fn work(workload: Workload, body: &[u8], context: Context<'_>) -> Result<Vec<u8>, WorkError> {
-    match workload {
-        Workload::Digest => digest::work(body, &context).map(|answer| json(&answer)),
-        Workload::Steps => steps::work(body).map(|answer| json(&answer)),
-        Workload::Words => words::work(body, context).map(|answer| json(&answer)),
+/// What the consumer asks of a workload.
+pub trait Work: Debug + Sync {
+    /// Does one task and returns its answer.
+    fn work(&self, body: &Payload, context: Context<'_>) -> Result<Payload, WorkError>;
+
+    /// Divides a task into tasks of one item each.
+    fn split(&self, body: &Payload) -> Result<Split, Reason>;
+
+    /// Joins the answers of a task's items into the task's answer, as [`Work::work`] would have
+    /// given it. An item whose process died has failed. In a workload without items, that death
+    /// fails the task.
+    fn join(&self, results: Vec<ItemResult>) -> Result<Payload, WorkError>;
+
+    /// The offset at which a piece of an answer can be cut into two valid pieces, if there is one.
+    fn cut(&self, piece: &[u8]) -> Option<usize> {
+        let _ = piece;
+        None
+    }
+
+    /// Deliveries that wait while every slot works, so that no slot idles for a round trip. More
+    /// would keep tasks from idle consumers.
+    fn spare(&self) -> u16 {
+        1
     }
 }
 
-/// The offset at which a piece of an answer can be cut into two valid pieces, if there is one.
-pub fn cut(workload: Workload, piece: &[u8]) -> Option<usize> {
+/// The work of each workload.
+pub fn of(workload: Workload) -> &'static dyn Work {
     match workload {
-        // Their answers have no pieces.
-        Workload::Digest | Workload::Steps => None,
-        Workload::Words => words::cut(piece),
+        Workload::Digest => &digest::DigestWork,
+        Workload::Steps => &steps::StepsWork,
+        Workload::Words => &words::WordsWork,
     }
+}
+
+/// Does one task and returns its answer.
+pub fn work(workload: Workload, body: &Payload, context: Context<'_>) -> Result<Payload, WorkError> {
+    of(workload).work(body, context)
 }
 
 /// A task divided into tasks of one item each.
@@ -115,35 +138,11 @@ pub struct Split {
     /// The root of the task's files, if it has files.
     pub root: Option<String>,
     /// A body for each item, in order.
-    pub bodies: Vec<Vec<u8>>,
-}
-
-/// Divides a task into tasks of one item each.
-pub fn split(workload: Workload, body: &[u8]) -> Result<Split, Reason> {
-    match workload {
-        Workload::Digest => digest::split(body),
-        // One whip is one item.
-        Workload::Steps => Ok(Split { root: None, bodies: vec![body.to_vec()] }),
-        Workload::Words => words::split(body),
-    }
-}
-
-/// Joins the answers of a task's items into the task's answer, as [`work`] would have given it. An
-/// item whose process died has failed. In a workload without items, that death fails the task.
-pub fn join(workload: Workload, results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
-    match workload {
-        Workload::Digest => digest::join(results).map(|answer| json(&answer)),
-        Workload::Steps => steps::join(results),
-        Workload::Words => words::join(results).map(|answer| json(&answer)),
-    }
+    pub bodies: Vec<Payload>,
 }
 
 /// The answer to a task of one item, or the reason why its process died.
-pub type ItemResult = Result<Vec<u8>, Failure>;
-
-fn json(answer: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(answer).expect("answers have string keys and serialize without I/O")
-}
+pub type ItemResult = Result<Payload, Failure>;
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +158,7 @@ mod tests {
     fn answers_are_json() {
         let mut publish = |_| Ok(());
         let context = Context { site: &Site::new(), planned_at: None, cancelled: &|| false, publish: &mut publish };
-        let answer = work(Workload::Steps, br#"{"intensity":3}"#, context);
-        assert_eq!(answer, Ok(br#"{"steps":3}"#.to_vec()));
+        let answer = work(Workload::Steps, &Payload::json(r#"{"intensity":3}"#), context);
+        assert_eq!(answer, Ok(Payload::json(r#"{"steps":3}"#)));
     }
 }

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use shared::protocol::message::Planned;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
 
 use super::files::FilesPlan;
-use super::{PlanError, raw};
+use super::{PlanError, Tasks};
 
 /// The remaining tasks of a digest job.
 #[derive(Debug)]
-pub struct DigestPlan {
+pub(super) struct DigestPlan {
     algorithm: Algorithm,
-    pub(super) files: FilesPlan,
+    files: FilesPlan,
 }
 
 impl DigestPlan {
@@ -20,9 +21,15 @@ impl DigestPlan {
         let files = FilesPlan::new(spec.files.clone(), dirs)?;
         Ok(Self { algorithm: spec.algorithm, files })
     }
+}
 
-    pub(super) fn next_task(&mut self) -> Option<Planned> {
+impl Tasks for DigestPlan {
+    fn next_task(&mut self) -> Option<Planned> {
         let algorithm = self.algorithm;
-        self.files.next_task(|files| raw(&Batch { algorithm, files }))
+        self.files.next_task(|files| Payload::of(&Batch { algorithm, files }))
+    }
+
+    fn files(&mut self) -> Option<&mut FilesPlan> {
+        Some(&mut self.files)
     }
 }

@@ -8,14 +8,14 @@ pub mod files;
 mod steps;
 mod words;
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
-use serde_json::value::{RawValue, to_raw_value};
 use shared::protocol::job::JobSpec;
 use shared::protocol::message::Planned;
 use shared::system::beneath::DirectoryIdentity;
 
-use files::Own;
+use files::{FilesPlan, Own};
 
 /// Why a spec cannot be planned.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +31,20 @@ pub enum PlanError {
     },
 }
 
+/// What makes the tasks of one job, in order.
+trait Tasks: Debug + Send {
+    /// The next task, or `None` when the plan is complete.
+    fn next_task(&mut self) -> Option<Planned>;
+
+    /// The files that the plan is made of, if it is made of files.
+    fn files(&mut self) -> Option<&mut FilesPlan> {
+        None
+    }
+}
+
 /// The plan of one job.
 #[derive(Debug)]
-pub enum Plan {
-    Digest(Box<digest::DigestPlan>),
-    Steps(steps::StepsPlan),
-    Words(Box<words::WordsPlan>),
-}
+pub struct Plan(Box<dyn Tasks>);
 
 impl Plan {
     /// The plan of `spec`.
@@ -45,29 +52,23 @@ impl Plan {
     /// For workloads over files `roots[i]` is the local directory of the spec's root i; others
     /// ignore it.
     pub fn new(spec: &JobSpec, roots: &[PathBuf]) -> Result<Self, PlanError> {
-        Ok(match spec {
-            JobSpec::Digest(spec) => Self::Digest(Box::new(digest::DigestPlan::new(spec, roots)?)),
-            JobSpec::Words(spec) => Self::Words(Box::new(words::WordsPlan::new(spec, roots)?)),
-            JobSpec::Steps(spec) => Self::Steps(steps::StepsPlan::new(spec)),
-        })
+        Ok(Self(match spec {
+            JobSpec::Digest(spec) => Box::new(digest::DigestPlan::new(spec, roots)?),
+            JobSpec::Words(spec) => Box::new(words::WordsPlan::new(spec, roots)?),
+            JobSpec::Steps(spec) => Box::new(steps::StepsPlan::new(spec)),
+        }))
     }
 
     /// The same plan without the times of files, for a job whose consumers do not compare them.
     pub fn without_times(mut self) -> Self {
-        match &mut self {
-            Self::Digest(plan) => plan.files.omit_times(),
-            Self::Words(plan) => plan.files.omit_times(),
-            Self::Steps(_) => {}
-        }
+        self.0.files().into_iter().for_each(FilesPlan::omit_times);
         self
     }
 
     /// The same plan without these files.
     pub fn leaving_out(mut self, own: Own) -> Self {
-        match &mut self {
-            Self::Digest(plan) => plan.files.leave_out(own),
-            Self::Words(plan) => plan.files.leave_out(own),
-            Self::Steps(_) => {}
+        if let Some(files) = self.0.files() {
+            files.leave_out(own);
         }
         self
     }
@@ -75,25 +76,14 @@ impl Plan {
     /// The same plan, which fails for a root that is not the directory that `identity` returns for
     /// its name. For a process that plans and works in one run, and must not mix two trees.
     pub fn expecting(mut self, identity: &dyn Fn(&str) -> Option<DirectoryIdentity>) -> Self {
-        match &mut self {
-            Self::Digest(plan) => plan.files.expect(identity),
-            Self::Words(plan) => plan.files.expect(identity),
-            Self::Steps(_) => {}
+        if let Some(files) = self.0.files() {
+            files.expect(identity);
         }
         self
     }
 
     /// The next task, or `None` when the plan is complete.
     pub fn next_task(&mut self) -> Option<Planned> {
-        match self {
-            Self::Digest(plan) => plan.next_task(),
-            Self::Steps(plan) => plan.next_task(),
-            Self::Words(plan) => plan.next_task(),
-        }
+        self.0.next_task()
     }
-}
-
-/// Serializes a message's part to raw JSON.
-fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("our messages have string keys and serialize without I/O")
 }

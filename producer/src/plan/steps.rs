@@ -1,15 +1,14 @@
 //! The plan of `steps`: one task for each step.
 
-use std::collections::BTreeMap;
-
-use shared::protocol::message::Planned;
+use shared::protocol::message::{Notes, Planned};
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::steps::{Spec, Whip, class};
 
-use super::raw;
+use super::Tasks;
 
 /// A rider's remaining steps.
 #[derive(Debug)]
-pub struct StepsPlan {
+pub(super) struct StepsPlan {
     next: u64,
     whips: u64,
 }
@@ -18,8 +17,10 @@ impl StepsPlan {
     pub(super) fn new(spec: &Spec) -> Self {
         Self { next: 0, whips: spec.whips }
     }
+}
 
-    pub(super) fn next_task(&mut self) -> Option<Planned> {
+impl Tasks for StepsPlan {
+    fn next_task(&mut self) -> Option<Planned> {
         let number = self.next;
         if number >= self.whips {
             return None;
@@ -28,11 +29,10 @@ impl StepsPlan {
         Some(Planned {
             number,
             class: class(),
-            body: Some(raw(&Whip { intensity: number })),
+            body: Some(Payload::of(&Whip { intensity: number })),
             items: 1,
             bytes: 0,
-            failed: Vec::new(),
-            skipped: BTreeMap::new(),
+            notes: Notes::default(),
             at: None,
         })
     }
@@ -46,7 +46,8 @@ mod tests {
     fn whips_are_numbered_from_zero() {
         let mut plan = StepsPlan::new(&Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3 });
         let tasks = std::iter::from_fn(|| plan.next_task());
-        let bodies = tasks.map(|task| format!("{} {}", task.number, task.body.expect("a whip").get()));
+        let bodies =
+            tasks.map(|task| format!("{} {}", task.number, String::from_utf8_lossy(&task.body.expect("a whip"))));
         assert_eq!(
             bodies.collect::<Vec<_>>(),
             [r#"0 {"intensity":0}"#, r#"1 {"intensity":1}"#, r#"2 {"intensity":2}"#]

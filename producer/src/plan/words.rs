@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use shared::protocol::message::Planned;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::words::{Batch, Manner, Spec};
 
 use super::files::FilesPlan;
-use super::{PlanError, raw};
+use super::{PlanError, Tasks};
 
 /// The remaining tasks of a words job.
 #[derive(Debug)]
-pub struct WordsPlan {
+pub(super) struct WordsPlan {
     manner: Manner,
-    pub(super) files: FilesPlan,
+    files: FilesPlan,
 }
 
 impl WordsPlan {
@@ -20,9 +21,15 @@ impl WordsPlan {
         let files = FilesPlan::new(spec.files.clone(), dirs)?;
         Ok(Self { manner: spec.manner, files })
     }
+}
 
-    pub(super) fn next_task(&mut self) -> Option<Planned> {
+impl Tasks for WordsPlan {
+    fn next_task(&mut self) -> Option<Planned> {
         let manner = self.manner;
-        self.files.next_task(|files| raw(&Batch { manner, files }))
+        self.files.next_task(|files| Payload::of(&Batch { manner, files }))
+    }
+
+    fn files(&mut self) -> Option<&mut FilesPlan> {
+        Some(&mut self.files)
     }
 }

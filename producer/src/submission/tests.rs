@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::protocol::id::{Class, JobId, PlanHash};
 use shared::protocol::job::Counts;
+use shared::protocol::message::Notes;
 use shared::protocol::workload::steps;
 
 use super::*;
@@ -79,8 +80,8 @@ fn spec() -> JobSpec {
 }
 
 fn planned(number: u64) -> Planned {
-    let (failed, skipped) = (Vec::new(), Default::default());
-    Planned { number, class: Class::from_name(b"any"), body: None, items: 0, bytes: 0, failed, skipped, at: None }
+    let (class, notes) = (Class::from_name(b"any"), Notes::default());
+    Planned { number, class, body: None, items: 0, bytes: 0, notes, at: None }
 }
 
 /// Hash of the plan's first tasks.

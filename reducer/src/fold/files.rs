@@ -1,11 +1,31 @@
 //! Shared by the folds of workloads over files.
 
-use bytes::Bytes;
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::{Files, Item, ItemFailure, Selection, printed};
 
 use super::Record;
+
+/// The tasks of workloads over files, and what has no result. Contents that are not JSON are NULL.
+pub(super) const VIEWS: &str = r#"
+CREATE VIEW file_tasks AS
+SELECT jobs.job, jobs.workload, tasks.number, iif(json_valid(tasks.body), tasks.body, NULL) AS body,
+       outcomes.status, iif(json_valid(outcomes.answer), outcomes.answer, NULL) AS answer, outcomes.host
+FROM tasks JOIN jobs ON jobs.id = tasks.job_id LEFT JOIN outcomes USING (job_id, number)
+WHERE jobs.workload IN ('digest', 'words') AND jobs.job IS NOT NULL;
+
+-- Items and tasks without a result, and the reason.
+CREATE VIEW failures AS
+SELECT job, task, path, path_base64, reason FROM task_failures
+UNION ALL
+SELECT job, number, CASE json_type(file.value, '$[0]') WHEN 'text' THEN file.value ->> 0 END,
+       file.value ->> '$[0].path_base64', item.value ->> '$.reason'
+FROM file_tasks
+JOIN json_each(file_tasks.answer, '$.failed') AS item
+JOIN json_each(file_tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'
+WHERE file_tasks.status = 'done';
+"#;
 
 /// An answer about the files of a task: a result or none for each file, and the reason for each
 /// missing result, in the order of the items (see
@@ -36,7 +56,7 @@ pub(super) fn each<T>(
     selection: &Selection,
     number: u64,
     files: Result<Files, Reason>,
-    answer: &Result<Bytes, String>,
+    answer: &Result<Payload, String>,
     parse: impl Fn(&[u8], u32) -> Result<Results<T>, Reason>,
     done: impl Fn(PathBytes, u64, T) -> Record,
 ) -> Result<Vec<Record>, Reason> {

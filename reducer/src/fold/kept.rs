@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use shared::protocol::id::RunId;
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::{Differing, Files, Item, ItemFailure};
 
@@ -20,9 +20,9 @@ use crate::mutant::{self, Mutant};
 /// A task of an earlier opening, with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
-    pub body: Bytes,
+    pub body: Payload,
     /// The answer, which may have holes.
-    pub answer: Bytes,
+    pub answer: Payload,
     /// The run whose parts belong to the answer.
     pub run: Option<RunId>,
     pub host: String,
@@ -34,13 +34,36 @@ pub struct Before {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The answer; items without a result are holes.
-    pub answer: Bytes,
+    pub answer: Payload,
     /// Number of items that have a result.
     pub items: u32,
-    /// The earlier task whose parts belong to the answer, and are moved to this task.
-    pub parts: Option<(i64, u64)>,
+    pub parts: Option<KeptParts>,
     /// The host of the last of the earlier answers, as they are ordered in the lookup.
     pub host: String,
+}
+
+/// The parts that belong to an answer that is taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptParts {
+    /// The earlier task that has them: the row id of its opening, and its number. They are moved to
+    /// the new task.
+    pub from: (i64, u64),
+    /// The items that have no result. Their parts do not count.
+    pub without: Vec<u32>,
+}
+
+impl Kept {
+    /// An answer without parts that has `items` results, from `before`.
+    pub(super) fn new(answer: Payload, items: u32, before: &[Before]) -> Self {
+        let host = before.first().map(|before| before.host.clone()).unwrap_or_default();
+        Self { answer, items, parts: None, host }
+    }
+
+    /// The same with the parts of the task at index `at`, if there are any parts.
+    pub(super) fn with_parts_of(self, before: &[Before], at: usize, without: Vec<u32>) -> Self {
+        let has_parts = before.iter().any(|before| before.run.is_some());
+        Self { parts: has_parts.then(|| KeptParts { from: before[at].place, without }), ..self }
+    }
 }
 
 /// The results that a task of an earlier opening has for its files.
@@ -93,15 +116,21 @@ pub(super) fn holes(failed: &[ItemFailure]) -> Vec<u32> {
     failed.iter().filter(|failure| failure.elsewhere).map(|failure| failure.item).collect()
 }
 
+/// The items of these failures.
+pub(super) fn numbers(failed: &[ItemFailure]) -> Vec<u32> {
+    failed.iter().map(|failure| failure.item).collect()
+}
+
 /// What an answer adds to its job's items. `check_answer` has seen that no more items failed than
 /// there are.
-pub(super) fn tally_items(items: u32, failed: &[ItemFailure], differing: &Differing) -> Tally {
+pub(super) fn tally_items(items: u32, failed: &[ItemFailure], differing: &Differing, has_parts: bool) -> Tally {
     Tally {
         items_done: u64::from(items) - failed.len() as u64,
         items_failed: failed.len() as u64,
         items_untimed: differing.untimed.len() as u64,
         items_changed: differing.changed.len() as u64,
         open: holes(failed).len() as u32,
+        without_parts: if has_parts { numbers(failed) } else { Vec::new() },
         ..Tally::default()
     }
 }

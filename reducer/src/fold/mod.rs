@@ -2,6 +2,12 @@
 //!
 //! All functions are pure. A fold gives the same result in any order of outcomes: tallies are added
 //! up, and records are rendered in the order of task numbers.
+//!
+//! # Layout
+//! - [`Fold`]: what the owner, its store and reports ask of a workload; [`of`] finds it by a job's
+//!   spec
+//! - `digest`, `steps`, `words`: the fold of each workload
+//! - `files`, `kept`: what the folds of workloads over files share
 
 mod digest;
 mod files;
@@ -9,14 +15,114 @@ mod kept;
 mod steps;
 mod words;
 
-use bytes::Bytes;
+use std::fmt::Debug;
+
 use shared::protocol::id::Class;
 use shared::protocol::job::{Counts, JobSpec};
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
-use shared::protocol::workload::{Workload, digest as digests, words as contract};
+use shared::protocol::workload::words as contract;
 
-pub use kept::{Before, Kept};
+pub use kept::{Before, Kept, KeptParts};
+pub use words::so_far as words_so_far;
+
+/// The fold of one job. The types of specs implement it.
+pub trait Fold: Debug {
+    /// Checks and tallies an answer to a task of `items` items. `has_parts` says whether the answer
+    /// came in parts.
+    fn tally(&self, items: u32, answer: &Payload, has_parts: bool) -> Result<Tally, Reason>;
+
+    /// Checks that a part of an answer can be read.
+    fn check_part(&self, part: &Payload) -> Result<(), Reason> {
+        let _ = part;
+        Ok(())
+    }
+
+    /// Whether two answers to the same task agree.
+    fn is_same(&self, items: u32, first: &Payload, second: &Payload) -> bool;
+
+    /// The records of one settled task, in the order of its items. `account` is the job's; where
+    /// [`Fold::needs_whole_plan`] says so, it must be that of the complete plan.
+    fn records(&self, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason>;
+
+    /// Whether records depend on the whole plan, so that a report can begin only when the plan is
+    /// complete.
+    fn needs_whole_plan(&self) -> bool {
+        false
+    }
+
+    /// The records at the end of a finished job's report.
+    fn closing(&self, account: &Counts) -> Vec<Record> {
+        let _ = account;
+        Vec::new()
+    }
+
+    /// The label of the sum that the job's amounts are added to, readable for people.
+    fn label(&self) -> Option<String> {
+        None
+    }
+
+    /// The job's tasks, if they follow from its spec alone.
+    fn derived(&self) -> Option<&dyn Derived> {
+        None
+    }
+
+    /// Results per item, for workloads whose tasks can be done in part.
+    fn itemwise(&self) -> Option<&dyn Itemwise> {
+        None
+    }
+}
+
+/// Tasks that follow from a job's spec alone. Their plan is not stored, and their producer sends
+/// them; the owner only resends them. Each has one item.
+pub trait Derived: Debug {
+    /// How many there are.
+    fn tasks(&self) -> u64;
+
+    /// Task `number`; `None` beyond the last.
+    fn task(&self, number: u64) -> Option<DerivedTask>;
+}
+
+/// A task that follows from its job's spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DerivedTask {
+    pub class: Class,
+    pub body: Payload,
+}
+
+/// Results per item: a new opening of a job takes over those of unchanged items, and another
+/// consumer may be asked for those that one consumer cannot give.
+pub trait Itemwise: Debug {
+    /// The names of a task's first and last item, which help to find earlier tasks with the same
+    /// items.
+    fn range(&self, body: &Payload) -> Option<(Vec<u8>, Vec<u8>)>;
+
+    /// The answer for a task as far as tasks of earlier openings have it; `None` if none of its
+    /// items is unchanged.
+    fn keep(&self, body: &Payload, before: &[Before]) -> Option<Kept>;
+
+    /// The items of an answer that another consumer is asked for.
+    fn open_items(&self, items: u32, answer: &Payload) -> Result<Vec<u32>, Reason>;
+
+    /// The body of a task that asks for these items only.
+    fn rest(&self, body: &Payload, items: &[u32]) -> Result<Payload, Reason>;
+
+    /// Merges two answers: one to the whole task, and one to the items that were open in it.
+    fn merge(&self, items: u32, first: &Payload, rest: &Payload) -> Result<Payload, Reason>;
+}
+
+/// The fold of a job.
+pub fn of(spec: &JobSpec) -> &dyn Fold {
+    match spec {
+        JobSpec::Digest(spec) => spec,
+        JobSpec::Steps(spec) => spec,
+        JobSpec::Words(spec) => spec,
+    }
+}
+
+/// The SQL views of the workloads, over the store's tables: for people who open a store.
+pub const VIEWS: [&str; 3] = [files::VIEWS, digest::VIEW, words::VIEW];
 
 /// The amounts that one answer adds to its job's account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,139 +135,16 @@ pub struct Tally {
     pub items_untimed: u64,
     /// Of the untimed items, those whose file had changed when it was read.
     pub items_changed: u64,
-    /// Of the items without a result, those that another consumer is asked for; see [`open_items`].
+    /// Of the items without a result, those that another consumer is asked for; see
+    /// [`Itemwise::open_items`].
     pub open: u32,
     pub bytes: u64,
     /// The amount for the sum of the job's label, if its workload has one.
     pub amount: i64,
     /// The amounts for the job's totals, by name.
     pub totals: Vec<(&'static str, u64)>,
-}
-
-/// Checks and tallies an answer to a task of `items` items. `has_parts` says whether the answer
-/// came in parts.
-pub fn tally(workload: Workload, items: u32, answer: &[u8], has_parts: bool) -> Result<Tally, Reason> {
-    match workload {
-        Workload::Digest => digest::tally(items, answer),
-        Workload::Steps => steps::tally(answer),
-        Workload::Words => words::tally(items, answer, has_parts),
-    }
-}
-
-/// Checks that a part of an answer can be read.
-pub fn check_part(workload: Workload, part: &[u8]) -> Result<(), Reason> {
-    match workload {
-        Workload::Digest | Workload::Steps => Ok(()),
-        Workload::Words => words::check_part(part),
-    }
-}
-
-/// Whether two answers to the same task agree.
-pub fn is_same(workload: Workload, items: u32, first: &[u8], second: &[u8]) -> bool {
-    match workload {
-        Workload::Digest => digest::is_same(items, first, second),
-        Workload::Steps => steps::is_same(first, second),
-        Workload::Words => words::is_same(items, first, second),
-    }
-}
-
-/// The names of a task's first and last item, which help to find earlier tasks with the same items.
-/// `None` for a workload that never takes items over.
-pub fn range(spec: &JobSpec, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    match spec {
-        JobSpec::Digest(spec) => files::range(&spec.files, &digests::Batch::parse(body).ok()?.files),
-        JobSpec::Steps(_) => None,
-        JobSpec::Words(spec) => files::range(&spec.files, &contract::Batch::parse(body).ok()?.files),
-    }
-}
-
-/// The answer for a task as far as tasks of earlier openings have it; `None` if none of its items
-/// is unchanged.
-pub fn keep(workload: Workload, body: &[u8], before: &[Before]) -> Option<Kept> {
-    let (answer, items, run) = match workload {
-        Workload::Digest => digest::keep(body, before).map(|(answer, items)| (answer, items, None)),
-        Workload::Steps => None,
-        Workload::Words => words::keep(body, before),
-    }?;
-    let parts = run.map(|at| before[at].place).filter(|_| before.iter().any(|before| before.run.is_some()));
-    let host = before.first().map(|before| before.host.clone()).unwrap_or_default();
-    Some(Kept { answer, items, parts, host })
-}
-
-/// The items of an answer that another consumer is asked for.
-pub fn open_items(workload: Workload, items: u32, answer: &[u8]) -> Result<Vec<u32>, Reason> {
-    match workload {
-        Workload::Digest => digest::open_items(answer, items),
-        Workload::Steps => Ok(Vec::new()),
-        Workload::Words => words::open_items(answer, items),
-    }
-}
-
-/// The body of a task with only these items.
-pub fn rest(workload: Workload, body: &[u8], items: &[u32]) -> Result<Bytes, Reason> {
-    match workload {
-        Workload::Digest => digest::rest(body, items),
-        Workload::Steps => Ok(Bytes::copy_from_slice(body)),
-        Workload::Words => words::rest(body, items),
-    }
-}
-
-/// Merges two answers: one to the whole task, and one to the items that were open in it.
-pub fn merge(workload: Workload, items: u32, first: &[u8], rest: &[u8]) -> Result<Bytes, Reason> {
-    match workload {
-        Workload::Digest => digest::merge(items, first, rest),
-        Workload::Steps => Ok(Bytes::copy_from_slice(rest)),
-        Workload::Words => words::merge(items, first, rest),
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("answers and bodies have string keys and serialize without I/O").into()
-}
-
-/// The label of the sum that a job's amounts are added to, readable for people.
-pub fn label(spec: &JobSpec) -> Option<String> {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Words(_) => None,
-        JobSpec::Steps(spec) => Some(steps::label(spec)),
-    }
-}
-
-pub fn classes(spec: &JobSpec) -> Vec<Class> {
-    match spec {
-        JobSpec::Digest(spec) => spec.files.classes(),
-        JobSpec::Words(spec) => spec.files.classes(),
-        JobSpec::Steps(_) => vec![shared::protocol::workload::steps::class()],
-    }
-}
-
-/// A task that follows from the job's spec alone. Its plan is not stored, and its producer sends
-/// it; the owner only resends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Derived {
-    pub class: Class,
-    pub body: Bytes,
-}
-
-/// The number of tasks, if they follow from the job's spec alone. Each has one item.
-pub fn derived_tasks(spec: &JobSpec) -> Option<u64> {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Words(_) => None,
-        JobSpec::Steps(spec) => Some(spec.whips),
-    }
-}
-
-/// Whether the job's tasks follow from its spec alone.
-pub fn is_derived(spec: &JobSpec) -> bool {
-    derived_tasks(spec).is_some()
-}
-
-/// Task `number` of a job whose plan is derived.
-pub fn derive(spec: &JobSpec, number: u64) -> Option<Derived> {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Words(_) => None,
-        JobSpec::Steps(spec) => steps::derive(spec, number),
-    }
+    /// Items without a result. If the answer has parts, those of these items do not count.
+    pub without_parts: Vec<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,47 +183,7 @@ pub enum Record {
 pub struct Settled {
     pub number: u64,
     /// `None` if the task had nothing to do.
-    pub body: Option<Bytes>,
+    pub body: Option<Payload>,
     /// The answer, or the reason of the failure. `None` for a task without a body.
-    pub answer: Option<Result<Bytes, String>>,
-}
-
-/// Whether records depend on the whole plan, so that a report can begin only when the plan is
-/// complete.
-pub fn needs_whole_plan(spec: &JobSpec) -> bool {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Steps(_) => false,
-        JobSpec::Words(_) => true,
-    }
-}
-
-/// The records of one settled task, in the order of its items. `account` is the job's; where
-/// [`needs_whole_plan`] says so, it must be that of the complete plan.
-pub fn records(spec: &JobSpec, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
-    match spec {
-        JobSpec::Digest(spec) => digest::records(spec, task),
-        JobSpec::Steps(_) => steps::records(task),
-        JobSpec::Words(spec) => words::records(spec, account, task),
-    }
-}
-
-/// The records at the end of a finished job's report.
-pub fn closing(spec: &JobSpec, account: &Counts) -> Vec<Record> {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Steps(_) => Vec::new(),
-        JobSpec::Words(spec) => words::closing(spec, account),
-    }
-}
-
-/// Whether the job counts how often each word occurs.
-pub fn has_frequencies(spec: &JobSpec) -> bool {
-    match spec {
-        JobSpec::Digest(_) | JobSpec::Steps(_) => false,
-        JobSpec::Words(spec) => spec.manner.frequencies,
-    }
-}
-
-/// How many words a job has counted so far.
-pub fn words_so_far(account: &Counts) -> u64 {
-    words::so_far(account)
+    pub answer: Option<Result<Payload, String>>,
 }

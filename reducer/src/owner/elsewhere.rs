@@ -9,7 +9,7 @@ use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
-use super::{Flight, Known, Owner, Step, Write};
+use super::{Flight, Known, Left, Owner, Step, Write};
 
 /// How often a task is given back before its job's status says so. The waits between add up to some
 /// seconds.
@@ -27,7 +27,7 @@ impl Owner {
     }
 
     /// Keeps the answered items and sends the rest to another consumer.
-    pub(super) fn ask_another(&mut self, outcome: Outcome, now: Moment, step: &mut Step) {
+    pub(super) fn ask_another(&mut self, outcome: Outcome, without_parts: Vec<u32>, now: Moment, step: &mut Step) {
         let (task, Verdict::Done(answer)) = (outcome.address.task, outcome.verdict) else { return };
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
@@ -37,7 +37,8 @@ impl Owner {
         flight.avoid(outcome.consumer.clone());
         let run = outcome.parts.map(|Parts { run, .. }| run);
         step.writes.push(Write::Lapsed { task: task.clone() });
-        step.writes.push(Write::Kept { task: task.clone(), answer, run, by: outcome.consumer });
+        let first = Box::new(Left { answer, run, by: outcome.consumer, without_parts });
+        step.writes.push(Write::Kept { task: task.clone(), first });
         self.send_due(&task.job, now, step);
     }
 

@@ -6,7 +6,6 @@ use shared::system::clock::Moment;
 
 use super::found::Counted;
 use super::{Flight, Job, Owner};
-use crate::fold;
 
 impl Owner {
     /// `None` if there is no such job.
@@ -102,7 +101,7 @@ impl Owner {
 
     fn unserved(&self, job: &Job) -> Vec<String> {
         let workload = job.spec.workload();
-        let classes = fold::classes(&job.spec);
+        let classes = job.spec.classes();
         let is_served = |class: &shared::protocol::id::Class| self.consumers.serving(workload, class).0 > 0;
         classes.iter().filter(|class| !is_served(class)).map(ToString::to_string).collect()
     }

@@ -1,7 +1,7 @@
 //! What the ledger looks up in the store for an event, before the engine sees it.
 
-use bytes::Bytes;
 use shared::protocol::id::{ConsumerId, OpeningId, PlanHash, TaskId};
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 
 use crate::fold::{Kept, Tally};
@@ -33,7 +33,7 @@ impl Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstAnswer {
     /// The answer; items that are still open have no result.
-    pub answer: Bytes,
+    pub answer: Payload,
     pub open: Vec<u32>,
     /// Plan hash that stands for exactly these open items. It tells apart an answer to other items,
     /// as from an older copy of the store, which could have the same number of results.

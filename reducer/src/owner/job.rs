@@ -113,7 +113,8 @@ impl Job {
             unreported: None,
             dispatching: true,
         };
-        if let Some(tasks) = fold::derived_tasks(&job.spec) {
+        if let Some(derived) = fold::of(&job.spec).derived() {
+            let tasks = derived.tasks();
             job.planned = Contiguous::up_to(tasks);
             job.counts.tasks_planned = tasks;
             job.counts.tasks_open = tasks;
@@ -123,7 +124,7 @@ impl Job {
     }
 
     pub fn is_derived(&self) -> bool {
-        fold::is_derived(&self.spec)
+        fold::of(&self.spec).derived().is_some()
     }
 
     /// Whether this task was sent: by the owner, or, for a derived plan, by its producer.
@@ -144,14 +145,14 @@ impl Job {
     pub fn take(&mut self, planned: &Planned) {
         self.planned.insert(planned.number);
         self.plan = planned.hash(&self.plan);
-        let failed = planned.failed.len() as u64;
+        let failed = planned.notes.failed.len() as u64;
         let counts = &mut self.counts;
         counts.tasks_planned += 1;
         counts.items_planned += u64::from(planned.items) + failed;
         counts.items_failed += failed;
         // Sizes are untrusted input: saturate instead of overflowing.
         counts.bytes_planned = counts.bytes_planned.saturating_add(planned.bytes);
-        for (kind, count) in &planned.skipped {
+        for (kind, count) in &planned.notes.skipped {
             let skipped = counts.items_skipped.entry(kind.clone()).or_default();
             *skipped = skipped.saturating_add(*count);
         }
@@ -223,7 +224,7 @@ impl Job {
             self.dispatched = tasks;
             self.counts.sends = tasks;
             // A derived plan has one class.
-            let class = fold::classes(&self.spec).into_iter().next();
+            let class = self.spec.classes().into_iter().next();
             for number in self.answered.prefix()..tasks {
                 if !self.answered.contains(number) {
                     self.flights.entry(number).or_insert_with(|| Flight { class: class.clone(), ..Flight::sent(now) });
@@ -268,7 +269,7 @@ impl Job {
     }
 
     pub fn status(&self, owner: &OwnerId, now: Moment, live: impl Fn(&Class) -> u32) -> JobStatus {
-        let classes = fold::classes(&self.spec);
+        let classes = self.spec.classes();
         let unserved = match self.state() {
             state if state.is_over() => Vec::new(),
             _ => classes.iter().filter(|class| live(class) == 0).map(ToString::to_string).collect(),

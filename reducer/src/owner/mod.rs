@@ -37,6 +37,8 @@ use shared::protocol::message::Reply;
 use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
+use crate::fold;
+
 pub use contiguous::Contiguous;
 pub use event::{Effect, Event, ReplyTo, Step, Tag};
 pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
@@ -46,7 +48,7 @@ use outcome::Answered;
 use plan::Arrived;
 use presence::Consumers;
 use recall::Recalls;
-pub use write::Write;
+pub use write::{Left, Write};
 
 /// An owner's settings, fixed at its start.
 #[derive(Debug, Clone)]
@@ -258,7 +260,7 @@ impl Owner {
         let job = self.jobs.get(job)?;
         let workload = job.spec.workload();
         let mut status = job.status(&self.config.owner, now, |class| self.consumers.serving(workload, class).0);
-        status.sum = crate::fold::label(&job.spec).map(|label| {
+        status.sum = fold::of(&job.spec).label().map(|label| {
             let value = self.sums.get(&label).copied().unwrap_or(0);
             (label, value)
         });
@@ -268,7 +270,7 @@ impl Owner {
     fn window(&self, job: &Job) -> usize {
         let workload = job.spec.workload();
         let slots = |class: &Class| self.consumers.serving(workload, class).1 as usize;
-        let slots = crate::fold::classes(&job.spec).iter().map(slots).max().unwrap_or(0);
+        let slots = job.spec.classes().iter().map(slots).max().unwrap_or(0);
         let window = slots.saturating_mul(self.config.window_per_slot);
         window.min(self.config.window_max).max(self.config.window_min)
     }

@@ -103,8 +103,11 @@ impl Owner {
             Some(known) if known.cancelled_at.is_some() => {
                 Some(format!("job {id} was cancelled; to do it after all, give it another --job ID"))
             }
-            None if fold::derived_tasks(spec).is_some_and(|tasks| tasks > limits::WHIPS_MAX) => {
-                Some(format!("job {id} asks for more than {} tasks; split it into several jobs", limits::WHIPS_MAX))
+            None if fold::of(spec).derived().is_some_and(|derived| derived.tasks() > limits::DERIVED_TASKS_MAX) => {
+                Some(format!(
+                    "job {id} asks for more than {} tasks; split it into several jobs",
+                    limits::DERIVED_TASKS_MAX
+                ))
             }
             None => self.report_is_taken(request),
             _ => None,

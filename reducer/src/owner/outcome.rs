@@ -38,7 +38,7 @@ impl Owner {
             return step.ack(tag);
         }
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
-        if let Err(reason) = fold::check_part(job.spec.workload(), &part.body) {
+        if let Err(reason) = fold::of(&job.spec).check_part(&part.body) {
             return step.dead_letter(tag, format!("a part for task {task} that cannot be read: {reason}"));
         }
         step.ack(tag);
@@ -79,7 +79,7 @@ impl Owner {
                 return;
             }
             (Check::First(Ok(tally)), _) if tally.open > 0 && self.may_ask_another(&outcome, known.as_ref(), now) => {
-                return self.ask_another(*outcome, now, step);
+                return self.ask_another(*outcome, tally.without_parts, now, step);
             }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
             (Check::First(Err(reason)), _) => failure(format!("the answer cannot be read: {reason}")),
@@ -104,19 +104,20 @@ impl Owner {
             let total = job.counts.totals.entry(name.to_owned()).or_default();
             *total = total.saturating_add(value);
         }
-        if let Some(label) = fold::label(&job.spec) {
+        if let Some(label) = fold::of(&job.spec).label() {
             *self.sums.entry(label.clone()).or_default() += tally.amount;
             step.writes.push(Write::Sum { label, amount: tally.amount });
         }
-        self.settle(&task, outcome, now, step);
+        self.settle(outcome, tally.without_parts, now, step);
     }
 
-    fn settle(&mut self, task: &TaskId, outcome: Box<Outcome>, now: Moment, step: &mut Step) {
+    fn settle(&mut self, outcome: Box<Outcome>, without_parts: Vec<u32>, now: Moment, step: &mut Step) {
+        let task = outcome.address.task.clone();
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         let before = job.answered.prefix();
         job.answer(task.number);
         let answered = job.answered.prefix();
-        step.writes.push(Write::Outcome { outcome });
+        step.writes.push(Write::Outcome { outcome, without_parts });
         if answered > before {
             step.effects.push(Effect::Advanced { opening: job.opening.clone(), answered });
         }
@@ -148,7 +149,7 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.tasks_failed += 1;
         job.counts.items_failed += u64::from(items);
-        self.settle(&task, outcome, now, step);
+        self.settle(outcome, Vec::new(), now, step);
     }
 
     /// Whether a later attempt is out. The owner ignores failures of superseded attempts, because

@@ -10,7 +10,6 @@ use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, Step};
-use crate::fold;
 
 /// An opening whose tasks may still be in queues or with consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +32,7 @@ impl Recalls {
     /// Starts recalling the job's current opening. Its tasks may be in any of its queues, as an
     /// earlier process may have sent them.
     pub fn begin(&mut self, job: &Job, now: Moment) {
-        let (workload, classes) = (job.spec.workload(), fold::classes(&job.spec).into_iter().collect());
+        let (workload, classes) = (job.spec.workload(), job.spec.classes().into_iter().collect());
         let recall = Recall { workload, classes, begun_at: now, heard_at: now, probed_at: now };
         self.0.insert(job.opening.clone(), recall);
     }

@@ -1,11 +1,23 @@
 //! The writes that a step of the engine wants committed.
 
-use bytes::Bytes;
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, PlanHash, RunId, TaskId};
 use shared::protocol::message::{DeadLetter, JobRequest, Outcome, Part, Planned};
+use shared::protocol::payload::Payload;
 
 use super::lease::Holder;
 use crate::fold::Kept;
+
+/// An answer whose open items are left to another consumer.
+#[derive(Debug)]
+pub struct Left {
+    /// Items that are still open have no result.
+    pub answer: Payload,
+    /// The run whose parts belong to the answer.
+    pub run: Option<RunId>,
+    pub by: Option<ConsumerId>,
+    /// Items without a result, whose parts are removed.
+    pub without_parts: Vec<u32>,
+}
 
 /// One write. All writes of a turn are one transaction.
 #[derive(Debug)]
@@ -29,11 +41,7 @@ pub enum Write {
     /// Some items of an answer. Another consumer is asked for the rest.
     Kept {
         task: TaskId,
-        /// The answer; items that are still open have no result.
-        answer: Bytes,
-        /// The run whose parts belong to the answer.
-        run: Option<RunId>,
-        by: Option<ConsumerId>,
+        first: Box<Left>,
     },
     /// One part of an answer that comes in several messages.
     Part {
@@ -52,6 +60,8 @@ pub enum Write {
     /// The one outcome of a task. The parts of its run are kept, and other parts are removed.
     Outcome {
         outcome: Box<Outcome>,
+        /// Items without a result, whose parts are removed as well.
+        without_parts: Vec<u32>,
     },
     /// An amount to add to the sum of a label.
     Sum {

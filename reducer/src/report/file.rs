@@ -11,7 +11,7 @@ use shared::system::draft;
 use shared::system::resolve::{directory_of, resolve};
 use tempfile::NamedTempFile;
 
-use super::ReportError;
+use super::{ReportError, Side};
 use crate::scratch::Scratch;
 
 /// Whether files can be created in a directory, so that a command finds out at its start and not at
@@ -23,13 +23,10 @@ pub fn check_directory(directory: &Path) -> std::io::Result<()> {
 /// Ending of the name of a manifest in a directory of reports.
 pub const MANIFEST: &str = "txt";
 
-/// Ending of the name of a list of frequencies in a directory of reports.
-pub const FREQUENCIES: &str = "frequencies";
-
 /// Whether a file's name could be that of a report in a directory of reports. A producer may choose
 /// the name of a report, but not its ending.
 pub fn could_be_report(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == MANIFEST || ending == FREQUENCIES)
+    path.extension().is_some_and(|ending| ending == MANIFEST || Side::ALL.iter().any(|side| ending == side.ending))
 }
 
 /// Whether a report can be written to this file.

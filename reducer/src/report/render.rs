@@ -67,7 +67,7 @@ pub struct Render {
     spec: JobSpec,
     format: Format,
     next: u64,
-    /// The job's account. It is that of the complete plan where [`fold::needs_whole_plan`] says so.
+    /// The job's account. It is that of the complete plan where [`fold::Fold::needs_whole_plan`] says so.
     account: Option<Counts>,
     sha256: Checksum,
 }
@@ -121,11 +121,11 @@ impl Render {
             Some(section) => {
                 let planned = section.plan_failures.into_iter();
                 let planned = planned.map(|f| Record::Failed { name: f.name, reason: f.reason });
-                let records = fold::records(&self.spec, account, &section.settled);
+                let records = fold::of(&self.spec).records(account, &section.settled);
                 planned.chain(records.map_err(|reason| ReportError::Content { number, reason })?).collect()
             }
             None => match self.reader.plan_end(&self.job)? {
-                Some((tasks, account)) if tasks == number => fold::closing(&self.spec, &account),
+                Some((tasks, account)) if tasks == number => fold::of(&self.spec).closing(&account),
                 // A cancelled plan may have gaps: tasks that had not yet reached the owner.
                 Some((tasks, _)) if number < tasks && self.reader.is_cancelled(&self.job)? => Vec::new(),
                 _ => return Ok(None),
@@ -137,7 +137,7 @@ impl Render {
 
     fn look_at_plan(&mut self) -> Result<(), ReportError> {
         if self.account.is_none() {
-            self.account = if fold::needs_whole_plan(&self.spec) {
+            self.account = if fold::of(&self.spec).needs_whole_plan() {
                 self.reader.plan_end(&self.job)?.map(|(_, account)| account)
             } else {
                 Some(Counts::default())

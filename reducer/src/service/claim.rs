@@ -15,7 +15,7 @@ use crate::lock::Lock;
 use crate::scratch::Scratch;
 
 /// The lock file in the directory. It holds the owner's name. No report has this file's name,
-/// because reports end with `.txt` or `.frequencies`.
+/// because each report has an ending.
 const NAME: &str = ".packhorse.lock";
 
 /// Bytes of the lock file that an error shows at most.

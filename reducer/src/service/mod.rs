@@ -55,9 +55,9 @@ use under_way::UnderWay;
 pub enum Kind {
     /// A reducer service. Its queue outlives the process.
     Service {
-        /// Directory for the reports of finished jobs: `NAME.txt` and, for jobs that count words,
-        /// `NAME.frequencies`. The name is the job's id unless its producer gave another. A report
-        /// replaces that of an earlier job of the same name.
+        /// Directory for the reports of finished jobs: `NAME.txt` and, if there is one, the side
+        /// report. The name is the job's id unless its producer gave another. A report replaces
+        /// that of an earlier job of the same name.
         output_dir: Option<PathBuf>,
     },
     /// A command that submits one job and waits for it. Its queue ends with its connection, and it

@@ -6,11 +6,9 @@ use shared::protocol::job::JobSpec;
 use shared::protocol::topology::{self, Topology};
 use shared::transport::{Transport, TransportError};
 
-use crate::fold;
-
 /// The queues of all classes that a job's tasks may have.
 pub(super) fn of(spec: &JobSpec) -> Topology {
-    let declared = fold::classes(spec).iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
+    let declared = spec.classes().iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
     let (queues, bindings) = declared;
     Topology { exchanges: Vec::new(), queues, bindings }
 }

@@ -8,9 +8,8 @@ use shared::protocol::limits;
 
 use super::wiring::Wiring;
 use super::{Kind, ServiceError};
-use crate::fold;
 use crate::owner::Event;
-use crate::report::{self, Format, Render, ReportError};
+use crate::report::{self, Format, Render, ReportError, Side};
 use crate::store::Reader;
 
 impl Wiring {
@@ -48,7 +47,7 @@ impl Wiring {
     }
 }
 
-/// Writes the report and, if wanted, the word frequencies; returns the report's SHA-256. `None` if
+/// Writes the report and its side report, if there is one; returns the report's SHA-256. `None` if
 /// the job has another opening by now.
 fn write_report(
     store: &Path,
@@ -69,12 +68,15 @@ fn write_report(
     let given = Reader::open(store)?.report_name(job)?;
     let name = given.as_deref().unwrap_or(job.as_str());
     report::write_file(&directory.join(format!("{name}.{}", report::MANIFEST)), whole)?;
-    let frequencies = directory.join(format!("{name}.{}", report::FREQUENCIES));
-    if fold::has_frequencies(render.spec()) {
-        report::write_file(&frequencies, |out| report::write_frequencies(store, job, None, out))?;
-    } else if given.is_some() {
-        // The frequencies of an earlier job of this name would be taken for this job's.
-        remove_if_there(&frequencies)?;
+    let side = Side::of(render.spec());
+    for kind in Side::ALL {
+        let path = directory.join(format!("{name}.{}", kind.ending));
+        if side.is_some_and(|side| side.ending == kind.ending) {
+            report::write_file(&path, |out| kind.write(store, job, None, out))?;
+        } else if given.is_some() {
+            // The side report of an earlier job of this name would be taken for this job's.
+            remove_if_there(&path)?;
+        }
     }
     Ok(is_current()?.then(|| render.sha256()))
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use serde_json::value::RawValue;
 use shared::protocol::id::Class;
 use shared::protocol::job::JobSpec;
 use shared::protocol::limits;
-use shared::protocol::message::{JobRequest, Message, Opened, Place, Planned, Reply, Request};
+use shared::protocol::message::{JobRequest, Message, Notes, Opened, Place, Planned, Reply, Request};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::digest::{Algorithm, Spec};
@@ -32,15 +32,13 @@ fn spec() -> JobSpec {
 }
 
 fn planned() -> Box<Planned> {
-    let json = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
     Box::new(Planned {
         number: 0,
         class: Class::from_name(b"r"),
-        body: Some(json(r#"{"algorithm":"sha1","links":"skip","root":"r","items":[["a",1]]}"#)),
+        body: Some(Payload::json(r#"{"algorithm":"sha1","links":"skip","root":"r","items":[["a",1]]}"#)),
         items: 1,
         bytes: 1,
-        failed: Vec::new(),
-        skipped: [].into(),
+        notes: Notes::default(),
         at: None,
     })
 }

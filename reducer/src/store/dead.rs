@@ -23,7 +23,7 @@ use crate::owner::Dead;
 const DEAD: &str = "
 WITH all_dead AS (
     SELECT jobs.job, dead.number, 'failed' AS state, outcomes.attempt, outcomes.host,
-           outcomes.answer ->> '$.reason' AS reason, dead.at
+           outcomes.reason, dead.at
     FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id
     WHERE jobs.job IS NOT NULL
     UNION ALL
@@ -145,7 +145,7 @@ impl Reader {
         let Some(dead) = found else { return Ok(None) };
         let place = params![task.job.as_str(), task.number];
         let mut statement = self.connection.prepare_cached(
-            "SELECT outcomes.answer ->> '$.stderr' FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id
+            "SELECT outcomes.stderr FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id
              WHERE jobs.job = ? AND number = ? AND status = 'failed'",
         )?;
         let stderr: Option<Option<String>> = statement.query_row(place, |row| row.get(0)).optional()?;
@@ -167,7 +167,7 @@ impl Reader {
         let Some(spec) = self.spec(&task.job)? else { return Ok(Vec::new()) };
         let Some(mut section) = self.section(&task.job, &spec, task.number)? else { return Ok(Vec::new()) };
         section.settled.answer = Some(Err(String::new()));
-        let records = fold::records(&spec, &Counts::default(), &section.settled).unwrap_or_default();
+        let records = fold::of(&spec).records(&Counts::default(), &section.settled).unwrap_or_default();
         let name = |record| match record {
             Record::Failed { name, .. } => Some(name.display()),
             _ => None,

@@ -1,11 +1,11 @@
 //! Openings that were replaced by later ones. Their answers are taken over, and then they are
 //! removed.
 
-use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 use shared::protocol::id::{JobId, OpeningId, RunId};
+use shared::protocol::payload::Payload;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, payload};
 use crate::fold::Before;
 
 /// Tasks that one sweep removes at most, each with its outcome, parts and the like.
@@ -27,33 +27,33 @@ impl Store {
     }
 
     /// The number and body of the first task at or after `number` that has a body.
-    pub fn body_from(&self, row: i64, number: u64) -> Result<Option<(u64, Bytes)>, StoreError> {
+    pub fn body_from(&self, row: i64, number: u64) -> Result<Option<(u64, Payload)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT number, body FROM tasks WHERE job_id = ? AND number >= ? AND body IS NOT NULL
+            "SELECT number, body, body_type FROM tasks WHERE job_id = ? AND number >= ? AND body IS NOT NULL
              ORDER BY number LIMIT 1",
         )?;
-        let row = statement.query_row(params![row, number], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
-        Ok(row.optional()?.map(|(number, body)| (number, body.into())))
+        let row = statement.query_row(params![row, number], |row| Ok((row.get(0)?, payload::required(row, 1)?)));
+        Ok(row.optional()?)
     }
 
     /// A task with its answer, or with the part of the answer that there is; `None` if there is
     /// none.
     pub fn before(&self, row: i64, number: u64) -> Result<Option<Before>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT body, coalesce(CASE status WHEN 'done' THEN answer END, kept), coalesce(run, kept_run),
-                    coalesce(host, 'unknown')
+            "SELECT body, body_type, coalesce(answer, kept), coalesce(answer_type, kept_type),
+                    coalesce(run, kept_run), coalesce(host, 'unknown')
              FROM tasks LEFT JOIN outcomes USING (job_id, number)
              WHERE job_id = ? AND number = ? AND body IS NOT NULL AND (status = 'done' OR kept IS NOT NULL)",
         )?;
         let read = |found: &rusqlite::Row<'_>| {
-            let (body, answer, run): (String, String, Option<String>) = (found.get(0)?, found.get(1)?, found.get(2)?);
-            Ok((body, answer, run, found.get(3)?))
+            let (body, answer) = (payload::required(found, 0)?, payload::required(found, 2)?);
+            Ok((body, answer, found.get::<_, Option<String>>(4)?, found.get(5)?))
         };
         let Some((body, answer, run, host)) = statement.query_row(params![row, number], read).optional()? else {
             return Ok(None);
         };
         let run = run.map(RunId::try_from).transpose().map_err(|error| StoreError::Content(error.to_string()))?;
-        Ok(Some(Before { body: body.into(), answer: answer.into(), run, host, place: (row, number) }))
+        Ok(Some(Before { body, answer, run, host, place: (row, number) }))
     }
 
     /// Removes some tasks of the openings that a job with a complete plan follows; returns whether

@@ -14,7 +14,7 @@ use shared::protocol::job::Counts;
 use super::{Place, Reader, Store, StoreError};
 use crate::ledger::Ledger;
 use crate::owner::Config;
-use crate::report::{self, Format, Render};
+use crate::report::{Format, Render, Side};
 
 /// The accounts by job.
 type Accounts = BTreeMap<JobId, Counts>;
@@ -67,7 +67,7 @@ fn open(bytes: &[u8]) -> Result<Accounts, StoreError> {
         for job in accounts.keys() {
             let render = Render::new(&path, job, Format::Json);
             let _ = render.and_then(|mut render| render.write_up_to(8, &mut io::sink(), &mut |_| {}));
-            let _ = report::write_frequencies(&path, job, Some(3), &mut io::sink());
+            let _ = Side::ALL.map(|side| side.write(&path, job, Some(3), &mut io::sink()));
         }
     }
     accounts

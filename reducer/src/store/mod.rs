@@ -10,6 +10,7 @@ mod followed;
 pub(crate) mod fuzzing;
 mod lock;
 mod open;
+mod payload;
 mod read;
 mod recover;
 mod schema;

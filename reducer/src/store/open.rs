@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::lock::lock;
 use super::{Store, schema};
+use crate::fold;
 use crate::lock::Lock;
 use crate::scratch::Scratch;
 
@@ -148,6 +149,7 @@ fn create(connection: &Connection, owner: &OwnerId) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN")?;
     connection.execute_batch(schema::TABLES)?;
     connection.execute_batch(schema::VIEWS)?;
+    fold::VIEWS.iter().try_for_each(|view| connection.execute_batch(view))?;
     connection.pragma_update(None, "user_version", schema::VERSION)?;
     connection.execute(
         "INSERT INTO store (store_id, owner, created_at) VALUES (?, ?, datetime('now'))",

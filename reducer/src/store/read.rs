@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec};
 use shared::protocol::message::{Parts, PlanFailure};
-use shared::protocol::workload::Workload;
+use shared::protocol::payload::Payload;
 
-use super::{Store, StoreError, open};
-use crate::fold::{self, Settled};
+use super::{Store, StoreError, open, payload};
+use crate::fold::{self, Derived, Fold, Settled};
 use crate::owner::{Counted, FirstAnswer, Known};
 
 /// A task as the store has it, for sending.
@@ -19,7 +18,7 @@ pub struct StoredTask {
     pub class: Class,
     /// When it was planned, in nanoseconds since 1970, if the producer said so.
     pub planned_at: Option<i64>,
-    pub body: Bytes,
+    pub body: Payload,
 }
 
 fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String) -> Result<T, StoreError> {
@@ -28,21 +27,21 @@ fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String)
 
 impl Store {
     /// The facts about a stored task that messages about it are compared with.
-    pub fn known(&self, job: &JobId, number: u64, workload: Workload) -> Result<Option<Known>, StoreError> {
+    pub fn known(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<Known>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT items, plan, kept, kept_left, kept_run IS NOT NULL, kept_by FROM tasks
+            "SELECT items, plan, kept_left, kept_run IS NOT NULL, kept_by, kept, kept_type FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
         let read = |row: &Row<'_>| {
-            let (kept, is_left, has_parts): (Option<String>, bool, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            let by: Option<String> = row.get(5)?;
-            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (Bytes::from(answer), is_left, has_parts, by))))
+            let (is_left, has_parts): (bool, bool) = (row.get(2)?, row.get(3)?);
+            let (by, kept): (Option<String>, _) = (row.get(4)?, payload::read(row, 5)?);
+            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (answer, is_left, has_parts, by))))
         };
         let row = statement.query_row(params![job.as_str(), number], read).optional()?;
         let Some((items, plan, kept)) = row else { return Ok(None) };
         let plan: PlanHash = id(plan)?;
         let kept = kept.map(|(answer, is_left, has_parts, by)| {
-            let open = fold::open_items(workload, items, &answer);
+            let open = fold.itemwise().map_or(Ok(Vec::new()), |itemwise| itemwise.open_items(items, &answer));
             let open = open.map_err(|reason| StoreError::Content(format!("task {job}.{number}: {reason}")))?;
             let rest = plan.rest(&open);
             Ok::<_, StoreError>(FirstAnswer { answer, open, rest, is_left, has_parts, by: by.map(id).transpose()? })
@@ -51,19 +50,18 @@ impl Store {
     }
 
     /// The answer that was counted. `Err` holds the reason if the task was given up.
-    pub fn answer(&self, job: &JobId, number: u64) -> Result<Option<Result<Bytes, String>>, StoreError> {
+    pub fn answer(&self, job: &JobId, number: u64) -> Result<Option<Result<Payload, String>>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT status, answer FROM outcomes WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
+            "SELECT reason, answer, answer_type FROM outcomes
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
-        let row =
-            statement.query_row(params![job.as_str(), number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        Ok(row.map(|(status, answer)| verdict(status, answer)))
+        Ok(statement.query_row(params![job.as_str(), number], |row| verdict(row, 0)).optional()?)
     }
 
     /// The outcome of a task, for an explanation.
     pub fn counted(&self, job: &JobId, number: u64) -> Result<Option<Counted>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT status, answer ->> '$.reason', attempt, host, dead.job_id IS NOT NULL
+            "SELECT status, reason, attempt, host, dead.job_id IS NOT NULL
              FROM outcomes LEFT JOIN dead USING (job_id, number)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
@@ -91,14 +89,14 @@ impl Store {
     /// A task of the stored plan, for sending.
     pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT class, body, planned_at FROM tasks
+            "SELECT class, planned_at, body, body_type FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
         )?;
         let row = statement.query_row(params![job.as_str(), number], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+            Ok((row.get::<_, String>(0)?, row.get(1)?, payload::required(row, 2)?))
         });
-        let Some((class, body, planned_at)) = row.optional()? else { return Ok(None) };
-        Ok(Some(StoredTask { class: id::<Class>(class)?, planned_at, body: body.into() }))
+        let Some((class, planned_at, body)) = row.optional()? else { return Ok(None) };
+        Ok(Some(StoredTask { class: id::<Class>(class)?, planned_at, body }))
     }
 
     /// Opens a reader of the same store.
@@ -107,36 +105,24 @@ impl Store {
     }
 }
 
-/// An outcome's columns, as a report needs them.
-struct Settlement {
-    status: String,
-    answer: String,
-    attempts: u32,
-    host: String,
+/// The columns of `outcomes` that [`settlement`] reads.
+const SETTLEMENT: &str = "status, attempt, host, reason, answer, answer_type";
+
+/// Reads an outcome as a report needs it, if there is one: the answer, or the reason of the failure
+/// with the number of attempts and the last host. Its columns begin at index `first`.
+fn settlement(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Result<Payload, String>>> {
+    let Some::<String>(_) = row.get(first)? else { return Ok(None) };
+    let (attempts, host): (u32, String) = (row.get(first + 1)?, row.get(first + 2)?);
+    let given_up = |reason| format!("{reason} (given up after attempt {attempts}, the last one on {host})");
+    Ok(Some(verdict(row, first + 3)?.map_err(given_up)))
 }
 
-/// Reads an outcome whose columns begin at index `first`.
-fn outcome(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Settlement>> {
-    let Some(status) = row.get(first)? else { return Ok(None) };
-    let (answer, attempts, host) = (row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?);
-    Ok(Some(Settlement { status, answer, attempts, host }))
-}
-
-impl Settlement {
-    /// The answer, or the reason of the failure, with the number of attempts and the last host.
-    fn answer(self) -> Result<Bytes, String> {
-        let Self { status, answer, attempts, host } = self;
-        verdict(status, answer)
-            .map_err(|reason| format!("{reason} (given up after attempt {attempts}, the last one on {host})"))
+/// Reads the columns `reason`, `answer`, `answer_type`.
+fn verdict(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Payload, String>> {
+    match row.get::<_, Option<String>>(first)? {
+        Some(reason) => Ok(Err(reason)),
+        None => payload::required(row, first + 1).map(Ok),
     }
-}
-
-fn verdict(status: String, answer: String) -> Result<Bytes, String> {
-    if status == "done" {
-        return Ok(answer.into());
-    }
-    let failure: Result<shared::protocol::message::Failure, _> = serde_json::from_str(&answer);
-    Err(failure.map_or(answer, |failure| failure.reason))
 }
 
 /// Parses a job's account. Only accounts that add up are committed, so one that does not was
@@ -217,26 +203,24 @@ impl Reader {
         Ok(statement.exists([job.as_str()])?)
     }
 
-    /// The part after another, or the first part, among those that count. A part counts if it is of
-    /// a run that the task names and if its item, if it has one, has a result.
+    /// The part after another, or the first part, among those that count: those of a run that the
+    /// task names. The parts of items without a result were removed with the outcome.
     pub fn next_part(
         &self,
         job: &JobId,
         after: Option<&PartPlace>,
-    ) -> Result<Option<(PartPlace, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<(PartPlace, Payload)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT parts.number, parts.run, parts.part, parts.body FROM parts
+            "SELECT parts.number, parts.run, parts.part, parts.body, parts.body_type FROM parts
              JOIN outcomes USING (job_id, number) JOIN tasks USING (job_id, number)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND parts.run IN (outcomes.run, tasks.kept_run)
                AND (parts.number, parts.run, parts.part) > (?, ?, ?) AND outcomes.status = 'done'
-               AND (parts.item IS NULL OR parts.item NOT IN
-                    (SELECT failed.value ->> '$.item' FROM json_each(outcomes.answer, '$.failed') AS failed))
              ORDER BY parts.number, parts.run, parts.part LIMIT 1",
         )?;
         let (number, run, part) =
             after.map_or((-1, "", -1), |place| (place.number.cast_signed(), place.run.as_str(), i64::from(place.part)));
         let row = statement.query_row(params![job.as_str(), number, run, part], |row| {
-            Ok((PartPlace { number: row.get(0)?, run: row.get(1)?, part: row.get(2)? }, row.get(3)?))
+            Ok((PartPlace { number: row.get(0)?, run: row.get(1)?, part: row.get(2)? }, payload::required(row, 3)?))
         });
         Ok(row.optional()?)
     }
@@ -258,37 +242,33 @@ impl Reader {
     /// The section of task `number`, which must have an outcome; `None` if the plan has no such
     /// task.
     pub fn section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
-        if fold::is_derived(spec) {
-            return self.derived_section(job, spec, number);
+        if let Some(derived) = fold::of(spec).derived() {
+            return self.derived_section(job, derived, number);
         }
-        let mut statement = self.connection.prepare_cached(
-            "SELECT body, failed, status, answer, attempt, host FROM tasks LEFT JOIN outcomes USING (job_id, number)
-             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT failed, body, body_type, {SETTLEMENT} FROM tasks LEFT JOIN outcomes USING (job_id, number)
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?"
+        ))?;
         let row = statement.query_row(params![job.as_str(), number], |row| {
-            let body: Option<String> = row.get(0)?;
-            let failed: Option<String> = row.get(1)?;
-            Ok((body, failed, outcome(row, 2)?))
+            Ok((row.get::<_, Option<String>>(0)?, payload::read(row, 1)?, settlement(row, 3)?))
         });
-        let Some((body, failed, outcome)) = row.optional()? else { return Ok(None) };
+        let Some((failed, body, answer)) = row.optional()? else { return Ok(None) };
         let failed = failed.map(|text| serde_json::from_str(&text)).transpose();
         let plan_failures = failed.map_err(|e| StoreError::Content(e.to_string()))?.unwrap_or_default();
-        let answer = outcome.map(Settlement::answer);
-        Ok(Some(Section { plan_failures, settled: Settled { number, body: body.map(Bytes::from), answer } }))
+        Ok(Some(Section { plan_failures, settled: Settled { number, body, answer } }))
     }
 
-    fn derived_section(&self, job: &JobId, spec: &JobSpec, number: u64) -> Result<Option<Section>, StoreError> {
-        let Some(derived) = fold::derive(spec, number) else { return Ok(None) };
-        let mut statement = self.connection.prepare_cached(
-            "SELECT coalesce(?2 >= plan_end, FALSE), status, answer, attempt, host
-             FROM jobs LEFT JOIN outcomes ON job_id = id AND number = ?2 WHERE job = ?1",
-        )?;
+    fn derived_section(&self, job: &JobId, derived: &dyn Derived, number: u64) -> Result<Option<Section>, StoreError> {
+        let Some(task) = derived.task(number) else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT coalesce(?2 >= plan_end, FALSE), {SETTLEMENT}
+             FROM jobs LEFT JOIN outcomes ON job_id = id AND number = ?2 WHERE job = ?1"
+        ))?;
         let row = statement
-            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, bool>(0)?, outcome(row, 1)?)))
+            .query_row(params![job.as_str(), number], |row| Ok((row.get::<_, bool>(0)?, settlement(row, 1)?)))
             .optional()?;
         // The plan of a rider that got off early ends before its spec says so.
         let Some((false, answer)) = row else { return Ok(None) };
-        let answer = answer.map(Settlement::answer);
-        Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(derived.body), answer } }))
+        Ok(Some(Section { plan_failures: Vec::new(), settled: Settled { number, body: Some(task.body), answer } }))
     }
 }

@@ -11,7 +11,6 @@ use shared::system::clock::Moment;
 
 use super::read::account;
 use super::{Store, StoreError};
-use crate::fold;
 use crate::mutant::{self, Mutant};
 use crate::owner::{Contiguous, Flight, Holder, Job};
 
@@ -102,7 +101,7 @@ impl Store {
         job.follows = row.follows;
         job.plan = PlanHash::try_from(row.plan).map_err(content)?;
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
-        if is_beyond(row.answered) || (fold::is_derived(&job.spec) && row.plan_end.is_some_and(is_beyond)) {
+        if is_beyond(row.answered) || (job.is_derived() && row.plan_end.is_some_and(is_beyond)) {
             return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
         }
         job.counts = counts;
@@ -113,7 +112,7 @@ impl Store {
             job.planned = Contiguous::up_to(job.counts.tasks_planned);
             return Ok(job);
         }
-        if fold::is_derived(&job.spec) {
+        if job.is_derived() {
             job.planned = Contiguous::up_to(job.counts.tasks_planned);
             self.recover_answers(
                 row.id,

@@ -2,7 +2,7 @@
 
 /// The schema's version, written into `PRAGMA user_version`. A store of any other version is
 /// refused.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: the owner of this store
@@ -32,18 +32,21 @@ CREATE TABLE jobs (
     unnamed       INTEGER NOT NULL DEFAULT 0 -- 1: its producer gave it no id
 ) STRICT;
 
--- One row per task. body and outcomes.answer are JSON; the view files opens them.
+-- One row per task. Contents (body, kept, answer) are text where their type is application/json, and
+-- blobs otherwise.
 CREATE TABLE tasks (
     job_id  INTEGER NOT NULL REFERENCES jobs (id),
     number  INTEGER NOT NULL,
     class   TEXT NOT NULL,
     items   INTEGER NOT NULL,
-    body    TEXT,                     -- NULL: nothing to do; the task has only failures and skips
+    body    ANY,                      -- as its workload defines it; NULL: nothing to do, the task has only notes
+    body_type TEXT,                   -- the content type of body
     failed  TEXT,                     -- JSON: failures in planning
     skipped TEXT,                     -- JSON: counts of skipped items by kind
     plan    TEXT NOT NULL,            -- the hash of the plan up to and including this task
     planned_at INTEGER,               -- nanoseconds since 1970, if its producer said so
-    kept    TEXT,                     -- JSON: a known answer for some of its items; the others are asked for
+    kept    ANY,                      -- a known answer for some of its items; the others are asked for
+    kept_type TEXT,                   -- the content type of kept
     kept_left INTEGER NOT NULL DEFAULT 0, -- 1: the other items were left to another consumer
     kept_run TEXT,                    -- the run whose parts belong to kept
     kept_by TEXT,                     -- the consumer that gave kept; it is not asked for the rest
@@ -56,7 +59,10 @@ CREATE TABLE outcomes (
     number  INTEGER NOT NULL,
     status  TEXT NOT NULL CHECK (status IN ('done', 'failed')),
     attempt INTEGER NOT NULL,
-    answer  TEXT NOT NULL,            -- JSON of the workload, or the reason of the failure
+    answer  ANY,                      -- as its workload defines it; NULL if the task failed
+    answer_type TEXT,                 -- the content type of answer
+    reason  TEXT,                     -- why it failed
+    stderr  TEXT,                     -- the end of its error output, if it failed in a process of its own
     host    TEXT NOT NULL,
     micros  INTEGER NOT NULL,         -- time that the task took on the host, in microseconds
     run     TEXT,                     -- the run whose parts belong to the answer, if it has parts
@@ -70,7 +76,8 @@ CREATE TABLE parts (
     run     TEXT NOT NULL,            -- one attempt; only runs that outcomes.run or tasks.kept_run names count
     part    INTEGER NOT NULL,
     item    INTEGER,                  -- if set, the part counts only if this item has a result
-    body    BLOB NOT NULL,
+    body    ANY NOT NULL,
+    body_type TEXT NOT NULL,          -- the content type of body
     PRIMARY KEY (job_id, number, run, part)
 ) STRICT;
 
@@ -110,6 +117,7 @@ CREATE TABLE leases (
 ) STRICT;
 "#;
 
+/// Views that hold for every workload. Each fold adds its own, see [`crate::fold::VIEWS`].
 pub(super) const VIEWS: &str = r#"
 CREATE VIEW job_summary AS
 SELECT job, workload,
@@ -125,56 +133,20 @@ SELECT job, workload,
        counts ->> '$.resends' AS resends, report_sha256
 FROM jobs WHERE job IS NOT NULL;
 
--- One row per file of digest jobs. path is NULL and path_base64 set where a name is not UTF-8.
-CREATE VIEW files AS
-SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
-       CASE json_type(item.value, '$[0]') WHEN 'text' THEN item.value ->> 0 END AS path,
-       item.value ->> '$[0].path_base64' AS path_base64, item.value ->> 1 AS size,
-       json_extract(outcomes.answer, '$.digests[' || item.key || ']') AS digest,
-       outcomes.status AS task_status, outcomes.host
-FROM tasks
-JOIN jobs ON jobs.id = tasks.job_id
-JOIN json_each(tasks.body, '$.files.items') AS item
-LEFT JOIN outcomes USING (job_id, number)
-WHERE jobs.workload = 'digest' AND jobs.job IS NOT NULL;
-
--- One row per file of words jobs.
-CREATE VIEW word_counts AS
-SELECT jobs.job, tasks.number AS task, item.key AS item, tasks.body ->> '$.files.root' AS root,
-       CASE json_type(item.value, '$[0]') WHEN 'text' THEN item.value ->> 0 END AS path,
-       item.value ->> '$[0].path_base64' AS path_base64,
-       count.value ->> '$.lines' AS lines, count.value ->> '$.words' AS words,
-       count.value ->> '$.characters' AS characters, count.value ->> '$.bytes' AS bytes,
-       outcomes.status AS task_status, outcomes.host
-FROM tasks
-JOIN jobs ON jobs.id = tasks.job_id
-JOIN json_each(tasks.body, '$.files.items') AS item
-LEFT JOIN outcomes USING (job_id, number)
-LEFT JOIN json_each(outcomes.answer, '$.counts') AS count ON count.key = item.key
-WHERE jobs.workload = 'words' AND jobs.job IS NOT NULL;
-
--- Items and tasks without a result, and the reason.
-CREATE VIEW failures AS
+-- Tasks without a result, and the reason. The view failures has their items as well.
+CREATE VIEW task_failures AS
 SELECT jobs.job, tasks.number AS task, plan.value ->> '$.name.path' AS path,
        plan.value ->> '$.name.path_base64' AS path_base64, plan.value ->> '$.reason' AS reason
 FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN json_each(tasks.failed) AS plan
 WHERE jobs.job IS NOT NULL
 UNION ALL
-SELECT jobs.job, tasks.number, CASE json_type(file.value, '$[0]') WHEN 'text' THEN file.value ->> 0 END,
-       file.value ->> '$[0].path_base64', item.value ->> '$.reason'
-FROM tasks JOIN jobs ON jobs.id = tasks.job_id JOIN outcomes USING (job_id, number)
-JOIN json_each(outcomes.answer, '$.failed') AS item
-JOIN json_each(tasks.body, '$.files.items') AS file ON file.key = item.value ->> '$.item'
-WHERE outcomes.status = 'done' AND jobs.job IS NOT NULL
-UNION ALL
-SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.answer ->> '$.reason'
+SELECT jobs.job, outcomes.number, NULL, NULL, outcomes.reason
 FROM outcomes JOIN jobs ON jobs.id = outcomes.job_id WHERE outcomes.status = 'failed' AND jobs.job IS NOT NULL;
 
 -- Dead tasks, with the reason of the last failure.
 CREATE VIEW dead_tasks AS
 SELECT jobs.job || '.' || number AS task, jobs.job, number, datetime(dead.at, 'unixepoch') AS died,
-       outcomes.attempt AS attempts, outcomes.host, outcomes.answer ->> '$.reason' AS reason,
-       outcomes.answer ->> '$.stderr' AS stderr
+       outcomes.attempt AS attempts, outcomes.host, outcomes.reason, outcomes.stderr
 FROM dead JOIN outcomes USING (job_id, number) JOIN jobs ON jobs.id = dead.job_id
 WHERE jobs.job IS NOT NULL;
 "#;

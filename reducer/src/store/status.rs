@@ -58,13 +58,13 @@ impl Reader {
         let content = |error: &dyn std::fmt::Display| StoreError::Content(error.to_string());
         let spec: JobSpec = serde_json::from_str(&row.spec).map_err(|e| content(&e))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let sum = fold::label(&spec).map(|label| {
+        let sum = fold::of(&spec).label().map(|label| {
             let total = self.connection.query_row("SELECT total FROM sums WHERE label = ?", [&label], |row| row.get(0));
             (label, total.unwrap_or(0))
         });
         let counts = account(&row.job, &row.counts)?;
         let plan = PlanHash::try_from(row.plan).map_err(|e| content(&e))?;
-        let plan = (row.is_complete && !fold::is_derived(&spec)).then_some(plan);
+        let plan = (row.is_complete && fold::of(&spec).derived().is_none()).then_some(plan);
         Ok(JobStatus {
             schema: 1,
             job: JobId::try_from(row.job).map_err(|e| content(&e))?,

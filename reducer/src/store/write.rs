@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, params};
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
-use shared::protocol::message::{JobRequest, Planned, Verdict};
+use shared::protocol::message::{JobRequest, Notes, Outcome, Planned, Verdict};
 use shared::system::clock::Moment;
 
+use super::payload::Content;
 use super::{Store, StoreError};
-use crate::fold::Kept;
-use crate::owner::{Holder, Job, Write};
+use crate::fold::{Kept, KeptParts};
+use crate::owner::{Holder, Job, Left, Write};
 
 /// An SQL condition for the rows of one task. The parameters 1 and 2 are its job and its number.
 const OF_TASK: &str = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2";
@@ -34,12 +35,12 @@ impl Store {
                 write_task(db, job, planned, plan, kept.as_deref())?;
                 kept.as_deref().map_or(Ok(()), |kept| move_parts(db, job, planned.number, kept))?;
             }
-            Write::Kept { task, answer, run, by } => write_kept(db, task, answer, run.as_ref(), by.as_ref())?,
+            Write::Kept { task, first } => write_kept(db, task, first)?,
             Write::Part { part } => {
                 // Ignore a part that is delivered again.
                 db.prepare_cached(
-                    "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body)
-                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body, body_type)
+                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     part.address.task.job.as_str(),
@@ -47,12 +48,13 @@ impl Store {
                     part.run.as_str(),
                     part.number,
                     part.item,
-                    &part.body[..],
+                    Content(&part.body),
+                    part.body.content_type.as_str(),
                 ])?;
             }
             Write::Leased { task, attempt, holder } => write_lease(db, task, *attempt, holder, now)?,
             Write::Lapsed { task } => end_lease(db, task)?,
-            Write::Outcome { outcome } => write_outcome(db, outcome, now)?,
+            Write::Outcome { outcome, without_parts } => write_outcome(db, outcome, without_parts, now)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
                     "INSERT INTO sums (label, total) VALUES (?, ?)
@@ -125,21 +127,25 @@ fn write_task(
     kept: Option<&Kept>,
 ) -> Result<(), StoreError> {
     let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
+    let Notes { failed, skipped } = &planned.notes;
     db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, failed, skipped, plan, planned_at, kept)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skipped, plan, planned_at, kept,
+                            kept_type)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
         planned.number,
         planned.class.as_str(),
         planned.items,
-        planned.body.as_ref().map(|body| body.get()),
-        text(json(&planned.failed)?, planned.failed.is_empty()),
-        text(json(&planned.skipped)?, planned.skipped.is_empty()),
+        planned.body.as_ref().map(Content),
+        planned.body.as_ref().map(|body| body.content_type.as_str()),
+        text(json(failed)?, failed.is_empty()),
+        text(json(skipped)?, skipped.is_empty()),
         plan.as_str(),
         planned.at,
-        kept.map(|kept| text_of(&kept.answer)),
+        kept.map(|kept| Content(&kept.answer)),
+        kept.map(|kept| kept.answer.content_type.as_str()),
     ])?;
     Ok(())
 }
@@ -147,7 +153,7 @@ fn write_task(
 /// Moves the parts of an answer that is taken over to the task of the new plan. Parts of items that
 /// are still open are dropped.
 fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<(), StoreError> {
-    let Some((row, before)) = kept.parts else { return Ok(()) };
+    let Some(KeptParts { from: (row, before), without }) = &kept.parts else { return Ok(()) };
     let ids = db
         .prepare_cached(
             "SELECT run, kept_run FROM tasks LEFT JOIN outcomes USING (job_id, number)
@@ -169,7 +175,7 @@ fn move_parts(db: &Connection, job: &JobId, number: u64, kept: &Kept) -> Result<
         db.prepare_cached(moved)?.execute(params![job.as_str(), number, row, before, run])?;
         join_runs(db, job, number, &run, &first)?;
     }
-    drop_open_parts(db, job, number, &kept.answer)
+    drop_parts(db, job, number, without)
 }
 
 /// Appends the parts of one run to those of another.
@@ -183,22 +189,20 @@ fn join_runs(db: &Connection, job: &JobId, number: u64, run: &str, into: &str) -
 }
 
 /// Drops the parts of items without a result: they were published before the item failed.
-fn drop_open_parts(db: &Connection, job: &JobId, number: u64, answer: &[u8]) -> Result<(), StoreError> {
+fn drop_parts(db: &Connection, job: &JobId, number: u64, items: &[u32]) -> Result<(), StoreError> {
+    if items.is_empty() {
+        return Ok(());
+    }
     db.prepare_cached(
         "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
-         AND item IN (SELECT failed.value ->> '$.item' FROM json_each(?3, '$.failed') AS failed)",
+         AND item IN (SELECT value FROM json_each(?3))",
     )?
-    .execute(params![job.as_str(), number, text_of(answer)])?;
+    .execute(params![job.as_str(), number, json(&items)?])?;
     Ok(())
 }
 
-fn write_kept(
-    db: &Connection,
-    task: &TaskId,
-    answer: &[u8],
-    run: Option<&RunId>,
-    by: Option<&ConsumerId>,
-) -> Result<(), StoreError> {
+fn write_kept(db: &Connection, task: &TaskId, first: &Left) -> Result<(), StoreError> {
+    let Left { answer, run, by, without_parts } = first;
     let known: Option<String> = db
         .prepare_cached(&format!("SELECT kept_run FROM tasks WHERE {OF_TASK}"))?
         .query_row(params![task.job.as_str(), task.number], |row| row.get(0))?;
@@ -208,25 +212,23 @@ fn write_kept(
         join_runs(db, &task.job, task.number, run.as_str(), known)?;
     }
     db.prepare_cached(&format!(
-        "UPDATE tasks SET kept = ?3, kept_left = 1, kept_run = coalesce(kept_run, ?4), kept_by = ?5 WHERE {OF_TASK}"
+        "UPDATE tasks SET kept = ?3, kept_type = ?4, kept_left = 1, kept_run = coalesce(kept_run, ?5), kept_by = ?6
+         WHERE {OF_TASK}"
     ))?
     .execute(params![
         task.job.as_str(),
         task.number,
-        text_of(answer),
-        run.map(RunId::as_str),
-        by.map(ConsumerId::as_str)
+        Content(answer),
+        answer.content_type.as_str(),
+        run.as_ref().map(RunId::as_str),
+        by.as_ref().map(ConsumerId::as_str)
     ])?;
     // Remove the parts of other attempts: they could be taken for parts that are still to come.
     db.prepare_cached(&format!(
         "DELETE FROM parts WHERE {OF_TASK} AND run IS NOT (SELECT kept_run FROM tasks WHERE {OF_TASK})"
     ))?
     .execute(params![task.job.as_str(), task.number])?;
-    drop_open_parts(db, &task.job, task.number, answer)
-}
-
-fn text_of(answer: &[u8]) -> String {
-    String::from_utf8_lossy(answer).into_owned()
+    drop_parts(db, &task.job, task.number, without_parts)
 }
 
 fn write_lease(db: &Connection, task: &TaskId, attempt: u32, holder: &Holder, now: Moment) -> Result<(), StoreError> {
@@ -251,28 +253,31 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_outcome(db: &Connection, outcome: &shared::protocol::message::Outcome, now: Moment) -> Result<(), StoreError> {
-    let (status, answer) = match &outcome.verdict {
-        Verdict::Done(answer) => ("done", text_of(answer)),
-        Verdict::Failed(failure) => ("failed", json(failure)?),
+fn write_outcome(db: &Connection, outcome: &Outcome, without_parts: &[u32], now: Moment) -> Result<(), StoreError> {
+    let (status, answer, failure) = match &outcome.verdict {
+        Verdict::Done(answer) => ("done", Some(answer), None),
+        Verdict::Failed(failure) => ("failed", None, Some(failure)),
     };
     let task = &outcome.address.task;
     db.prepare_cached(
-        "INSERT INTO outcomes (job_id, number, status, attempt, answer, host, micros, run)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type, reason, stderr, host, micros, run)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         task.job.as_str(),
         task.number,
         status,
         outcome.address.attempt,
-        answer,
+        answer.map(Content),
+        answer.map(|answer| answer.content_type.as_str()),
+        failure.map(|failure| failure.reason.as_str()),
+        failure.map(|failure| failure.stderr.as_str()).filter(|stderr| !stderr.is_empty()),
         outcome.host,
         i64::try_from(outcome.micros).unwrap_or(i64::MAX),
         outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
     end_lease(db, task)?;
-    let is_failed = matches!(outcome.verdict, Verdict::Failed(_));
+    let is_failed = failure.is_some();
     if is_failed {
         super::dead::write_task(db, task, now)?;
     }
@@ -289,7 +294,7 @@ fn write_outcome(db: &Connection, outcome: &shared::protocol::message::Outcome, 
             outcome.parts.as_ref().map(|parts| parts.run.as_str())
         ])?;
     }
-    Ok(())
+    drop_parts(db, &task.job, task.number, without_parts)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {

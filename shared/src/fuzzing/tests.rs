@@ -8,9 +8,10 @@ use proptest::sample::Index;
 use super::text;
 use crate::protocol::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use crate::protocol::message::{
-    Address, Cancel, Failure, Lease, Message, Outcome, Part, Parts, Place, PlanEnd, Planned, Request, Task, Verdict,
-    kind,
+    Address, Cancel, Failure, Lease, Message, Notes, Outcome, Part, Parts, Place, PlanEnd, Planned, Request, Task,
+    Verdict, kind,
 };
+use crate::protocol::payload::Payload;
 use crate::protocol::workload::Workload;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -31,11 +32,19 @@ fn seeds() -> Vec<Message> {
         r#"{"manner":{"mode":"ascii","characters":false,"frequencies":true},"#,
         r#""files":{"links":"skip","root":"r","items":[[{"path_base64":"/w=="},3]]}}"#
     );
-    let planned = r#"{"number":7,"class":"photos","body":{"a":1},"items":1,"bytes":3,"skipped":{"fifo":1}}"#;
-    let planned: Planned = serde_json::from_str(planned).expect("a planned task");
+    let planned = Planned {
+        number: 7,
+        class: class.clone(),
+        body: Some(Payload::bytes(&b"\xff\0"[..])),
+        items: 1,
+        bytes: 3,
+        notes: Notes { failed: Vec::new(), skipped: [("fifo".to_owned(), 1)].into() },
+        at: Some(-5),
+    };
+    let told = Planned { body: None, ..planned.clone() };
     let failed = Verdict::Failed(Failure { reason: "no memory".to_owned(), stderr: "Killed".to_owned() });
     let parts = Some(Parts { run: run.clone(), count: 2 });
-    let done = Verdict::Done(answer.into());
+    let done = Verdict::Done(Payload::json(answer));
     let outcome = Outcome { address: address.clone(), consumer: None, host, micros, redelivered, verdict: done, parts };
     let holder = ConsumerId::from_name(b"c");
     vec![
@@ -44,16 +53,25 @@ fn seeds() -> Vec<Message> {
             class,
             planned_at: Some(-5),
             avoid: vec![ConsumerId::from_name(b"c"), ConsumerId::from_name(b"d")],
-            body: body.into(),
+            body: Payload::json(body),
         }
         .to_message(NOW),
         outcome.to_message(NOW),
         Outcome { verdict: failed, parts: None, ..outcome }.to_message(NOW),
-        Part { address: address.clone(), run, number: 1, item: Some(0), body: b"3\ta\n"[..].into() }.to_message(NOW),
-        Lease { address, holder, host: "h".to_owned(), is_started: true, redelivered: false, body: body.into() }
+        Part { address: address.clone(), run, number: 1, item: Some(0), body: Payload::bytes(&b"3\ta\n"[..]) }
             .to_message(NOW),
+        Lease {
+            address,
+            holder,
+            host: "h".to_owned(),
+            is_started: true,
+            redelivered: false,
+            body: Payload::json(body),
+        }
+        .to_message(NOW),
         Cancel { openings: vec![opening] }.to_message("c.1".to_owned(), NOW),
         planned.to_message(&job, &place, NOW),
+        told.to_message(&job, &place, NOW),
         PlanEnd { job: job.clone(), tasks: 3 }.to_message(&place, NOW),
         Message::json(kind::REQUEST, "r.1".to_owned(), &Request::Explain { job, number: Some(7) }, NOW),
     ]

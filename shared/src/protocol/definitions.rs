@@ -13,8 +13,6 @@ use serde_json::{Map, Value, json};
 use crate::protocol::id::OwnerId;
 use crate::protocol::topology::{self, Argument, Binding, Queue, Topology};
 use crate::protocol::workload::Workload;
-use crate::protocol::workload::files::Root;
-use crate::protocol::workload::steps;
 use rights::{Rights, rights};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +110,7 @@ impl Definitions {
             topology.bindings.extend(bindings);
         };
         for workload in Workload::ALL {
-            let classes = match workload {
-                Workload::Digest | Workload::Words => self.roots.iter().map(|root| Root::class_of(root)).collect(),
-                Workload::Steps => vec![steps::class()],
-            };
-            for class in classes {
+            for class in workload.descriptor().classes.for_roots(self.roots.iter().map(String::as_str)) {
                 let (queue, binding) = topology::tasks(workload, &class);
                 add(queue, vec![binding]);
             }

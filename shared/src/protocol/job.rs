@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::id::{JobId, OpeningId, OwnerId, PlanHash};
-use crate::protocol::workload::{Workload, digest, steps, words};
+use crate::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash};
+use crate::protocol::workload::{Contract, Workload, digest, steps, words};
 
 /// The specification of a job. Two requests with the same id and the same spec are one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +18,21 @@ pub enum JobSpec {
 }
 
 impl JobSpec {
-    pub const fn workload(&self) -> Workload {
+    pub fn contract(&self) -> &dyn Contract {
         match self {
-            Self::Digest(_) => Workload::Digest,
-            Self::Steps(_) => Workload::Steps,
-            Self::Words(_) => Workload::Words,
+            Self::Digest(spec) => spec,
+            Self::Steps(spec) => spec,
+            Self::Words(spec) => spec,
         }
+    }
+
+    pub fn workload(&self) -> Workload {
+        self.contract().workload()
+    }
+
+    /// The classes that may do the job's tasks, each once.
+    pub fn classes(&self) -> Vec<Class> {
+        self.contract().classes()
     }
 }
 

@@ -171,9 +171,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Tasks in one job, at most. A plan of a billion files has a few million tasks.
 pub const JOB_TASKS_MAX: u64 = 1 << 40;
 
-/// Whips of one rider, at most: a day's work at ten thousand per second. Each costs a bit of an
-/// owner's memory.
-pub const WHIPS_MAX: u64 = 1_000_000_000;
+/// Tasks of one job whose plan follows from its spec, at most: a day's work at ten thousand per
+/// second.
+pub const DERIVED_TASKS_MAX: u64 = 1_000_000_000;
 
 /// Planned tasks that a producer has published and the broker has not confirmed, at most.
 pub const PLAN_WINDOW: usize = 64;

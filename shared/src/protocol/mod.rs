@@ -2,6 +2,7 @@
 //!
 //! - [`id`]: ids of jobs, owners, stores, classes and tasks, and which bytes they may hold
 //! - [`path`]: file names as bytes, and their form in JSON
+//! - [`payload`]: bytes with their content type: bodies and answers
 //! - [`limits`]: every limit's default, with its unit and reason
 //! - [`reason`]: why a message is refused
 //! - [`message`]: every message, and its form on the wire
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod message;
 pub mod notice;
 pub mod path;
+pub mod payload;
 pub mod reason;
 pub mod seal;
 pub mod topology;

@@ -7,7 +7,6 @@ use crate::protocol::job::{JobSpec, JobStatus};
 use crate::protocol::limits::NO_CONSUMER_NOTICE;
 use crate::protocol::message::{Ended, JobRequest, Opened};
 use crate::protocol::path::printable;
-use crate::protocol::workload::{digest, words};
 use crate::system::clock::{Moment, time};
 
 pub type Notify = Arc<dyn Fn(String) + Send + Sync>;
@@ -63,17 +62,8 @@ pub fn changed(job: &JobId) -> String {
 }
 
 fn no_consumer(spec: &JobSpec, class: &str, broker: &str) -> String {
-    let start = match spec {
-        JobSpec::Digest(digest::Spec { files, .. }) | JobSpec::Words(words::Spec { files, .. }) => {
-            let root = files.roots.iter().find(|root| root.class.as_str() == class);
-            format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
-        }
-        JobSpec::Steps(_) => format!(
-            "packhorse consumer --broker {broker} --workload steps \
-             (or cargo run --example horse_rider -- horse 0 --broker {broker})"
-        ),
-    };
-    format!("no consumer serves {} of {}, waiting for one; start it with: {start}", class, spec.workload())
+    let start = spec.contract().consumer_command(class, broker);
+    format!("no consumer serves {class} of {}, waiting for one; start it with: {start}", spec.workload())
 }
 
 /// Prints once that no consumer does the work, after this has lasted for [`NO_CONSUMER_NOTICE`],

@@ -10,7 +10,7 @@ use crate::protocol::limits::{self, MESSAGE_BYTES_MAX};
 
 /// Schema version of every message. Readers refuse other versions with [`Reason::Schema`], so a
 /// message from a newer version is not mistaken for a broken one.
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {

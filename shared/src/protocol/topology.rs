@@ -8,8 +8,8 @@ mod arguments;
 pub use arguments::Argument;
 
 use crate::protocol::id::{Class, ConsumerId, JobId, OwnerId};
-use crate::protocol::limits::{DELIVERY_LIMIT, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX, WHIP_CAPACITY};
-use crate::protocol::workload::Workload;
+use crate::protocol::limits::{DELIVERY_LIMIT, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX};
+use crate::protocol::workload::{TaskQueue, Workload};
 
 /// Exchange for tasks; routing key: [`task_key`].
 pub const TASKS: &str = "packhorse.v1.tasks";
@@ -148,17 +148,15 @@ pub fn shared() -> Topology {
 pub fn tasks(workload: Workload, class: &Class) -> (Queue, Binding) {
     let name = format!("{TASKS}.{workload}.{class}");
     let binding = binding(&name, TASKS, &format!("{workload}.{class}.*"));
-    let queue = match workload {
-        // The whip holds exactly 16 messages; a quorum queue overshoots its limit. A classic queue
-        // may lose messages, and the owner sends those again from its store.
-        Workload::Steps => Queue {
+    let queue = match workload.descriptor().queue {
+        TaskQueue::Exact(messages) => Queue {
             kind: QueueKind::Classic,
-            messages_max: Some(WHIP_CAPACITY),
+            messages_max: Some(messages),
             bytes_max: None,
             delivery_limit: None,
             ..durable(name)
         },
-        Workload::Digest | Workload::Words => durable(name),
+        TaskQueue::Durable => durable(name),
     };
     (queue, binding)
 }

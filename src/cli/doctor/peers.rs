@@ -189,7 +189,9 @@ fn consumers(scope: &Scope, heard: &Heard) -> Finding {
         .roots
         .iter()
         .zip(scope.classes())
-        .filter(|(_, class)| !served.iter().any(|(workload, of)| *workload != Workload::Steps && of == class))
+        .filter(|(_, class)| {
+            !served.iter().any(|(workload, of)| workload.descriptor().classes.are_of_roots() && of == class)
+        })
         .map(|((name, _), _)| name.clone())
         .collect();
     if !unserved.is_empty() && sends {
@@ -232,6 +234,7 @@ fn with_version(peer: &Peer) -> String {
 #[cfg(test)]
 mod tests {
     use shared::protocol::id::{ConsumerId, OwnerId};
+    use shared::protocol::payload::Payload;
     use shared::protocol::workload::files::Root;
 
     use super::super::finding::Level;
@@ -315,7 +318,7 @@ mod tests {
         assert_eq!(troubles(&all, &[], &[consumer(ours, NOW - 6)]), ["clock"]);
         assert_eq!(troubles(&all, &[], &[consumer(ours, NOW + 6)]), ["clock"]);
         assert_eq!(troubles(&all, &[], &[consumer(ours, NOW - 5)]), nothing);
-        let broken = Message::new(kind::PRESENCE, "3".to_owned(), "{}".into(), at(NOW));
+        let broken = Message::new(kind::PRESENCE, "3".to_owned(), Payload::json("{}"), at(NOW));
         assert_eq!(troubles(&all, &[], &[consumer(ours, NOW), broken]), ["answers"]);
     }
 }

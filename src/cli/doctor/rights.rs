@@ -96,10 +96,16 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
 /// What a consumer serves: file workloads on its roots, or without roots the workload that every
 /// consumer serves.
 pub(super) fn tasks(scope: &Scope) -> impl Iterator<Item = (Workload, Class)> {
-    let files = [Workload::Digest, Workload::Words];
-    let of_roots = scope.classes().flat_map(move |class| files.map(|workload| (workload, class.clone())));
-    let of_anyone = scope.roots.is_empty().then(|| (Workload::Steps, steps::class()));
-    of_roots.chain(of_anyone)
+    let needs_root = |workload: &Workload| workload.descriptor().classes.are_of_roots();
+    let of_roots = Workload::ALL.into_iter().filter(needs_root);
+    let of_roots =
+        scope.classes().flat_map(move |class| of_roots.clone().map(move |workload| (workload, class.clone())));
+    let of_anyone = Workload::ALL.into_iter().filter(move |workload| scope.roots.is_empty() && !needs_root(workload));
+    let none = std::iter::empty;
+    of_roots.chain(of_anyone.flat_map(move |workload| {
+        let classes = workload.descriptor().classes.for_roots(none());
+        classes.into_iter().map(move |class| (workload, class))
+    }))
 }
 
 /// Judges the broker's answers to the needs of a role. `answers` lacks the needs that could not be

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use consumer::isolation::{self, Isolation};
 use consumer::work::{Context, Piece, Site, WorkError, work};
 use serde_json::{Value, json};
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::words::part;
 
@@ -37,7 +38,7 @@ fn done(world: &World, way: Way<'_>, workload: Workload, body: &Value, cancelled
         Ok(())
     };
     let context = Context { site: &site, planned_at: None, cancelled, publish: &mut publish };
-    let body = body.to_string().into_bytes();
+    let body = Payload::json(body.to_string());
     let answer = match way {
         Way::Here => work(workload, &body, context),
         Way::Isolated(isolation) => isolation::work(isolation, workload, &body, context),
@@ -166,8 +167,8 @@ fn words_of_an_item_that_kills_its_process_do_not_count() {
         Ok(())
     };
     let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
-    let body = words(&with_poison).to_string();
-    let found = isolation::work(&ours(), Workload::Words, body.as_bytes(), context).expect("an answer");
+    let body = Payload::json(words(&with_poison).to_string());
+    let found = isolation::work(&ours(), Workload::Words, &body, context).expect("an answer");
     let found: Value = serde_json::from_slice(&found).expect("JSON");
     assert!(killed > 0 && pieces.iter().any(|piece| piece.item == Some(9)), "nothing of it had come: {killed}");
     assert_eq!(found["failed"][1]["item"], 9);
@@ -260,10 +261,10 @@ fn a_root_is_the_directory_that_has_its_name_when_the_task_begins_and_ends() {
     let names = names(&world, 3);
     let mut site = Site::new();
     site.add_root("t", &world.path("t")).expect("it is there");
-    let body = digest(&names).to_string();
+    let body = Payload::json(digest(&names).to_string());
     let isolated = |cancelled: &dyn Fn() -> bool| {
         let context = Context { site: &site, planned_at: None, cancelled, publish: &mut |_| Ok(()) };
-        isolation::work(&ours(), Workload::Digest, body.as_bytes(), context)
+        isolation::work(&ours(), Workload::Digest, &body, context)
     };
     let replace = |aside: &str| {
         fs::rename(world.path("t"), world.path(aside)).expect("renamed");

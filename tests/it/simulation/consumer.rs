@@ -11,6 +11,7 @@ use rand::RngExt;
 use shared::protocol::id::{Class, ConsumerId, JobId, RunId};
 use shared::protocol::limits;
 use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Parts, Task, kind};
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
@@ -43,7 +44,7 @@ struct Running {
     task: Task,
     pieces: VecDeque<Piece>,
     parts: Option<Parts>,
-    result: Result<Vec<u8>, WorkError>,
+    result: Result<Payload, WorkError>,
     kills: bool,
 }
 
@@ -201,7 +202,7 @@ impl ConsumerRole {
             let number = stage.number();
             let run = RunId::from_name(format!("{}-{number}", self.name).as_bytes());
             let parts = running.parts.get_or_insert(Parts { run, count: 0 });
-            let (address, run, body) = (running.task.address.clone(), parts.run.clone(), piece.body.into());
+            let (address, run, body) = (running.task.address.clone(), parts.run.clone(), piece.body);
             let part = Part { address, run, number: parts.count, item: piece.item, body };
             parts.count += 1;
             let to = (topology::OUTCOMES, part.address.owner.to_string());

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use serde_json::value::{RawValue, to_raw_value};
 use shared::protocol::id::{Class, JobId, Origin, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::JobSpec;
-use shared::protocol::message::{JobRequest, PlanFailure, Planned};
+use shared::protocol::message::{JobRequest, Notes, PlanFailure, Planned};
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Start, Times};
 use shared::protocol::workload::{digest, steps, words};
 use shared::system::clock::Moment;
@@ -373,22 +373,18 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
     if files[0].fate() == Fate::Unlisted {
         let name = PathBytes(files[0].name.clone().into_bytes());
         let failed = vec![PlanFailure { name, reason: "cannot be listed".to_owned() }];
-        let skipped = BTreeMap::from([("fifo".to_owned(), 1)]);
-        return Planned { number, class: class(), body: None, items: 0, bytes: 0, failed, skipped, at: None };
+        let notes = Notes { failed, skipped: BTreeMap::from([("fifo".to_owned(), 1)]) };
+        return Planned { number, class: class(), body: None, items: 0, bytes: 0, notes, at: None };
     }
     let items: Vec<_> = files.iter().map(File::item).collect();
     let bytes = files.iter().map(File::size).sum();
     let count = u32::try_from(items.len()).expect("a few");
     let files = Files { links: Links::Skip, root: ROOT.to_owned(), items, strict_times: false };
     let body = match spec {
-        JobSpec::Digest(spec) => raw(&digest::Batch { algorithm: spec.algorithm, files }),
-        JobSpec::Words(spec) => raw(&words::Batch { manner: spec.manner, files }),
+        JobSpec::Digest(spec) => Payload::of(&digest::Batch { algorithm: spec.algorithm, files }),
+        JobSpec::Words(spec) => Payload::of(&words::Batch { manner: spec.manner, files }),
         JobSpec::Steps(_) => unreachable!("a rider's plan is derived"),
     };
-    let (failed, skipped) = (Vec::new(), BTreeMap::new());
-    Planned { number, class: class(), body: Some(body), items: count, bytes, failed, skipped, at: None }
-}
-
-fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("it is JSON")
+    let notes = Notes::default();
+    Planned { number, class: class(), body: Some(body), items: count, bytes, notes, at: None }
 }

@@ -15,7 +15,7 @@ use producer::retrace::Retrace;
 use rand::RngExt;
 use reducer::ledger::{Action, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
-use reducer::report::{Format, Render, write_frequencies};
+use reducer::report::{Format, Render, Side};
 use reducer::service::read;
 use reducer::store::{Place, Reader, Store};
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
@@ -275,8 +275,8 @@ impl OwnerRole {
         let (mut text, mut frequencies) = (Vec::new(), Vec::new());
         let mut render = Render::new(&self.setup.path, &job, Format::Text).expect("the job is in the store");
         render.write_up_to(u64::MAX, &mut text, &mut |_| {}).expect("it is complete");
-        if matches!(render.spec(), JobSpec::Words(_)) {
-            write_frequencies(&self.setup.path, &job, None, &mut frequencies).expect("it is complete");
+        if let Some(side) = Side::of(render.spec()) {
+            side.write(&self.setup.path, &job, None, &mut frequencies).expect("it is complete");
         }
         stage.oracle.reported(&job, text, frequencies);
         self.tell(Event::Reported { job, opening, sha256: render.sha256() }, stage, out);
@@ -284,7 +284,7 @@ impl OwnerRole {
 }
 
 fn declare_classes(spec: &JobSpec) -> Do {
-    let classes = reducer::fold::classes(spec);
+    let classes = spec.classes();
     let (queues, bindings) = classes.iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
     Do::Declare(Topology { exchanges: Vec::new(), queues, bindings })
 }

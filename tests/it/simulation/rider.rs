@@ -7,6 +7,7 @@ use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::job::{JobSpec, JobState};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, JobRequest, Message, Opened, Place, PlanEnd, Reply, Request, Task};
+use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Topology};
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::steps::{Whip, class};
@@ -95,7 +96,7 @@ impl RiderRole {
                 owner: opened.owner.clone(),
                 workload: Workload::Steps,
             };
-            let body = serde_json::to_vec(&Whip { intensity: self.next }).expect("it is JSON").into();
+            let body = Payload::of(&Whip { intensity: self.next });
             let key = topology::task_key(Workload::Steps, &class(), &opened.owner);
             (
                 (topology::TASKS, key),

@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use shared::protocol::message::{Failure, Task};
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::{Files, Item, ItemFailure};
 use shared::protocol::workload::words::{Check, Counts, part};
@@ -19,7 +20,7 @@ use super::jobs::{Fate, File, Jobs};
 pub(super) struct Work {
     /// Published first, one by one.
     pub pieces: Vec<Piece>,
-    pub result: Result<Vec<u8>, WorkError>,
+    pub result: Result<Payload, WorkError>,
     /// Whether it outlasts the broker's patience.
     pub is_long: bool,
     /// Whether it kills the process, unless it is isolated.
@@ -29,7 +30,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn only(result: Result<Vec<u8>, WorkError>) -> Self {
+    fn only(result: Result<Payload, WorkError>) -> Self {
         Self { pieces: Vec::new(), result, is_long: false, kills: false, has_bad: false }
     }
 
@@ -127,7 +128,7 @@ fn steps(body: &[u8], run: u32) -> Work {
     if whip.intensity % 7 == 5 && run <= 2 {
         return Work::only(Err(failed("the horse is unwilling")));
     }
-    Work::only(Ok(json(&steps::Answer { steps: steps_of(whip.intensity) })))
+    Work::only(Ok(Payload::of(&steps::Answer { steps: steps_of(whip.intensity) })))
 }
 
 pub(super) fn steps_of(intensity: u64) -> u64 {
@@ -169,7 +170,7 @@ fn digests(files: &[Read], run: u32, is_cured: bool) -> Work {
     };
     let bytes = files.iter().filter(|read| read.has_result()).map(|read| read.file.size()).sum();
     let digests = files.iter().map(digest).collect();
-    Work::only(Ok(json(&digest::Answer {
+    Work::only(Ok(Payload::of(&digest::Answer {
         digests,
         failed: item_failures(files),
         bytes,
@@ -228,7 +229,7 @@ fn counted(files: &[Read], run: u32, is_cured: bool, random: &mut SmallRng) -> W
     }
     let counts = files.iter().map(|read| read.has_result().then(|| counts_of(&read.file))).collect();
     let result =
-        Ok(json(&words::Answer { counts, failed: item_failures(files), check, differing: Default::default() }));
+        Ok(Payload::of(&words::Answer { counts, failed: item_failures(files), check, differing: Default::default() }));
     Work { pieces, ..Work::only(result) }.of(files)
 }
 
@@ -236,9 +237,5 @@ fn piece(item: Option<u32>, words: &[(String, u64)]) -> Piece {
     let (mut body, mut words) = (Vec::new(), words.to_vec());
     words.sort();
     words.iter().for_each(|(word, count)| part::write(*count, word.as_bytes(), &mut body));
-    Piece { item, body }
-}
-
-fn json(answer: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(answer).expect("it is JSON")
+    Piece { item, body: Payload::bytes(body) }
 }

@@ -90,6 +90,26 @@ const ENGINES: [&str; 7] = [
 /// A workload's plan, work and fold.
 const WORKLOADS: [&str; 3] = ["producer/src/plan/", "consumer/src/work/", "reducer/src/fold/"];
 
+/// What serves every workload alike: engines, services, stores, transports and messages.
+const FOR_ALL_WORKLOADS: [&str; 16] = [
+    "consumer/src/engine",
+    "consumer/src/isolation/",
+    "consumer/src/parts.rs",
+    "consumer/src/publish.rs",
+    "consumer/src/recalled.rs",
+    "consumer/src/service",
+    "producer/src/service.rs",
+    "producer/src/submission",
+    "reducer/src/ledger",
+    "reducer/src/owner/",
+    "reducer/src/service/",
+    "reducer/src/store/",
+    "reducer/src/takeover.rs",
+    "shared/src/protocol/message/",
+    "shared/src/transport/",
+    "src/run/",
+];
+
 fn is_in(path: &str, places: &[&str]) -> bool {
     places.iter().any(|place| path.starts_with(place))
 }
@@ -195,6 +215,24 @@ pub(super) fn workloads_without_transport(source: &Source) -> Vec<String> {
     forbid(source, &WORKLOADS, &["transport", "topology", "tokio"], "a workload knows no transport")
 }
 
+/// What serves every workload alike asks the workload's descriptor and names none.
+pub(super) fn engines_name_no_workload(source: &Source) -> Vec<String> {
+    if source.is_test() || !is_in(&source.path, &FOR_ALL_WORKLOADS) {
+        return Vec::new();
+    }
+    let names = Workload::ALL.map(|workload| {
+        let name = workload.as_str();
+        let variant = name[..1].to_uppercase() + &name[1..];
+        [format!("Workload::{variant}"), format!("JobSpec::{variant}"), format!("workload::{name}")]
+    });
+    let of_workloads = ["Whip", "whip", "WHIP", "frequencies", "Frequencies", "caravan"];
+    let bad = |line: &str| {
+        names.iter().flatten().any(|name| line.contains(name)) || of_workloads.iter().any(|word| line.contains(word))
+    };
+    let rule = "it serves every workload alike: ask the workload's descriptor";
+    source.product_lines().filter(|(_, line)| bad(line)).map(|(number, _)| source.complain(number, rule)).collect()
+}
+
 fn forbid(source: &Source, places: &[&str], words: &[&str], rule: &str) -> Vec<String> {
     if source.is_test() || !is_in(&source.path, places) {
         return Vec::new();
@@ -291,6 +329,14 @@ mod tests {
             count(workloads_without_transport, "consumer/src/work/steps/mod.rs", "use shared::transport::X;"),
             1
         );
+    }
+
+    #[test]
+    fn what_serves_every_workload_names_none() {
+        let text =
+            "if let JobSpec::Words(_) = spec {}\nmatch w { Workload::Digest => 1 }\nlet whips = 3;\nlet words = 1;";
+        assert_eq!(count(engines_name_no_workload, "reducer/src/owner/job.rs", text), 3);
+        assert_eq!(count(engines_name_no_workload, "reducer/src/fold/words.rs", text), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use shared::protocol::limits::ITEM_STDERR_BYTES;
 use shared::protocol::message::Failure;
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::{Files, ItemFailure};
 
@@ -13,7 +14,7 @@ use crate::work::{ItemResult, Split, WorkError};
 type Results<T> = (Vec<Option<T>>, Vec<ItemFailure>);
 
 /// Divides a task into one task for each file, in order. `body` makes a task's body of its file.
-pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Vec<u8>) -> Result<Split, Reason> {
+pub(in crate::work) fn split(files: Files, body: impl Fn(Files) -> Payload) -> Result<Split, Reason> {
     check_length(&files)?;
     let Files { links, root, items, strict_times } = files;
     let one = |item| Files { links, root: root.clone(), items: vec![item], strict_times };
@@ -81,10 +82,11 @@ mod tests {
             b"?" => Err(Reason::Body { detail: "no answer".to_owned() }),
             other => Ok((vec![Some(other.to_vec())], Vec::new())),
         };
-        let results = vec![Ok(b"a".to_vec()), Err(failure("")), Ok(b"gone".to_vec()), Ok(b"b".to_vec())];
+        let results =
+            vec![Ok(Payload::bytes("a")), Err(failure("")), Ok(Payload::bytes("gone")), Ok(Payload::bytes("b"))];
         let (joined, failed) = join(results, take).expect("joined");
         assert_eq!(joined, [Some(b"a".to_vec()), None, None, Some(b"b".to_vec())]);
         assert_eq!(failed.iter().map(|failure| failure.item).collect::<Vec<_>>(), [1, 2]);
-        assert!(join(vec![Ok(b"?".to_vec())], take).is_err());
+        assert!(join(vec![Ok(Payload::bytes("?"))], take).is_err());
     }
 }

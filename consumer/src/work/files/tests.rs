@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::digest::{self, Algorithm};
 use shared::protocol::workload::files::{Files, Item, Links};
@@ -40,10 +41,10 @@ fn try_read(
     let items = vec![Item { path: (&b"d/f"[..]).into(), size: 0, times: None }];
     let files = Files { links, root: "r".to_owned(), items, strict_times: false };
     let body = match workload {
-        Workload::Digest => serde_json::to_vec(&digest::Batch { algorithm: Algorithm::Sha1, files }),
+        Workload::Digest => Payload::of(&digest::Batch { algorithm: Algorithm::Sha1, files }),
         _ => {
             let manner = Manner { mode: Mode::Ascii, characters: true, frequencies: true };
-            serde_json::to_vec(&words::Batch { manner, files })
+            Payload::of(&words::Batch { manner, files })
         }
     };
     let mut parts = Vec::new();
@@ -52,7 +53,7 @@ fn try_read(
         Ok(())
     };
     let context = Context { site, planned_at: None, cancelled, publish: &mut publish };
-    let answer = work(workload, &body.expect("JSON"), context)?;
+    let answer = work(workload, &body, context)?;
     let seen = match workload {
         Workload::Digest => digest::Answer::parse(&answer, 1).expect("an answer").digests[0].clone(),
         _ => words::Answer::parse(&answer, 1).expect("an answer").counts[0].map(|counts| format!("{counts:?}")),

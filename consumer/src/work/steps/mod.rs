@@ -1,31 +1,55 @@
 //! The work of `steps`: a horse takes as many steps as the message's intensity.
 
+use shared::protocol::payload::Payload;
+use shared::protocol::reason::Reason;
 use shared::protocol::workload::steps::{Answer, Whip};
 
-use super::{ItemResult, WorkError};
+use super::{Context, ItemResult, Split, Work, WorkError};
 
-pub(super) fn work(body: &[u8]) -> Result<Answer, WorkError> {
-    Ok(Answer { steps: Whip::parse(body)?.intensity })
-}
+#[derive(Debug)]
+pub(super) struct StepsWork;
 
-/// A steps task has one item, so its failure is the failure of the task.
-pub(super) fn join(results: Vec<ItemResult>) -> Result<Vec<u8>, WorkError> {
-    let one = results.into_iter().next().ok_or_else(|| WorkError::failed("the step has no answer"))?;
-    one.map_err(WorkError::Failed)
+impl Work for StepsWork {
+    fn work(&self, body: &Payload, _: Context<'_>) -> Result<Payload, WorkError> {
+        Ok(Payload::of(&Answer { steps: Whip::parse(body)?.intensity }))
+    }
+
+    /// A steps task has one item.
+    fn split(&self, body: &Payload) -> Result<Split, Reason> {
+        Ok(Split { root: None, bodies: vec![body.clone()] })
+    }
+
+    /// The failure of the one item is the failure of the task.
+    fn join(&self, results: Vec<ItemResult>) -> Result<Payload, WorkError> {
+        let one = results.into_iter().next().ok_or_else(|| WorkError::failed("the step has no answer"))?;
+        one.map_err(WorkError::Failed)
+    }
+
+    /// No delivery waits, so that a rider notices each horse that joins or leaves.
+    fn spare(&self) -> u16 {
+        0
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Site;
+
+    fn work(body: &'static str) -> Result<Payload, WorkError> {
+        let (site, mut publish) = (Site::new(), |_| Ok(()));
+        let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
+        StepsWork.work(&Payload::json(body), context)
+    }
 
     #[test]
     fn a_whip_is_worth_its_intensity() {
-        assert_eq!(work(br#"{"intensity":7}"#), Ok(Answer { steps: 7 }));
+        assert_eq!(work(r#"{"intensity":7}"#), Ok(Payload::json(r#"{"steps":7}"#)));
     }
 
     #[test]
     fn anything_else_is_rejected() {
-        for bad in [&b"{}"[..], b"", br#"{"intensity":-1}"#, br#"{"intensity":1,"more":2}"#] {
+        for bad in ["{}", "", r#"{"intensity":-1}"#, r#"{"intensity":1,"more":2}"#] {
             assert!(matches!(work(bad), Err(WorkError::Rejected(_))));
         }
     }

@@ -7,6 +7,7 @@
 //! word, and then only this file must fail.
 
 use shared::protocol::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES, WORDS_TABLE_BYTES};
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::words::Check;
 
 use super::separate::is_separator;
@@ -54,7 +55,7 @@ impl Frequencies {
         self.begun.extend_from_slice(last);
         if self.file.bytes() > WORDS_TABLE_BYTES {
             let item = Some(self.item);
-            self.file.drain(&mut self.file_check, |body| publish(Piece { item, body }))?;
+            self.file.drain(&mut self.file_check, |part| publish(Piece { item, body: Payload::bytes(part) }))?;
         }
         Ok(())
     }
@@ -64,7 +65,7 @@ impl Frequencies {
         self.word(b"")?;
         if self.file.longest() > WORD_SHARED_BYTES {
             let item = Some(self.item);
-            self.file.drain(&mut self.file_check, |body| publish(Piece { item, body }))?;
+            self.file.drain(&mut self.file_check, |part| publish(Piece { item, body: Payload::bytes(part) }))?;
         }
         self.check += self.file_check;
         if self.task.is_empty() {
@@ -73,14 +74,14 @@ impl Frequencies {
             self.task.add_all(&self.file);
         }
         if self.task.bytes() > WORDS_TABLE_BYTES {
-            self.task.drain(&mut self.check, |body| publish(Piece { item: None, body }))?;
+            self.task.drain(&mut self.check, |part| publish(Piece { item: None, body: Payload::bytes(part) }))?;
         }
         Ok(())
     }
 
     /// Publishes the rest of the task's table and returns the check of all parts that count.
     pub(super) fn finish(mut self, publish: &mut Publish<'_>) -> Result<Check, Unsent> {
-        self.task.drain(&mut self.check, |body| publish(Piece { item: None, body }))?;
+        self.task.drain(&mut self.check, |part| publish(Piece { item: None, body: Payload::bytes(part) }))?;
         Ok(self.check)
     }
 

@@ -17,7 +17,7 @@ pub fn words(input: &[u8]) -> (Vec<Vec<u8>>, BTreeMap<Vec<u8>, u64>) {
     let mode = if first & 1 == 0 { Mode::Ascii } else { Mode::Unicode };
     let mut parts = Vec::new();
     let mut publish = |piece: crate::work::Piece| {
-        parts.push(piece.body);
+        parts.push(piece.body.to_vec());
         Ok(())
     };
     let (mut frequencies, mut separate) = (Frequencies::default(), Separate::new(mode));

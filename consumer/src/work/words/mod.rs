@@ -16,52 +16,63 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::files::Differing;
 use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Manner};
 
 use super::files::{self, Opened, READ_BYTES, ReadError, read_through};
-use super::{Context, ItemResult, Piece, Split, Unsent, WorkError, json};
+use super::{Context, ItemResult, Piece, Split, Unsent, Work, WorkError};
 use count::Counter;
 use frequencies::Frequencies;
 use separate::Separate;
 
-pub(super) fn work(body: &[u8], context: Context<'_>) -> Result<Answer, WorkError> {
-    let Context { site, planned_at, cancelled, publish } = context;
-    let batch = Batch::parse(body)?;
-    let mut reader = Reader::new(batch.manner);
-    let mut counts = vec![None; batch.files.items.len()];
-    let files::Done { failed, differing } =
-        files::each(&batch.files, (site, planned_at), cancelled, &mut |at, opened| {
-            counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
-            Ok(())
+/// Counts for each file of a batch.
+#[derive(Debug)]
+pub(super) struct WordsWork;
+
+impl Work for WordsWork {
+    fn work(&self, body: &Payload, context: Context<'_>) -> Result<Payload, WorkError> {
+        let Context { site, planned_at, cancelled, publish } = context;
+        let batch = Batch::parse(body)?;
+        let mut reader = Reader::new(batch.manner);
+        let mut counts = vec![None; batch.files.items.len()];
+        let files::Done { failed, differing } =
+            files::each(&batch.files, (site, planned_at), cancelled, &mut |at, opened| {
+                counts[at] = Some(reader.read(at, opened, cancelled, publish)?);
+                Ok(())
+            })?;
+        let check = reader.finish(publish)?;
+        Ok(Payload::of(&Answer { counts, failed, check, differing }))
+    }
+
+    /// Divides a batch into batches of one file.
+    fn split(&self, body: &Payload) -> Result<Split, Reason> {
+        let Batch { manner, files } = Batch::parse(body)?;
+        files::split(files, |files| Payload::of(&Batch { manner, files }))
+    }
+
+    /// Joins the answers of one item each. The words are not in them: each item published its own
+    /// parts, so the sum of the items' checks is the check of the parts that count.
+    fn join(&self, results: Vec<ItemResult>) -> Result<Payload, WorkError> {
+        let (mut check, mut differing) = (Check::default(), Differing::default());
+        let (counts, failed) = files::join(results, |item, answer| {
+            let answer = Answer::parse(answer, 1)?;
+            check += answer.check;
+            differing.add(&answer.differing, |_| Some(item));
+            Ok((answer.counts, answer.failed))
         })?;
-    let check = reader.finish(publish)?;
-    Ok(Answer { counts, failed, check, differing })
-}
+        Ok(Payload::of(&Answer { counts, failed, check, differing }))
+    }
 
-/// Divides a batch into batches of one file.
-pub(super) fn split(body: &[u8]) -> Result<Split, Reason> {
-    let Batch { manner, files } = Batch::parse(body)?;
-    files::split(files, |files| json(&Batch { manner, files }))
-}
-
-/// Joins the answers of one item each. The words are not in them: each item published its own
-/// parts, so the sum of the items' checks is the check of the parts that count.
-pub(super) fn join(results: Vec<ItemResult>) -> Result<Answer, WorkError> {
-    let (mut check, mut differing) = (Check::default(), Differing::default());
-    let (counts, failed) = files::join(results, |item, answer| {
-        let answer = Answer::parse(answer, 1)?;
-        check += answer.check;
-        differing.add(&answer.differing, |_| Some(item));
-        Ok((answer.counts, answer.failed))
-    })?;
-    Ok(Answer { counts, failed, check, differing })
+    fn cut(&self, piece: &[u8]) -> Option<usize> {
+        cut(piece)
+    }
 }
 
 /// The offset of a line's end near the middle: after the line across the middle, or before that
 /// line if it is the last.
-pub(super) fn cut(piece: &[u8]) -> Option<usize> {
+fn cut(piece: &[u8]) -> Option<usize> {
     let is_end = |&byte: &u8| byte == b'\n';
     let (first, rest) = piece.split_at(piece.len() / 2);
     let after = rest.iter().position(is_end).map(|at| first.len() + at + 1).filter(|&at| at < piece.len());

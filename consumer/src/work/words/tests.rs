@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::protocol::limits::{WORD_BYTES_MAX, WORD_SHARED_BYTES};
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::files::{Files, Item, Links};
 use shared::protocol::workload::words::{Answer, Batch, Check, Counts, Manner, Mode, part};
@@ -115,7 +116,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
         Ok(())
     };
     let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
-    let body = serde_json::to_vec(&batch).expect("json");
+    let body = Payload::of(&batch);
     let answer = work(Workload::Words, &body, context).expect("an answer");
     (Answer::parse(&answer, contents.len() as u32).expect("owners take our answers"), pieces)
 }

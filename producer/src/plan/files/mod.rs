@@ -31,8 +31,8 @@ mod walk;
 
 use std::path::PathBuf;
 
-use serde_json::value::RawValue;
 use shared::protocol::message::Planned;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::files::{Files, Selection};
 use shared::system::beneath::DirectoryIdentity;
 
@@ -82,7 +82,7 @@ impl FilesPlan {
     }
 
     /// The next task. `body` is the workload's function from files to a task's body.
-    pub(super) fn next_task(&mut self, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
+    pub(super) fn next_task(&mut self, body: impl Fn(Files) -> Payload) -> Option<Planned> {
         let mut draft = Draft::new(self.next, self.times);
         while !draft.is_full() {
             let Some(finding) = self.pending.take().or_else(|| self.walk.next()) else { break };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use serde_json::value::RawValue;
 use shared::protocol::limits::{TASK_CONTENT_BYTES, TASK_ITEMS_FIRST, TASK_ITEMS_MAX, TASK_MESSAGE_BYTES};
-use shared::protocol::message::{PlanFailure, Planned};
+use shared::protocol::message::{Notes, PlanFailure, Planned};
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::files::{Files, Item, Links, Selection};
 
 use super::finding::{Finding, What};
@@ -97,7 +97,7 @@ impl Draft {
     }
 
     /// The task, or `None` if nothing was added.
-    pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Box<RawValue>) -> Option<Planned> {
+    pub(super) fn finish(self, selection: &Selection, body: impl Fn(Files) -> Payload) -> Option<Planned> {
         let last = self.last?;
         let items = u32::try_from(self.items.len()).expect("TASK_ITEMS_MAX is far below");
         let root = self.kind.map_or(last, |(root, _)| root);
@@ -113,8 +113,7 @@ impl Draft {
             body: files.map(body),
             items,
             bytes: self.content_bytes,
-            failed: self.failed,
-            skipped: self.skipped,
+            notes: Notes { failed: self.failed, skipped: self.skipped },
             at: Some(now()),
         })
     }

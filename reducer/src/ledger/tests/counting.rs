@@ -35,7 +35,7 @@ fn another_answer_to_an_answered_task_is_an_alarm_and_does_not_count() {
     let mut world = World::new();
     world.open_with(1);
     world.done(0);
-    let other = Verdict::Done(format!(r#"{{"digests":["{}"],"bytes":99}}"#, "0".repeat(40)).into());
+    let other = Verdict::Done(Payload::json(format!(r#"{{"digests":["{}"],"bytes":99}}"#, "0".repeat(40))));
     world.answer(0, 1, other);
     let counts = world.counts();
     assert_eq!((counts.duplicates, counts.conflicts, counts.bytes_done), (1, 1, 10));
@@ -47,7 +47,7 @@ fn the_wording_of_a_failure_is_no_other_answer() {
     world.open_with(1);
     for reason in ["Permission denied", "permission denied"] {
         let failed = format!(r#"{{"digests":[null],"failed":[{{"item":0,"reason":"{reason}"}}],"bytes":0}}"#);
-        world.answer(0, 1, Verdict::Done(failed.into()));
+        world.answer(0, 1, Verdict::Done(Payload::json(failed)));
     }
     let counts = world.counts();
     assert_eq!((counts.items_failed, counts.duplicates, counts.conflicts), (1, 1, 0));
@@ -184,7 +184,7 @@ fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
     let opening = world.ledger().owner().status(job, world.now).expect("the job is known").opening;
     let (plan, workload) = (PlanHash::start(), Workload::Steps);
     let address = Address { task, opening, plan, attempt: 1, owner: owner(), workload };
-    let verdict = Verdict::Done(format!(r#"{{"steps":{steps}}}"#).into());
+    let verdict = Verdict::Done(Payload::json(format!(r#"{{"steps":{steps}}}"#)));
     let outcome = Box::new(Outcome {
         address,
         consumer: None,
@@ -257,10 +257,10 @@ fn absurd_sizes_make_an_absurd_account_and_stop_nobody() {
     for number in 0..2 {
         let mut planned = planned(number, 1);
         planned.bytes = u64::MAX;
-        planned.skipped = [("fifo".to_owned(), u64::MAX)].into();
+        planned.notes.skipped = [("fifo".to_owned(), u64::MAX)].into();
         world.plan_task(planned);
         let digests = serde_json::json!({"digests": [HEX], "bytes": u64::MAX}).to_string();
-        world.answer(number, 1, Verdict::Done(digests.into()));
+        world.answer(number, 1, Verdict::Done(Payload::json(digests)));
     }
     let counts = world.counts();
     assert_eq!((counts.tasks_done, counts.bytes_planned, counts.bytes_done), (2, u64::MAX, u64::MAX));

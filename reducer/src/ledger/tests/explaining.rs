@@ -112,7 +112,8 @@ fn a_leased_task_names_its_holder() {
     world.open_with(1);
     let address = world.address(0, 1);
     let (holder, host) = (ConsumerId::from_name(b"c7"), "node-07".to_owned());
-    let lease = Box::new(Lease { address, holder, host, is_started: true, redelivered: false, body: "{}".into() });
+    let lease =
+        Box::new(Lease { address, holder, host, is_started: true, redelivered: false, body: Payload::json("{}") });
     world.event(Event::Lease { lease, known: None, tag: None });
     world.pass(HEARTBEAT);
     says(&mut world, Some(0), "task job.0 is leased to consumer c7 on node-07, last heard of 10 s ago.");

@@ -38,14 +38,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::value::{RawValue, to_raw_value};
 use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
-    Address, DeadLetter, Death, Failure, JobRequest, Opened, Outcome, Place, PlanEnd, PlanFailure, Planned, Presence,
-    Reply, Verdict,
+    Address, DeadLetter, Death, Failure, JobRequest, Notes, Opened, Outcome, Place, PlanEnd, PlanFailure, Planned,
+    Presence, Reply, Verdict,
 };
 use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
 use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Start};
@@ -315,10 +315,6 @@ fn open() -> Event {
     opening(job(), spec())
 }
 
-fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("it is JSON")
-}
-
 /// Task `number` of a plan. A task without items has a failure to report and nothing to do.
 fn planned(number: u64, items: u32) -> Planned {
     let item = |item: u32| Item { path: PathBytes(format!("{number}-{item}").into_bytes()), size: 10, times: None };
@@ -329,18 +325,20 @@ fn planned(number: u64, items: u32) -> Planned {
     Planned {
         number,
         class: class(),
-        body: (items > 0).then(|| raw(&batch)),
+        body: (items > 0).then(|| Payload::of(&batch)),
         items,
         bytes: u64::from(items) * 10,
-        failed: if items > 0 { Vec::new() } else { vec![failure] },
-        skipped: [("fifo".to_owned(), 1)].into(),
+        notes: Notes {
+            failed: if items > 0 { Vec::new() } else { vec![failure] },
+            skipped: [("fifo".to_owned(), 1)].into(),
+        },
         at: None,
     }
 }
 
 fn done(items: usize) -> Verdict {
     let digests: Vec<_> = vec![HEX; items];
-    Verdict::Done(serde_json::json!({"digests": digests, "bytes": 10 * items}).to_string().into())
+    Verdict::Done(Payload::of(&serde_json::json!({"digests": digests, "bytes": 10 * items})))
 }
 
 fn failed(reason: &str) -> Verdict {

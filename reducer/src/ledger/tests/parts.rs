@@ -16,7 +16,7 @@ impl World {
 
     fn make_part(&self, run: &str, number: u32, item: Option<u32>) -> Part {
         let address = self.address(0, 1);
-        let body = format!("{run} {number}").into_bytes().into();
+        let body = Payload::bytes(format!("{run} {number}").into_bytes());
         Part { address, run: RunId::from_name(run.as_bytes()), number, item, body }
     }
 
@@ -37,7 +37,7 @@ impl World {
         let reader = Reader::open(&self.path).expect("the store can be read");
         let (mut parts, mut next) = (Vec::new(), None);
         while let Some((place, body)) = reader.next_part(&job(), next.as_ref()).expect("a part") {
-            parts.push(String::from_utf8(body).expect("text"));
+            parts.push(String::from_utf8_lossy(&body).into_owned());
             next = Some(place);
         }
         parts
@@ -108,7 +108,7 @@ fn parts_of_an_item_that_failed_do_not_count() {
     }
     let failed = r#"{"item":0,"reason":"changed while it was read"}"#;
     let answer = format!(r#"{{"digests":[null,"{HEX}"],"failed":[{failed}],"bytes":10}}"#);
-    world.whole_as(Verdict::Done(answer.into()), 1, "a", 3);
+    world.whole_as(Verdict::Done(Payload::json(answer)), 1, "a", 3);
     assert_eq!(world.parts(), ["a 1", "a 2"]);
 }
 
@@ -141,7 +141,7 @@ fn counted() -> Verdict {
     check.add(b"a", 3);
     let counts = words::Counts { lines: 1, words: 3, characters: 6, bytes: 6 };
     let answer = words::Answer { counts: vec![Some(counts)], failed: Vec::new(), check, differing: Default::default() };
-    Verdict::Done(serde_json::to_vec(&answer).expect("it is JSON").into())
+    Verdict::Done(Payload::of(&answer))
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     world.end_plan(1);
     let part = |world: &mut World, run: &str, body: &'static [u8]| {
         let tag = world.tag();
-        let part = Part { body: body.into(), ..world.make_part(run, 0, None) };
+        let part = Part { body: Payload::bytes(body), ..world.make_part(run, 0, None) };
         settled(&world.event(Event::Part { part: Box::new(part), known: None, tag }))
     };
     let refused = part(&mut world, "a", b"three\ta\n");

@@ -4,7 +4,8 @@ use super::*;
 
 /// Task `number` of the walk `walk`.
 fn of_walk(walk: &str, number: u64) -> Planned {
-    Planned { skipped: [(walk.to_owned(), 1)].into(), ..planned(number, 1) }
+    let notes = Notes { failed: Vec::new(), skipped: [(walk.to_owned(), 1)].into() };
+    Planned { notes, ..planned(number, 1) }
 }
 
 fn after(walk: &str, number: u64) -> PlanHash {

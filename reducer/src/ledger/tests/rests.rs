@@ -36,7 +36,7 @@ fn left(results: &[Option<&str>]) -> Vec<ItemFailure> {
 fn digests(results: &[Option<&str>]) -> Verdict {
     let digests = results.iter().map(|name| name.map(digest_of)).collect();
     let answer = digest::Answer { digests, failed: left(results), bytes: 0, differing: Differing::default() };
-    Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into())
+    Verdict::Done(Payload::of(&answer))
 }
 
 impl World {
@@ -51,9 +51,9 @@ impl World {
     }
 
     /// Plans a task with this body.
-    fn plans(&mut self, number: u64, body: Box<RawValue>, items: usize) -> Vec<Action> {
+    fn plans(&mut self, number: u64, body: Payload, items: usize) -> Vec<Action> {
         let items = items as u32;
-        let planned = Planned { body: Some(body), items, bytes: 10, skipped: BTreeMap::new(), ..planned(number, 1) };
+        let planned = Planned { body: Some(body), items, bytes: 10, notes: Notes::default(), ..planned(number, 1) };
         self.plan_task(planned)
     }
 
@@ -80,8 +80,8 @@ fn published(actions: &[Action]) -> Vec<&Task> {
     actions.iter().filter_map(task).collect()
 }
 
-fn batch(items: &[&str]) -> Box<RawValue> {
-    raw(&Batch { algorithm: Algorithm::Sha1, files: names(items) })
+fn batch(items: &[&str]) -> Payload {
+    Payload::of(&Batch { algorithm: Algorithm::Sha1, files: names(items) })
 }
 
 /// A restored backup of the store may have left other files of a task to a consumer than the store
@@ -137,7 +137,7 @@ fn a_file_that_had_changed_is_read_again_and_a_copy_without_times_stays_one() {
     let differing = Differing { untimed: vec![0], changed: vec![1] };
     let digests = ["a", "b", "c"].map(|name| Some(digest_of(name))).into();
     let answer = digest::Answer { digests, failed: Vec::new(), bytes: 30, differing };
-    let verdict = |answer: &digest::Answer| Verdict::Done(serde_json::to_vec(answer).expect("JSON").into());
+    let verdict = |answer: &digest::Answer| Verdict::Done(Payload::of(answer));
     world.answer(0, 1, verdict(&answer));
     assert_eq!((world.counts().items_untimed, world.counts().items_changed), (1, 1));
     world.opens(&spec());
@@ -158,18 +158,19 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
     let JobSpec::Digest(Spec { files: selection, .. }) = spec() else { panic!("a spec of files") };
     let manner = words::Manner { frequencies: true, ..words::Manner::default() };
     let spec = JobSpec::Words(words::Spec { manner, files: selection });
-    let body = |items: &[&str]| raw(&words::Batch { manner, files: names(items) });
+    let body = |items: &[&str]| Payload::of(&words::Batch { manner, files: names(items) });
     let said = |results: &[Option<&str>]| {
         let (mut check, counts) = (words::Check::default(), words::Counts { words: 1, ..words::Counts::default() });
         results.iter().flatten().for_each(|word| check.add(word.as_bytes(), 1));
         let counts = results.iter().map(|result| result.map(|_| counts)).collect();
         let answer = words::Answer { counts, failed: left(results), check, differing: Differing::default() };
-        Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into())
+        Verdict::Done(Payload::of(&answer))
     };
     let part = |world: &mut World, run: &str, words: &[&str]| {
         for (number, word) in (0..).zip(words) {
             let (address, run) = (world.address(0, 1), RunId::from_name(run.as_bytes()));
-            let part = Part { address, run, number, item: None, body: format!("1\t{word}\n").into_bytes().into() };
+            let part =
+                Part { address, run, number, item: None, body: Payload::bytes(format!("1\t{word}\n").into_bytes()) };
             world.event(Event::Part { part: Box::new(part), known: None, tag: None });
         }
     };
@@ -177,7 +178,7 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
         let reader = Reader::open(&world.path).expect("the store can be read");
         let (mut found, mut after) = (Vec::new(), None);
         while let Some((place, body)) = reader.next_part(&job(), after.as_ref()).expect("a part") {
-            found.push(String::from_utf8(body).expect("text").trim_end().rsplit('\t').next().expect("it").to_owned());
+            found.push(String::from_utf8_lossy(&body).trim_end().rsplit('\t').next().expect("it").to_owned());
             after = Some(place);
         }
         found.sort();

@@ -73,7 +73,7 @@ fn a_task_that_fails_and_then_succeeds_is_done() {
 fn an_answer_that_cannot_be_read_is_a_failure() {
     let mut world = World::new();
     world.open_with(1);
-    world.answer(0, 1, Verdict::Done("{}".into()));
+    world.answer(0, 1, Verdict::Done(Payload::json("{}")));
     assert_eq!(world.counts().tasks_open, 1);
     assert_eq!(sent(&world.pass(limits::RETRY_DELAY)), [(0, 2)]);
 }

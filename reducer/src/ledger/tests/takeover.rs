@@ -27,10 +27,10 @@ fn files(items: &[&Item]) -> Files {
 fn planned_files(number: u64, items: &[&Item]) -> Planned {
     let batch = Batch { algorithm: Algorithm::Sha1, files: files(items) };
     Planned {
-        body: Some(raw(&batch)),
+        body: Some(Payload::of(&batch)),
         items: items.len() as u32,
         bytes: items.len() as u64 * 10,
-        skipped: BTreeMap::new(),
+        notes: Notes::default(),
         ..planned(number, 1)
     }
 }
@@ -45,7 +45,7 @@ fn digests(items: &[&Item]) -> Verdict {
         digest(&String::from_utf8_lossy(item.path.as_bytes()), item.times.map_or(0, |times| times.modified))
     };
     let digests: Vec<String> = items.iter().map(of).collect();
-    Verdict::Done(serde_json::json!({"digests": digests, "bytes": 10 * items.len()}).to_string().into())
+    Verdict::Done(Payload::of(&serde_json::json!({"digests": digests, "bytes": 10 * items.len()})))
 }
 
 fn asked(instead_of: Option<OpeningId>) -> JobRequest {
@@ -225,7 +225,7 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     let request = |instead_of| JobRequest { spec: words_spec.clone(), ..asked(instead_of) };
     let task = |number, items: &[&Item]| {
         let batch = words::Batch { manner, files: files(items) };
-        Planned { body: Some(raw(&batch)), ..planned_files(number, items) }
+        Planned { body: Some(Payload::of(&batch)), ..planned_files(number, items) }
     };
     let [a, b, c] = ["a", "b", "c"].map(|name| file(name, 1));
     let mut world = World::new();
@@ -240,9 +240,9 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
         words::Answer { counts: vec![Some(counts); 2], failed: Vec::new(), check, differing: Default::default() };
     let run = RunId::from_name(b"run");
     let address = world.address(0, 1);
-    let part = Part { address, run: run.clone(), number: 0, item: None, body: b"2\tx\n"[..].into() };
+    let part = Part { address, run: run.clone(), number: 0, item: None, body: Payload::bytes(&b"2\tx\n"[..]) };
     world.event(Event::Part { part: Box::new(part), known: None, tag: None });
-    let mut outcome = world.outcome(0, 1, Verdict::Done(serde_json::to_vec(&answer).expect("JSON").into()));
+    let mut outcome = world.outcome(0, 1, Verdict::Done(Payload::of(&answer)));
     if let Event::Outcome { outcome, .. } = &mut outcome {
         outcome.parts = Some(Parts { run, count: 1 });
     }
@@ -262,8 +262,8 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
         check: words::Check::default(),
         differing: Default::default(),
     };
-    world.answer(1, 1, Verdict::Done(serde_json::to_vec(&none).expect("JSON").into()));
+    world.answer(1, 1, Verdict::Done(Payload::of(&none)));
     let reader = Reader::open(&world.path).expect("the store can be read");
     let (_, body) = reader.next_part(&job(), None).expect("it can be read").expect("a part");
-    assert_eq!(body, b"2\tx\n");
+    assert_eq!(&body[..], b"2\tx\n");
 }

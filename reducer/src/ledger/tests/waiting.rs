@@ -78,7 +78,7 @@ fn a_task_that_waits_for_another_consumer_says_so() {
         world.pass(Duration::from_secs(60));
         let (tag, address) = (world.tag(), world.address(0, attempt));
         let (holder, host) = (first.clone(), "h1".to_owned());
-        let lease = Lease { address, holder, host, is_started: false, redelivered: true, body: "{}".into() };
+        let lease = Lease { address, holder, host, is_started: false, redelivered: true, body: Payload::json("{}") };
         world.event(Event::Lease { lease: Box::new(lease), known: None, tag });
     }
     let waits = world.status().waits.unwrap_or_default();

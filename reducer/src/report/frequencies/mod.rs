@@ -18,7 +18,7 @@ use sum::Sum;
 
 /// Writes the `top` most frequent words of a finished job, or all of them. Memory is bounded: words
 /// beyond the limit go into a temporary file.
-pub fn write_frequencies(store: &Path, job: &JobId, top: Option<u64>, out: &mut dyn Write) -> Result<(), ReportError> {
+pub(super) fn write(store: &Path, job: &JobId, top: Option<u64>, out: &mut dyn Write) -> Result<(), ReportError> {
     let reader = Reader::open(store)?;
     let (mut sum, mut spill) = (Sum::default(), None);
     let mut next = None;

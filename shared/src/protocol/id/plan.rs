@@ -14,13 +14,13 @@ impl PlanHash {
     /// for.
     pub fn rest(&self, items: &[u32]) -> Self {
         let items: Vec<String> = items.iter().map(u32::to_string).collect();
-        self.then(&["rest", &items.join(",")])
+        self.then(&[b"rest", items.join(",").as_bytes()])
     }
 
     /// The hash of this plan with one more task, whose content is `parts`: SHA-1 of this hash and
     /// of the parts, joined by newlines. Speed matters: hashing is a hundredth of the work on small
     /// files.
-    pub(crate) fn then(&self, parts: &[&str]) -> Self {
+    pub(crate) fn then(&self, parts: &[&[u8]]) -> Self {
         let mut hash = Sha1::new_with_prefix(&self.0);
         for part in parts {
             hash.update("\n");
@@ -34,11 +34,11 @@ impl PlanHash {
 mod tests {
     use super::*;
 
-    /// Expected values from `printf 'start\nphotos\n{}\n' | sha1sum`, and so on.
+    /// Expected values from `printf 'start\nphotos\napplication/json\n\n{}' | sha1sum`, and so on.
     #[test]
     fn another_language_comes_to_the_same_hash() {
-        let one = PlanHash::start().then(&["photos", "{}", ""]);
-        assert_eq!(one.as_str(), "d8b6c2b038d0004ed77031e5c742b2d35a50da4c");
-        assert_eq!(one.rest(&[0, 7]).as_str(), "6dab1ac8621c4a4e5c78c8841824955514bb0523");
+        let one = PlanHash::start().then(&[b"photos", b"application/json", b"", b"{}"]);
+        assert_eq!(one.as_str(), "382c52bf12759a4f4a15f1f6187e5b5eb06435ad");
+        assert_eq!(one.rest(&[0, 7]).as_str(), "4f21cee372293bd5d5c4a8932b47d66077210d0b");
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
+use crate::protocol::payload::{ContentType, Payload};
 use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
 
 /// A header's value: one of the three AMQP table types that Packhorse uses.
@@ -64,16 +65,16 @@ impl Message {
     /// # Panics
     /// Never for this crate's types: their JSON has text keys and finite numbers only.
     pub fn json<T: Serialize>(kind: &str, id: String, body: &T, now: SystemTime) -> Self {
-        let body = serde_json::to_vec(body).expect("message types have text keys and finite numbers");
-        Self::new(kind, id, body.into(), now)
+        Self::new(kind, id, Payload::of(body), now)
     }
 
-    /// Makes a message from a body that is JSON already.
-    pub fn new(kind: &str, id: String, body: Bytes, now: SystemTime) -> Self {
+    /// Makes a message of this program and schema with this body.
+    pub fn new(kind: &str, id: String, body: Payload, now: SystemTime) -> Self {
+        let Payload { content_type, bytes: body } = body;
         Self {
             id,
             kind: kind.to_owned(),
-            content_type: "application/json".to_owned(),
+            content_type: content_type.into(),
             timestamp: now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
             app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: BTreeMap::from([("schema".to_owned(), HeaderValue::Integer(SCHEMA))]),
@@ -134,6 +135,19 @@ impl Message {
             return Err(Reason::Kind { kind: self.kind.clone() });
         }
         Ok(())
+    }
+
+    /// Reads an integer header that must be present and not negative.
+    pub(super) fn count<T: TryFrom<i64>>(&self, name: &str) -> Result<T, Reason> {
+        let count = self.integer(name).and_then(|count| T::try_from(count).ok());
+        count.ok_or_else(|| Reason::header(name, "it is missing or out of range"))
+    }
+
+    /// The body with its content type.
+    pub fn payload(&self) -> Result<Payload, Reason> {
+        let content_type = ContentType::of_property(&self.content_type);
+        let content_type = content_type.map_err(|error| Reason::header("content_type", &error.to_string()))?;
+        Ok(Payload { content_type, bytes: self.body.clone() })
     }
 
     /// Parses the body. The types themselves refuse unknown fields.

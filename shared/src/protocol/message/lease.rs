@@ -3,10 +3,9 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use super::{Address, HeaderValue, Message, kind};
 use crate::protocol::id::ConsumerId;
+use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 
 /// Tells the owner which consumer holds a task. It replaces the task's delivery.
@@ -23,7 +22,8 @@ pub struct Lease {
     /// Whether the broker had delivered the task before; then an earlier consumer may have died of
     /// it.
     pub redelivered: bool,
-    pub body: Bytes,
+    /// The task's, so that a lease shows what is held.
+    pub body: Payload,
 }
 
 impl Lease {
@@ -48,7 +48,7 @@ impl Lease {
             host: message.text("host").unwrap_or("unknown").to_owned(),
             is_started,
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
-            body: message.body.clone(),
+            body: message.payload()?,
         })
     }
 }

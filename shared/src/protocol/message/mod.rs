@@ -1,7 +1,8 @@
 //! Every message: an envelope of AMQP properties around a body.
 //!
 //! The envelope ([`Message`]) is the same on both transports. Metadata is in its properties and
-//! headers, so that any AMQP client can read it; bodies are JSON (docs/PROTOCOL.md lists them all).
+//! headers, so that any AMQP client can read it. The bodies of tasks, answers and parts are bytes with
+//! a content type; all others are JSON (docs/PROTOCOL.md lists them all).
 
 mod cancel;
 mod dead;
@@ -22,7 +23,7 @@ pub use envelope::{HeaderValue, Message, SEALED};
 pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
-pub use plan::{Place, PlanEnd, PlanFailure, Planned};
+pub use plan::{Notes, Place, PlanEnd, PlanFailure, Planned};
 pub use request::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState};
 pub use session::Session;
 pub use task::{Address, Task};

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Address, HeaderValue, Message, Parts, kind};
 use crate::protocol::id::ConsumerId;
+use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 
 /// Failure of a whole task. An item that fails alone is part of the answer instead.
@@ -24,7 +24,7 @@ pub struct Failure {
 pub enum Verdict {
     /// The answer, as the workload's contract defines it. When a task is answered twice, the owner
     /// compares these bytes and nothing else of the outcome.
-    Done(Bytes),
+    Done(Payload),
     /// The task could not be done; the owner decides about another attempt.
     Failed(Failure),
 }
@@ -74,7 +74,7 @@ impl Outcome {
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
         message.expect(kind::OUTCOME)?;
         let verdict = match message.text("status") {
-            Some("done") => Verdict::Done(message.body.clone()),
+            Some("done") => Verdict::Done(message.payload()?),
             Some("failed") => Verdict::Failed(message.parse()?),
             other => return Err(Reason::header("status", &format!("done or failed, not {other:?}"))),
         };

@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use super::{Address, Message, kind};
 use crate::protocol::id::RunId;
+use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 
 /// The parts of an outcome.
@@ -30,13 +29,12 @@ pub struct Part {
     /// The item that the part belongs to, if the part counts only when that item has a result.
     pub item: Option<u32>,
     /// As the workload's contract defines it.
-    pub body: Bytes,
+    pub body: Payload,
 }
 
 impl Part {
     pub fn to_message(&self, now: SystemTime) -> Message {
-        let mut message = Message::new(kind::PART, self.address.task.to_string(), self.body.clone(), now);
-        message.content_type = "application/octet-stream".to_owned();
+        let message = Message::new(kind::PART, self.address.task.to_string(), self.body.clone(), now);
         let message = self.address.write(message).with_text("run", self.run.as_str());
         let message = message.with_integer("part", i64::from(self.number));
         match self.item {
@@ -57,7 +55,7 @@ impl Part {
                 .map_err(|_| wrong("part"))?
                 .ok_or_else(|| Reason::header("part", "it is missing or not an integer"))?,
             item: number("item").map_err(|_| wrong("item"))?,
-            body: message.body.clone(),
+            body: message.payload()?,
         })
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use super::{Message, kind};
 use crate::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
+use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 use crate::protocol::workload::Workload;
 
@@ -52,10 +51,9 @@ impl Address {
         if job != task.job {
             return Err(Reason::header("correlation_id", "it names another job than message_id"));
         }
-        let attempt = message.integer("attempt").and_then(|n| u32::try_from(n).ok());
         Ok(Self {
             task,
-            attempt: attempt.ok_or_else(|| Reason::header("attempt", "it is missing or out of range"))?,
+            attempt: message.count("attempt")?,
             opening: message.header("opening")?,
             plan: message.header("plan")?,
             owner: message.header("owner")?,
@@ -73,8 +71,8 @@ pub struct Task {
     /// Consumers that could not do this task. They give it back, because other consumers may have
     /// what they lack.
     pub avoid: Vec<ConsumerId>,
-    /// The batch, as the workload's contract defines it.
-    pub body: Bytes,
+    /// As the workload's contract defines it.
+    pub body: Payload,
 }
 
 impl Task {
@@ -101,7 +99,7 @@ impl Task {
             class: message.header("class")?,
             planned_at: message.integer("planned_at"),
             avoid: avoid.map_err(|error| Reason::header("avoid", &error.to_string()))?,
-            body: message.body.clone(),
+            body: message.payload()?,
         })
     }
 }
@@ -115,7 +113,7 @@ mod tests {
         let task = TaskId { job: JobId::from_name(b"j"), number: 0 };
         let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
         let address = Address { task, opening, plan: PlanHash::start(), attempt: 1, owner, workload: Workload::Digest };
-        let body = vec![b' '; bytes].into();
+        let body = Payload::bytes(vec![b' '; bytes]);
         Task { address, class: Class::from_name(b"r"), planned_at: None, avoid: Vec::new(), body }
             .to_message(SystemTime::UNIX_EPOCH)
     }

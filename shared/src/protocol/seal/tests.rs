@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use crate::protocol::message::{Address, DeadLetter, Task};
+use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 use crate::protocol::workload::Workload;
 
@@ -26,7 +27,7 @@ fn task(job: &[u8]) -> Message {
     let task = TaskId { job: JobId::from_name(job), number: 7 };
     let (owner, opening) = (OwnerId::from_name(b"main"), OpeningId::from_name(b"o"));
     let address = Address { task, opening, plan: PlanHash::start(), attempt: 2, owner, workload: Workload::Digest };
-    let body = r#"{"files":"name-of-a-file"}"#.into();
+    let body = Payload::json(r#"{"files":"name-of-a-file"}"#);
     Task { address, class: Class::from_name(b"photos"), planned_at: None, avoid: Vec::new(), body }
         .to_message(SystemTime::UNIX_EPOCH)
 }

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
+use super::{Classes, Contract, Descriptor, TaskQueue, Workload};
+use crate::protocol::id::Class;
 use crate::protocol::reason::{Reason, from_json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +31,28 @@ impl Algorithm {
     }
 }
 
+pub(super) const DESCRIPTOR: Descriptor =
+    Descriptor { name: "digest", queue: TaskQueue::Durable, classes: Classes::OfRoots };
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     pub algorithm: Algorithm,
     pub files: Selection,
+}
+
+impl Contract for Spec {
+    fn workload(&self) -> Workload {
+        Workload::Digest
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        self.files.classes()
+    }
+
+    fn consumer_command(&self, class: &str, broker: &str) -> String {
+        self.files.consumer_command(class, broker)
+    }
 }
 
 /// A task's body.

@@ -72,6 +72,12 @@ impl Selection {
         classes
     }
 
+    /// The command that starts a consumer of a class of the job, at the broker of this URL.
+    pub fn consumer_command(&self, class: &str, broker: &str) -> String {
+        let root = self.roots.iter().find(|root| root.class.as_str() == class);
+        format!("packhorse consumer --broker {broker} --root {}=DIR", root.map_or(class, |root| &root.name))
+    }
+
     /// Prefix of each path of a root in a report; empty if the job has no such root.
     pub fn prefix(&self, root: &str) -> &[u8] {
         self.roots.iter().find(|known| known.name == root).map_or(&[], |root| root.prefix.as_bytes())

@@ -1,8 +1,9 @@
 //! The contract of each workload: a job's specification, a task's body and its answer.
 //!
 //! Each role has a module of the workload's name: its contract here, its plan in the producer, its
-//! work in the consumer, its fold in the reducer. Every place that must know all workloads matches
-//! on [`Workload`] without a wildcard, so the compiler finds these places when one is added.
+//! work in the consumer, its fold in the reducer. Each of these rows has one descriptor per workload
+//! and one place that matches on all of them without a wildcard: here [`Workload::descriptor`] and
+//! [`JobSpec::contract`](crate::protocol::job::JobSpec::contract).
 
 pub mod digest;
 pub mod files;
@@ -13,6 +14,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::protocol::id::Class;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,14 +35,71 @@ impl Workload {
     /// In alphabetical order.
     pub const ALL: [Self; 3] = [Self::Digest, Self::Steps, Self::Words];
 
-    /// The name in messages, queue names and on command lines.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn descriptor(self) -> &'static Descriptor {
         match self {
-            Self::Digest => "digest",
-            Self::Steps => "steps",
-            Self::Words => "words",
+            Self::Digest => &digest::DESCRIPTOR,
+            Self::Steps => &steps::DESCRIPTOR,
+            Self::Words => &words::DESCRIPTOR,
         }
     }
+
+    /// The name in messages, queue names and on command lines.
+    pub const fn as_str(self) -> &'static str {
+        self.descriptor().name
+    }
+}
+
+/// What all roles must know of a workload before they have a job of it.
+#[derive(Debug)]
+pub struct Descriptor {
+    pub name: &'static str,
+    pub queue: TaskQueue,
+    pub classes: Classes,
+}
+
+/// The form of a workload's task queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskQueue {
+    /// Replicated: what is confirmed survives the loss of a node.
+    Durable,
+    /// On one node, with room for exactly this many waiting tasks. A publisher waits while it is
+    /// full.
+    Exact(u32),
+}
+
+/// The classes of a workload.
+#[derive(Debug, Clone, Copy)]
+pub enum Classes {
+    /// One for each root: consumers that serve the root can do the tasks.
+    OfRoots,
+    /// One for all: every consumer can do the tasks.
+    One(fn() -> Class),
+}
+
+impl Classes {
+    /// Whether a consumer needs a root to do the tasks.
+    pub const fn are_of_roots(self) -> bool {
+        matches!(self, Self::OfRoots)
+    }
+
+    /// The classes for consumers that serve these roots.
+    pub fn for_roots<'a>(self, roots: impl Iterator<Item = &'a str>) -> Vec<Class> {
+        match self {
+            Self::OfRoots => roots.map(files::Root::class_of).collect(),
+            Self::One(class) => vec![class()],
+        }
+    }
+}
+
+/// What all roles ask of a job's spec. The types of specs implement it.
+pub trait Contract {
+    fn workload(&self) -> Workload;
+
+    /// The classes that may do the job's tasks, each once.
+    fn classes(&self) -> Vec<Class>;
+
+    /// The command that starts a consumer of a class of the job, at the broker of this URL.
+    fn consumer_command(&self, class: &str, broker: &str) -> String;
 }
 
 impl fmt::Display for Workload {

@@ -6,8 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Classes, Contract, Descriptor, TaskQueue, Workload};
 use crate::protocol::id::{Class, JobId};
+use crate::protocol::limits::WHIP_CAPACITY;
 use crate::protocol::reason::{Reason, from_json};
+
+/// The whip holds exactly 16 messages; a quorum queue overshoots its limit. A classic queue may lose
+/// messages, and the owner sends those again from its store.
+pub(super) const DESCRIPTOR: Descriptor =
+    Descriptor { name: "steps", queue: TaskQueue::Exact(WHIP_CAPACITY), classes: Classes::One(class) };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +31,23 @@ impl Spec {
     /// The job's id: one for each (caravan, rider).
     pub fn job(&self) -> JobId {
         JobId::from_name(format!("{}-rider-{}", self.caravan, self.rider).as_bytes())
+    }
+}
+
+impl Contract for Spec {
+    fn workload(&self) -> Workload {
+        Workload::Steps
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        vec![class()]
+    }
+
+    fn consumer_command(&self, _: &str, broker: &str) -> String {
+        format!(
+            "packhorse consumer --broker {broker} --workload steps \
+             (or cargo run --example horse_rider -- horse 0 --broker {broker})"
+        )
     }
 }
 

@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::files::{Differing, Files, ItemFailure, Selection, check_answer};
-use crate::protocol::id::fnv1a;
+use super::{Classes, Contract, Descriptor, TaskQueue, Workload};
+use crate::protocol::id::{Class, fnv1a};
 use crate::protocol::reason::{Reason, from_json};
 
 /// What separates words. A word is a longest run of bytes without a separator; any other byte may
@@ -44,11 +45,28 @@ pub struct Manner {
     pub frequencies: bool,
 }
 
+pub(super) const DESCRIPTOR: Descriptor =
+    Descriptor { name: "words", queue: TaskQueue::Durable, classes: Classes::OfRoots };
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     pub manner: Manner,
     pub files: Selection,
+}
+
+impl Contract for Spec {
+    fn workload(&self) -> Workload {
+        Workload::Words
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        self.files.classes()
+    }
+
+    fn consumer_command(&self, class: &str, broker: &str) -> String {
+        self.files.consumer_command(class, broker)
+    }
 }
 
 /// A task's body.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Features, Harness, WAIT};
 use crate::protocol::limits::DELIVERY_LIMIT;
 use crate::protocol::message::Message;
+use crate::protocol::payload::Payload;
 use crate::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{
     Delivery, Incoming, PublishError, QueueState, Subscribe, Subscription, Transport, TransportError,
@@ -218,7 +219,7 @@ impl Consumer {
 
 /// A small message with this number as its id.
 pub(super) fn message(number: usize) -> Message {
-    Message::new("conformance", number.to_string(), number.to_string().into(), SystemTime::UNIX_EPOCH)
+    Message::new("conformance", number.to_string(), Payload::json(number.to_string()), SystemTime::UNIX_EPOCH)
 }
 
 pub(super) fn binding(queue: &Queue, exchange: &Exchange, key: &str) -> Binding {

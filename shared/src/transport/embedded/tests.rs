@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::Embedded;
 use crate::protocol::limits;
 use crate::protocol::message::Message;
+use crate::protocol::payload::Payload;
 use crate::protocol::topology::{Binding, Exchange, Overflow, Queue, QueueKind, Topology};
 use crate::transport::{Delivery, Incoming, PublishError, Subscribe, Subscription, Transport, TransportError};
 
@@ -57,7 +58,7 @@ async fn broker(queues: &[Queue]) -> Embedded {
 }
 
 async fn publish(embedded: &Embedded, exchange: &str, number: usize) -> Result<(), PublishError> {
-    let message = Message::new("test", number.to_string(), vec![0; 10].into(), SystemTime::UNIX_EPOCH);
+    let message = Message::new("test", number.to_string(), Payload::bytes(vec![0; 10]), SystemTime::UNIX_EPOCH);
     embedded.publish(exchange, "a.b", message).await
 }
 

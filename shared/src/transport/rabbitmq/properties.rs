@@ -130,10 +130,12 @@ fn first_death(table: &FieldTable) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::payload::Payload;
     use lapin::types::FieldArray;
 
     fn sample() -> Message {
-        let mut message = Message::new("task", "j.1".to_owned(), "{}".into(), std::time::SystemTime::UNIX_EPOCH);
+        let mut message =
+            Message::new("task", "j.1".to_owned(), Payload::json("{}"), std::time::SystemTime::UNIX_EPOCH);
         message.correlation = Some("j".to_owned());
         message.reply_to = Some("reply.x".to_owned());
         message.timestamp = 7;

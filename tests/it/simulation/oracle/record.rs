@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use serde_json::Value;
 use shared::protocol::id::PlanHash;
 use shared::protocol::message::Parts;
+use shared::protocol::payload::Payload;
 
 use super::seen::Said;
 
@@ -14,7 +14,7 @@ use super::seen::Said;
 pub(super) struct Record {
     /// What is asked for since some of its items were left to another consumer.
     pub rest: Option<PlanHash>,
-    pub first: Option<Bytes>,
+    pub first: Option<Payload>,
     pub duplicates: u64,
     pub conflicts: u64,
     pub incomplete: u32,
@@ -46,7 +46,7 @@ impl Record {
     pub fn done(
         &mut self,
         said: &Said,
-        (answer, parts): (Bytes, Option<Parts>),
+        (answer, parts): (Payload, Option<Parts>),
         asked: Option<&PlanHash>,
         left: Option<PlanHash>,
     ) {

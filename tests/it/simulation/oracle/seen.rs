@@ -1,9 +1,9 @@
 //! What owners have committed, as far as it matters to the oracle.
 
-use bytes::Bytes;
 use reducer::owner::{Event, Tag};
 use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::message::{Address, Parts, Verdict};
+use shared::protocol::payload::Payload;
 
 use super::tasks::files_of;
 use crate::simulation::jobs::File;
@@ -18,7 +18,7 @@ pub(in crate::simulation) enum Seen {
     },
     Done {
         of: Said,
-        answer: Bytes,
+        answer: Payload,
         parts: Option<Parts>,
     },
     Failed {
@@ -95,7 +95,7 @@ impl Seen {
             }
             Event::Planned { job, place, planned, .. } => {
                 let task = TaskId { job: job.clone(), number: planned.number };
-                let files = planned.body.as_ref().map(|body| files_of(body.get().as_bytes()));
+                let files = planned.body.as_ref().map(|body| files_of(body));
                 let files = files.and_then(Result::ok).unwrap_or_default();
                 Some(Self::Planned { task, plan: planned.hash(&place.after), files })
             }

@@ -21,7 +21,7 @@ pub(super) struct Broken {
 impl Hooks for Broken {
     fn before_step(&mut self, owner: &Owner, event: &mut Event) {
         match self.mutant {
-            Some(Mutant::NoDedupe) => count_again(event),
+            Some(Mutant::NoDedupe) => count_again(owner, event),
             Some(Mutant::ConflictUnseen) => agree(event),
             Some(Mutant::NoLinks) => link(owner, event),
             Some(Mutant::AnyOpening) => self.open(owner, event),
@@ -85,11 +85,11 @@ fn opening_of(event: &mut Event) -> Option<(JobId, &mut OpeningId)> {
 }
 
 /// A second answer counts as the first one does.
-fn count_again(event: &mut Event) {
+fn count_again(owner: &Owner, event: &mut Event) {
     let Event::Outcome { outcome, check: check @ Check::Repeat { .. }, known: Some(known), .. } = event else { return };
-    if let Verdict::Done(answer) = &outcome.verdict {
+    if let (Verdict::Done(answer), Some(spec)) = (&outcome.verdict, owner.spec(&outcome.address.task.job)) {
         let has_parts = outcome.parts.as_ref().is_some_and(|parts| parts.count > 0);
-        *check = Check::First(fold::tally(outcome.address.workload, known.items, answer, has_parts));
+        *check = Check::First(fold::of(spec).tally(known.items, answer, has_parts));
     }
 }
 

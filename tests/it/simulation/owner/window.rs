@@ -19,7 +19,7 @@ impl OwnerRole {
     /// derived plan by itself.
     pub(super) fn check_window(&mut self, Address { task, opening, .. }: &Address, stage: &mut Stage) {
         let spec = self.ledger().owner().spec(&task.job);
-        if spec.is_some_and(reducer::fold::is_derived) {
+        if spec.is_some_and(|spec| reducer::fold::of(spec).derived().is_some()) {
             return;
         }
         let out = self.out.entry(opening.clone()).or_insert_with(|| (task.job.clone(), Default::default()));

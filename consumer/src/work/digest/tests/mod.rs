@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use shared::protocol::message::Failure;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 use shared::protocol::workload::digest::{Algorithm, Answer, Batch};
 use shared::protocol::workload::files::{Files, Item, Links};
@@ -80,11 +81,11 @@ impl Root {
     }
 }
 
-fn body(links: Links, paths: &[&[u8]]) -> Vec<u8> {
+fn body(links: Links, paths: &[&[u8]]) -> Payload {
     let items = paths.iter().map(|&path| Item { path: path.into(), size: 0, times: None }).collect();
     let batch =
         Batch { algorithm: Algorithm::Sha1, files: Files { links, root: "r".to_owned(), items, strict_times: false } };
-    serde_json::to_vec(&batch).expect("json")
+    Payload::of(&batch)
 }
 
 fn cancelled() -> WorkError {

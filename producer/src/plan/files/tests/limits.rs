@@ -33,7 +33,7 @@ fn messages_are_bounded() {
         tree.file(format!("{parent}/{}{serial:04}", "\u{1}".repeat(200)), 1);
     }
     let tasks = tree.tasks(Links::Skip);
-    let sizes: Vec<_> = tasks.iter().map(|task| task.body.as_ref().map_or(0, |body| body.get().len())).collect();
+    let sizes: Vec<_> = tasks.iter().map(|task| task.body.as_ref().map_or(0, |body| body.len())).collect();
     assert!(sizes.iter().all(|&size| size <= TASK_MESSAGE_BYTES), "{sizes:?}");
     assert!(sizes.iter().filter(|&&size| size > TASK_MESSAGE_BYTES * 9 / 10).count() >= 10, "{sizes:?}");
 }
@@ -45,8 +45,10 @@ fn failures_are_bounded_too_and_skips_trail() {
         tree.link(&format!("{serial:04}"), "gone");
     }
     let tasks = tree.tasks(Links::FollowInside);
-    assert!(tasks.iter().all(|task| task.failed.len() <= TASK_ITEMS_MAX && task.body.is_none() && task.items == 0));
-    assert_eq!(tasks.iter().map(|task| task.failed.len()).sum::<usize>(), 1500);
+    assert!(
+        tasks.iter().all(|task| task.notes.failed.len() <= TASK_ITEMS_MAX && task.body.is_none() && task.items == 0)
+    );
+    assert_eq!(tasks.iter().map(|task| task.notes.failed.len()).sum::<usize>(), 1500);
 
     let tasks = tree.tasks(Links::Skip);
     assert_eq!(tasks.len(), 1);

@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use shared::protocol::message::Planned;
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::files::{Files, Links, Selection};
 use tempfile::TempDir;
 
 use super::{FilesPlan, Naming, selection};
-use crate::plan::raw;
 
 /// A temporary directory for one test.
 struct Tree(TempDir);
@@ -79,11 +79,11 @@ impl Tree {
 
 fn tasks(spec: &Selection, dirs: &[PathBuf]) -> Vec<Planned> {
     let mut plan = FilesPlan::new(spec.clone(), dirs).expect("a plan");
-    std::iter::from_fn(|| plan.next_task(|files| raw(&files))).collect()
+    std::iter::from_fn(|| plan.next_task(|files| Payload::of(&files))).collect()
 }
 
 fn batch(task: &Planned) -> Option<Files> {
-    task.body.as_ref().map(|body| serde_json::from_str(body.get()).expect("files"))
+    task.body.as_ref().map(|body| serde_json::from_slice(body).expect("files"))
 }
 
 /// The names of all items, as a report shows them.
@@ -104,12 +104,12 @@ fn failures(tree: &Tree, tasks: &[Planned]) -> Vec<String> {
         let name = failure.name.display();
         format!("{}: {}", name.strip_prefix(&root).unwrap_or(&name), failure.reason)
     };
-    tasks.iter().flat_map(|task| &task.failed).map(text).collect()
+    tasks.iter().flat_map(|task| &task.notes.failed).map(text).collect()
 }
 
 fn skipped(tasks: &[Planned]) -> Vec<(String, u64)> {
     let mut sum = std::collections::BTreeMap::new();
-    for (kind, count) in tasks.iter().flat_map(|task| &task.skipped) {
+    for (kind, count) in tasks.iter().flat_map(|task| &task.notes.skipped) {
         *sum.entry(kind.clone()).or_default() += count;
     }
     sum.into_iter().collect()

@@ -116,9 +116,9 @@ fn the_first_task_is_handed_out_before_the_walk_comes_to_its_end() {
     }
     let (spec, dirs) = tree.spec(Links::Skip);
     let mut plan = FilesPlan::new(spec, &dirs).expect("a plan");
-    assert_eq!(plan.next_task(|files| raw(&files)).expect("a task").number, 0);
+    assert_eq!(plan.next_task(|files| Payload::of(&files)).expect("a task").number, 0);
     // The walk has not reached this directory yet, so the new file is found.
     tree.file("099/late", 1);
-    let items: u32 = std::iter::from_fn(|| plan.next_task(|files| raw(&files))).map(|task| task.items).sum();
+    let items: u32 = std::iter::from_fn(|| plan.next_task(|files| Payload::of(&files))).map(|task| task.items).sum();
     assert_eq!(items, 101 - 16);
 }

@@ -25,9 +25,9 @@ fn release(tree: &Tree, name: &str) {
 fn planned(tree: &Tree, links: Links, change: impl FnOnce()) -> Vec<Planned> {
     let (spec, dirs) = selection(&[tree.argument("now")], Naming::Local, links).expect("it is there");
     let mut plan = FilesPlan::new(spec, &dirs).expect("a plan");
-    let first = plan.next_task(|files| raw(&files)).expect("a task");
+    let first = plan.next_task(|files| Payload::of(&files)).expect("a task");
     change();
-    std::iter::once(first).chain(std::iter::from_fn(|| plan.next_task(|files| raw(&files)))).collect()
+    std::iter::once(first).chain(std::iter::from_fn(|| plan.next_task(|files| Payload::of(&files)))).collect()
 }
 
 fn sizes(tasks: &[Planned]) -> Vec<u64> {
@@ -58,7 +58,7 @@ fn a_walk_of_another_directory_than_the_one_that_is_worked_on_is_refused() {
     let plan = || {
         let mut plan = FilesPlan::new(spec.clone(), &dirs).expect("a plan");
         plan.expect(&|root| (root == spec.roots[0].name).then_some(identity));
-        let tasks: Vec<_> = std::iter::from_fn(|| plan.next_task(|files| raw(&files))).collect();
+        let tasks: Vec<_> = std::iter::from_fn(|| plan.next_task(|files| Payload::of(&files))).collect();
         (sizes(&tasks).len(), failures(&tree, &tasks))
     };
     assert_eq!(plan(), (40, Vec::new()));
