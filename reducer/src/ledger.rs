@@ -1,26 +1,28 @@
-//! Engine and store together. One turn takes any number of events, commits their writes in one
-//! transaction, and only then hands out the effects.
+//! Engine and store together. One turn takes any number of inputs, adds what the store knows about
+//! each, commits the writes of all in one transaction, and only then hands out the effects.
 //!
 //! The ledger is synchronous and deterministic: its driver owns the thread, the clock and the
 //! transport.
 
+mod arrived;
 mod hooks;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use shared::protocol::id::{JobId, PlanHash, TaskId};
+use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, Outcome, Part, Place, Planned, Task, Verdict};
 use shared::protocol::reason::Reason;
 use shared::system::clock::Moment;
 
 use crate::fold::{self, DerivedTask, Fold};
-use crate::owner::{Check, Config, Effect, Event, Known, Owner, TakenOver};
+use crate::owner::{Check, Config, Dead, Effect, Event, Known, Owner, TakenOver};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
+pub use self::arrived::Arrived;
 pub use self::hooks::Hooks;
 use self::hooks::NoHooks;
 
@@ -46,7 +48,7 @@ impl Ledger {
         let mut ledger = Self::at_rest(config, store, now)?;
         // Keep this order: tasks that the tick sends for the first time were not out before.
         let interrupted = is_fresh.then_some(Event::Interrupted);
-        let actions = ledger.turn(interrupted.into_iter().chain([Event::Tick]).collect(), now)?;
+        let actions = ledger.turn(interrupted.into_iter().chain([Event::Tick]).map(Arrived::from).collect(), now)?;
         Ok((ledger, actions))
     }
 
@@ -65,13 +67,13 @@ impl Ledger {
         &self.store
     }
 
-    /// Processes events in order; their writes are one transaction.
+    /// Processes inputs in order; their writes are one transaction.
     ///
     /// # Errors
     /// Nothing of the turn is committed, and none of its effects may happen. The ledger cannot
     /// continue: its memory is ahead of its store.
-    pub fn turn(&mut self, events: Vec<Event>, now: Moment) -> Result<Vec<Action>, StoreError> {
-        self.turn_with(events, now, &mut NoHooks)
+    pub fn turn(&mut self, arrived: Vec<Arrived>, now: Moment) -> Result<Vec<Action>, StoreError> {
+        self.turn_with(arrived, now, &mut NoHooks)
     }
 
     /// The same with hooks, for tests.
@@ -80,14 +82,14 @@ impl Ledger {
     /// See [`Ledger::turn`].
     pub fn turn_with(
         &mut self,
-        events: Vec<Event>,
+        arrived: Vec<Arrived>,
         now: Moment,
         hooks: &mut impl Hooks,
     ) -> Result<Vec<Action>, StoreError> {
         let mut effects = Vec::new();
         self.store.begin_turn()?;
-        for mut event in events {
-            self.look_up(&mut event)?;
+        for arrived in arrived {
+            let mut event = self.look_up(arrived)?;
             hooks.before_step(&self.owner, &mut event);
             let mut step = self.owner.step(event, now);
             hooks.after_step(&mut step);
@@ -106,31 +108,56 @@ impl Ledger {
         effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
     }
 
-    /// Fills in the fields of an event that the engine cannot answer from memory, from the store.
-    fn look_up(&mut self, event: &mut Event) -> Result<(), StoreError> {
-        match event {
-            Event::Planned { job, place, planned, kept, .. } => *kept = self.taken_over(job, place, planned)?,
-            Event::Outcome { outcome, check, known, .. } => {
-                *known = self.known(&outcome.address.task)?;
-                *check = self.check(outcome, known.as_ref())?;
+    /// Adds to an input what the store knows about it.
+    fn look_up(&mut self, arrived: Arrived) -> Result<Event, StoreError> {
+        Ok(match arrived {
+            Arrived::Planned { job, place, planned, tag } => {
+                let kept = self.taken_over(&job, &place, &planned)?;
+                Event::Planned { job, place, planned, kept, tag }
             }
-            Event::Part { part, known, .. } => {
-                *known = self.known(&part.address.task)?;
-                number_as_planned(part, known.as_ref());
+            Arrived::Outcome { mut outcome, tag } => {
+                let known = self.known(&outcome.address.task)?;
+                let check = self.check(&mut outcome, known.as_ref())?;
+                Event::Outcome { outcome, check, known, tag }
             }
-            Event::Tick => self.sweep()?,
-            Event::Lease { lease, known, .. } => *known = self.known(&lease.address.task)?,
-            Event::Explain { job, number: Some(number), counted, .. } if *number < limits::JOB_TASKS_MAX => {
-                *counted = self.store.counted(job, *number)?;
+            Arrived::Part { mut part, tag } => {
+                let known = self.known(&part.address.task)?;
+                number_as_planned(&mut part, known.as_ref());
+                Event::Part { part, known, tag }
             }
-            Event::Replay { filter, openings, dead, .. } | Event::Forget { filter, openings, dead, .. } => {
-                *dead = self.store.dead(filter.as_deref())?;
-                dead.retain(|dead| openings.as_ref().is_none_or(|openings| openings.contains(&dead.opening)));
+            Arrived::Lease { lease, tag } => {
+                let known = self.known(&lease.address.task)?;
+                Event::Lease { lease, known, tag }
             }
-            Event::DeadLetter { dead_letter, known, .. } => *known = self.known(&dead_letter.task)?,
-            _ => {}
-        }
-        Ok(())
+            Arrived::DeadLetter { dead_letter, tag } => {
+                let known = self.known(&dead_letter.task)?;
+                Event::DeadLetter { dead_letter, known, tag }
+            }
+            Arrived::Explain { job, number, reply } => {
+                let number_in_store = number.filter(|&number| number < limits::JOB_TASKS_MAX);
+                let counted = number_in_store.map(|number| self.store.counted(&job, number)).transpose()?.flatten();
+                Event::Explain { job, number, counted, reply }
+            }
+            Arrived::Replay { filter, openings, reply } => {
+                Event::Replay { dead: self.dead(filter.as_deref(), openings.as_deref())?, reply }
+            }
+            Arrived::Forget { filter, openings, reply } => {
+                Event::Forget { dead: self.dead(filter.as_deref(), openings.as_deref())?, reply }
+            }
+            Arrived::Complete(event) => {
+                if matches!(event, Event::Tick) {
+                    self.sweep()?;
+                }
+                event
+            }
+        })
+    }
+
+    /// The dead tasks that match a filter, of these openings.
+    fn dead(&self, filter: Option<&str>, openings: Option<&[OpeningId]>) -> Result<Vec<Dead>, StoreError> {
+        let mut dead = self.store.dead(filter)?;
+        dead.retain(|dead| openings.is_none_or(|openings| openings.contains(&dead.opening)));
+        Ok(dead)
     }
 
     /// A planned task of one of this owner's jobs. Tasks of derived plans need no look into the

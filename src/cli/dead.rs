@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reducer::owner::Event;
+use reducer::ledger::Arrived;
 use serde_json::{Value, json};
 use shared::protocol::id::{OpeningId, OwnerId, TaskId};
 use shared::protocol::job::JobStatus;
@@ -158,7 +158,7 @@ async fn change_all(args: &DeadFilter, request: impl FnOnce(Vec<OpeningId>) -> R
 async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
-        Some(state) => vec![at_rest(state, |reply| Event::Replay { filter, openings: None, dead: Vec::new(), reply })?],
+        Some(state) => vec![at_rest(state, |reply| Arrived::Replay { filter, openings: None, reply })?],
         None => change_all(&args, |openings| Request::Replay { filter, openings }).await?,
     };
     let (mut back, mut left) = (0, 0);
@@ -187,7 +187,7 @@ async fn replay(args: DeadFilter) -> Result<Exit, Failure> {
 async fn forget(args: DeadFilter) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let replies = match &args.from.state {
-        Some(state) => vec![at_rest(state, |reply| Event::Forget { filter, openings: None, dead: Vec::new(), reply })?],
+        Some(state) => vec![at_rest(state, |reply| Arrived::Forget { filter, openings: None, reply })?],
         None => change_all(&args, |openings| Request::Forget { filter, openings }).await?,
     };
     let dropped = |reply: &Reply| if let Reply::Forgotten { tasks } = reply { *tasks } else { 0 };

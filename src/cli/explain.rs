@@ -1,6 +1,6 @@
 //! `explain`: why a job or a task waits, failed or is missing, in one sentence.
 
-use reducer::owner::Event;
+use reducer::ledger::Arrived;
 use serde_json::json;
 use shared::protocol::id::{JobId, TaskId};
 use shared::protocol::job::JobStatus;
@@ -15,7 +15,7 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
     let (job, number) = parse(&args.id)?;
     let (reply, before) = match &args.from.state {
         Some(state) => {
-            let event = |reply| Event::Explain { job: job.clone(), number, counted: None, reply };
+            let event = |reply| Arrived::Explain { job: job.clone(), number, reply };
             (at_rest(state, event)?, "no command or reducer works on this store now; ")
         }
         None => {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reducer::ledger::{Action, Ledger};
-use reducer::owner::{Config, Effect, Event, ReplyTo};
+use reducer::ledger::{Action, Arrived, Ledger};
+use reducer::owner::{Config, Effect, ReplyTo};
 use reducer::store::{Place, Reader, Store, StoreError};
 use shared::protocol::id::{JobId, OwnerId};
 use shared::protocol::job::JobStatus;
@@ -174,8 +174,8 @@ pub fn reader(state: &Path) -> Result<Reader, Failure> {
     Reader::open(state).map_err(|error| Failure::from(&error))
 }
 
-/// Gives one event to a store whose owner does not run, and returns the reply.
-pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Reply, Failure> {
+/// Gives one request to a store whose owner does not run, and returns the reply.
+pub fn at_rest<A: Into<Arrived>>(state: &Path, request: impl FnOnce(ReplyTo) -> A) -> Result<Reply, Failure> {
     let failed = |error: StoreError| match error {
         StoreError::InUse(_) => Failure::usage(format!(
             "the store {} is in use by a running command or reducer. Stop a command with Ctrl-C; ask a reducer, or \
@@ -190,7 +190,7 @@ pub fn at_rest(state: &Path, event: impl FnOnce(ReplyTo) -> Event) -> Result<Rep
     let store = Store::open(&place, || reducer::service::command_owner_id("")).map_err(failed)?;
     let (config, now) = (Config::new(store.owner().clone()), Clock::start().now());
     let mut ledger = Ledger::at_rest(config, store, now).map_err(failed)?;
-    let actions = ledger.turn(vec![event(ReplyTo::Local(0))], now).map_err(failed)?;
+    let actions = ledger.turn(vec![request(ReplyTo::Local(0)).into()], now).map_err(failed)?;
     let reply = actions.into_iter().find_map(|action| match action {
         Action::Other(Effect::Reply { reply, .. }) => Some(*reply),
         _ => None,

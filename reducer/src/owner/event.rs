@@ -30,7 +30,7 @@ impl ReplyTo {
     }
 }
 
-/// An input of the engine.
+/// An input of the engine, with what the store knows about it; see [`crate::ledger::Arrived`].
 #[derive(Debug)]
 pub enum Event {
     /// A producer opens a job.
@@ -63,27 +63,19 @@ pub enum Event {
         job: JobId,
         /// The task to explain; `None` for the job.
         number: Option<u64>,
-        /// The task's outcome, filled in by the ledger.
+        /// The task's outcome, if it has one.
         counted: Option<Counted>,
         /// Receives [`Reply::Explained`].
         reply: ReplyTo,
     },
     /// A request to replay dead tasks.
     Replay {
-        filter: Option<String>,
-        /// Only tasks of these openings; `None` for all.
-        openings: Option<Vec<OpeningId>>,
-        /// The matching tasks, filled in by the ledger.
         dead: Vec<Dead>,
         /// Receives [`Reply::Replayed`].
         reply: ReplyTo,
     },
     /// A request to drop dead tasks from the list.
     Forget {
-        filter: Option<String>,
-        /// Only tasks of these openings; `None` for all.
-        openings: Option<Vec<OpeningId>>,
-        /// The matching tasks, filled in by the ledger.
         dead: Vec<Dead>,
         /// Receives [`Reply::Forgotten`].
         reply: ReplyTo,
@@ -92,7 +84,7 @@ pub enum Event {
         job: JobId,
         place: Place,
         planned: Box<Planned>,
-        /// What the task takes over from an earlier opening, filled in by the ledger.
+        /// What the task takes over from an earlier opening.
         kept: Option<Box<TakenOver>>,
         /// The delivery that brought it; `None` if it came from this process.
         tag: Option<Tag>,
@@ -105,29 +97,29 @@ pub enum Event {
     /// A part of an answer. Its outcome is still to come.
     Part {
         part: Box<Part>,
-        /// Its task as planned, filled in by the ledger.
+        /// Its task as planned; `None` if no job of this owner has such a task.
         known: Option<Known>,
         tag: Option<Tag>,
     },
     Outcome {
         outcome: Box<Outcome>,
-        /// What the outcome is to its task, filled in by the ledger.
+        /// What the outcome is to its task.
         check: Check,
-        /// Its task as planned, filled in by the ledger.
+        /// Its task as planned; `None` if no job of this owner has such a task.
         known: Option<Known>,
         tag: Option<Tag>,
     },
     /// A consumer takes a lease on a task, or gives the task back.
     Lease {
         lease: Box<Lease>,
-        /// Its task as planned, filled in by the ledger.
+        /// Its task as planned; `None` if no job of this owner has such a task.
         known: Option<Known>,
         tag: Option<Tag>,
     },
     /// A task message of this owner was dead-lettered.
     DeadLetter {
         dead_letter: DeadLetter,
-        /// Its task as planned, filled in by the ledger.
+        /// Its task as planned; `None` if no job of this owner has such a task.
         known: Option<Known>,
         tag: Option<Tag>,
     },

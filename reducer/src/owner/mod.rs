@@ -221,8 +221,8 @@ impl Owner {
                 let text = self.explain(&job, number, counted, now);
                 step.reply(reply, text.map_or(Reply::UnknownJob, |text| Reply::Explained { text }));
             }
-            Event::Replay { dead, reply, .. } => self.replay(dead, reply, now, &mut step),
-            Event::Forget { dead, reply, .. } => self.forget(dead, reply, &mut step),
+            Event::Replay { dead, reply } => self.replay(dead, reply, now, &mut step),
+            Event::Forget { dead, reply } => self.forget(dead, reply, &mut step),
             Event::Part { part, known, tag } => self.part(part, known, tag, now, &mut step),
             Event::Outcome { outcome, check, known, tag } => {
                 self.outcome(Answered { outcome, check, known }, tag, now, &mut step)

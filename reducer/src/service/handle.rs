@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::progress::{Progress, Replies};
 use super::queues;
 use super::{ServiceError, fresh_opening};
+use crate::ledger::Arrived;
 use crate::owner::{Event, ReplyTo};
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum OpenError {
 pub struct Handle {
     owner: OwnerId,
     store: PathBuf,
-    inbox: mpsc::Sender<Event>,
+    inbox: mpsc::Sender<Arrived>,
     progress: watch::Receiver<Progress>,
     replies: Replies,
     next_reply: Arc<AtomicU64>,
@@ -44,7 +45,7 @@ impl Handle {
     pub(super) fn new(
         owner: OwnerId,
         store: PathBuf,
-        inbox: mpsc::Sender<Event>,
+        inbox: mpsc::Sender<Arrived>,
         progress: watch::Receiver<Progress>,
         transport: Arc<dyn Transport>,
         declared: Option<Box<JobSpec>>,
@@ -74,7 +75,7 @@ impl Handle {
         let number = self.next_reply.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.replies.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
-        self.inbox.send(event(ReplyTo::Local(number))).await.ok()?;
+        self.inbox.send(event(ReplyTo::Local(number)).into()).await.ok()?;
         receiver.await.ok()
     }
 
@@ -94,12 +95,12 @@ impl Handle {
 
     /// Adds a task to a plan. Waits while the owner is busy; `false` if the owner has stopped.
     pub async fn planned(&self, job: JobId, place: Place, planned: Box<Planned>) -> bool {
-        self.inbox.send(Event::Planned { job, place, planned, kept: None, tag: None }).await.is_ok()
+        self.inbox.send(Arrived::Planned { job, place, planned, tag: None }).await.is_ok()
     }
 
     /// Ends a plan; `false` if the owner has stopped.
     pub async fn end_plan(&self, plan_end: PlanEnd, place: Place) -> bool {
-        self.inbox.send(Event::PlanEnd { plan_end, place, tag: None }).await.is_ok()
+        self.inbox.send(Event::PlanEnd { plan_end, place, tag: None }.into()).await.is_ok()
     }
 
     /// A job's status; `None` if the job is unknown or the owner has stopped.
@@ -121,7 +122,7 @@ impl Handle {
     /// Tells the owner that the job's report is complete. The owner then commits the receipt.
     pub async fn reported(&self, job: JobId, opening: OpeningId, sha256: String) {
         // If the owner has stopped, the report is requested again at its next start.
-        let _ = self.inbox.send(Event::Reported { job, opening, sha256 }).await;
+        let _ = self.inbox.send(Event::Reported { job, opening, sha256 }.into()).await;
     }
 
     /// Waits until the job's receipt is committed, or the owner has ended without that.

@@ -9,7 +9,8 @@ use shared::system::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
 use super::wiring::Wiring;
-use crate::owner::{Check, Event, Tag};
+use crate::ledger::Arrived;
+use crate::owner::{Event, Tag};
 
 pub(super) fn spawn(own: Box<dyn Subscription>, is_command: bool, wiring: Arc<Wiring>, shutdown: Shutdown) {
     tokio::spawn(async move {
@@ -54,29 +55,26 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     match DeadLetter::read(&delivery.message, wiring.owner()) {
         Some(dead_letter) => {
             let tag = Some(wiring.deliveries.hold(delivery));
-            wiring.tell(Event::DeadLetter { dead_letter, known: None, tag }).await;
+            wiring.tell(Arrived::DeadLetter { dead_letter, tag }).await;
         }
         None => delivery.acker.ack().await,
     }
 }
 
-/// Parses a message of an owner's own queue into an event. `tag` is the delivery that brought it.
-pub fn read(message: &Message, tag: Tag) -> Result<Event, Reason> {
+/// Parses a message of an owner's own queue into an input of the ledger. `tag` is the delivery that brought it.
+pub fn read(message: &Message, tag: Tag) -> Result<Arrived, Reason> {
     let tag = Some(tag);
     match message.kind.as_str() {
-        kind::OUTCOME => {
-            let outcome = Box::new(Outcome::from_message(message)?);
-            Ok(Event::Outcome { outcome, check: Check::None, known: None, tag })
-        }
-        kind::LEASE => Ok(Event::Lease { lease: Box::new(Lease::from_message(message)?), known: None, tag }),
-        kind::PART => Ok(Event::Part { part: Box::new(Part::from_message(message)?), known: None, tag }),
+        kind::OUTCOME => Ok(Arrived::Outcome { outcome: Box::new(Outcome::from_message(message)?), tag }),
+        kind::LEASE => Ok(Arrived::Lease { lease: Box::new(Lease::from_message(message)?), tag }),
+        kind::PART => Ok(Arrived::Part { part: Box::new(Part::from_message(message)?), tag }),
         kind::PLANNED => {
             let (job, place, planned) = Planned::from_message(message)?;
-            Ok(Event::Planned { job, place, planned: Box::new(planned), kept: None, tag })
+            Ok(Arrived::Planned { job, place, planned: Box::new(planned), tag })
         }
         kind::PLAN_END => {
             let (place, plan_end) = PlanEnd::from_message(message)?;
-            Ok(Event::PlanEnd { plan_end, place, tag })
+            Ok(Event::PlanEnd { plan_end, place, tag }.into())
         }
         other => Err(Reason::Kind { kind: other.to_owned() }),
     }

@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use super::wiring::Wiring;
 use super::{Kind, ServiceError, queues};
-use crate::ledger::Action;
+use crate::ledger::{Action, Arrived};
 use crate::owner::{Effect, Event, ReplyTo, Tag};
 
 /// Sends the ledger a tick at regular intervals.
-pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
+pub(super) async fn tick(inbox: mpsc::Sender<Arrived>, shutdown: Shutdown) {
     let mut interval = tokio::time::interval(limits::OWNER_TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -29,7 +29,7 @@ pub(super) async fn tick(inbox: mpsc::Sender<Event>, shutdown: Shutdown) {
             biased;
             () = shutdown.asked() => return,
             _ = interval.tick() => {
-                if inbox.send(Event::Tick).await.is_err() {
+                if inbox.send(Event::Tick.into()).await.is_err() {
                     return;
                 }
             }
@@ -73,9 +73,9 @@ impl Wiring {
         matches!(self.kind, Kind::Service { output_dir: Some(_) })
     }
 
-    /// Sends an event to the ledger. If the ledger has stopped, the event is dropped.
-    pub async fn tell(&self, event: Event) {
-        let _ = self.inbox.send(event).await;
+    /// Sends an input to the ledger. If the ledger has stopped, the input is dropped.
+    pub async fn tell(&self, input: impl Into<Arrived>) {
+        let _ = self.inbox.send(input.into()).await;
     }
 
     pub async fn stop(&self) {
@@ -182,7 +182,7 @@ impl Wiring {
                     host: Some(shared::system::host::name()),
                     attempt: Some(address.attempt),
                 };
-                self.tell(Event::DeadLetter { dead_letter, known: None, tag: None }).await;
+                self.tell(Arrived::DeadLetter { dead_letter, tag: None }).await;
             }
         }
     }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::wiring::Wiring;
 use super::{Kind, ServiceError};
+use crate::ledger::Arrived;
 use crate::owner::{Event, ReplyTo};
 use crate::report;
 use crate::store::{Reader, StoreError};
@@ -189,15 +190,15 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         Request::Cancel { job, opening } => {
             wiring.tell(Event::Cancel { job, opening: Some(opening), reply }).await;
         }
-        Request::Explain { job, number } => wiring.tell(Event::Explain { job, number, counted: None, reply }).await,
+        Request::Explain { job, number } => wiring.tell(Arrived::Explain { job, number, reply }).await,
         // A command writes its report as it goes, so it cannot take back the lines of a failed
         // task.
         Request::Replay { .. } if matches!(wiring.kind, Kind::Command { .. }) => {}
         Request::Replay { filter, openings } => {
-            wiring.tell(Event::Replay { filter, openings: Some(openings), dead: Vec::new(), reply }).await;
+            wiring.tell(Arrived::Replay { filter, openings: Some(openings), reply }).await;
         }
         Request::Forget { filter, openings } => {
-            wiring.tell(Event::Forget { filter, openings: Some(openings), dead: Vec::new(), reply }).await;
+            wiring.tell(Arrived::Forget { filter, openings: Some(openings), reply }).await;
         }
         Request::Dead { filter } => look(wiring, reply, move |store| Reader::open(store)?.dead(filter.as_deref())),
         Request::DeadTask { task } => look(wiring, reply, move |store| {

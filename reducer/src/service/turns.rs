@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::ServiceError;
 use super::wiring::Wiring;
-use crate::ledger::{Action, Ledger};
+use crate::ledger::{Action, Arrived, Ledger};
 use crate::owner::Event;
 use crate::store::StoreError;
 
@@ -21,7 +21,7 @@ const TURN_EVENTS: usize = 512;
 pub(super) fn spawn(
     ledger: Ledger,
     clock: Clock,
-    inputs: mpsc::Receiver<Event>,
+    inputs: mpsc::Receiver<Arrived>,
     outbox: mpsc::UnboundedSender<Action>,
     wiring: Arc<Wiring>,
 ) -> Result<(), NoThread> {
@@ -39,12 +39,12 @@ pub(super) fn spawn(
 fn run(
     mut ledger: Ledger,
     clock: Clock,
-    mut inputs: mpsc::Receiver<Event>,
+    mut inputs: mpsc::Receiver<Arrived>,
     outbox: &mpsc::UnboundedSender<Action>,
 ) -> Result<(), StoreError> {
     let mut events = Vec::with_capacity(TURN_EVENTS);
     while inputs.blocking_recv_many(&mut events, TURN_EVENTS) > 0 {
-        let stop = events.iter().any(|event| matches!(event, Event::Stop));
+        let stop = events.iter().any(|event| matches!(event, Arrived::Complete(Event::Stop)));
         for action in ledger.turn(std::mem::take(&mut events), clock.now())? {
             if outbox.send(action).is_err() {
                 return Ok(());

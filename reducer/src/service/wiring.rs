@@ -16,7 +16,7 @@ use super::name::Name;
 use super::progress::{Progress, Replies};
 use super::replying::Replying;
 use super::under_way::UnderWay;
-use crate::owner::Event;
+use crate::ledger::Arrived;
 
 /// State that the async tasks around a ledger share.
 pub(super) struct Wiring {
@@ -25,7 +25,7 @@ pub(super) struct Wiring {
     pub owner: OwnerId,
     pub store: PathBuf,
     pub kind: Kind,
-    pub inbox: mpsc::Sender<Event>,
+    pub inbox: mpsc::Sender<Arrived>,
     pub progress: watch::Sender<Progress>,
     pub deliveries: Deliveries,
     pub replies: Replies,

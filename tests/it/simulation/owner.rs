@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use producer::retrace::Retrace;
 use rand::RngExt;
-use reducer::ledger::{Action, Ledger};
+use reducer::ledger::{Action, Arrived, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
 use reducer::report::{Format, Render, Side};
 use reducer::service::read;
@@ -52,7 +52,7 @@ pub(super) struct OwnerRole {
     setup: OwnerSetup,
     ledger: Option<Ledger>,
     /// What is for the next turn, and the same as it came, whatever is broken on purpose.
-    inbox: Vec<(Event, Option<Seen>)>,
+    inbox: Vec<(Arrived, Option<Seen>)>,
     turning: bool,
     /// Buried deliveries, by the token under which they are published.
     burying: BTreeMap<u64, DeliveryTag>,
@@ -97,14 +97,15 @@ impl OwnerRole {
     }
 
     /// For the next turn, which takes what gathers until then.
-    fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
-        let seen = Seen::of(&event);
-        self.take(event, seen, stage, out);
+    fn tell(&mut self, arrived: impl Into<Arrived>, stage: &mut Stage, out: &mut Vec<Do>) {
+        let arrived = arrived.into();
+        let seen = Seen::of(&arrived);
+        self.take(arrived, seen, stage, out);
     }
 
-    fn take(&mut self, event: Event, seen: Option<Seen>, stage: &mut Stage, out: &mut Vec<Do>) {
-        self.holders.note(&event);
-        self.inbox.push((event, seen));
+    fn take(&mut self, arrived: Arrived, seen: Option<Seen>, stage: &mut Stage, out: &mut Vec<Do>) {
+        self.holders.note(&arrived);
+        self.inbox.push((arrived, seen));
         if !self.turning {
             self.turning = true;
             out.push(Do::After(stage.millis(0, 3), Alarm::Turn));
@@ -117,31 +118,29 @@ impl OwnerRole {
         }
         if key != self.setup.owner.as_str() {
             return match DeadLetter::read(&stage.trusted(message), &self.setup.owner) {
-                Some(dead_letter) => {
-                    self.tell(Event::DeadLetter { dead_letter, known: None, tag: Some(tag) }, stage, out)
-                }
+                Some(dead_letter) => self.tell(Arrived::DeadLetter { dead_letter, tag: Some(tag) }, stage, out),
                 None => out.push(Do::Ack(tag)),
             };
         }
         match read(&stage.trusted(message), tag) {
-            Ok(mut event) => {
+            Ok(mut arrived) => {
                 if message.untrusted.is_some() {
                     stage.oracle.complain(format!("{} counts, which does not open", message.id));
                 }
-                let seen = Seen::of(&event);
-                self.break_event(&mut event, stage);
-                self.take(event, seen, stage, out);
+                let seen = Seen::of(&arrived);
+                self.break_arrived(&mut arrived, stage);
+                self.take(arrived, seen, stage, out);
             }
             Err(reason) => self.dead_letter(tag, message, reason.to_string(), stage, out),
         }
     }
 
     /// What owners would do that did not look at these.
-    fn break_event(&mut self, event: &mut Event, stage: &Stage) {
+    fn break_arrived(&mut self, arrived: &mut Arrived, stage: &Stage) {
         let mixed = || "mixed".parse().expect("it is an id");
-        match event {
-            Event::Part { part, .. } if stage.breaks(Mutant::MixRuns) => part.run = mixed(),
-            Event::Outcome { outcome, .. } if stage.breaks(Mutant::MixRuns) => {
+        match arrived {
+            Arrived::Part { part, .. } if stage.breaks(Mutant::MixRuns) => part.run = mixed(),
+            Arrived::Outcome { outcome, .. } if stage.breaks(Mutant::MixRuns) => {
                 if let Some(parts) = &mut outcome.parts {
                     parts.run = mixed();
                 }
@@ -178,10 +177,10 @@ impl OwnerRole {
                 self.tell(Event::Cancel { job, opening: Some(opening), reply }, stage, out);
             }
             Request::Replay { filter, openings } => {
-                self.tell(Event::Replay { filter, openings: Some(openings), dead: Vec::new(), reply }, stage, out);
+                self.tell(Arrived::Replay { filter, openings: Some(openings), reply }, stage, out);
             }
             Request::Forget { filter, openings } => {
-                self.tell(Event::Forget { filter, openings: Some(openings), dead: Vec::new(), reply }, stage, out);
+                self.tell(Arrived::Forget { filter, openings: Some(openings), reply }, stage, out);
             }
             // Nobody here asks for more.
             _ => {}
@@ -356,7 +355,7 @@ impl Role for OwnerRole {
             Input::Alarm(Alarm::Tick) => {
                 if stage.breaks(Mutant::LeaseForEver) {
                     for presence in self.holders.heartbeats() {
-                        self.take(Event::Presence(Box::new(presence)), None, stage, &mut out);
+                        self.take(Event::Presence(Box::new(presence)).into(), None, stage, &mut out);
                     }
                 }
                 self.tell(Event::Tick, stage, &mut out);

@@ -141,8 +141,7 @@ fn what_failed_and_was_skipped_in_planning_is_part_of_the_account() {
 fn a_plan_and_a_seal_for_an_unknown_job_are_refused() {
     let mut world = World::new();
     let place = Place { opening: OpeningId::from_name(b"o"), after: PlanHash::start() };
-    let task =
-        Event::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), kept: None, tag: Some(1) };
+    let task = Arrived::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), tag: Some(1) };
     let plan_end = Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks: 1 }, place, tag: Some(2) };
     for refused in [settled(&world.event(task)), settled(&world.event(plan_end))] {
         assert!(refused.len() == 1 && refused[0].contains("does not have"), "{refused:?}");
@@ -194,7 +193,7 @@ fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
         verdict,
         parts: None,
     });
-    world.event(Event::Outcome { outcome, check: Check::None, known: None, tag: None });
+    world.event(Arrived::Outcome { outcome, tag: None });
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn die(world: &mut World, first: u32) {
 
 fn replay(world: &mut World, filter: Option<&str>) -> (Vec<Action>, (u64, u64)) {
     let filter = filter.map(str::to_owned);
-    let actions = world.event(Event::Replay { filter, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    let actions = world.event(Arrived::Replay { filter, openings: None, reply: ReplyTo::Local(0) });
     let replied = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => match &**reply {
             Reply::Replayed { tasks, kept } => Some((*tasks, *kept)),
@@ -52,10 +52,7 @@ fn reader(world: &World) -> Reader {
 fn a_replay_of_other_openings_replays_nothing() {
     let mut world = one_dead();
     let known = world.opening();
-    let event = |openings| {
-        let (filter, dead, reply) = (None, Vec::new(), ReplyTo::Local(0));
-        Event::Replay { filter, openings: Some(openings), dead, reply }
-    };
+    let event = |openings| Arrived::Replay { filter: None, openings: Some(openings), reply: ReplyTo::Local(0) };
     let replied = |actions: &[Action]| format!("{actions:?}").contains("Replayed { tasks: 1");
     assert!(!replied(&world.event(event(vec!["another".parse().expect("an id")]))));
     assert!(replied(&world.event(event(vec![known]))));
@@ -185,7 +182,7 @@ fn cancelled_jobs_and_reports_under_way_keep_their_dead() {
 #[test]
 fn what_is_forgotten_stays_failed_and_is_listed_no_more() {
     let mut world = one_dead();
-    world.event(Event::Forget { filter: None, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    world.event(Arrived::Forget { filter: None, openings: None, reply: ReplyTo::Local(0) });
     assert_eq!(listed(&world, None).0.len(), 0);
     assert_eq!((world.counts().tasks_failed, world.status().state), (1, JobState::Finished));
     assert_eq!(replay(&mut world, None).1, (0, 0));

@@ -85,7 +85,7 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
         attempt: Some(2),
     };
     let tag = world.tag();
-    world.event(Event::DeadLetter { dead_letter, known: None, tag });
+    world.event(Arrived::DeadLetter { dead_letter, tag });
     assert_eq!(sent(&world.pass(HEARTBEAT)), []);
     assert_eq!((world.counts().expired, world.counts().resends), (3, 2));
 }

@@ -6,7 +6,7 @@ use shared::protocol::message::Lease;
 use super::*;
 
 fn explain(world: &mut World, number: Option<u64>) -> String {
-    let event = Event::Explain { job: job(), number, counted: None, reply: ReplyTo::Local(0) };
+    let event = Arrived::Explain { job: job(), number, reply: ReplyTo::Local(0) };
     let explained = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => match &**reply {
             Reply::Explained { text } => Some(text.clone()),
@@ -114,7 +114,7 @@ fn a_leased_task_names_its_holder() {
     let (holder, host) = (ConsumerId::from_name(b"c7"), "node-07".to_owned());
     let lease =
         Box::new(Lease { address, holder, host, is_started: true, redelivered: false, body: Payload::json("{}") });
-    world.event(Event::Lease { lease, known: None, tag: None });
+    world.event(Arrived::Lease { lease, tag: None });
     world.pass(HEARTBEAT);
     says(&mut world, Some(0), "task job.0 is leased to consumer c7 on node-07, last heard of 10 s ago.");
 }

@@ -9,7 +9,7 @@ fn lease(world: &mut World, number: u64, attempt: u32, is_started: bool) -> Vec<
     let (tag, address) = (world.tag(), world.address(number, attempt));
     let (holder, host) = (ConsumerId::from_name(b"c"), "node-07".to_owned());
     let lease = Lease { address, holder, host, is_started, redelivered: false, body: Payload::json("{}") };
-    world.event(Event::Lease { lease: Box::new(lease), known: None, tag })
+    world.event(Arrived::Lease { lease: Box::new(lease), tag })
 }
 
 #[test]

@@ -51,8 +51,8 @@ use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
 use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Start};
 use shared::system::clock::Moment;
 
-use super::{Action, Ledger};
-use crate::owner::{Check, Config, Effect, Event, Known, ReplyTo, Tag};
+use super::{Action, Arrived, Ledger};
+use crate::owner::{Config, Effect, Event, Known, ReplyTo, Tag};
 use crate::store::{Place as StorePlace, Store};
 
 const HEX: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
@@ -126,17 +126,17 @@ impl World {
         Address { task: id(number), opening, plan, attempt, owner: owner(), workload }
     }
 
-    fn turn(&mut self, events: Vec<Event>) -> Vec<Action> {
+    fn turn(&mut self, arrived: Vec<Arrived>) -> Vec<Action> {
         let now = self.now;
-        let actions = self.ledger.as_mut().expect("it runs").turn(events, now).expect("the store takes it");
+        let actions = self.ledger.as_mut().expect("it runs").turn(arrived, now).expect("the store takes it");
         for status in self.statuses() {
             assert_adds_up(&status);
         }
         actions
     }
 
-    fn event(&mut self, event: Event) -> Vec<Action> {
-        self.turn(vec![event])
+    fn event(&mut self, arrived: impl Into<Arrived>) -> Vec<Action> {
+        self.turn(vec![arrived.into()])
     }
 
     fn pass(&mut self, time: Duration) -> Vec<Action> {
@@ -169,7 +169,7 @@ impl World {
         let after = self.hash_before(planned.number);
         self.hashes.insert(planned.number + 1, planned.hash(&after));
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Planned { job: job(), place, planned: Box::new(planned), kept: None, tag })
+        self.event(Arrived::Planned { job: job(), place, planned: Box::new(planned), tag })
     }
 
     /// Opens the job, plans `tasks` tasks of one item and ends the plan; returns the tasks that
@@ -206,7 +206,7 @@ impl World {
         self.answer(number, 1, done(1))
     }
 
-    fn outcome(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Event {
+    fn outcome(&mut self, number: u64, attempt: u32, verdict: Verdict) -> Arrived {
         let (tag, address) = (self.tag(), self.address(number, attempt));
         let outcome = Outcome {
             address,
@@ -217,7 +217,7 @@ impl World {
             verdict,
             parts: None,
         };
-        Event::Outcome { outcome: Box::new(outcome), check: Check::None, known: None, tag }
+        Arrived::Outcome { outcome: Box::new(outcome), tag }
     }
 
     fn dead_letter(&mut self, number: u64, attempt: u32) -> Vec<Action> {
@@ -235,7 +235,7 @@ impl World {
             attempt: Some(attempt),
         };
         let tag = self.tag();
-        self.event(Event::DeadLetter { dead_letter, known: None, tag })
+        self.event(Arrived::DeadLetter { dead_letter, tag })
     }
 
     fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {

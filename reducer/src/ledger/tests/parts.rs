@@ -11,7 +11,7 @@ impl World {
     fn part(&mut self, run: &str, number: u32, item: Option<u32>) -> Vec<Action> {
         let part = self.make_part(run, number, item);
         let tag = self.tag();
-        self.event(Event::Part { part: Box::new(part), known: None, tag })
+        self.event(Arrived::Part { part: Box::new(part), tag })
     }
 
     fn make_part(&self, run: &str, number: u32, item: Option<u32>) -> Part {
@@ -27,7 +27,7 @@ impl World {
 
     fn whole_as(&mut self, verdict: Verdict, attempt: u32, run: &str, count: u32) -> Vec<Action> {
         let mut event = self.outcome(0, attempt, verdict);
-        if let Event::Outcome { outcome, .. } = &mut event {
+        if let Arrived::Outcome { outcome, .. } = &mut event {
             outcome.parts = Some(Parts { run: RunId::from_name(run.as_bytes()), count });
         }
         self.event(event)
@@ -92,7 +92,7 @@ fn of_a_task_that_was_given_up_no_part_stays() {
     world.part("a", 0, None);
     world.answer(0, 1, failed("no memory"));
     world.report();
-    world.event(Event::Replay { filter: None, openings: None, dead: Vec::new(), reply: ReplyTo::Local(0) });
+    world.event(Arrived::Replay { filter: None, openings: None, reply: ReplyTo::Local(0) });
     world.whole(2, "a", 1);
     assert_eq!((world.parts(), world.counts().tasks_done), (Vec::new(), 0), "what it counted on is gone");
 }
@@ -131,7 +131,7 @@ fn a_part_of_a_task_never_sent_is_refused_with_its_reason() {
     world.open_with(2);
     let mut part = world.make_part("a", 0, None);
     part.address.task = id(1);
-    let actions = world.event(Event::Part { part: Box::new(part), known: None, tag: Some(8) });
+    let actions = world.event(Arrived::Part { part: Box::new(part), tag: Some(8) });
     assert_eq!(settled(&actions), ["a part for task job.1, which this owner has not sent"]);
 }
 
@@ -156,7 +156,7 @@ fn a_part_that_cannot_be_read_is_refused_and_so_is_the_answer_that_needs_it() {
     let part = |world: &mut World, run: &str, body: &'static [u8]| {
         let tag = world.tag();
         let part = Part { body: Payload::bytes(body), ..world.make_part(run, 0, None) };
-        settled(&world.event(Event::Part { part: Box::new(part), known: None, tag }))
+        settled(&world.event(Arrived::Part { part: Box::new(part), tag }))
     };
     let refused = part(&mut world, "a", b"three\ta\n");
     assert_eq!(refused, ["a part for task job.0 that cannot be read: body: a line of a part is not COUNT, tab, WORD"]);

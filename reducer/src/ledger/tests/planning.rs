@@ -19,7 +19,7 @@ impl World {
 
     fn plan_after(&mut self, walk: &str, number: u64, after: PlanHash) -> Vec<Action> {
         let (tag, place) = (self.tag(), self.place(after));
-        self.event(Event::Planned { job: job(), place, planned: Box::new(of_walk(walk, number)), kept: None, tag })
+        self.event(Arrived::Planned { job: job(), place, planned: Box::new(of_walk(walk, number)), tag })
     }
 
     fn end_walk(&mut self, walk: &str, tasks: u64) -> Vec<Action> {

@@ -65,7 +65,7 @@ impl World {
 
     fn says(&mut self, consumer: Option<ConsumerId>, verdict: Verdict, run: Option<(&str, u32)>) -> Vec<Action> {
         let mut event = self.outcome(0, 1, verdict);
-        if let Event::Outcome { outcome, .. } = &mut event {
+        if let Arrived::Outcome { outcome, .. } = &mut event {
             outcome.consumer = consumer;
             outcome.parts = run.map(|(run, count)| Parts { run: RunId::from_name(run.as_bytes()), count });
         }
@@ -99,7 +99,7 @@ fn an_answer_to_another_rest_is_not_taken_for_an_answer_to_this_one() {
     assert_eq!(task.address.plan, plan.rest(&[0, 1]));
     for (open, attempt) in [([2, 3], 2), ([2, 3], 9), ([1, 2], 2)] {
         let mut other = world.outcome(0, attempt, digests(&[Some("c"), Some("d")]));
-        if let Event::Outcome { outcome, .. } = &mut other {
+        if let Arrived::Outcome { outcome, .. } = &mut other {
             outcome.address.plan = plan.rest(&open);
         }
         world.event(other);
@@ -171,7 +171,7 @@ fn the_words_of_a_task_that_two_have_done_are_taken_over_whole() {
             let (address, run) = (world.address(0, 1), RunId::from_name(run.as_bytes()));
             let part =
                 Part { address, run, number, item: None, body: Payload::bytes(format!("1\t{word}\n").into_bytes()) };
-            world.event(Event::Part { part: Box::new(part), known: None, tag: None });
+            world.event(Arrived::Part { part: Box::new(part), tag: None });
         }
     };
     let found = |world: &World| {

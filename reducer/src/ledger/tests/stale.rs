@@ -63,7 +63,7 @@ fn plans_and_their_ends_of_another_opening_are_dropped_and_counted() {
     let place = first.place(PlanHash::start());
     let mut again = World::begun_again();
     let planned = Box::new(planned(0, 1));
-    let task = Event::Planned { job: job(), place: place.clone(), planned, kept: None, tag: Some(1) };
+    let task = Arrived::Planned { job: job(), place: place.clone(), planned, tag: Some(1) };
     assert_eq!(settled(&again.event(task)), ["ack"]);
     let end = Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks: 0 }, place, tag: Some(2) };
     assert_eq!(settled(&again.event(end)), ["ack"]);
@@ -126,7 +126,7 @@ fn a_letter_of_another_opening_says_nothing_about_a_task() {
         host: None,
         attempt: Some(1),
     };
-    again.event(Event::DeadLetter { dead_letter, known: None, tag: None });
+    again.event(Arrived::DeadLetter { dead_letter, tag: None });
     assert_eq!(sent(&again.pass(Duration::from_secs(60))), []);
     assert_eq!((again.counts().dead_letters, dropped(&again)), (0, vec![("another opening".to_owned(), 1)]));
 }

@@ -241,9 +241,9 @@ fn the_words_of_a_task_are_taken_over_with_their_parts_if_all_its_files_are_as_t
     let run = RunId::from_name(b"run");
     let address = world.address(0, 1);
     let part = Part { address, run: run.clone(), number: 0, item: None, body: Payload::bytes(&b"2\tx\n"[..]) };
-    world.event(Event::Part { part: Box::new(part), known: None, tag: None });
+    world.event(Arrived::Part { part: Box::new(part), tag: None });
     let mut outcome = world.outcome(0, 1, Verdict::Done(Payload::of(&answer)));
-    if let Event::Outcome { outcome, .. } = &mut outcome {
+    if let Arrived::Outcome { outcome, .. } = &mut outcome {
         outcome.parts = Some(Parts { run, count: 1 });
     }
     world.event(outcome);

@@ -9,7 +9,7 @@ fn explained(world: &mut World) -> String {
 }
 
 fn explain(world: &mut World, number: Option<u64>) -> String {
-    let event = Event::Explain { job: job(), number, counted: None, reply: ReplyTo::Local(0) };
+    let event = Arrived::Explain { job: job(), number, reply: ReplyTo::Local(0) };
     let text = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => match &**reply {
             Reply::Explained { text } => Some(text.clone()),
@@ -70,7 +70,7 @@ fn a_task_that_waits_for_another_consumer_says_so() {
     world.open_with(1);
     let first = ConsumerId::from_name(b"first");
     let mut event = world.outcome(0, 1, failed("no memory"));
-    if let Event::Outcome { outcome, .. } = &mut event {
+    if let Arrived::Outcome { outcome, .. } = &mut event {
         outcome.consumer = Some(first.clone());
     }
     world.event(event);
@@ -79,7 +79,7 @@ fn a_task_that_waits_for_another_consumer_says_so() {
         let (tag, address) = (world.tag(), world.address(0, attempt));
         let (holder, host) = (first.clone(), "h1".to_owned());
         let lease = Lease { address, holder, host, is_started: false, redelivered: true, body: Payload::json("{}") };
-        world.event(Event::Lease { lease: Box::new(lease), known: None, tag });
+        world.event(Arrived::Lease { lease: Box::new(lease), tag });
     }
     let waits = world.status().waits.unwrap_or_default();
     assert!(waits.contains("wait for consumers that have not tried them, which are busy"), "{waits}");

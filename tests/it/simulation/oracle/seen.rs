@@ -1,5 +1,6 @@
 //! What owners have committed, as far as it matters to the oracle.
 
+use reducer::ledger::Arrived;
 use reducer::owner::{Event, Tag};
 use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::message::{Address, Parts, Verdict};
@@ -81,25 +82,25 @@ impl Seen {
 }
 
 impl Seen {
-    pub fn of(event: &Event) -> Option<Self> {
-        match event {
-            Event::Part { part, .. } => {
+    pub fn of(arrived: &Arrived) -> Option<Self> {
+        match arrived {
+            Arrived::Part { part, .. } => {
                 Some(Self::Part { of: Said::of(&part.address), run: part.run.to_string(), number: part.number })
             }
-            Event::Outcome { outcome, .. } => {
+            Arrived::Outcome { outcome, .. } => {
                 let of = Said::of(&outcome.address);
                 Some(match &outcome.verdict {
                     Verdict::Done(answer) => Self::Done { of, answer: answer.clone(), parts: outcome.parts.clone() },
                     Verdict::Failed(_) => Self::Failed { of },
                 })
             }
-            Event::Planned { job, place, planned, .. } => {
+            Arrived::Planned { job, place, planned, .. } => {
                 let task = TaskId { job: job.clone(), number: planned.number };
                 let files = planned.body.as_ref().map(|body| files_of(body));
                 let files = files.and_then(Result::ok).unwrap_or_default();
                 Some(Self::Planned { task, plan: planned.hash(&place.after), files })
             }
-            Event::DeadLetter { dead_letter, .. } => {
+            Arrived::DeadLetter { dead_letter, .. } => {
                 let opening = dead_letter.of.as_ref().map(|(opening, _)| opening.clone());
                 Some(Self::Died {
                     task: dead_letter.task.clone(),
@@ -107,21 +108,21 @@ impl Seen {
                     is_an_attempt: dead_letter.death.is_an_attempt(),
                 })
             }
-            Event::Cancel { job, .. } => Some(Self::Cancel { job: job.clone() }),
+            Arrived::Complete(Event::Cancel { job, .. }) => Some(Self::Cancel { job: job.clone() }),
             _ => None,
         }
     }
 }
 
-/// The delivery that brought an event.
-pub(in crate::simulation) fn tag_of(event: &Event) -> Option<Tag> {
-    match event {
-        Event::Planned { tag, .. }
-        | Event::PlanEnd { tag, .. }
-        | Event::Part { tag, .. }
-        | Event::Outcome { tag, .. }
-        | Event::Lease { tag, .. }
-        | Event::DeadLetter { tag, .. } => *tag,
+/// The delivery that brought an input.
+pub(in crate::simulation) fn tag_of(arrived: &Arrived) -> Option<Tag> {
+    match arrived {
+        Arrived::Planned { tag, .. }
+        | Arrived::Complete(Event::PlanEnd { tag, .. })
+        | Arrived::Part { tag, .. }
+        | Arrived::Outcome { tag, .. }
+        | Arrived::Lease { tag, .. }
+        | Arrived::DeadLetter { tag, .. } => *tag,
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reducer::fold;
-use reducer::ledger::Hooks;
+use reducer::ledger::{Arrived, Hooks};
 use reducer::owner::{Check, Event, Owner, Step, Write};
 use reducer::store::{Store, StoreError};
 use shared::protocol::id::{ConsumerId, HeldTask, JobId, OpeningId};
@@ -147,12 +147,12 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    pub fn note(&mut self, event: &Event) {
-        match event {
-            Event::Presence(presence) => {
+    pub fn note(&mut self, arrived: &Arrived) {
+        match arrived {
+            Arrived::Complete(Event::Presence(presence)) => {
                 self.heard.insert(presence.consumer.clone(), (**presence).clone());
             }
-            Event::Lease { lease, .. } => {
+            Arrived::Lease { lease, .. } => {
                 let Address { opening, task, .. } = &lease.address;
                 let held = HeldTask { opening: opening.clone(), number: task.number };
                 self.leases.entry(lease.holder.clone()).or_default().insert(held);

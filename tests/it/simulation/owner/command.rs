@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use producer::retrace::{End, Next, Retrace};
+use reducer::ledger::Arrived;
 use reducer::owner::Event;
 use shared::protocol::job::JobState;
 use shared::protocol::message::{Opened, PlanEnd};
@@ -42,7 +43,7 @@ impl OwnerRole {
                 out.push(Do::After(stage.millis(0, 30), Alarm::Plan));
                 if let Next::New(place) = retrace.take(&planned) {
                     let planned = Box::new(planned);
-                    self.tell(Event::Planned { job: id, place, planned, kept: None, tag: None }, stage, out);
+                    self.tell(Arrived::Planned { job: id, place, planned, tag: None }, stage, out);
                 }
             }
             None => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use reducer::ledger::Arrived;
 use reducer::owner::{Dead, Event, Tag};
 use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobState, JobStatus};
@@ -18,16 +19,16 @@ use crate::simulation::role::{Alarm, Do, Role, Stage};
 impl OwnerRole {
     /// One transaction, and then what it wants to happen; or, if the write is torn, nothing of it.
     pub(super) fn turn(&mut self, stage: &mut Stage) -> Vec<Do> {
-        let (events, mut seen, dead) = self.take_inbox();
+        let (arrived, mut seen, dead) = self.take_inbox();
         stage.oracle.sort_out(&mut seen);
-        let tags: Vec<Tag> = events.iter().filter_map(tag_of).collect();
+        let tags: Vec<Tag> = arrived.iter().filter_map(tag_of).collect();
         let wal = beside(&self.setup.path, "-wal");
         let length = || fs::metadata(&wal).map_or(0, |metadata| metadata.len());
         let before = length();
         let now = stage.now;
         let was_known = self.known_of(&mut seen);
         let mut broken = Broken { mutant: stage.mutant, now };
-        let actions = match self.ledger().turn_with(events, now, &mut broken) {
+        let actions = match self.ledger().turn_with(arrived, now, &mut broken) {
             Ok(actions) => actions,
             Err(error) => {
                 stage.oracle.complain(format!("the ledger failed: {error}"));
@@ -75,14 +76,15 @@ impl OwnerRole {
                 && let Some((_, after)) = self.ledger().owner().plan(&id)
             {
                 let place = Place { opening, after: after.clone() };
-                self.take(Event::PlanEnd { plan_end: PlanEnd { job: id, tasks }, place, tag: None }, None, stage, out);
+                let plan_end = Event::PlanEnd { plan_end: PlanEnd { job: id, tasks }, place, tag: None };
+                self.take(plan_end.into(), None, stage, out);
             }
         }
     }
 
     /// What has gathered. A replay has a turn of its own, so that it shows what it changed.
-    fn take_inbox(&mut self) -> (Vec<Event>, Vec<Seen>, Vec<Dead>) {
-        let is_replay = |(event, _): &(Event, Option<Seen>)| matches!(event, Event::Replay { .. });
+    fn take_inbox(&mut self) -> (Vec<Arrived>, Vec<Seen>, Vec<Dead>) {
+        let is_replay = |(arrived, _): &(Arrived, Option<Seen>)| matches!(arrived, Arrived::Replay { .. });
         let count = match self.inbox.iter().position(is_replay) {
             Some(0) => 1,
             Some(at) => at,
@@ -91,15 +93,15 @@ impl OwnerRole {
         let rest = self.inbox.split_off(count);
         let taken = std::mem::replace(&mut self.inbox, rest);
         let dead = match taken.first() {
-            Some((Event::Replay { filter, openings, .. }, _)) => {
+            Some((Arrived::Replay { filter, openings, .. }, _)) => {
                 let mut dead = self.ledger().store().dead(filter.as_deref()).expect("a list");
                 dead.retain(|dead| openings.as_ref().is_none_or(|openings| openings.contains(&dead.opening)));
                 dead
             }
             _ => Vec::new(),
         };
-        let (events, seen): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
-        (events, seen.into_iter().flatten().collect(), dead)
+        let (arrived, seen): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        (arrived, seen.into_iter().flatten().collect(), dead)
     }
 
     /// Those of the tasks that somebody speaks of which are planned so, and the rest that is asked for, if not the
