@@ -230,10 +230,10 @@ impl Ledger {
         place: &Place,
         planned: &Planned,
     ) -> Result<Option<Box<TakenOver>>, StoreError> {
-        let Some(known) = self.owner.job(job).filter(|known| known.follows && known.opening == place.opening) else {
+        let Some(known) = self.owner.job(job).filter(|known| known.follows() && !known.is_other(&place.opening)) else {
             return Ok(None);
         };
-        let Some(body) = planned.body.as_ref().filter(|_| !known.planned.contains(planned.number)) else {
+        let Some(body) = planned.body.as_ref().filter(|_| !known.plan().contains(planned.number)) else {
             return Ok(None);
         };
         let is_its = |takeover: &Takeover| takeover.opening == place.opening;
@@ -241,7 +241,7 @@ impl Ledger {
             self.takeovers.insert(job.clone(), Takeover::new(&self.store, place.opening.clone())?);
         }
         let Some(takeover) = self.takeovers.get_mut(job) else { return Ok(None) };
-        let fold = fold::of(&known.spec);
+        let fold = fold::of(known.spec());
         let Some(itemwise) = fold.itemwise() else { return Ok(None) };
         let Some(kept) = takeover.find(&self.store, itemwise, body)? else { return Ok(None) };
         let tally = fold.tally(planned.items, &kept.answer, kept.parts.is_some());
@@ -273,10 +273,10 @@ impl Ledger {
 
     fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Task>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
-        let (workload, opening) = (job.spec.workload(), job.opening.clone());
+        let (workload, opening) = (job.workload(), job.opening().clone());
         let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
         let known = self.known(&id)?.ok_or_else(missing)?;
-        let fold = fold::of(&job.spec);
+        let fold = fold::of(job.spec());
         let StoredTask { class, planned_at, mut body } = match fold.derived() {
             Some(derived) => {
                 let DerivedTask { class, body } = derived.task(id.number).ok_or_else(missing)?;
@@ -284,7 +284,7 @@ impl Ledger {
             }
             None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
-        let mut avoid = job.flights.get(&id.number).map(|flight| flight.avoid.clone()).unwrap_or_default();
+        let mut avoid = job.flight(id.number).map(|flight| flight.avoids().to_vec()).unwrap_or_default();
         let mut plan = known.plan;
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
@@ -294,8 +294,7 @@ impl Ledger {
             plan = kept.rest;
             avoid.extend(kept.by.filter(|by| !avoid.contains(by)));
         }
-        let avoid = self.owner.avoided(workload, &class, avoid, now);
-        self.owner.note_class(&id, &class);
+        let avoid = self.owner.avoided(&(workload, class.clone()), avoid, now);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan, attempt, owner, workload };
         Ok(Some(Task { address, class, planned_at, avoid, body }))

@@ -232,7 +232,7 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
         Message { kind: "seal".to_owned(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
     let to_owner = [
         (outcome, "an outcome for task none.0 of a job that this owner does not have"),
-        (planned, "body: missing field"),
+        (planned, r#"header "items": it is missing"#),
         (plan_end, "a plan end for job none"),
     ];
     for (message, _) in &to_owner {

@@ -6,23 +6,9 @@ use shared::system::clock::Moment;
 
 use super::{Effect, Job, Owner, ReplyTo, Step, Write};
 
-impl Job {
-    /// Ends the job as it stands: open tasks get no outcome, and the plan ends with the tasks known
-    /// so far.
-    fn cancel(&mut self, now: Moment) {
-        self.cancelled_at = Some(now);
-        self.plan_end = self.plan_end.or(Some(self.planned.end()));
-        self.flights.clear();
-        self.replays.clear();
-        let counts = &mut self.counts;
-        counts.tasks_cancelled = std::mem::take(&mut counts.tasks_open);
-        counts.items_cancelled = counts.items_planned - counts.items_done - counts.items_failed;
-    }
-}
-
 impl Owner {
     pub(super) fn is_cancelled(&self, job: &JobId) -> bool {
-        self.jobs.get(job).is_some_and(|job| job.cancelled_at.is_some())
+        self.jobs.get(job).is_some_and(|job| job.ending.is_cancelled())
     }
 
     /// Ends this opening of a job, or the current one if `opening` is `None`.
@@ -40,17 +26,26 @@ impl Owner {
             return step.reply(reply, Reply::Refused { reason });
         }
         // A job with all its outcomes has ended, even if its report is not written yet.
-        if let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_open() && !job.is_complete()) {
-            job.cancel(now);
-            job.early.clear(step);
-            let opening = job.opening.clone();
-            self.recalls.begin(job, now);
-            step.writes.push(Write::Cancelled { job: id.clone() });
-            step.effects.push(Effect::Recall { openings: vec![opening] });
-            self.changed.push(id.clone());
-            self.finish_if_complete(id, step);
+        if self.jobs.get(id).is_some_and(|job| job.is_open() && !job.is_complete()) {
+            self.end_as_it_stands(id, now, step);
         }
         let answer = self.status(id, now).map_or(Reply::UnknownJob, |status| Reply::Status(Box::new(status)));
         step.reply(reply, answer);
+    }
+
+    fn end_as_it_stands(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        let Some(mut job) = self.jobs.remove(id) else { return };
+        let flights = job.cancel(now);
+        self.land_all(&job, flights.into_values());
+        let early = job.plan.early_mut().map(|early| early.clear());
+        step.effects.extend(early.into_iter().flatten().map(Effect::Ack));
+        self.recalls.begin(&job, now);
+        step.writes.push(Write::Cancelled { job: id.clone() });
+        step.effects.push(Effect::Recall { openings: vec![job.opening().clone()] });
+        self.changed.push(id.clone());
+        self.jobs.insert(id.clone(), job);
+        // Room in the windows is for other jobs now.
+        self.fill_all(now, step);
+        self.finish_if_complete(id, step);
     }
 }

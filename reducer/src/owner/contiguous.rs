@@ -42,6 +42,19 @@ impl Contiguous {
         true
     }
 
+    /// Removes the smallest number and returns it.
+    pub fn pop_first(&mut self) -> Option<u64> {
+        let (start, end) = self.runs.pop_first()?;
+        if start + 1 < end {
+            self.runs.insert(start + 1, end);
+        }
+        Some(start)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     pub fn contains(&self, number: u64) -> bool {
         self.run(number).is_some()
     }
@@ -83,5 +96,8 @@ mod tests {
             assert!(set.insert(number));
         }
         assert_eq!(set, Contiguous::up_to(5));
+        assert!(set.remove(1));
+        assert_eq!(std::iter::from_fn(|| set.pop_first()).collect::<Vec<_>>(), [0, 2, 3, 4]);
+        assert!(set.is_empty());
     }
 }

@@ -10,26 +10,16 @@ use super::found::Dead;
 use super::{Job, Owner, ReplyTo, Step, Write};
 
 impl Job {
-    /// Whether its failed tasks can be replayed. The job must not change while its report is
-    /// written.
-    fn can_reopen(&self) -> bool {
-        let is_reporting = self.reporting && self.finished_at.is_none();
-        self.cancelled_at.is_none() && !is_reporting
-    }
-
     /// Reopens a failed task, and with it the job.
     fn reopen(&mut self, dead: &Dead) -> bool {
-        if !self.answered.remove(dead.task.number) {
+        if !self.unanswer(dead.task.number) {
             return false;
         }
-        self.counts.tasks_failed -= 1;
-        self.counts.tasks_open += 1;
-        self.counts.items_failed -= u64::from(dead.items);
-        self.counts.replays += 1;
-        self.finished_at = None;
-        self.report_sha256 = None;
-        self.reporting = false;
-        self.replays.insert(dead.task.number, dead.attempts + 1);
+        self.account.reopened(dead.items);
+        self.ending.reopen();
+        if let Some(class) = dead.class.as_ref().or(self.plan.class()) {
+            self.ready.replay(class, dead.task.number, dead.attempts + 1);
+        }
         true
     }
 }
@@ -42,7 +32,7 @@ impl Owner {
         let mut reopened: BTreeSet<JobId> = BTreeSet::new();
         for dead in dead.into_iter().filter(|dead| dead.is_failed) {
             let Some(job) = self.jobs.get_mut(&dead.task.job) else { continue };
-            if !job.can_reopen() {
+            if !job.ending.can_reopen() {
                 kept += 1;
             } else if job.reopen(&dead) {
                 tasks += 1;
@@ -52,7 +42,8 @@ impl Owner {
         }
         for job in reopened {
             self.changed.push(job.clone());
-            self.send_more(&job, now, step);
+            self.queue_job(&job);
+            self.fill_for(&job, now, step);
         }
         step.reply(reply, Reply::Replayed { tasks, kept });
     }

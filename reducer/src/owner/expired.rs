@@ -14,7 +14,7 @@ use shared::protocol::message::DeadLetter;
 use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 
-use super::{Flight, Owner};
+use super::Owner;
 
 impl Owner {
     /// A dead letter of another owner, or of an earlier send, says nothing about the task.
@@ -22,11 +22,10 @@ impl Owner {
         let (task, wait_max) = (&dead_letter.task, self.expired_wait_max());
         let is_spoken_for = self.is_answered(task) || self.is_superseded(task, dead_letter.attempt);
         let Some(job) = self.jobs.get(&task.job) else { return };
-        let (workload, flight) = (job.spec.workload(), job.flights.get(&task.number));
-        let class = flight.and_then(|flight| flight.class.as_ref());
-        let is_served = class.is_none_or(|class| self.consumers.serving(workload, class).0 > 0);
+        let queue = job.flight(task.number).map(|flight| (job.workload(), flight.class().clone()));
+        let is_served = queue.is_none_or(|queue| self.consumers.serving(&queue).consumers > 0);
         let Some(job) = self.jobs.get_mut(&task.job).filter(|_| is_ours) else { return };
-        if job.counts.expired == 0 {
+        if job.account.expired() {
             tracing::warn!(
                 job = %task.job,
                 reason = dead_letter.reason,
@@ -34,28 +33,25 @@ impl Owner {
                  rabbitmqctl list_policies."
             );
         }
-        job.counts.expired += 1;
         self.changed.push(task.job.clone());
         if is_spoken_for {
             return;
         }
-        let flight = job.flights.entry(task.number).or_insert_with(|| Flight::sent(now));
-        if flight.retry_at.is_some() || flight.lease.is_some() {
-            return;
-        }
-        flight.expired = flight.expired.saturating_add(1);
-        flight.untried = !is_served && flight.expired <= limits::DELIVERY_LIMIT;
-        flight.retry_at = Some(now + self.jitter.back_off(limits::RETRY_DELAY, wait_max, flight.expired));
+        let Some(flight) = self.flight_or_new(task, 1, now).filter(|flight| flight.is_out()) else { return };
+        let times = flight.expire(is_served);
+        let wait = self.jitter.back_off(limits::RETRY_DELAY, wait_max, times);
+        let flight = self.flight_or_new(task, 1, now);
+        flight.into_iter().for_each(|flight| flight.retry(now + wait));
     }
 
     /// Consumers have come, so expired tasks of their classes need not wait any longer.
     pub(super) fn hurry_expired(&mut self, serves: &[(Workload, Class)], now: Moment) {
         for job in self.jobs.values_mut().filter(|job| job.is_open()) {
-            let workload = job.spec.workload();
+            let workload = job.workload();
             let is_served = |class: &Class| serves.iter().any(|(served, of)| *served == workload && of == class);
-            for flight in job.flights.values_mut().filter(|flight| flight.expired > 0 && flight.retry_at.is_some()) {
-                if flight.class.as_ref().is_some_and(is_served) {
-                    flight.retry_at = Some(now);
+            for (_, flight) in job.flights_mut() {
+                if flight.expired() > 0 && flight.retry_at().is_some() && is_served(flight.class()) {
+                    flight.retry(now);
                 }
             }
         }

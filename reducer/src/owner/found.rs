@@ -1,6 +1,6 @@
 //! What the ledger looks up in the store for an event, before the engine sees it.
 
-use shared::protocol::id::{ConsumerId, OpeningId, PlanHash, TaskId};
+use shared::protocol::id::{Class, ConsumerId, OpeningId, PlanHash, TaskId};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 
@@ -83,6 +83,8 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead {
     pub task: TaskId,
+    /// `None` for a task of a derived plan, which has one class.
+    pub class: Option<Class>,
     pub opening: OpeningId,
     pub items: u32,
     /// Number of its last attempt.

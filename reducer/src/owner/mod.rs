@@ -9,20 +9,23 @@
 //!   it. Time alone never ends a job.
 
 mod cancel;
+mod consumers;
 mod contiguous;
 mod dead;
+mod dispatch;
 mod elsewhere;
 mod event;
 mod expired;
 mod explain;
+mod failure;
 mod found;
+mod intake;
 mod job;
 mod lease;
 mod opening;
 mod outcome;
-mod plan;
-mod presence;
 mod recall;
+mod resend;
 mod stale;
 mod waits;
 mod write;
@@ -39,14 +42,15 @@ use shared::system::random::Jitter;
 
 use crate::fold;
 
+use consumers::Consumers;
 pub use contiguous::Contiguous;
+use dispatch::Dispatch;
 pub use event::{Effect, Event, ReplyTo, Step, Tag};
 pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
-pub(crate) use job::{Flight, Job};
+use intake::Arrival;
+pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
 pub use lease::Holder;
 use outcome::Answered;
-use plan::Arrived;
-use presence::Consumers;
 use recall::Recalls;
 pub use write::{Left, Write};
 
@@ -54,12 +58,12 @@ pub use write::{Left, Write};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub owner: OwnerId,
-    /// Tasks out at a time, for each slot of the consumers that serve a job.
+    /// Tasks of one queue out at a time, for each slot of the consumers that serve it.
     pub window_per_slot: usize,
-    /// Lower bound of the tasks out at a time.
+    /// Lower bound of the tasks of one queue out at a time.
     pub window_min: usize,
-    /// Upper bound of the tasks out at a time, however many slots consumers announce; see
-    /// [`limits::WINDOW_MAX`].
+    /// Upper bound of the tasks out at a time, of one queue and of all queues, however many slots
+    /// consumers announce; see [`limits::WINDOW_MAX`].
     pub window_max: usize,
     /// Heartbeat interval of a consumer.
     pub heartbeat: Duration,
@@ -99,6 +103,7 @@ pub struct Owner {
     recalls: Recalls,
     sums: BTreeMap<String, i64>,
     consumers: Consumers,
+    dispatch: Dispatch,
     jitter: Jitter,
     /// Jobs whose account has changed since the last [`Owner::take_changed`].
     changed: Vec<JobId>,
@@ -114,6 +119,7 @@ impl Owner {
             recalls: Recalls::default(),
             sums: BTreeMap::new(),
             consumers,
+            dispatch: Dispatch::default(),
             jitter,
             changed: Vec::new(),
         }
@@ -126,25 +132,30 @@ impl Owner {
         }
         for mut job in jobs {
             if self.config.queues_end {
-                job.counts.returns = job.counts.sends;
+                job.account.returned_all();
             }
-            if job.cancelled_at.is_some() {
+            if job.ending.is_cancelled() {
                 self.recalls.begin(&job, now);
             }
-            self.insert(Job { dispatching, ..job });
+            job.dispatch(dispatching);
+            self.count_flights(&job);
+            let id = job.id().clone();
+            self.insert(job);
+            self.queue_job(&id);
+            self.watch(&id, now);
         }
         self.sums = sums;
     }
 
     fn insert(&mut self, job: Job) {
-        self.openings.insert(job.opening.clone(), job.id.clone());
-        self.jobs.insert(job.id.clone(), job);
+        self.openings.insert(job.opening().clone(), job.id().clone());
+        self.jobs.insert(job.id().clone(), job);
     }
 
     /// The flight of a task that a consumer holds, if the task is one of this owner's.
     fn flight_of(&mut self, held: &HeldTask) -> Option<&mut Flight> {
         let job = self.openings.get(&held.opening)?;
-        self.jobs.get_mut(job)?.flights.get_mut(&held.number)
+        self.jobs.get_mut(job)?.flight_mut(held.number)
     }
 
     pub fn config(&self) -> &Config {
@@ -152,12 +163,12 @@ impl Owner {
     }
 
     pub fn spec(&self, job: &JobId) -> Option<&JobSpec> {
-        self.jobs.get(job).map(|job| &job.spec)
+        self.jobs.get(job).map(Job::spec)
     }
 
     /// The specs of the unfinished jobs whose tasks this owner sends.
     pub fn open_specs(&self) -> impl Iterator<Item = &JobSpec> {
-        self.jobs.values().filter(|job| job.is_open() && job.dispatching).map(|job| &job.spec)
+        self.jobs.values().filter(|job| job.is_open() && job.is_dispatching()).map(Job::spec)
     }
 
     pub(crate) fn job(&self, job: &JobId) -> Option<&Job> {
@@ -167,30 +178,23 @@ impl Owner {
     /// The number of tasks up to the first gap in a job's plan, and the hash of the plan up to
     /// there.
     pub fn plan(&self, job: &JobId) -> Option<(u64, &PlanHash)> {
-        self.jobs.get(job).map(|job| (job.planned.prefix(), &job.plan))
+        self.jobs.get(job).map(|job| (job.plan.prefix(), job.plan.hash()))
     }
 
     /// Whether the task has its outcome.
     pub fn is_answered(&self, task: &TaskId) -> bool {
-        self.jobs.get(&task.job).is_some_and(|job| job.answered.contains(task.number))
-    }
-
-    /// Records the class of a task that the ledger has loaded to send it.
-    pub(crate) fn note_class(&mut self, task: &TaskId, class: &Class) {
-        if let Some(flight) = self.jobs.get_mut(&task.job).and_then(|job| job.flights.get_mut(&task.number)) {
-            flight.class = Some(class.clone());
-        }
+        self.jobs.get(&task.job).is_some_and(|job| job.answered().contains(task.number))
     }
 
     /// Jobs with a complete plan whose earlier opening is still in the store.
     pub(crate) fn sweepable(&self) -> Vec<JobId> {
-        let is_it = |job: &&Job| job.follows && job.plan_end.is_some();
-        self.jobs.values().filter(is_it).map(|job| job.id.clone()).collect()
+        let is_it = |job: &&Job| job.follows() && job.plan.end().is_some();
+        self.jobs.values().filter(is_it).map(|job| job.id().clone()).collect()
     }
 
     /// Records that a job's earlier openings are gone from the store.
     pub(crate) fn swept(&mut self, job: &JobId) {
-        self.jobs.get_mut(job).into_iter().for_each(|job| job.follows = false);
+        self.jobs.get_mut(job).into_iter().for_each(Job::swept);
     }
 
     /// Jobs whose account has changed since the last call.
@@ -213,7 +217,7 @@ impl Owner {
                 step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
             }
             Event::Planned { job, place, planned, kept, tag } => {
-                self.planned(&job, Arrived { planned, place, kept, tag }, now, &mut step);
+                self.planned(&job, Arrival { planned, place, kept, tag }, now, &mut step);
             }
             Event::PlanEnd { plan_end, place, tag } => self.end_plan(plan_end, place, tag, now, &mut step),
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
@@ -233,9 +237,9 @@ impl Owner {
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
                     self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
-                    self.resend_silent((workload, &class), ready.is_none(), now, &mut step);
+                    self.resend_silent(&(workload, class), ready.is_none(), now, &mut step);
                 } else {
-                    self.queued(workload, &class, now);
+                    self.queued(&(workload, class), now);
                 }
             }
             Event::Interrupted => self.resend_all(now, &mut step),
@@ -251,63 +255,37 @@ impl Owner {
     /// The states of the latest jobs, oldest first: as many as fit into one message.
     fn latest(&self, now: Moment) -> Vec<JobStatus> {
         let mut jobs: Vec<&Job> = self.jobs.values().collect();
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.opened_at));
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.opened_at()));
         jobs.truncate(limits::JOBS_LISTED_MAX);
-        jobs.iter().rev().filter_map(|job| self.status(&job.id, now)).collect()
+        jobs.iter().rev().filter_map(|job| self.status(job.id(), now)).collect()
     }
 
     pub fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
         let job = self.jobs.get(job)?;
-        let workload = job.spec.workload();
-        let mut status = job.status(&self.config.owner, now, |class| self.consumers.serving(workload, class).0);
-        status.sum = fold::of(&job.spec).label().map(|label| {
+        let live = |class: &Class| self.consumers.serving(&(job.workload(), class.clone())).consumers;
+        let sum = fold::of(job.spec()).label().map(|label| {
             let value = self.sums.get(&label).copied().unwrap_or(0);
             (label, value)
         });
-        Some(status)
-    }
-
-    fn window(&self, job: &Job) -> usize {
-        let workload = job.spec.workload();
-        let slots = |class: &Class| self.consumers.serving(workload, class).1 as usize;
-        let slots = job.spec.classes().iter().map(slots).max().unwrap_or(0);
-        let window = slots.saturating_mul(self.config.window_per_slot);
-        window.min(self.config.window_max).max(self.config.window_min)
-    }
-
-    fn send_more(&mut self, id: &JobId, now: Moment, step: &mut Step) {
-        let Some(job) = self.jobs.get(id).filter(|job| job.dispatching) else { return };
-        let window = self.window(job);
-        let Some(job) = self.jobs.get_mut(id) else { return };
-        while let Some((number, attempt)) = job.next_to_send(window, now) {
-            self.changed.push(id.clone());
-            step.effects.push(Effect::Send { task: TaskId { job: id.clone(), number }, attempt });
-        }
+        Some(job.status(&self.config.owner, now, live, sum))
     }
 
     fn finish_if_complete(&mut self, id: &JobId, step: &mut Step) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let is_over = job.cancelled_at.is_some() || job.is_complete();
-        if job.finished_at.is_none() && !job.reporting && is_over {
-            job.reporting = true;
-            step.effects.push(Effect::Report { job: id.clone(), opening: job.opening.clone() });
+        if job.is_over() && job.ending.asks_report() {
+            step.effects.push(Effect::Report { job: id.clone(), opening: job.opening().clone() });
         }
     }
 
     fn reported(&mut self, id: &JobId, opening: &OpeningId, sha256: String, now: Moment, step: &mut Step) {
         // Ignore reports of another opening, and of a job that is not over.
-        let is_over = |job: &&mut Job| job.cancelled_at.is_some() || job.is_complete();
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.opening == *opening).filter(is_over) else { return };
+        let is_it = |job: &&mut Job| !job.is_other(opening) && job.is_over();
+        let Some(job) = self.jobs.get_mut(id).filter(is_it) else { return };
         step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
-        job.unreported = None;
-        if job.finished_at.is_some() {
-            // The report was written again, as by a command that is run again. The job ended
-            // earlier.
-            return;
+        // A report may be written again, as by a command that is run again. The job ended earlier.
+        if job.ending.reported(&sha256, now) {
+            step.writes.push(Write::Finished { job: id.clone(), sha256 });
+            self.changed.push(id.clone());
         }
-        job.finished_at = Some(now);
-        job.report_sha256 = Some(sha256.clone());
-        step.writes.push(Write::Finished { job: id.clone(), sha256 });
-        self.changed.push(id.clone());
     }
 }

@@ -32,9 +32,9 @@ impl Recalls {
     /// Starts recalling the job's current opening. Its tasks may be in any of its queues, as an
     /// earlier process may have sent them.
     pub fn begin(&mut self, job: &Job, now: Moment) {
-        let (workload, classes) = (job.spec.workload(), job.spec.classes().into_iter().collect());
+        let (workload, classes) = (job.workload(), job.spec().classes().into_iter().collect());
         let recall = Recall { workload, classes, begun_at: now, heard_at: now, probed_at: now };
-        self.0.insert(job.opening.clone(), recall);
+        self.0.insert(job.opening().clone(), recall);
     }
 
     fn hear(&mut self, opening: &OpeningId, now: Moment) -> bool {
@@ -88,7 +88,7 @@ impl Owner {
             if !self.recalls.hear(opening, now) {
                 // This process may not know of the recall: an earlier one began it.
                 let job = self.openings.get(opening).and_then(|job| self.jobs.get(job));
-                let Some(job) = job.filter(|job| job.cancelled_at.is_some()) else { continue };
+                let Some(job) = job.filter(|job| job.ending.is_cancelled()) else { continue };
                 self.recalls.begin(job, now);
             }
             openings.insert(opening.clone());

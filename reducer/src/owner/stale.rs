@@ -2,10 +2,10 @@
 //! store does not have. A store may be older than the messages in the broker, and a message may be
 //! repeated much later.
 
-use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::id::JobId;
 use shared::protocol::message::Address;
 
-use super::{Job, Known, Owner, Step, Tag};
+use super::{Known, Owner, Step, Tag};
 
 /// Why a message is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +26,12 @@ impl Stale {
     }
 }
 
-impl Job {
-    /// Whether this is another opening than the job's current one.
-    pub fn is_other(&self, opening: &OpeningId) -> bool {
-        *opening != self.opening
-    }
-}
-
 impl Owner {
     /// Acks a stale delivery and counts it.
     pub(super) fn drop_stale(&mut self, job: &JobId, stale: Stale, tag: Option<Tag>, step: &mut Step) {
         let why = stale.as_str();
         if let Some(job) = self.jobs.get_mut(job) {
-            *job.counts.dropped.entry(why.to_owned()).or_default() += 1;
+            job.account.dropped(why);
         }
         self.changed.push(job.clone());
         tracing::info!(%job, why, "A stale message of this job is dropped.");

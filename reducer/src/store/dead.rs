@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shared::protocol::id::{JobId, OpeningId, TaskId};
+use shared::protocol::id::{Class, OpeningId, TaskId};
 use shared::protocol::job::Counts;
 use shared::protocol::limits;
 use shared::protocol::message::{DeadDetail, DeadLetter, DeadState, DeadTask, Reply, Returned};
 use shared::system::clock::Moment;
 
+use super::read::id;
 use super::{Reader, Store, StoreError};
 use crate::fold::{self, Record};
 use crate::owner::Dead;
@@ -33,29 +34,39 @@ WITH all_dead AS (
                                                AND outcomes.number = dead_letters.number)
     GROUP BY jobs.job, number
 )
-SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at, jobs.opening
+SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at, jobs.opening,
+       tasks.class
 FROM all_dead JOIN jobs USING (job)
 LEFT JOIN tasks ON tasks.job_id = jobs.id AND tasks.number = all_dead.number
 WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1
    OR instr(reason, ?1) > 0 AND NOT EXISTS (SELECT 1 FROM jobs WHERE ?1 = job OR ?1 GLOB job || '.[0-9]*')
 ORDER BY at DESC, all_dead.job, all_dead.number";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<(String, DeadTask)> {
-    let state = if row.get::<_, String>(2)? == "failed" { DeadState::Failed } else { DeadState::Returned };
-    // A placeholder: the caller fills in the job's id.
-    let task = TaskId { job: JobId::from_name(b"-"), number: row.get(1)? };
-    let (items, attempts, host) = (row.get(3)?, row.get(4)?, row.get(5)?);
-    let reason = row.get::<_, Option<String>>(6)?.unwrap_or_default();
-    Ok((row.get(0)?, DeadTask { task, state, items, attempts, host, reason, at: row.get(7)? }))
+/// A dead task with what identifies it to its owner.
+struct Found {
+    dead: DeadTask,
+    opening: OpeningId,
+    /// `None` for a task of a derived plan.
+    class: Option<Class>,
 }
 
-fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(DeadTask, OpeningId)) -> Result<(), StoreError> {
+fn read(row: &Row<'_>) -> Result<Found, StoreError> {
+    let state = if row.get::<_, String>(2)? == "failed" { DeadState::Failed } else { DeadState::Returned };
+    let task = TaskId { job: id(row.get(0)?)?, number: row.get(1)? };
+    let (items, attempts, host) = (row.get(3)?, row.get(4)?, row.get(5)?);
+    let reason = row.get::<_, Option<String>>(6)?.unwrap_or_default();
+    Ok(Found {
+        dead: DeadTask { task, state, items, attempts, host, reason, at: row.get(7)? },
+        opening: id(row.get(8)?)?,
+        class: row.get::<_, Option<String>>(9)?.map(id).transpose()?,
+    })
+}
+
+fn find(db: &Connection, filter: Option<&str>, mut take: impl FnMut(Found)) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(DEAD)?;
-    let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
-    for row in statement.query_map(params![filter], |row| Ok((read(row)?, row.get::<_, String>(8)?)))? {
-        let ((job, mut dead), opening) = row?;
-        dead.task.job = JobId::try_from(job).map_err(content)?;
-        take(dead, OpeningId::try_from(opening).map_err(content)?);
+    let mut rows = statement.query(params![filter])?;
+    while let Some(row) = rows.next()? {
+        take(read(row)?);
     }
     Ok(())
 }
@@ -109,9 +120,9 @@ impl Store {
     /// The dead tasks that match a filter.
     pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
         let mut found = Vec::new();
-        find(&self.connection, filter, |dead, opening| {
+        find(&self.connection, filter, |Found { dead, opening, class }| {
             let is_failed = dead.state == DeadState::Failed;
-            found.push(Dead { task: dead.task, opening, items: dead.items, attempts: dead.attempts, is_failed });
+            found.push(Dead { task: dead.task, class, opening, items: dead.items, attempts: dead.attempts, is_failed });
         })?;
         Ok(found)
     }
@@ -121,7 +132,7 @@ impl Reader {
     /// The latest dead tasks that match a filter, oldest first, as an owner's reply.
     pub fn dead(&self, filter: Option<&str>) -> Result<Reply, StoreError> {
         let (mut tasks, mut more, mut openings) = (Vec::new(), 0, BTreeSet::new());
-        find(&self.connection, filter, |mut dead, opening| {
+        find(&self.connection, filter, |Found { mut dead, opening, .. }| {
             openings.insert(opening);
             if tasks.len() < limits::DEAD_LISTED_MAX {
                 dead.reason = dead.reason.chars().take(limits::DEAD_REASON_CHARS).collect();
@@ -137,7 +148,7 @@ impl Reader {
     /// The details of one dead task.
     pub fn dead_task(&self, task: &TaskId) -> Result<Option<DeadDetail>, StoreError> {
         let mut found = None;
-        find(&self.connection, Some(&task.to_string()), |dead, _| {
+        find(&self.connection, Some(&task.to_string()), |Found { dead, .. }| {
             if dead.task == *task {
                 found = Some(dead);
             }

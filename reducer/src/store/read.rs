@@ -21,7 +21,7 @@ pub struct StoredTask {
     pub body: Payload,
 }
 
-fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String) -> Result<T, StoreError> {
+pub(super) fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(text: String) -> Result<T, StoreError> {
     T::try_from(text).map_err(|error| StoreError::Content(error.to_string()))
 }
 

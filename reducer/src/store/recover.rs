@@ -11,8 +11,9 @@ use shared::system::clock::Moment;
 
 use super::read::account;
 use super::{Store, StoreError};
+use crate::fold;
 use crate::mutant::{self, Mutant};
-use crate::owner::{Contiguous, Flight, Holder, Job};
+use crate::owner::{Account, Contiguous, Ending, Flight, Holder, Job, Plan, Ready, Resumed};
 
 fn content(error: impl std::fmt::Display) -> StoreError {
     StoreError::Content(error.to_string())
@@ -33,7 +34,7 @@ struct JobRow {
     opened_at: f64,
     finished_at: Option<f64>,
     plan_end: Option<u64>,
-    dispatched: u64,
+    sent: String,
     answered: u64,
     counts: String,
     report_sha256: Option<String>,
@@ -52,7 +53,7 @@ impl JobRow {
             opened_at: row.get(3)?,
             finished_at: row.get(4)?,
             plan_end: row.get(5)?,
-            dispatched: row.get(6)?,
+            sent: row.get(6)?,
             answered: row.get(7)?,
             counts: row.get(8)?,
             report_sha256: row.get(9)?,
@@ -78,7 +79,7 @@ impl Store {
     /// All jobs as of the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, job, spec, opened_at, finished_at, plan_end, dispatched, answered, counts, report_sha256,
+            "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
                     cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL
              FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
@@ -92,95 +93,95 @@ impl Store {
         let id = JobId::try_from(row.job).map_err(content)?;
         let report = row.report.map(ReportName::try_from).transpose().map_err(content)?;
         let origin = row.origin.map(Origin::try_from).transpose().map_err(content)?;
-        let opening = OpeningId::try_from(row.opening).map_err(content)?;
-        let request = JobRequest { report, origin, resume: row.unnamed, ..JobRequest::new(id, spec) };
-        let mut job = Job::new(request, opening, moment(row.opened_at)?);
-        job.finished_at = row.finished_at.map(moment).transpose()?;
-        job.report_sha256 = row.report_sha256;
-        job.plan_end = row.plan_end;
-        job.follows = row.follows;
-        job.plan = PlanHash::try_from(row.plan).map_err(content)?;
+        let hash = PlanHash::try_from(row.plan).map_err(content)?;
+        let is_derived = fold::of(&spec).derived().is_some();
         let is_beyond = |tasks: u64| tasks > counts.tasks_planned;
-        if is_beyond(row.answered) || (job.is_derived() && row.plan_end.is_some_and(is_beyond)) {
-            return Err(content(format!("job {} has more tasks than its plan: the file was damaged", job.id)));
+        if is_beyond(row.answered) || (is_derived && row.plan_end.is_some_and(is_beyond)) {
+            return Err(content(format!("job {id} has more tasks than its plan: the file was damaged")));
         }
-        job.counts = counts;
-        job.dispatched = row.dispatched;
-        job.answered = Contiguous::up_to(row.answered);
-        job.cancelled_at = row.cancelled_at.map(moment).transpose()?;
-        if !job.is_open() {
-            job.planned = Contiguous::up_to(job.counts.tasks_planned);
-            return Ok(job);
+        let mut job = Resumed {
+            opening: OpeningId::try_from(row.opening).map_err(content)?,
+            opened_at: moment(row.opened_at)?,
+            follows: row.follows,
+            plan: Plan::resumed(&spec, row.plan_end, hash.clone(), Contiguous::up_to(counts.tasks_planned)),
+            answered: Contiguous::up_to(row.answered),
+            account: Account::of(counts),
+            ending: Ending::resumed(
+                row.finished_at.map(moment).transpose()?,
+                row.cancelled_at.map(moment).transpose()?,
+                row.report_sha256,
+            ),
+            ready: Ready::resumed(serde_json::from_str(&row.sent).map_err(content)?),
+            flights: BTreeMap::new(),
+            request: JobRequest { report, origin, resume: row.unnamed, ..JobRequest::new(id, spec) },
+        };
+        if job.ending.is_open() {
+            self.recover_answers(row.id, &mut job.answered)?;
+            if !is_derived {
+                let planned = self.recover_tasks(row.id, row.answered, &mut job, now)?;
+                job.plan = Plan::resumed(&job.request.spec, row.plan_end, hash, planned);
+            }
+            self.recover_leases(row.id, &mut job, now)?;
         }
-        if job.is_derived() {
-            job.planned = Contiguous::up_to(job.counts.tasks_planned);
-            self.recover_answers(
-                row.id,
-                &mut job,
-                "SELECT number FROM outcomes WHERE job_id = ? AND number >= ? ORDER BY number",
-            )?;
-            job.watch_derived(now);
-        } else {
-            self.recover_plan(row.id, &mut job)?;
-            self.recover_answers(
-                row.id,
-                &mut job,
-                "SELECT number FROM outcomes WHERE job_id = ?1 AND number >= ?2
-                 UNION SELECT number FROM tasks WHERE job_id = ?1 AND number >= ?2 AND body IS NULL ORDER BY number",
-            )?;
-            self.recover_flights(row.id, &mut job, now)?;
-        }
-        self.recover_leases(row.id, &mut job, now)?;
-        Ok(job)
+        Ok(Job::resume(job))
     }
 
-    /// Restores the planned numbers from the answered prefix on; below it every task is planned.
-    fn recover_plan(&self, id: i64, job: &mut Job) -> Result<(), StoreError> {
-        job.planned = Contiguous::up_to(job.answered.prefix());
+    /// Restores the answered numbers from the answered prefix on.
+    fn recover_answers(&self, id: i64, answered: &mut Contiguous) -> Result<(), StoreError> {
         let mut statement =
-            self.connection.prepare("SELECT number FROM tasks WHERE job_id = ? AND number >= ? ORDER BY number")?;
-        for number in statement.query_map(params![id, job.answered.prefix()], |row| row.get(0))? {
-            job.planned.insert(number?);
+            self.connection.prepare("SELECT number FROM outcomes WHERE job_id = ? AND number >= ? ORDER BY number")?;
+        for number in statement.query_map(params![id, answered.prefix()], |row| row.get(0))? {
+            answered.insert(number?);
         }
         Ok(())
     }
 
-    fn recover_answers(&self, id: i64, job: &mut Job, sql: &str) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare(sql)?;
-        for number in statement.query_map(params![id, job.answered.prefix()], |row| row.get(0))? {
-            job.answered.insert(number?);
+    /// Restores the tasks from the answered prefix on: those without work are answered, others were
+    /// sent or are to be sent. Returns the planned numbers; below the prefix every task is planned.
+    fn recover_tasks(&self, id: i64, prefix: u64, job: &mut Resumed, now: Moment) -> Result<Contiguous, StoreError> {
+        let mut planned = Contiguous::up_to(prefix);
+        let mut statement = self.connection.prepare(
+            "SELECT number, class, body IS NOT NULL FROM tasks WHERE job_id = ? AND number >= ? ORDER BY number",
+        )?;
+        let rows = statement.query_map(params![id, prefix], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+        })?;
+        for row in rows {
+            let (number, class, has_work) = row?;
+            planned.insert(number);
+            if !has_work {
+                job.answered.insert(number);
+            }
+            if job.answered.contains(number) {
+                continue;
+            }
+            let class = Class::try_from(class).map_err(content)?;
+            let was_sent = job.ready.sent_below().get(&class).is_some_and(|sent| number < *sent);
+            if !was_sent {
+                job.ready.add(&class, number);
+            } else if !mutant::is(Mutant::ForgetFlights) {
+                job.flights.insert(number, Flight::sent(class, 1, now));
+            }
         }
-        Ok(())
+        Ok(planned)
     }
 
     /// Restores the leases. Their holders have two heartbeats to name their tasks.
-    fn recover_leases(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
-        let mut statement =
-            self.connection.prepare("SELECT number, attempt, holder, host FROM leases WHERE job_id = ?")?;
-        let rows = statement
-            .query_map([id], |row| Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)))?;
-        for row in rows {
-            let (number, attempt, holder, host) = row?;
-            let consumer = ConsumerId::try_from(holder).map_err(content)?;
-            let flight = job.flights.entry(number).or_insert_with(|| Flight::sent(now));
-            flight.attempt = attempt;
-            flight.lease = Some(Holder { consumer, host });
-        }
-        Ok(())
-    }
-
-    fn recover_flights(&self, id: i64, job: &mut Job, now: Moment) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT number, class FROM tasks WHERE job_id = ? AND number >= ? AND number < ?")?;
-        let rows = statement.query_map(params![id, job.answered.prefix(), job.dispatched], |row| {
-            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?))
+    fn recover_leases(&self, id: i64, job: &mut Resumed, now: Moment) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT number, attempt, holder, leases.host, class FROM leases LEFT JOIN tasks USING (job_id, number)
+             WHERE job_id = ?",
+        )?;
+        let rows = statement.query_map([id], |row| {
+            let class: Option<String> = row.get(4)?;
+            Ok((row.get::<_, u64>(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, class))
         })?;
         for row in rows {
-            let (number, class) = row?;
-            if !job.answered.contains(number) && !mutant::is(Mutant::ForgetFlights) {
-                let class = Some(Class::try_from(class).map_err(content)?);
-                job.flights.insert(number, Flight { class, ..Flight::sent(now) });
+            let (number, attempt, holder, host, class) = row?;
+            let consumer = ConsumerId::try_from(holder).map_err(content)?;
+            let class = class.map(Class::try_from).transpose().map_err(content)?;
+            if let Some(class) = class.or_else(|| job.plan.class().cloned()) {
+                job.flights.insert(number, Flight::sent(class, attempt, now).under(Holder { consumer, host }));
             }
         }
         Ok(())

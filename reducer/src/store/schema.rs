@@ -21,7 +21,7 @@ CREATE TABLE jobs (
     opened_at     REAL NOT NULL,      -- seconds since 1970
     finished_at   REAL,               -- seconds since 1970; when its report was written
     plan_end      INTEGER,            -- the number of tasks, once the plan is complete
-    dispatched    INTEGER NOT NULL,   -- tasks below this number were sent
+    sent          TEXT NOT NULL DEFAULT '{}', -- JSON: for each class, the number below which its tasks were sent
     answered      INTEGER NOT NULL,   -- tasks below this number have their outcome
     counts        TEXT NOT NULL,      -- JSON: the account; see the view job_summary
     report_sha256 TEXT,

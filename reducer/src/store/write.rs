@@ -82,16 +82,14 @@ impl Store {
     /// Writes a job's account. This is done once a turn, however many events changed it.
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached(
-                "UPDATE jobs SET plan_end = ?, dispatched = ?, answered = ?, counts = ?, plan = ? WHERE job = ?",
-            )?
+            .prepare_cached("UPDATE jobs SET plan_end = ?, sent = ?, answered = ?, counts = ?, plan = ? WHERE job = ?")?
             .execute(params![
-                job.plan_end,
-                job.dispatched,
-                job.answered.prefix(),
-                json(&job.counts)?,
-                job.plan.as_str(),
-                job.id.as_str()
+                job.plan().end(),
+                json(job.ready().sent_below())?,
+                job.answered().prefix(),
+                json(job.account().counts())?,
+                job.plan().hash().as_str(),
+                job.id().as_str()
             ])?;
         Ok(())
     }
@@ -100,9 +98,9 @@ impl Store {
 fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Moment) -> Result<(), StoreError> {
     let JobRequest { job, spec, report, origin, instead_of, resume } = request;
     db.prepare_cached(
-        "INSERT INTO jobs (job, opening, follows, workload, spec, opened_at, dispatched, answered, counts, plan, report,
-                           origin, unnamed)
-         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, 0, '{}', ?, ?, ?, ?)",
+        "INSERT INTO jobs (job, opening, follows, workload, spec, opened_at, answered, counts, plan, report, origin,
+                           unnamed)
+         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, '{}', ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),

@@ -1,0 +1,114 @@
+//! Which consumers are alive, and what they serve.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::protocol::id::{Class, ConsumerId, HeldTask};
+use shared::protocol::message::Presence;
+use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
+
+/// A task queue.
+pub(super) type QueueKey = (Workload, Class);
+
+/// The live consumers of one queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Served {
+    pub consumers: u32,
+    /// The sum of their slots.
+    pub slots: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Consumers {
+    silence: Duration,
+    alive: BTreeMap<ConsumerId, (Presence, Moment)>,
+    /// For each queue the sums over `alive`.
+    served: BTreeMap<QueueKey, Served>,
+    /// Until this moment there may be live consumers that this owner has not heard yet.
+    settled_at: Option<Moment>,
+}
+
+/// The queues that a consumer serves, each with the slots for it.
+fn queues(presence: &Presence) -> impl Iterator<Item = (&QueueKey, u32)> {
+    presence.serves.iter().map(|queue| (queue, presence.slots))
+}
+
+impl Consumers {
+    pub fn new(heartbeat: Duration) -> Self {
+        Self { silence: heartbeat * 2, alive: BTreeMap::new(), served: BTreeMap::new(), settled_at: None }
+    }
+
+    /// Records a heartbeat; returns whether it is the consumer's first.
+    pub fn hear(&mut self, presence: Presence, now: Moment) -> bool {
+        let is_known = self.forget(&presence.consumer);
+        if presence.leaving {
+            return false;
+        }
+        for (queue, slots) in queues(&presence) {
+            let served = self.served.entry(queue.clone()).or_default();
+            served.consumers += 1;
+            served.slots = served.slots.saturating_add(slots);
+        }
+        self.alive.insert(presence.consumer.clone(), (presence, now));
+        !is_known
+    }
+
+    /// Removes a consumer; returns whether it was there.
+    fn forget(&mut self, consumer: &ConsumerId) -> bool {
+        let Some((presence, _)) = self.alive.remove(consumer) else { return false };
+        for (queue, slots) in queues(&presence) {
+            let Some(served) = self.served.get_mut(queue) else { continue };
+            served.consumers -= 1;
+            served.slots = served.slots.saturating_sub(slots);
+            if served.consumers == 0 {
+                self.served.remove(queue);
+            }
+        }
+        true
+    }
+
+    pub fn forget_silent(&mut self, now: Moment) {
+        let is_silent = |(presence, heard): &(Presence, Moment)| {
+            let patience = self.silence.max(Duration::from_millis(presence.heartbeat_millis) * 2);
+            now.saturating_sub(*heard) > patience
+        };
+        let silent = self.alive.iter().filter(|(_, alive)| is_silent(alive)).map(|(id, _)| id.clone());
+        for consumer in silent.collect::<Vec<_>>() {
+            self.forget(&consumer);
+        }
+    }
+
+    /// The consumer that named the task in its last heartbeat, and when that came.
+    pub fn holder(&self, task: &HeldTask) -> Option<(&Presence, Moment)> {
+        let found = self.alive.values().find(|(presence, _)| presence.holds.contains(task));
+        found.map(|(presence, heard)| (presence, *heard))
+    }
+
+    /// The consumer's id and, while it is alive, its host.
+    pub fn name(&self, consumer: &ConsumerId) -> String {
+        let host = self.alive.get(consumer).map(|(presence, _)| format!(" on {}", presence.host));
+        format!("{consumer}{}", host.unwrap_or_default())
+    }
+
+    /// After a start the owner knows no live consumer. All are asked for a heartbeat and have until
+    /// `moment` to send it.
+    pub fn unknown_until(&mut self, moment: Moment) {
+        self.settled_at = Some(moment);
+    }
+
+    /// Whether a consumer not among `than` serves the queue, or may do so. `false` if `than` is
+    /// empty.
+    pub fn has_other(&self, queue: &QueueKey, than: &[ConsumerId], now: Moment) -> bool {
+        if !than.is_empty() && self.settled_at.is_some_and(|settled| now < settled) {
+            return true;
+        }
+        let is_other = |id: &ConsumerId| !than.contains(id);
+        let serves = |presence: &Presence| queues(presence).any(|(served, _)| served == queue);
+        !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
+    }
+
+    pub fn serving(&self, queue: &QueueKey) -> Served {
+        self.served.get(queue).copied().unwrap_or_default()
+    }
+}

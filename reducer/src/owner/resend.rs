@@ -1,0 +1,124 @@
+//! Tasks that are sent again: because they failed, because they are lost, or because their holder is
+//! silent.
+
+use shared::protocol::id::{JobId, TaskId};
+use shared::protocol::limits;
+use shared::protocol::message::Presence;
+use shared::system::clock::Moment;
+use std::time::Duration;
+
+use super::consumers::QueueKey;
+use super::job::Flight;
+use super::{Effect, Owner, Step, Write};
+
+impl Owner {
+    pub(super) fn presence(&mut self, mut presence: Presence, now: Moment, step: &mut Step) {
+        presence.heartbeat_millis = presence.heartbeat_millis.min(limits::HEARTBEAT_MAX.as_millis() as u64);
+        // A consumer with a longer heartbeat interval may be silent for longer.
+        let silence = self.config.heartbeat * 2;
+        let until = now + (Duration::from_millis(presence.heartbeat_millis) * 2).saturating_sub(silence);
+        for task in &presence.holds {
+            if let Some(flight) = self.flight_of(task).filter(|_| !presence.leaving) {
+                flight.heard(until);
+            }
+        }
+        let (holds, serves) = (presence.holds.clone(), presence.serves.clone());
+        let is_first = self.consumers.hear(presence, now);
+        if is_first {
+            self.hurry_expired(&serves, now);
+        }
+        self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
+        // More slots may widen a window.
+        self.fill_all(now, step);
+    }
+
+    /// Jobs that are open and whose tasks this owner sends.
+    fn unfinished(&self) -> Vec<JobId> {
+        self.jobs.values().filter(|job| job.is_open() && job.is_dispatching()).map(|job| job.id().clone()).collect()
+    }
+
+    pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
+        self.consumers.forget_silent(now);
+        // Half a heartbeat is often enough to see that a queue held messages until shortly before a
+        // consumer took the task.
+        let look = self.config.heartbeat / 2;
+        for id in self.unfinished() {
+            self.send_due(&id, now, step);
+            self.forget_early(&id, now, step);
+            self.resend_lapsed(&id, now, step);
+            self.watch(&id, now);
+            if let Some(job) = self.jobs.get(&id) {
+                let workload = job.workload();
+                for class in job.silent(now, look) {
+                    step.effects.push(Effect::Probe { workload, class: class.clone() });
+                }
+            }
+        }
+        self.fill_all(now, step);
+        let unreported = self.jobs.values().filter(|job| !job.ending.is_finished() && job.is_dispatching());
+        for id in unreported.map(|job| job.id().clone()).collect::<Vec<_>>() {
+            // An earlier process may have ended between the last outcome and the report.
+            self.finish_if_complete(&id, step);
+        }
+        self.probe_recalled(now, step);
+    }
+
+    pub(super) fn send_due(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        self.resend(id, now, step, |flight| flight.is_due(now));
+    }
+
+    /// A queue holds messages, so tasks that no consumer names may wait in it.
+    pub(super) fn queued(&mut self, queue: &QueueKey, now: Moment) {
+        let jobs = self.jobs.values_mut().filter(|job| job.is_open() && job.workload() == queue.0);
+        for (_, flight) in jobs.flat_map(|job| job.flights_mut()) {
+            if *flight.class() == queue.1 {
+                flight.may_be_queued(now);
+            }
+        }
+    }
+
+    /// Resends the silent tasks of a queue: it is gone, or was empty for two heartbeats, and no live
+    /// consumer has named these tasks for as long. They count as lost. A consumer that cannot send
+    /// heartbeats may still hold them, unless the queue `is_gone`.
+    pub(super) fn resend_silent(&mut self, queue: &QueueKey, is_gone: bool, now: Moment, step: &mut Step) {
+        let silence = self.config.heartbeat * 2;
+        let is_lost = |flight: &Flight| flight.is_silent(now, silence) && *flight.class() == queue.1;
+        for id in self.unfinished() {
+            if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.workload() == queue.0) {
+                let lost = job.flights().values().filter(|flight| is_gone && is_lost(flight)).count();
+                job.account.returned(lost as u64);
+                self.resend(&id, now, step, is_lost);
+            }
+        }
+    }
+
+    /// Resends all tasks that are out: outcomes may be lost with the owner's queue, and those that
+    /// were not lost come as duplicates. Leased tasks are left out, because their holders name them
+    /// or the leases lapse.
+    pub(super) fn resend_all(&mut self, now: Moment, step: &mut Step) {
+        for id in self.unfinished() {
+            self.resend_out(&id, now, step);
+        }
+    }
+
+    pub(super) fn resend_out(&mut self, id: &JobId, now: Moment, step: &mut Step) {
+        self.resend(id, now, step, Flight::is_out);
+    }
+
+    pub(super) fn resend(&mut self, id: &JobId, now: Moment, step: &mut Step, which: impl Fn(&Flight) -> bool) {
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_dispatching()) else { return };
+        let mut sent = 0;
+        for (number, flight) in job.flights_mut().filter(|(_, flight)| which(flight)) {
+            let task = TaskId { job: id.clone(), number };
+            if flight.resend(now) {
+                step.writes.push(Write::Lapsed { task: task.clone() });
+            }
+            step.effects.push(Effect::Send { task, attempt: flight.attempt() });
+            sent += 1;
+        }
+        (0..sent).for_each(|_| job.account.resent());
+        if sent > 0 {
+            self.changed.push(id.clone());
+        }
+    }
+}
