@@ -206,6 +206,7 @@ impl Consumer {
         let (verdict, parts) = match result {
             Ok(Done { answer, parts }) => (Verdict::Done(answer), parts),
             Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
+            Err(WorkError::Permanent(failure)) => (Verdict::Permanent(failure), None),
             // The delivery is already acked, so there is nothing to dead-letter.
             Err(WorkError::Rejected(reason)) if held.claim == Claim::Leased => {
                 (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::protocol::id::OwnerId;
-use shared::protocol::message::{Lease, Message, Outcome, Verdict};
+use shared::protocol::message::{Lease, Message, Outcome};
 use shared::protocol::topology;
 use shared::system::clock::Clock;
 use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_taken};
@@ -28,7 +28,7 @@ pub(crate) async fn outcome(
         let message = || outcome.to_message(clock.system());
         match to_owner(&*transport, &outcome.address.owner, message).await {
             Ok(()) => return Ok(()),
-            Err(Unpublished::TooLarge(oversize)) if matches!(outcome.verdict, Verdict::Failed(_)) => {
+            Err(Unpublished::TooLarge(oversize)) if outcome.verdict.failure().is_some() => {
                 return Err(unsendable("reporting a failed task", &oversize));
             }
             Err(Unpublished::TooLarge(oversize)) => outcome = Consumer::too_large(outcome, oversize),

@@ -124,7 +124,7 @@ async fn account(args: &LaunchArgs, transport: &Arc<dyn Transport>, started: Ins
     let mut asker = Asker::new(Arc::clone(transport)).await?;
     let (mut whips, mut expected, mut steps) = (0, 0_i64, 0);
     for rider in 0..args.riders {
-        let spec = steps::Spec { caravan: args.caravan.caravan.clone(), rider, whips: args.caravan.whips };
+        let spec = steps::Spec { caravan: args.caravan.caravan.clone(), rider, whips: args.caravan.whips, needs: 0 };
         let request = Request::Status { job: spec.job() };
         let reply = asker.ask(&args.caravan.owner, &request, limits::CONTROL_TIMEOUT).await?;
         let Some(Reply::Status(status)) = reply else {

@@ -6,10 +6,11 @@
 
 mod arrived;
 mod hooks;
+mod needs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::limits;
@@ -25,6 +26,7 @@ use crate::takeover::Takeover;
 pub use self::arrived::Arrived;
 pub use self::hooks::Hooks;
 use self::hooks::NoHooks;
+use self::needs::Rest;
 
 #[derive(Debug)]
 pub struct Ledger {
@@ -32,6 +34,8 @@ pub struct Ledger {
     store: Store,
     /// Takeovers of the jobs whose plans are still arriving.
     takeovers: BTreeMap<JobId, Takeover>,
+    /// What this turn leaves for the next one.
+    rest: Rest,
 }
 
 /// A task for the driver, after the commit.
@@ -56,7 +60,8 @@ impl Ledger {
     pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
         let mut owner = Owner::new(config);
         owner.restore(store.recover(now)?, store.sums()?, now);
-        Ok(Self { owner, store, takeovers: BTreeMap::new() })
+        let rest = Rest::of(&owner, &store)?;
+        Ok(Self { owner, store, takeovers: BTreeMap::new(), rest })
     }
 
     pub fn owner(&self) -> &Owner {
@@ -89,15 +94,10 @@ impl Ledger {
         let mut effects = Vec::new();
         self.store.begin_turn()?;
         for arrived in arrived {
-            let mut event = self.look_up(arrived)?;
-            hooks.before_step(&self.owner, &mut event);
-            let mut step = self.owner.step(event, now);
-            hooks.after_step(&mut step);
-            for write in &step.writes {
-                self.store.write(write, now)?;
-            }
-            effects.extend(step.effects);
+            let event = self.look_up(arrived)?;
+            self.run(event, now, hooks, &mut effects)?;
         }
+        self.go_on(now, hooks, &mut effects)?;
         hooks.before_accounts(&mut self.store)?;
         for job in self.owner.take_changed() {
             if let Some(job) = self.owner.job(&job) {
@@ -106,6 +106,35 @@ impl Ledger {
         }
         self.store.commit_turn()?;
         effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
+    }
+
+    /// Whether a turn is due though nothing has arrived: the last one left something for it.
+    pub fn has_more(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Runs an event, and those that follow from what it writes.
+    fn run(
+        &mut self,
+        event: Event,
+        now: Moment,
+        hooks: &mut impl Hooks,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        let mut events = VecDeque::from([event]);
+        while let Some(mut event) = events.pop_front() {
+            hooks.before_step(&self.owner, &mut event);
+            let mut step = self.owner.step(event, now);
+            hooks.after_step(&mut step);
+            for write in &step.writes {
+                self.store.write(write, now)?;
+            }
+            for write in &step.writes {
+                events.extend(self.consequence(write)?);
+            }
+            effects.extend(step.effects);
+        }
+        Ok(())
     }
 
     /// Adds to an input what the store knows about it.
@@ -136,7 +165,8 @@ impl Ledger {
             Arrived::Explain { job, number, reply } => {
                 let number_in_store = number.filter(|&number| number < limits::JOB_TASKS_MAX);
                 let counted = number_in_store.map(|number| self.store.counted(&job, number)).transpose()?.flatten();
-                Event::Explain { job, number, counted, reply }
+                let waits = number_in_store.map(|number| self.waits(&job, number)).transpose()?.flatten();
+                Event::Explain { job, number, counted, waits, reply }
             }
             Arrived::Replay { filter, openings, reply } => {
                 Event::Replay { dead: self.dead(filter.as_deref(), openings.as_deref())?, reply }
@@ -219,7 +249,7 @@ impl Ledger {
                 let has_parts = kept_parts || parts.as_ref().is_some_and(|parts| parts.count > 0);
                 Check::First(fold.tally(items, answer, has_parts))
             }
-            Verdict::Failed(_) => Check::None,
+            Verdict::Failed(_) | Verdict::Permanent(_) => Check::None,
         })
     }
 
@@ -263,15 +293,20 @@ impl Ledger {
 
     /// Turns an effect into an action: loads the task of a send from the store.
     fn complete(&mut self, effect: Effect, now: Moment) -> Result<Option<Action>, StoreError> {
-        match effect {
-            Effect::Send { task, attempt } => {
-                Ok(self.load(task, attempt, now)?.map(|task| Action::Publish(Box::new(task))))
+        let Effect::Send { task, attempt } = effect else { return Ok(Some(Action::Other(effect))) };
+        let opening = self.owner.job(&task.job).map(|job| job.opening().clone());
+        Ok(match (self.load(task.clone(), attempt, now)?, opening) {
+            (Some(Ok(task)), _) => Some(Action::Publish(Box::new(task))),
+            (Some(Err(reason)), Some(opening)) => {
+                self.rest.unsendable(task, opening, reason);
+                None
             }
-            other => Ok(Some(Action::Other(other))),
-        }
+            _ => None,
+        })
     }
 
-    fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Task>, StoreError> {
+    /// The task to send, or why it cannot be sent.
+    fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Result<Task, String>>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
         let (workload, opening) = (job.workload(), job.opening().clone());
         let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
@@ -294,10 +329,16 @@ impl Ledger {
             plan = kept.rest;
             avoid.extend(kept.by.filter(|by| !avoid.contains(by)));
         }
+        if job.has_needs() {
+            body = match self.compose(fold, &id, body)? {
+                Ok(body) => body,
+                Err(reason) => return Ok(Some(Err(reason))),
+            };
+        }
         let avoid = self.owner.avoided(&(workload, class.clone()), avoid, now);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan, attempt, owner, workload };
-        Ok(Some(Task { address, class, planned_at, avoid, body }))
+        Ok(Some(Ok(Task { address, class, planned_at, avoid, body })))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod manual;
 mod parse;
 pub mod reducer;
 pub mod security;
+pub mod steps;
 mod time;
 mod topology;
 mod whom;
@@ -33,6 +34,7 @@ use manual::{CompletionsArgs, ManArgs};
 pub use parse::parse;
 pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
+use steps::{ProducerStepsArgs, StepsArgs};
 use time::{heartbeat, seconds};
 pub use topology::TopologyArgs;
 pub use whom::Whom;
@@ -52,6 +54,8 @@ pub enum Command {
     Sha1(Sha1Args),
     /// Count lines, words and bytes of every file, as wc does
     Words(WordsArgs),
+    /// Have horses take steps: the smallest job, to try out an installation
+    Steps(StepsArgs),
     /// Submit a job to a reducer over a broker
     Producer(ProducerArgs),
     /// Do tasks from a broker
@@ -203,6 +207,8 @@ pub enum ProducerJob {
     Sha1(ProducerSha1Args),
     /// Submit a job for the lines, words and bytes of every file
     Words(ProducerWordsArgs),
+    /// Submit a job of steps: the smallest job, to try out an installation
+    Steps(ProducerStepsArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -230,6 +236,11 @@ pub struct SubmitArgs {
     /// The reducer that is to own the job
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub owner: OwnerId,
+
+    /// Of the reducer's jobs, those with the highest priority go first; jobs of one priority take
+    /// turns
+    #[arg(long, value_name = "N", default_value = "0", allow_negative_numbers = true)]
+    pub priority: i32,
 
     #[command(flatten)]
     pub recheck: RecheckArgs,

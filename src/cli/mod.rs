@@ -5,6 +5,7 @@
 
 mod apart;
 pub mod args;
+mod asked;
 pub mod broker;
 mod cancel;
 mod consumer;
@@ -33,6 +34,7 @@ mod sha1;
 pub mod signals;
 mod slots;
 mod state;
+mod steps;
 mod submit;
 pub mod term;
 mod topology;
@@ -53,6 +55,7 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
     match args.command {
         Command::Sha1(args) => enter("warn", false, Threads::working(args.job.slots), sha1::run(args)),
         Command::Words(args) => enter("warn", false, Threads::working(args.job.slots), words::run(args)),
+        Command::Steps(args) => enter("warn", false, Threads::working(args.job.slots), steps::run(args)),
         Command::Producer(args) => producer(args),
         Command::Consumer(args) => consumer(args, &["consumer"]),
         Command::Reducer(args) => reducer(args),
@@ -76,6 +79,7 @@ pub fn producer(args: ProducerArgs) -> ExitCode {
     match args.job {
         ProducerJob::Sha1(args) => enter("warn", false, Threads::ASKING, sha1::submit(args)),
         ProducerJob::Words(args) => enter("warn", false, Threads::ASKING, words::submit(args)),
+        ProducerJob::Steps(args) => enter("warn", false, Threads::ASKING, steps::submit(args)),
     }
 }
 

@@ -15,29 +15,27 @@ use reducer::store::Place;
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{JobRequest, Opened};
 use shared::protocol::notice;
-use shared::protocol::workload::Workload;
-use shared::protocol::workload::files::Selection;
 use shared::transport::BrokerUrl;
 
 use super::apart::Outputs;
-use super::args::{FilesArgs, JobArgs};
+use super::args::JobArgs;
+use super::asked::Asked;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, ending, files, signals, slots, term};
+use super::{Exit, Failure, broker, ending, signals, slots, term};
 use crate::run::{Output, RunConfig, RunError, SideOutput, run as run_job};
 
-/// How one command on files differs from the others.
-pub struct FilesJob<'a> {
-    pub files: &'a FilesArgs,
-    /// Makes the job's specification from the selected files.
-    pub spec: &'a dyn Fn(Selection) -> JobSpec,
+/// How one command differs from the others.
+pub struct OwnedJob<'a> {
+    /// Makes the job; roots are named for one process or for several.
+    pub ask: &'a dyn Fn(Naming) -> Result<Asked, Failure>,
     /// The output of --frequencies.
     pub frequencies: Option<SideOutput>,
     /// Prints the number of words while the job runs, instead of a progress bar.
     pub watch: Option<Watch>,
 }
 
-pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
+pub async fn run(job: OwnedJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let url = broker::optional(&args.broker)?;
     check(&args.output)?;
     if args.out.json {
@@ -48,12 +46,10 @@ pub async fn run(job: FilesJob<'_>, args: &JobArgs) -> Result<Exit, Failure> {
     let (output, state) = (Some(&args.output), args.state.as_deref());
     Outputs { output, frequencies, state, prints_receipt: args.out.json }.check()?;
     let naming = if url.is_some() { Naming::Shared } else { Naming::Local };
-    let (selection, roots) = files::select(job.files, naming)?;
-    let spec = (job.spec)(selection.clone());
-    let workers = if url.is_none() { Some(workers(spec.workload(), &selection, &roots, args.slots)?) } else { None };
-    let (origin, resume) = (Some(files::origin(&roots)), args.job.is_none());
+    let Asked { spec, origin, roots } = (job.ask)(naming)?;
+    let workers = if url.is_none() { Some(workers(&spec, &roots, args.slots)?) } else { None };
     let job_id = args.job.clone().unwrap_or_else(fresh_job_id);
-    let request = JobRequest { origin, resume, ..JobRequest::new(job_id, spec) };
+    let request = JobRequest { origin: Some(origin), resume: args.job.is_none(), ..JobRequest::new(job_id, spec) };
     let shutdown = signals::listen()?;
     let url = url.unwrap_or_else(BrokerUrl::embedded);
     let place = args.state.clone().map_or(Place::Temporary, Place::File);
@@ -138,23 +134,18 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) 
     }
 }
 
-fn workers(
-    workload: Workload,
-    selection: &Selection,
-    roots: &[PathBuf],
-    slots: Option<u32>,
-) -> Result<ConsumerConfig, Failure> {
+fn workers(spec: &JobSpec, roots: &[PathBuf], slots: Option<u32>) -> Result<ConsumerConfig, Failure> {
     let mut site = Site::new();
-    for (root, directory) in selection.roots.iter().zip(roots) {
+    for (name, directory) in spec.contract().roots().into_iter().zip(roots) {
         // The directory that is walked is the one that is worked on, even if another one takes its
         // place.
-        site.add_fixed_root(&root.name, directory).map_err(Failure::usage)?;
+        site.add_fixed_root(name, directory).map_err(Failure::usage)?;
     }
     // These workers take only tasks of this command's own plan, and the plan says for each task
     // which links may be followed: outside its root only what the user named, or all with
     // --follow-outside.
     site.allow_follow_outside();
-    let serves = selection.classes().into_iter().map(|class| (workload, class)).collect();
+    let serves = spec.classes().into_iter().map(|class| (spec.workload(), class)).collect();
     let mut config = ConsumerConfig::new(site, serves);
     config.slots = slots::or_cores(slots)?;
     Ok(config)

@@ -5,15 +5,16 @@ use shared::protocol::workload::digest::{Algorithm, Spec};
 use shared::protocol::workload::files::Selection;
 
 use super::args::{ProducerSha1Args, Sha1Args};
+use super::asked::Asked;
 use super::{Exit, Failure, owned, submit};
 
 pub async fn run(args: Sha1Args) -> Result<Exit, Failure> {
-    let job = owned::FilesJob { files: &args.files, spec: &spec, frequencies: None, watch: None };
-    owned::run(job, &args.job).await
+    let ask = |naming| Asked::of_files(&args.files, naming, spec);
+    owned::run(owned::OwnedJob { ask: &ask, frequencies: None, watch: None }, &args.job).await
 }
 
 pub async fn submit(args: ProducerSha1Args) -> Result<Exit, Failure> {
-    submit::run(&args.files, &spec, None, &args.job).await
+    submit::run(&|naming| Asked::of_files(&args.files, naming, spec), None, &args.job).await
 }
 
 fn spec(files: Selection) -> JobSpec {

@@ -7,36 +7,36 @@ use producer::{ProducerConfig, ProducerError};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::protocol::id::JobId;
-use shared::protocol::job::{JobSpec, JobStatus};
+use shared::protocol::job::JobStatus;
 use shared::protocol::message::{JobRequest, Opened};
-use shared::protocol::workload::files::Selection;
 use shared::system::environment;
 use shared::transport::ask::Asker;
 use shared::transport::{BrokerUrl, Transport};
 use tokio::sync::oneshot;
 
-use super::args::{FilesArgs, OutputArgs, SubmitArgs};
+use super::args::{OutputArgs, SubmitArgs};
+use super::asked::Asked;
 use super::fetch::Source;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Exit, Failure, broker, ending, fetch, files, owned, signals, term};
+use super::{Exit, Failure, broker, ending, fetch, owned, signals, term};
 
 /// Submits a job, and waits for its end unless --no-wait is given.
 pub async fn run(
-    files: &FilesArgs,
-    spec: &dyn Fn(Selection) -> JobSpec,
+    ask: &dyn Fn(Naming) -> Result<Asked, Failure>,
     watch: Option<Watch>,
     args: &SubmitArgs,
 ) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
-    let (selection, roots) = files::select(files, Naming::Shared)?;
+    let Asked { spec, origin, roots } = ask(Naming::Shared)?;
     let given = given_id(args)?;
     let request = JobRequest {
         job: given.clone().unwrap_or_else(fresh_job_id),
-        spec: spec(selection),
-        origin: Some(files::origin(&roots)),
+        spec,
+        origin: Some(origin),
         resume: given.is_none(),
         report: args.report.clone(),
+        priority: args.priority,
         instead_of: None,
     };
     // A given id is printed before the broker is reached; any other id is printed when the job is

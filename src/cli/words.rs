@@ -6,6 +6,7 @@ use shared::protocol::workload::files::Selection;
 use shared::protocol::workload::words::{Manner, Spec};
 
 use super::args::words::{ProducerWordsArgs, WordsArgs};
+use super::asked::Asked;
 use super::watch::Watch;
 use super::{Exit, Failure, owned, submit};
 use crate::run::SideOutput;
@@ -18,9 +19,9 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
         ));
     }
     let manner = args.manner.manner(args.frequencies.is_some());
-    let job = owned::FilesJob {
-        files: &args.files,
-        spec: &|files| spec(manner, files),
+    let ask = |naming| Asked::of_files(&args.files, naming, |files| spec(manner, files));
+    let job = owned::OwnedJob {
+        ask: &ask,
         frequencies: args.frequencies.map(|target| SideOutput { target, lines: args.top }),
         watch: args.manner.watch.map(Watch::new),
     };
@@ -29,7 +30,8 @@ pub async fn run(args: WordsArgs) -> Result<Exit, Failure> {
 
 pub async fn submit(args: ProducerWordsArgs) -> Result<Exit, Failure> {
     let manner = args.manner.manner(args.frequencies);
-    submit::run(&args.files, &|files| spec(manner, files), args.manner.watch.map(Watch::new), &args.job).await
+    let ask = |naming| Asked::of_files(&args.files, naming, |files| spec(manner, files));
+    submit::run(&ask, args.manner.watch.map(Watch::new), &args.job).await
 }
 
 fn spec(manner: Manner, files: Selection) -> JobSpec {

@@ -131,7 +131,7 @@ impl Road {
 
     async fn status_of(&mut self, rider: u32, whips: u64) -> Option<JobStatus> {
         let caravan = JobId::from_name(b"caravan");
-        let job = steps::Spec { caravan, rider, whips }.job();
+        let job = steps::Spec { caravan, rider, whips, needs: 0 }.job();
         let owner = OwnerId::from_name(b"main");
         match self.asker.ask(&owner, &Request::Status { job }, CONTROL_TIMEOUT).await.expect("the broker is there") {
             Some(Reply::Status(status)) => Some(*status),

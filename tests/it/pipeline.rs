@@ -127,7 +127,7 @@ async fn two_jobs_of_different_kinds_progress_together_and_each_is_exact() {
     let consumers = [cluster.consumer(&["-j", "2"]), cluster.consumer(&["-j", "2", "--workload", "steps"])];
     let producer = cluster.producer(&["t", "--job", "files"]);
     let transport = connect(cluster.broker.url(), None).await.expect("connected");
-    let spec = steps::Spec { caravan: JobId::from_name(b"caravan"), rider: 0, whips: 300 };
+    let spec = steps::Spec { caravan: JobId::from_name(b"caravan"), rider: 0, whips: 300, needs: 0 };
     let (owner, broker) = ("main".parse().expect("an id"), cluster.broker.url().to_string());
     let config = RiderConfig { spec, owner, broker, notify: Arc::new(|_| {}), progress: Arc::new(|_| {}), cues: None };
     let (_stopper, shutdown) = shared::system::shutdown::channel();

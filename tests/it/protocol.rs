@@ -219,6 +219,7 @@ fn plans() -> Vec<String> {
         notes: Notes {
             failed: vec![PlanFailure { name: path(b"/srv/photos/locked"), reason: "Permission denied".to_owned() }],
             skipped: [("symlink".to_owned(), 2)].into(),
+            needs: Vec::new(),
         },
         at: Some(1_767_225_600_250_000_000),
     };

@@ -47,6 +47,7 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
             Ok(answer) => frame::write(tells, &Tell::Done(answer.content_type), &answer.bytes)?,
             Err(WorkError::Rejected(reason)) => frame::write(tells, &Tell::Rejected(reason), b"")?,
             Err(WorkError::Failed(failure)) => frame::write(tells, &Tell::Failed(failure), b"")?,
+            Err(WorkError::Permanent(failure)) => frame::write(tells, &Tell::Permanent(failure), b"")?,
         }
     }
 }

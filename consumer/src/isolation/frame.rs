@@ -35,6 +35,8 @@ pub(super) enum Tell {
     Rejected(Reason),
     /// The item's task could not be done, and not because of the item.
     Failed(Failure),
+    /// The same, and every attempt would fail in this way.
+    Permanent(Failure),
 }
 
 /// Far above the size of every message. A larger frame was not written by this protocol.

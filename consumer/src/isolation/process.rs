@@ -120,6 +120,7 @@ impl<'a> Process<'a> {
                     return Ok(Payload { content_type, bytes: answer.into() });
                 }
                 Ok((Tell::Failed(failure), _)) => return task(WorkError::Failed(failure)),
+                Ok((Tell::Permanent(failure), _)) => return task(WorkError::Permanent(failure)),
                 Ok((Tell::Rejected(reason), _)) => return task(WorkError::Rejected(reason)),
                 Ok((Tell::Ready, _)) => {
                     return task(WorkError::failed("its process reported Ready twice"));

@@ -35,6 +35,8 @@ pub enum WorkError {
     Rejected(Reason),
     /// The task could not be done now; its owner decides about another attempt.
     Failed(Failure),
+    /// Every attempt at the task would fail in this way, so its owner does not try it again.
+    Permanent(Failure),
 }
 
 impl From<Reason> for WorkError {

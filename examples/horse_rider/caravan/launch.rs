@@ -154,7 +154,7 @@ impl Caravan {
     }
 
     async fn account(&self, whips: &[u64], handle: &Handle, seconds: f64) -> Result<Lap, LaunchError> {
-        let spec = steps::Spec { caravan: self.name.clone(), rider: 0, whips: self.whips };
+        let spec = steps::Spec { caravan: self.name.clone(), rider: 0, whips: self.whips, needs: 0 };
         let status = handle.status(&spec.job()).await;
         let steps = status.as_ref().map_or(0, steps_of);
         let expected = whips.iter().map(|whips| expected_steps(1, *whips)).fold(0, i64::saturating_add);

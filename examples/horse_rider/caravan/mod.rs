@@ -79,7 +79,7 @@ impl Caravan {
         let is_cued = cues.is_some();
         let told = Mutex::new((Instant::now(), 0));
         let config = RiderConfig {
-            spec: steps::Spec { caravan: self.name.clone(), rider, whips: self.whips },
+            spec: steps::Spec { caravan: self.name.clone(), rider, whips: self.whips, needs: 0 },
             owner: self.owner.clone(),
             broker: self.broker.clone(),
             notify: Arc::new(move |text| warn(role, &text)),

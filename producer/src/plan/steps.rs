@@ -1,5 +1,6 @@
 //! The plan of `steps`: one task for each step.
 
+use shared::protocol::limits::NEEDS_MAX;
 use shared::protocol::message::{Notes, Planned};
 use shared::protocol::payload::Payload;
 use shared::protocol::workload::steps::{Spec, Whip, class};
@@ -11,11 +12,12 @@ use super::Tasks;
 pub(super) struct StepsPlan {
     next: u64,
     whips: u64,
+    needs: u64,
 }
 
 impl StepsPlan {
     pub(super) fn new(spec: &Spec) -> Self {
-        Self { next: 0, whips: spec.whips }
+        Self { next: 0, whips: spec.whips, needs: spec.needs.min(NEEDS_MAX as u64) }
     }
 }
 
@@ -32,7 +34,7 @@ impl Tasks for StepsPlan {
             body: Some(Payload::of(&Whip { intensity: number })),
             items: 1,
             bytes: 0,
-            notes: Notes::default(),
+            notes: Notes { needs: (number.saturating_sub(self.needs)..number).collect(), ..Notes::default() },
             at: None,
         })
     }
@@ -44,7 +46,7 @@ mod tests {
 
     #[test]
     fn whips_are_numbered_from_zero() {
-        let mut plan = StepsPlan::new(&Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3 });
+        let mut plan = StepsPlan::new(&Spec { caravan: "c".parse().expect("id"), rider: 1, whips: 3, needs: 0 });
         let tasks = std::iter::from_fn(|| plan.next_task());
         let bodies =
             tasks.map(|task| format!("{} {}", task.number, String::from_utf8_lossy(&task.body.expect("a whip"))));

@@ -76,7 +76,7 @@ fn job() -> JobId {
 }
 
 fn spec() -> JobSpec {
-    JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 })
+    JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1, needs: 0 })
 }
 
 fn planned(number: u64) -> Planned {

@@ -42,6 +42,18 @@ pub trait Fold: Debug {
     /// Whether two answers to the same task agree.
     fn is_same(&self, items: u32, first: &Payload, second: &Payload) -> bool;
 
+    /// The body of a task that needs others, made of the body that was planned and of the answers
+    /// of these: each with its number, in ascending order. An answer is `None` if the task had
+    /// nothing to do. Without a rule of its own a workload only waits for them.
+    fn compose(
+        &self,
+        body: Payload,
+        answers: &mut dyn Iterator<Item = (u64, Option<Payload>)>,
+    ) -> Result<Payload, Reason> {
+        let _ = answers;
+        Ok(body)
+    }
+
     /// The records of one settled task, in the order of its items. `account` is the job's; where
     /// [`Fold::needs_whole_plan`] says so, it must be that of the complete plan.
     fn records(&self, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason>;

@@ -24,6 +24,20 @@ impl Fold for Spec {
         }
     }
 
+    /// The steps that it needs are added to its intensity.
+    fn compose(
+        &self,
+        body: Payload,
+        answers: &mut dyn Iterator<Item = (u64, Option<Payload>)>,
+    ) -> Result<Payload, Reason> {
+        let mut intensity = Whip::parse(&body)?.intensity;
+        for (_, answer) in answers {
+            let steps = answer.map(|answer| Answer::parse(&answer)).transpose()?.map_or(0, |answer| answer.steps);
+            intensity = intensity.saturating_add(steps);
+        }
+        Ok(Payload::of(&Whip { intensity }))
+    }
+
     fn records(&self, _: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
         let number = task.number;
         Ok(match &task.answer {
@@ -41,7 +55,7 @@ impl Fold for Spec {
     }
 
     fn derived(&self) -> Option<&dyn Derived> {
-        Some(self)
+        if self.needs == 0 { Some(self) } else { None }
     }
 }
 

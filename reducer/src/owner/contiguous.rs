@@ -42,6 +42,11 @@ impl Contiguous {
         true
     }
 
+    /// The smallest number.
+    pub fn first(&self) -> Option<u64> {
+        self.runs.first_key_value().map(|(&start, _)| start)
+    }
+
     /// Removes the smallest number and returns it.
     pub fn pop_first(&mut self) -> Option<u64> {
         let (start, end) = self.runs.pop_first()?;

@@ -17,7 +17,8 @@ impl Job {
         }
         self.account.reopened(dead.items);
         self.ending.reopen();
-        if let Some(class) = dead.class.as_ref().or(self.plan.class()) {
+        // One that needs others waits for these first.
+        if let Some(class) = dead.class.as_ref().or(self.plan.class()).filter(|_| !dead.has_needs) {
             self.ready.replay(class, dead.task.number, dead.attempts + 1);
         }
         true

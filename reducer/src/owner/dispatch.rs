@@ -1,4 +1,5 @@
-//! Which task is sent next: a window for each queue, and the jobs that share it in turns.
+//! Which task is sent next: a window for each queue, and the jobs that share it. Jobs of a higher
+//! priority go first; those of one priority take turns, a task each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,8 +7,8 @@ use shared::protocol::id::{Class, JobId, TaskId};
 use shared::system::clock::Moment;
 
 use super::consumers::QueueKey;
-use super::job::{Flight, Job};
-use super::{Config, Effect, Owner, Step};
+use super::job::{Flight, Job, Next};
+use super::{Config, Effect, Owner, Step, Write};
 
 /// For each queue, how many tasks are out, and whose turn it is.
 #[derive(Debug, Default)]
@@ -26,28 +27,40 @@ struct Queue {
 /// Jobs with tasks to send, each once.
 #[derive(Debug, Default)]
 struct Turns {
-    order: VecDeque<JobId>,
+    /// By priority. Those of one priority take turns.
+    order: BTreeMap<i32, VecDeque<JobId>>,
     waiting: BTreeSet<JobId>,
 }
 
 impl Turns {
-    fn add(&mut self, job: &JobId) {
+    fn add(&mut self, job: &JobId, priority: i32) {
         if !self.waiting.contains(job) {
             self.waiting.insert(job.clone());
-            self.order.push_back(job.clone());
+            self.order.entry(priority).or_default().push_back(job.clone());
         }
     }
 
     fn take(&mut self) -> Option<JobId> {
-        let job = self.order.pop_front()?;
+        let mut highest = self.order.last_entry()?;
+        let job = highest.get_mut().pop_front()?;
+        if highest.get().is_empty() {
+            highest.remove();
+        }
         self.waiting.remove(&job);
         Some(job)
     }
 
     fn remove(&mut self, job: &JobId) {
         if self.waiting.remove(job) {
-            self.order.retain(|waiting| waiting != job);
+            self.order.retain(|_, jobs| {
+                jobs.retain(|waiting| waiting != job);
+                !jobs.is_empty()
+            });
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 }
 
@@ -66,27 +79,27 @@ impl Dispatch {
         let Some(known) = self.queues.get_mut(queue) else { return };
         self.out -= 1;
         known.out -= 1;
-        if known.out == 0 && known.turns.order.is_empty() {
+        if known.out == 0 && known.turns.is_empty() {
             self.queues.remove(queue);
         }
     }
 
     /// A job has tasks for this queue.
-    fn wants(&mut self, queue: QueueKey, job: &JobId) {
-        self.queues.entry(queue).or_default().turns.add(job);
+    fn wants(&mut self, queue: QueueKey, job: &JobId, priority: i32) {
+        self.queues.entry(queue).or_default().turns.add(job, priority);
     }
 
     /// A job has no tasks to send any more.
     pub fn forget(&mut self, job: &JobId) {
         self.queues.retain(|_, queue| {
             queue.turns.remove(job);
-            queue.out > 0 || !queue.turns.order.is_empty()
+            queue.out > 0 || !queue.turns.is_empty()
         });
     }
 
     /// The queues that jobs have tasks for.
     fn wanted(&self) -> Vec<QueueKey> {
-        let wanted = self.queues.iter().filter(|(_, queue)| !queue.turns.order.is_empty());
+        let wanted = self.queues.iter().filter(|(_, queue)| !queue.turns.is_empty());
         wanted.map(|(key, _)| key.clone()).collect()
     }
 
@@ -122,7 +135,7 @@ impl Owner {
     pub(super) fn queue_job(&mut self, id: &JobId) {
         let Some(job) = self.jobs.get(id).filter(|job| job.is_dispatching()) else { return };
         for class in job.ready.classes() {
-            self.dispatch.wants((job.workload(), class.clone()), id);
+            self.dispatch.wants((job.workload(), class.clone()), id, job.priority());
         }
     }
 
@@ -131,7 +144,7 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.ready.add(class, number);
         if job.is_dispatching() {
-            self.dispatch.wants((job.workload(), class.clone()), id);
+            self.dispatch.wants((job.workload(), class.clone()), id, job.priority());
         }
     }
 
@@ -140,14 +153,18 @@ impl Owner {
         let (window, all) = (self.window(queue), self.config.window_max.max(self.config.window_min));
         while let Some(id) = self.dispatch.next(queue, window, all) {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
-            let Some((number, attempt)) = job.ready.next(&queue.1) else { continue };
+            let Some(Next { number, attempt, is_released }) = job.ready.next(&queue.1) else { continue };
             if job.ready.has(&queue.1) {
-                self.dispatch.wants(queue.clone(), &id);
+                self.dispatch.wants(queue.clone(), &id, job.priority());
             }
             job.account.sent();
             self.fly(&id, number, Flight::sent(queue.1.clone(), attempt, now));
             self.changed.push(id.clone());
-            step.effects.push(Effect::Send { task: TaskId { job: id, number }, attempt });
+            let task = TaskId { job: id, number };
+            if is_released {
+                step.writes.push(Write::Sent { task: task.clone() });
+            }
+            step.effects.push(Effect::Send { task, attempt });
         }
     }
 

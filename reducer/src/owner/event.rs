@@ -6,7 +6,7 @@ use shared::protocol::message::{
 };
 use shared::protocol::workload::Workload;
 
-use super::found::{Check, Counted, Dead, Known, TakenOver};
+use super::found::{Cause, Check, Counted, Dead, Dependant, Known, Standing, TakenOver};
 use super::write::Write;
 
 /// The number of a delivery that is settled after the commit.
@@ -65,6 +65,8 @@ pub enum Event {
         number: Option<u64>,
         /// The task's outcome, if it has one.
         counted: Option<Counted>,
+        /// The number of tasks that it waits for, if it needs some.
+        waits: Option<u64>,
         /// Receives [`Reply::Explained`].
         reply: ReplyTo,
     },
@@ -122,6 +124,32 @@ pub enum Event {
         /// Its task as planned; `None` if no job of this owner has such a task.
         known: Option<Known>,
         tag: Option<Tag>,
+    },
+    /// A task that needs others was planned or replayed.
+    Standing {
+        job: JobId,
+        standing: Standing,
+    },
+    /// These tasks wait for no other any more.
+    Released {
+        job: JobId,
+        /// Class and number of each.
+        tasks: Vec<(Class, u64)>,
+    },
+    /// A task has failed that these need.
+    NeedFailed {
+        job: JobId,
+        opening: OpeningId,
+        cause: Cause,
+        dependants: Vec<Dependant>,
+    },
+    /// A task that is to be sent cannot be: every attempt would fail in the same way.
+    Unsendable {
+        task: TaskId,
+        opening: OpeningId,
+        /// Its task as planned.
+        known: Option<Known>,
+        reason: String,
     },
     Presence(Box<Presence>),
     /// The state of a task queue, after [`Effect::Probe`].

@@ -19,11 +19,14 @@ impl Owner {
         job: &JobId,
         number: Option<u64>,
         counted: Option<Counted>,
+        waits: Option<u64>,
         now: Moment,
     ) -> Option<String> {
         let job = self.jobs.get(job)?;
         Some(match number {
-            Some(number) => format!("task {}.{number} {}.", job.id(), self.explain_task(job, number, counted, now)),
+            Some(number) => {
+                format!("task {}.{number} {}.", job.id(), self.explain_task(job, number, counted, waits, now))
+            }
             None => format!("job {} {}.", job.id(), self.explain_job(job)),
         })
     }
@@ -111,7 +114,14 @@ impl Owner {
         classes.iter().filter(|class| !is_served(class)).map(ToString::to_string).collect()
     }
 
-    fn explain_task(&self, job: &Job, number: u64, counted: Option<Counted>, now: Moment) -> String {
+    fn explain_task(
+        &self,
+        job: &Job,
+        number: u64,
+        counted: Option<Counted>,
+        waits: Option<u64>,
+        now: Moment,
+    ) -> String {
         if let Some(Counted { failed, attempts, host, is_dead }) = counted {
             let Some(reason) = failed else { return format!("is done: attempt {attempts}, on {host}") };
             let id = TaskId { job: job.id().clone(), number };
@@ -141,6 +151,9 @@ impl Owner {
         }
         if let Some(flight) = job.flight(number) {
             return self.explain_flight(job, number, flight, now);
+        }
+        if let Some(waits @ 1..) = waits {
+            return format!("waits for {waits} tasks that it needs");
         }
         match job.ready.class_of(number) {
             Some(class) => format!(

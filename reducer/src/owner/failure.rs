@@ -22,7 +22,8 @@ impl Owner {
         if self.is_superseded(task, Some(outcome.address.attempt)) {
             return;
         }
-        if self.retry(task, format!("{reason} (on {})", outcome.host), now) {
+        let is_permanent = matches!(outcome.verdict, Verdict::Permanent(_));
+        if !is_permanent && self.retry(task, format!("{reason} (on {})", outcome.host), now) {
             let job = self.jobs.get_mut(&task.job);
             if let Some(flight) = job.and_then(|job| job.flight_mut(task.number)) {
                 flight.avoid(outcome.consumer);
@@ -32,13 +33,24 @@ impl Owner {
         }
         tracing::warn!(%task, reason, "A task failed for the last time.");
         let verdict = Verdict::Failed(failure);
-        self.give_up(items, Box::new(Outcome { verdict, parts: None, ..outcome }), now, step);
+        self.give_up(items, Box::new(Outcome { verdict, parts: None, ..outcome }), None, now, step);
     }
 
-    fn give_up(&mut self, items: u32, outcome: Box<Outcome>, now: Moment, step: &mut Step) {
+    /// `cause` is the task that failed first, if this one needs it.
+    pub(super) fn give_up(
+        &mut self,
+        items: u32,
+        outcome: Box<Outcome>,
+        cause: Option<u64>,
+        now: Moment,
+        step: &mut Step,
+    ) {
         let Some(job) = self.jobs.get_mut(&outcome.address.task.job) else { return };
         job.account.failed(items);
-        self.settle(outcome, Vec::new(), now, step);
+        self.changed.push(outcome.address.task.job.clone());
+        let task = outcome.address.task.clone();
+        step.writes.push(Write::Outcome { outcome, without_parts: Vec::new(), cause });
+        self.settled(&task, now, step);
     }
 
     /// Whether a later attempt is out. The owner ignores failures of superseded attempts, because
@@ -105,11 +117,17 @@ impl Owner {
         }
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(&task, known.plan, host, failure) else { return };
-        self.give_up(known.items, Box::new(outcome), now, step);
+        self.give_up(known.items, Box::new(outcome), None, now, step);
     }
 
     /// The failed outcome of a task that no consumer has answered.
-    fn unsent_failure(&self, task: &TaskId, plan: PlanHash, host: String, failure: Failure) -> Option<Outcome> {
+    pub(super) fn unsent_failure(
+        &self,
+        task: &TaskId,
+        plan: PlanHash,
+        host: String,
+        failure: Failure,
+    ) -> Option<Outcome> {
         let job = self.jobs.get(&task.job)?;
         let address = Address {
             task: task.clone(),

@@ -55,6 +55,37 @@ pub struct TakenOver {
     pub whole: Option<Tally>,
 }
 
+/// How an open task that needs others stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub class: Class,
+    pub dependant: Dependant,
+    /// Number of its needs that are not done.
+    pub waits: u64,
+    /// A need that has failed, if one has.
+    pub cause: Option<Cause>,
+}
+
+/// An open task that needs others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependant {
+    pub number: u64,
+    pub items: u32,
+    /// Hash of the plan up to it.
+    pub plan: PlanHash,
+}
+
+/// What a task fails of that needs a failed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The task that failed first.
+    pub task: u64,
+    /// Why the needed task failed.
+    pub reason: String,
+    /// Whether the needed task is the one that failed first. If not, its reason names that one.
+    pub is_own: bool,
+}
+
 /// What an outcome is to its task, as the ledger finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
@@ -85,6 +116,8 @@ pub struct Dead {
     pub task: TaskId,
     /// `None` for a task of a derived plan, which has one class.
     pub class: Option<Class>,
+    /// Whether it needs other tasks.
+    pub has_needs: bool,
     pub opening: OpeningId,
     pub items: u32,
     /// Number of its last attempt.

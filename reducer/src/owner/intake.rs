@@ -25,6 +25,9 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(id) else {
             return step.dead_letter(tag, format!("a plan for job {id}, which this owner does not have"));
         };
+        if let Some(fault) = arrival.planned.fault() {
+            return step.dead_letter(tag, format!("task {number} of job {id} cannot be planned: {fault}"));
+        }
         let is_other = job.is_other(&arrival.place.opening);
         let is_planned = job.plan.end().is_some_and(|end| end <= number) || job.plan.contains(number);
         let (is_cancelled, is_next) = (job.ending.is_cancelled(), number <= job.plan.prefix());
@@ -62,7 +65,9 @@ impl Owner {
             early.advanced(now);
         }
         let (plan, task) = (job.plan.hash().clone(), TaskId { job: id.clone(), number: planned.number });
-        let (class, has_work) = (planned.class.clone(), planned.body.is_some());
+        let (class, has_work, has_needs) =
+            (planned.class.clone(), planned.body.is_some(), !planned.notes.needs.is_empty());
+        job.note_needs(has_needs);
         let taken = kept.as_ref().map(|taken| Box::new(taken.kept.clone()));
         step.writes.push(Write::Task { job: id.clone(), planned, plan: plan.clone(), kept: taken });
         self.changed.push(id.clone());
@@ -70,7 +75,10 @@ impl Owner {
             self.answered(&task, step);
             return;
         }
-        self.make_ready(id, &class, task.number);
+        // A task with needs waits in the store.
+        if !has_needs {
+            self.make_ready(id, &class, task.number);
+        }
         if let Some(taken) = kept {
             self.take_over(task, plan, *taken, now, step);
         }

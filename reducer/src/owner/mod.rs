@@ -22,6 +22,7 @@ mod found;
 mod intake;
 mod job;
 mod lease;
+mod needs;
 mod opening;
 mod outcome;
 mod recall;
@@ -46,7 +47,7 @@ use consumers::Consumers;
 pub use contiguous::Contiguous;
 use dispatch::Dispatch;
 pub use event::{Effect, Event, ReplyTo, Step, Tag};
-pub use found::{Check, Counted, Dead, FirstAnswer, Known, TakenOver};
+pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Standing, TakenOver};
 use intake::Arrival;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
 pub use lease::Holder;
@@ -175,6 +176,11 @@ impl Owner {
         self.jobs.get(job)
     }
 
+    /// The open jobs that have tasks which need others.
+    pub(crate) fn with_needs(&self) -> impl Iterator<Item = (&JobId, &OpeningId)> {
+        self.jobs.values().filter(|job| job.is_open() && job.has_needs()).map(|job| (job.id(), job.opening()))
+    }
+
     /// The number of tasks up to the first gap in a job's plan, and the hash of the plan up to
     /// there.
     pub fn plan(&self, job: &JobId) -> Option<(u64, &PlanHash)> {
@@ -221,8 +227,8 @@ impl Owner {
             }
             Event::PlanEnd { plan_end, place, tag } => self.end_plan(plan_end, place, tag, now, &mut step),
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
-            Event::Explain { job, number, counted, reply } => {
-                let text = self.explain(&job, number, counted, now);
+            Event::Explain { job, number, counted, waits, reply } => {
+                let text = self.explain(&job, number, counted, waits, now);
                 step.reply(reply, text.map_or(Reply::UnknownJob, |text| Reply::Explained { text }));
             }
             Event::Replay { dead, reply } => self.replay(dead, reply, now, &mut step),
@@ -233,6 +239,14 @@ impl Owner {
             }
             Event::Lease { lease, known, tag } => self.lease(*lease, known, tag, now, &mut step),
             Event::DeadLetter { dead_letter, known, tag } => self.dead_letter(dead_letter, known, tag, now, &mut step),
+            Event::Standing { job, standing } => self.standing(&job, standing, now, &mut step),
+            Event::Released { job, tasks } => self.released(&job, &tasks, now, &mut step),
+            Event::NeedFailed { job, opening, cause, dependants } => {
+                self.need_failed(&job, &opening, &cause, dependants, now, &mut step);
+            }
+            Event::Unsendable { task, opening, known, reason } => {
+                self.unsendable(&task, &opening, known, reason, now, &mut step);
+            }
             Event::Presence(presence) => self.presence(*presence, now, &mut step),
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {

@@ -76,7 +76,7 @@ impl Owner {
             }
             (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
             (Check::First(Err(reason)), _) => failure(format!("the answer cannot be read: {reason}")),
-            (Check::None, Verdict::Failed(failure)) => failure.clone(),
+            (Check::None, Verdict::Failed(failure) | Verdict::Permanent(failure)) => failure.clone(),
             (Check::None, Verdict::Done(_)) => failure("the answer was not read".to_owned()),
         };
         self.failed(&task, items, failure, *outcome, now, step);
@@ -90,14 +90,14 @@ impl Owner {
             *self.sums.entry(label.clone()).or_default() += tally.amount;
             step.writes.push(Write::Sum { label, amount: tally.amount });
         }
-        self.settle(outcome, tally.without_parts, now, step);
+        let task = outcome.address.task.clone();
+        step.writes.push(Write::Outcome { outcome, without_parts: tally.without_parts, cause: None });
+        self.settled(&task, now, step);
     }
 
-    /// Commits the one outcome of a task, which the account has counted.
-    pub(super) fn settle(&mut self, outcome: Box<Outcome>, without_parts: Vec<u32>, now: Moment, step: &mut Step) {
-        let task = outcome.address.task.clone();
-        step.writes.push(Write::Outcome { outcome, without_parts });
-        let queue = self.answered(&task, step);
+    /// A task has its one outcome, and its account is written.
+    pub(super) fn settled(&mut self, task: &TaskId, now: Moment, step: &mut Step) {
+        let queue = self.answered(task, step);
         if let Some(queue) = queue {
             self.fill(&queue, now, step);
         }

@@ -62,6 +62,12 @@ pub enum Write {
         outcome: Box<Outcome>,
         /// Items without a result, whose parts are removed as well.
         without_parts: Vec<u32>,
+        /// If it failed because of a task that it needs: the one that failed first.
+        cause: Option<u64>,
+    },
+    /// A task that needs others is sent.
+    Sent {
+        task: TaskId,
     },
     /// An amount to add to the sum of a label.
     Sum {

@@ -36,6 +36,20 @@ pub(super) fn spawn(
     threads::start("ledger", run).map(drop)
 }
 
+/// Takes the inputs that have gathered; waits for one unless a turn is due without any. `false` if
+/// every sender is gone.
+fn gather(inputs: &mut mpsc::Receiver<Arrived>, events: &mut Vec<Arrived>, is_due: bool) -> bool {
+    if !is_due {
+        return inputs.blocking_recv_many(events, TURN_EVENTS) > 0;
+    }
+    while events.len() < TURN_EVENTS
+        && let Ok(arrived) = inputs.try_recv()
+    {
+        events.push(arrived);
+    }
+    true
+}
+
 fn run(
     mut ledger: Ledger,
     clock: Clock,
@@ -43,7 +57,7 @@ fn run(
     outbox: &mpsc::UnboundedSender<Action>,
 ) -> Result<(), StoreError> {
     let mut events = Vec::with_capacity(TURN_EVENTS);
-    while inputs.blocking_recv_many(&mut events, TURN_EVENTS) > 0 {
+    while gather(&mut inputs, &mut events, ledger.has_more()) {
         let stop = events.iter().any(|event| matches!(event, Arrived::Complete(Event::Stop)));
         for action in ledger.turn(std::mem::take(&mut events), clock.now())? {
             if outbox.send(action).is_err() {

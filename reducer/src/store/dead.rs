@@ -35,7 +35,7 @@ WITH all_dead AS (
     GROUP BY jobs.job, number
 )
 SELECT all_dead.job, all_dead.number, state, coalesce(tasks.items, 1), attempt, host, reason, at, jobs.opening,
-       tasks.class
+       tasks.class, tasks.needs IS NOT NULL
 FROM all_dead JOIN jobs USING (job)
 LEFT JOIN tasks ON tasks.job_id = jobs.id AND tasks.number = all_dead.number
 WHERE ?1 IS NULL OR all_dead.job = ?1 OR all_dead.job || '.' || all_dead.number = ?1
@@ -48,6 +48,7 @@ struct Found {
     opening: OpeningId,
     /// `None` for a task of a derived plan.
     class: Option<Class>,
+    has_needs: bool,
 }
 
 fn read(row: &Row<'_>) -> Result<Found, StoreError> {
@@ -59,6 +60,7 @@ fn read(row: &Row<'_>) -> Result<Found, StoreError> {
         dead: DeadTask { task, state, items, attempts, host, reason, at: row.get(7)? },
         opening: id(row.get(8)?)?,
         class: row.get::<_, Option<String>>(9)?.map(id).transpose()?,
+        has_needs: row.get(10)?,
     })
 }
 
@@ -103,7 +105,7 @@ pub(super) fn replay(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     }
     db.prepare_cached("UPDATE jobs SET finished_at = NULL, report_sha256 = NULL WHERE job = ?")?
         .execute([task.job.as_str()])?;
-    Ok(())
+    super::needs::wait(db, task)
 }
 
 pub(super) fn forget(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
@@ -120,9 +122,10 @@ impl Store {
     /// The dead tasks that match a filter.
     pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
         let mut found = Vec::new();
-        find(&self.connection, filter, |Found { dead, opening, class }| {
+        find(&self.connection, filter, |Found { dead, opening, class, has_needs }| {
             let is_failed = dead.state == DeadState::Failed;
-            found.push(Dead { task: dead.task, class, opening, items: dead.items, attempts: dead.attempts, is_failed });
+            let DeadTask { task, items, attempts, .. } = dead;
+            found.push(Dead { task, class, has_needs, opening, items, attempts, is_failed });
         })?;
         Ok(found)
     }

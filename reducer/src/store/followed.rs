@@ -76,7 +76,7 @@ impl Store {
             self.forget_row(row)?;
             return Ok(false);
         };
-        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "tasks"] {
+        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs", "tasks"] {
             let sql = format!("DELETE FROM {table} WHERE job_id = ? AND number <= ?");
             self.connection.prepare_cached(&sql)?.execute(params![row, last])?;
         }
@@ -87,7 +87,7 @@ impl Store {
     /// predecessor.
     fn forget_row(&mut self, row: i64) -> Result<(), StoreError> {
         let db = &self.connection;
-        for table in ["parts", "outcomes", "leases", "dead", "dead_letters"] {
+        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs"] {
             db.prepare_cached(&format!("DELETE FROM {table} WHERE job_id = ?"))?.execute([row])?;
         }
         db.prepare_cached("UPDATE jobs SET follows = (SELECT follows FROM jobs WHERE id = ?1) WHERE follows = ?1")?

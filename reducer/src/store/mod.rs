@@ -9,6 +9,7 @@ mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod lock;
+mod needs;
 mod open;
 mod payload;
 mod read;

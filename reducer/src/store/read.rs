@@ -106,15 +106,20 @@ impl Store {
 }
 
 /// The columns of `outcomes` that [`settlement`] reads.
-const SETTLEMENT: &str = "status, attempt, host, reason, answer, answer_type";
+const SETTLEMENT: &str = "status, attempt, host, cause, reason, answer, answer_type";
 
 /// Reads an outcome as a report needs it, if there is one: the answer, or the reason of the failure
 /// with the number of attempts and the last host. Its columns begin at index `first`.
 fn settlement(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Result<Payload, String>>> {
     let Some::<String>(_) = row.get(first)? else { return Ok(None) };
     let (attempts, host): (u32, String) = (row.get(first + 1)?, row.get(first + 2)?);
-    let given_up = |reason| format!("{reason} (given up after attempt {attempts}, the last one on {host})");
-    Ok(Some(verdict(row, first + 3)?.map_err(given_up)))
+    // A task that failed because of another one was not tried.
+    let was_tried = row.get::<_, Option<u64>>(first + 3)?.is_none();
+    let given_up = |reason| match was_tried {
+        true => format!("{reason} (given up after attempt {attempts}, the last one on {host})"),
+        false => reason,
+    };
+    Ok(Some(verdict(row, first + 4)?.map_err(given_up)))
 }
 
 /// Reads the columns `reason`, `answer`, `answer_type`.

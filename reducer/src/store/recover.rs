@@ -30,6 +30,8 @@ struct JobRow {
     opening: String,
     unnamed: bool,
     follows: bool,
+    priority: i32,
+    needs: bool,
     spec: String,
     opened_at: f64,
     finished_at: Option<f64>,
@@ -64,6 +66,8 @@ impl JobRow {
             opening: row.get(14)?,
             unnamed: row.get(15)?,
             follows: row.get(16)?,
+            priority: row.get(17)?,
+            needs: row.get(18)?,
         })
     }
 }
@@ -80,7 +84,7 @@ impl Store {
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare(
             "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
-                    cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL
+                    cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL, priority, needs
              FROM jobs WHERE job IS NOT NULL ORDER BY id",
         )?;
         let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
@@ -103,6 +107,7 @@ impl Store {
             opening: OpeningId::try_from(row.opening).map_err(content)?,
             opened_at: moment(row.opened_at)?,
             follows: row.follows,
+            has_needs: row.needs,
             plan: Plan::resumed(&spec, row.plan_end, hash.clone(), Contiguous::up_to(counts.tasks_planned)),
             answered: Contiguous::up_to(row.answered),
             account: Account::of(counts),
@@ -113,7 +118,13 @@ impl Store {
             ),
             ready: Ready::resumed(serde_json::from_str(&row.sent).map_err(content)?),
             flights: BTreeMap::new(),
-            request: JobRequest { report, origin, resume: row.unnamed, ..JobRequest::new(id, spec) },
+            request: JobRequest {
+                report,
+                origin,
+                resume: row.unnamed,
+                priority: row.priority,
+                ..JobRequest::new(id, spec)
+            },
         };
         if job.ending.is_open() {
             self.recover_answers(row.id, &mut job.answered)?;
@@ -141,13 +152,15 @@ impl Store {
     fn recover_tasks(&self, id: i64, prefix: u64, job: &mut Resumed, now: Moment) -> Result<Contiguous, StoreError> {
         let mut planned = Contiguous::up_to(prefix);
         let mut statement = self.connection.prepare(
-            "SELECT number, class, body IS NOT NULL FROM tasks WHERE job_id = ? AND number >= ? ORDER BY number",
+            "SELECT number, class, body IS NOT NULL, waits, sent FROM tasks LEFT JOIN dependants USING (job_id, number)
+             WHERE job_id = ? AND number >= ? ORDER BY number",
         )?;
         let rows = statement.query_map(params![id, prefix], |row| {
-            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+            let dependant = row.get::<_, Option<u64>>(3)?.zip(row.get::<_, Option<bool>>(4)?);
+            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?, dependant))
         })?;
         for row in rows {
-            let (number, class, has_work) = row?;
+            let (number, class, has_work, dependant) = row?;
             planned.insert(number);
             if !has_work {
                 job.answered.insert(number);
@@ -156,11 +169,15 @@ impl Store {
                 continue;
             }
             let class = Class::try_from(class).map_err(content)?;
-            let was_sent = job.ready.sent_below().get(&class).is_some_and(|sent| number < *sent);
-            if !was_sent {
-                job.ready.add(&class, number);
-            } else if !mutant::is(Mutant::ForgetFlights) {
-                job.flights.insert(number, Flight::sent(class, 1, now));
+            let sent_below = || job.ready.sent_below().get(&class).is_some_and(|sent| number < *sent);
+            let was_sent = dependant.map_or_else(sent_below, |(_, was_sent)| was_sent);
+            match dependant {
+                _ if was_sent && mutant::is(Mutant::ForgetFlights) => {}
+                _ if was_sent => drop(job.flights.insert(number, Flight::sent(class, 1, now))),
+                None => job.ready.add(&class, number),
+                Some((0, _)) => job.ready.release(&class, number),
+                // It waits in the store.
+                Some(_) => {}
             }
         }
         Ok(planned)

@@ -29,7 +29,9 @@ CREATE TABLE jobs (
     report        TEXT,               -- the report's name; NULL: the job's id
     plan          TEXT NOT NULL,      -- the hash of the plan up to its first gap
     origin        TEXT,               -- for jobs over files: machine and directories of the request
-    unnamed       INTEGER NOT NULL DEFAULT 0 -- 1: its producer gave it no id
+    unnamed       INTEGER NOT NULL DEFAULT 0, -- 1: its producer gave it no id
+    priority      INTEGER NOT NULL DEFAULT 0, -- jobs with a higher one go first
+    needs         INTEGER NOT NULL DEFAULT 0 -- 1: some of its tasks need others
 ) STRICT;
 
 -- One row per task. Contents (body, kept, answer) are text where their type is application/json, and
@@ -43,6 +45,7 @@ CREATE TABLE tasks (
     body_type TEXT,                   -- the content type of body
     failed  TEXT,                     -- JSON: failures in planning
     skipped TEXT,                     -- JSON: counts of skipped items by kind
+    needs   TEXT,                     -- JSON: numbers of the tasks whose answers its body is made of
     plan    TEXT NOT NULL,            -- the hash of the plan up to and including this task
     planned_at INTEGER,               -- nanoseconds since 1970, if its producer said so
     kept    ANY,                      -- a known answer for some of its items; the others are asked for
@@ -62,6 +65,7 @@ CREATE TABLE outcomes (
     answer  ANY,                      -- as its workload defines it; NULL if the task failed
     answer_type TEXT,                 -- the content type of answer
     reason  TEXT,                     -- why it failed
+    cause   INTEGER,                  -- the failed task that it needs, directly or not, if it failed of that
     stderr  TEXT,                     -- the end of its error output, if it failed in a process of its own
     host    TEXT NOT NULL,
     micros  INTEGER NOT NULL,         -- time that the task took on the host, in microseconds
@@ -80,6 +84,23 @@ CREATE TABLE parts (
     body_type TEXT NOT NULL,          -- the content type of body
     PRIMARY KEY (job_id, number, run, part)
 ) STRICT;
+
+-- Open tasks that need others. waits is the number of these that are not done yet.
+CREATE TABLE dependants (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    number  INTEGER NOT NULL,
+    waits   INTEGER NOT NULL,
+    sent    INTEGER NOT NULL DEFAULT 0, -- 1: the task was sent
+    PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which task needs which.
+CREATE TABLE needs (
+    job_id  INTEGER NOT NULL REFERENCES jobs (id),
+    need    INTEGER NOT NULL,
+    number  INTEGER NOT NULL,         -- the task that needs it
+    PRIMARY KEY (job_id, need, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sums (
     label TEXT PRIMARY KEY,           -- for example "caravan NAME"

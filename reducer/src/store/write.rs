@@ -33,6 +33,12 @@ impl Store {
             }
             Write::Task { job, planned, plan, kept } => {
                 write_task(db, job, planned, plan, kept.as_deref())?;
+                if !planned.notes.needs.is_empty() {
+                    let task = TaskId { job: job.clone(), number: planned.number };
+                    super::needs::wait(db, &task)?;
+                    db.prepare_cached("UPDATE jobs SET needs = 1 WHERE job = ? AND needs = 0")?
+                        .execute([job.as_str()])?;
+                }
                 kept.as_deref().map_or(Ok(()), |kept| move_parts(db, job, planned.number, kept))?;
             }
             Write::Kept { task, first } => write_kept(db, task, first)?,
@@ -54,7 +60,8 @@ impl Store {
             }
             Write::Leased { task, attempt, holder } => write_lease(db, task, *attempt, holder, now)?,
             Write::Lapsed { task } => end_lease(db, task)?,
-            Write::Outcome { outcome, without_parts } => write_outcome(db, outcome, without_parts, now)?,
+            Write::Outcome { outcome, without_parts, cause } => write_outcome(db, outcome, without_parts, *cause, now)?,
+            Write::Sent { task } => super::needs::sent(db, task)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
                     "INSERT INTO sums (label, total) VALUES (?, ?)
@@ -96,11 +103,11 @@ impl Store {
 }
 
 fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Moment) -> Result<(), StoreError> {
-    let JobRequest { job, spec, report, origin, instead_of, resume } = request;
+    let JobRequest { job, spec, report, origin, instead_of, resume, priority } = request;
     db.prepare_cached(
         "INSERT INTO jobs (job, opening, follows, workload, spec, opened_at, answered, counts, plan, report, origin,
-                           unnamed)
-         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, '{}', ?, ?, ?, ?)",
+                           unnamed, priority)
+         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, '{}', ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -112,7 +119,8 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
         PlanHash::start().as_str(),
         report.as_ref().map(ReportName::as_str),
         origin.as_ref().map(Origin::as_str),
-        resume
+        resume,
+        priority
     ])?;
     Ok(())
 }
@@ -125,11 +133,11 @@ fn write_task(
     kept: Option<&Kept>,
 ) -> Result<(), StoreError> {
     let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
-    let Notes { failed, skipped } = &planned.notes;
+    let Notes { failed, skipped, needs } = &planned.notes;
     db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skipped, plan, planned_at, kept,
-                            kept_type)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skipped, needs, plan, planned_at,
+                            kept, kept_type)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -140,6 +148,7 @@ fn write_task(
         planned.body.as_ref().map(|body| body.content_type.as_str()),
         text(json(failed)?, failed.is_empty()),
         text(json(skipped)?, skipped.is_empty()),
+        text(json(needs)?, needs.is_empty()),
         plan.as_str(),
         planned.at,
         kept.map(|kept| Content(&kept.answer)),
@@ -251,15 +260,22 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_outcome(db: &Connection, outcome: &Outcome, without_parts: &[u32], now: Moment) -> Result<(), StoreError> {
+fn write_outcome(
+    db: &Connection,
+    outcome: &Outcome,
+    without_parts: &[u32],
+    cause: Option<u64>,
+    now: Moment,
+) -> Result<(), StoreError> {
     let (status, answer, failure) = match &outcome.verdict {
         Verdict::Done(answer) => ("done", Some(answer), None),
-        Verdict::Failed(failure) => ("failed", None, Some(failure)),
+        Verdict::Failed(failure) | Verdict::Permanent(failure) => ("failed", None, Some(failure)),
     };
     let task = &outcome.address.task;
     db.prepare_cached(
-        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type, reason, stderr, host, micros, run)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type, reason, cause, stderr, host, micros,
+                               run)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         task.job.as_str(),
@@ -269,12 +285,14 @@ fn write_outcome(db: &Connection, outcome: &Outcome, without_parts: &[u32], now:
         answer.map(Content),
         answer.map(|answer| answer.content_type.as_str()),
         failure.map(|failure| failure.reason.as_str()),
+        cause,
         failure.map(|failure| failure.stderr.as_str()).filter(|stderr| !stderr.is_empty()),
         outcome.host,
         i64::try_from(outcome.micros).unwrap_or(i64::MAX),
         outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
     end_lease(db, task)?;
+    super::needs::settle(db, task)?;
     let is_failed = failure.is_some();
     if is_failed {
         super::dead::write_task(db, task, now)?;

@@ -38,10 +38,10 @@ fn seeds() -> Vec<Message> {
         body: Some(Payload::bytes(&b"\xff\0"[..])),
         items: 1,
         bytes: 3,
-        notes: Notes { failed: Vec::new(), skipped: [("fifo".to_owned(), 1)].into() },
+        notes: Notes { failed: Vec::new(), skipped: [("fifo".to_owned(), 1)].into(), needs: vec![2, 5] },
         at: Some(-5),
     };
-    let told = Planned { body: None, ..planned.clone() };
+    let told = Planned { body: None, notes: Notes { needs: Vec::new(), ..planned.notes.clone() }, ..planned.clone() };
     let failed = Verdict::Failed(Failure { reason: "no memory".to_owned(), stderr: "Killed".to_owned() });
     let parts = Some(Parts { run: run.clone(), count: 2 });
     let done = Verdict::Done(Payload::json(answer));

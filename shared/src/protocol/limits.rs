@@ -171,6 +171,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Tasks in one job, at most. A plan of a billion files has a few million tasks.
 pub const JOB_TASKS_MAX: u64 = 1 << 40;
 
+/// Earlier tasks whose answers one task may need, at most.
+pub const NEEDS_MAX: usize = 1_024;
+
 /// Tasks of one job whose plan follows from its spec, at most: a day's work at ten thousand per
 /// second.
 pub const DERIVED_TASKS_MAX: u64 = 1_000_000_000;

@@ -138,7 +138,7 @@ mod tests {
     use crate::protocol::workload::{Workload, steps};
 
     fn told(resume: bool, change: impl Fn(&mut Opened)) -> Option<String> {
-        let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1 });
+        let spec = JobSpec::Steps(steps::Spec { caravan: "c".parse().expect("an id"), rider: 0, whips: 1, needs: 0 });
         let request = JobRequest { resume, ..JobRequest::new("asked".parse().expect("an id"), spec) };
         let (owner, opening) = (OwnerId::main(), "o".parse().expect("an id"));
         let (planned, after, plan_end, ended) = (0, PlanHash::start(), None, None);

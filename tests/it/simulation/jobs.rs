@@ -278,7 +278,7 @@ impl Jobs {
         let riders = random.random_range(0..3);
         for rider in 0..riders {
             let caravan = JobId::from_name(b"caravan");
-            let spec = steps::Spec { caravan, rider, whips: random.random_range(1..24) };
+            let spec = steps::Spec { caravan, rider, whips: random.random_range(1..24), needs: 0 };
             let name = spec.job().to_string();
             jobs.add(&name, JobSpec::Steps(spec), Runner::Rider, Vec::new());
         }
@@ -373,7 +373,7 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
     if files[0].fate() == Fate::Unlisted {
         let name = PathBytes(files[0].name.clone().into_bytes());
         let failed = vec![PlanFailure { name, reason: "cannot be listed".to_owned() }];
-        let notes = Notes { failed, skipped: BTreeMap::from([("fifo".to_owned(), 1)]) };
+        let notes = Notes { failed, skipped: BTreeMap::from([("fifo".to_owned(), 1)]), needs: Vec::new() };
         return Planned { number, class: class(), body: None, items: 0, bytes: 0, notes, at: None };
     }
     let items: Vec<_> = files.iter().map(File::item).collect();

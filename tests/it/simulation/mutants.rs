@@ -112,7 +112,7 @@ const ALL: [Mutant; 33] = [
 ];
 
 /// Seeds within which each is to be noticed.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 1_000;
 
 /// The first seed whose run notices it, and what it says.
 fn caught(mutant: Mutant) -> Option<(u64, String)> {

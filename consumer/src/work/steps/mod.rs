@@ -1,5 +1,6 @@
 //! The work of `steps`: a horse takes as many steps as the message's intensity.
 
+use shared::protocol::message::Failure;
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::steps::{Answer, Whip};
@@ -11,7 +12,12 @@ pub(super) struct StepsWork;
 
 impl Work for StepsWork {
     fn work(&self, body: &Payload, _: Context<'_>) -> Result<Payload, WorkError> {
-        Ok(Payload::of(&Answer { steps: Whip::parse(body)?.intensity }))
+        let steps = Whip::parse(body)?.intensity;
+        if u32::try_from(steps).is_err() {
+            let reason = format!("no horse takes {steps} steps: more than 32 bits");
+            return Err(WorkError::Permanent(Failure { reason, stderr: String::new() }));
+        }
+        Ok(Payload::of(&Answer { steps }))
     }
 
     /// A steps task has one item.

@@ -113,7 +113,7 @@ impl Draft {
             body: files.map(body),
             items,
             bytes: self.content_bytes,
-            notes: Notes { failed: self.failed, skipped: self.skipped },
+            notes: Notes { failed: self.failed, skipped: self.skipped, needs: Vec::new() },
             at: Some(now()),
         })
     }

@@ -155,7 +155,7 @@ fn the_same_id_with_the_same_spec_is_one_job_and_with_another_spec_refused() {
     world.plan(0, 1);
     let again = world.open();
     assert_eq!((again.planned, again.after), (1, world.hash_before(1)));
-    let spec = JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1 });
+    let spec = JobSpec::Steps(steps::Spec { caravan: job(), rider: 0, whips: 1, needs: 0 });
     let actions = world.event(opening(job(), spec));
     let refused = |action: &Action| match action {
         Action::Other(Effect::Reply { reply, .. }) => matches!(&**reply, Reply::Refused { .. }),
@@ -199,7 +199,7 @@ fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
 #[test]
 fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     let mut world = World::new();
-    let spec = steps::Spec { caravan: job(), rider: 0, whips: 10 };
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: 10, needs: 0 };
     let rider = spec.job();
     let open = || opening(rider.clone(), JobSpec::Steps(spec.clone()));
     world.event(open());
@@ -226,7 +226,7 @@ fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
     let mut world = World::new();
     let caravan = JobId::from_name(b"caravan");
     for rider in 0..2 {
-        let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 2 };
+        let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 2, needs: 0 };
         let job = spec.job();
         let open = opening(job.clone(), JobSpec::Steps(spec));
         world.event(open);

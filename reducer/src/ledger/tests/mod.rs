@@ -6,6 +6,7 @@
 //! - `expired`: messages that a broker policy removes from their queues
 //! - `explaining`: the sentence for each state of a job or a task
 //! - `leases`: tasks that take longer than the broker waits for an ack
+//! - `needs`: tasks that need others
 //! - `opening`: which job a request gets
 //! - `parts`: outcomes whose answers come in parts
 //! - `planning`: plans with gaps, and walks that were begun again
@@ -23,6 +24,7 @@ mod dead;
 mod expired;
 mod explaining;
 mod leases;
+mod needs;
 mod opening;
 mod parts;
 mod planning;
@@ -331,6 +333,7 @@ fn planned(number: u64, items: u32) -> Planned {
         notes: Notes {
             failed: if items > 0 { Vec::new() } else { vec![failure] },
             skipped: [("fifo".to_owned(), 1)].into(),
+            needs: Vec::new(),
         },
         at: None,
     }

@@ -129,7 +129,7 @@ fn no_report_takes_the_name_of_another_jobs() {
 }
 
 fn spec_of_rider() -> shared::protocol::workload::steps::Spec {
-    shared::protocol::workload::steps::Spec { caravan: job(), rider: 0, whips: 1 }
+    shared::protocol::workload::steps::Spec { caravan: job(), rider: 0, whips: 1, needs: 0 }
 }
 
 #[test]

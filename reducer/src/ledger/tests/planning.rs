@@ -4,7 +4,7 @@ use super::*;
 
 /// Task `number` of the walk `walk`.
 fn of_walk(walk: &str, number: u64) -> Planned {
-    let notes = Notes { failed: Vec::new(), skipped: [(walk.to_owned(), 1)].into() };
+    let notes = Notes { failed: Vec::new(), skipped: [(walk.to_owned(), 1)].into(), needs: Vec::new() };
     Planned { notes, ..planned(number, 1) }
 }
 

@@ -82,7 +82,7 @@ fn a_task_that_nobody_can_read_fails_as_a_whole_and_its_job_ends() {
 #[test]
 fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let mut world = World::new();
-    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX };
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX, needs: 0 };
     let rider = spec.job();
     world.event(opening(rider.clone(), JobSpec::Steps(spec)));
     world.seal_of(&rider, 0);
@@ -95,7 +95,7 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
 #[test]
 fn more_whips_than_an_owner_can_count_are_refused() {
     let mut world = World::new();
-    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX + 1 };
+    let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX + 1, needs: 0 };
     let rider = spec.job();
     let actions = world.event(opening(rider.clone(), JobSpec::Steps(spec)));
     let is_refused = actions.iter().any(|action| match action {

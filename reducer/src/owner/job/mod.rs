@@ -26,7 +26,7 @@ pub(crate) use account::Account;
 pub(crate) use ending::Ending;
 pub(crate) use flight::Flight;
 pub(crate) use plan::{End, Plan};
-pub(crate) use ready::Ready;
+pub(crate) use ready::{Next, Ready};
 
 use super::Contiguous;
 
@@ -43,6 +43,7 @@ struct Identity {
     /// Whether its producer gave it no id, so that a later request for the same work may continue
     /// it.
     is_unnamed: bool,
+    priority: i32,
     opened_at: Moment,
 }
 
@@ -53,6 +54,8 @@ pub(crate) struct Job {
     follows: bool,
     /// Whether the owner sends its tasks; see [`super::Config::dispatches_on_open`].
     dispatching: bool,
+    /// Whether some of its tasks need others.
+    has_needs: bool,
     answered: Contiguous,
     flights: BTreeMap<u64, Flight>,
     /// Tasks that the broker has not accepted for a while, with the class of their queue.
@@ -69,6 +72,7 @@ pub(crate) struct Resumed {
     pub opening: OpeningId,
     pub opened_at: Moment,
     pub follows: bool,
+    pub has_needs: bool,
     pub plan: Plan,
     pub answered: Contiguous,
     pub account: Account,
@@ -86,6 +90,7 @@ impl Job {
         }
         Self::resume(Resumed {
             follows: request.instead_of.is_some(),
+            has_needs: false,
             request,
             opening,
             opened_at: now,
@@ -99,12 +104,13 @@ impl Job {
     }
 
     pub fn resume(resumed: Resumed) -> Self {
-        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, instead_of: _ } = resumed.request;
+        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, priority, instead_of: _ } = resumed.request;
         let (opening, opened_at) = (resumed.opening, resumed.opened_at);
         Self {
-            identity: Identity { id, opening, spec, report, origin, is_unnamed, opened_at },
+            identity: Identity { id, opening, spec, report, origin, is_unnamed, priority, opened_at },
             follows: resumed.follows,
             dispatching: true,
+            has_needs: resumed.has_needs,
             answered: resumed.answered,
             flights: resumed.flights,
             unsent: BTreeMap::new(),
@@ -145,6 +151,19 @@ impl Job {
 
     pub const fn opened_at(&self) -> Moment {
         self.identity.opened_at
+    }
+
+    pub const fn priority(&self) -> i32 {
+        self.identity.priority
+    }
+
+    /// Whether some of its tasks need others.
+    pub const fn has_needs(&self) -> bool {
+        self.has_needs
+    }
+
+    pub fn note_needs(&mut self, has_needs: bool) {
+        self.has_needs |= has_needs;
     }
 
     /// Whether it takes over from an earlier opening that is still in the store.

@@ -27,6 +27,18 @@ pub enum Verdict {
     Done(Payload),
     /// The task could not be done; the owner decides about another attempt.
     Failed(Failure),
+    /// The task cannot be done: every attempt would fail in the same way. It is not tried again.
+    Permanent(Failure),
+}
+
+impl Verdict {
+    /// The failure, if it is one.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Done(_) => None,
+            Self::Failed(failure) | Self::Permanent(failure) => Some(failure),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +62,9 @@ impl Outcome {
         let id = self.address.task.to_string();
         let (status, message) = match &self.verdict {
             Verdict::Done(answer) => ("done", Message::new(kind::OUTCOME, id, answer.clone(), now)),
-            Verdict::Failed(failure) => ("failed", Message::json(kind::OUTCOME, id, failure, now)),
+            Verdict::Failed(failure) | Verdict::Permanent(failure) => {
+                ("failed", Message::json(kind::OUTCOME, id, failure, now))
+            }
         };
         let mut message = self
             .address
@@ -59,6 +73,9 @@ impl Outcome {
             .with_text("host", self.host.as_str())
             .with_integer("micros", i64::try_from(self.micros).unwrap_or(i64::MAX));
         message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
+        if matches!(self.verdict, Verdict::Permanent(_)) {
+            message.headers.insert("retry".to_owned(), HeaderValue::Bool(false));
+        }
         if let Some(consumer) = &self.consumer {
             message = message.with_text("consumer", consumer.as_str());
         }
@@ -75,6 +92,9 @@ impl Outcome {
         message.expect(kind::OUTCOME)?;
         let verdict = match message.text("status") {
             Some("done") => Verdict::Done(message.payload()?),
+            Some("failed") if message.headers.get("retry") == Some(&HeaderValue::Bool(false)) => {
+                Verdict::Permanent(message.parse()?)
+            }
             Some("failed") => Verdict::Failed(message.parse()?),
             other => return Err(Reason::header("status", &format!("done or failed, not {other:?}"))),
         };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HeaderValue, Message, kind};
 use crate::protocol::id::{Class, JobId, OpeningId, PlanHash, TaskId};
+use crate::protocol::limits::NEEDS_MAX;
 use crate::protocol::path::PathBytes;
 use crate::protocol::payload::Payload;
 use crate::protocol::reason::{Reason, from_json};
@@ -52,6 +53,10 @@ pub struct Notes {
     /// Entries that were left out since the previous task, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
+    /// The tasks whose answers the task's body is made of: lower numbers than its own, ascending, at
+    /// most [`NEEDS_MAX`]. The owner keeps the task back until all of them are answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<u64>,
 }
 
 impl Notes {
@@ -84,6 +89,20 @@ impl Place {
 }
 
 impl Planned {
+    /// Why the task cannot be part of a plan, if it cannot.
+    pub fn fault(&self) -> Option<String> {
+        let needs = &self.notes.needs;
+        let ascends = needs.is_sorted_by(|one, next| one < next);
+        match needs.last() {
+            None => None,
+            Some(_) if needs.len() > NEEDS_MAX => Some(format!("it needs more than {NEEDS_MAX} tasks")),
+            Some(last) if *last >= self.number => Some(format!("it needs task {last}, which is not before it")),
+            Some(_) if !ascends => Some("the tasks that it needs are not in ascending order, each once".to_owned()),
+            Some(_) if self.body.is_none() => Some("it needs other tasks, and has no work".to_owned()),
+            Some(_) => None,
+        }
+    }
+
     /// The hash of the plan `before` with this task added. It covers all that decides what the task
     /// does and what the report says of it. Only the last of its texts may hold a newline.
     pub fn hash(&self, before: &PlanHash) -> PlanHash {
@@ -140,7 +159,10 @@ impl Planned {
             notes: if told.is_empty() { Notes::default() } else { from_json(&told)? },
             at: message.integer("planned_at"),
         };
-        Ok((task.job, place, planned))
+        match planned.fault() {
+            Some(fault) => Err(Reason::Body { detail: fault }),
+            None => Ok((task.job, place, planned)),
+        }
     }
 }
 

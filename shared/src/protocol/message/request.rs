@@ -93,16 +93,24 @@ pub struct JobRequest {
     /// Name of the report in the owner's report directory; the job's id if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportName>,
+    /// Of jobs whose tasks wait for the same queue, those with the highest priority go first; jobs of
+    /// one priority take turns.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
     /// An opening of this job whose plan no longer matches the tree. If it is still the job's
     /// current opening and came from the same origin, the owner replaces it with a new opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<OpeningId>,
 }
 
+fn is_zero(priority: &i32) -> bool {
+    *priority == 0
+}
+
 impl JobRequest {
     /// Asks for the job of exactly this id, with a report of the same name.
     pub fn new(job: JobId, spec: JobSpec) -> Self {
-        Self { job, spec, origin: None, resume: false, report: None, instead_of: None }
+        Self { job, spec, origin: None, resume: false, report: None, priority: 0, instead_of: None }
     }
 }
 

@@ -98,6 +98,11 @@ pub trait Contract {
     /// The classes that may do the job's tasks, each once.
     fn classes(&self) -> Vec<Class>;
 
+    /// The names of the job's roots, in order; empty for a job without files.
+    fn roots(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The command that starts a consumer of a class of the job, at the broker of this URL.
     fn consumer_command(&self, class: &str, broker: &str) -> String;
 }

@@ -1,7 +1,7 @@
 //! `steps`: horses take as many steps as a whip says, and the owner sums them.
 //!
 //! This is the smallest workload, and the one to copy for a new one. A rider's job has `whips`
-//! tasks; task n is a whip of intensity n. The owner sums over the jobs of one caravan, so a late
+//! tasks; task n is a whip of intensity n, or more where it needs others. The owner sums over the jobs of one caravan, so a late
 //! rider adds to the sum and never resets it.
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,16 @@ pub struct Spec {
     pub rider: u32,
     /// Number of whips; their intensities are 0, 1, ..., `whips` - 1.
     pub whips: u64,
+    /// Each whip needs this many whips before it, as far as there are that many: its intensity is
+    /// its own and the steps of all these. With 0, the default, the tasks follow from this spec
+    /// alone, and the rider sends them itself; otherwise the rider plans them, and the owner sends
+    /// each when those that it needs are answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub needs: u64,
+}
+
+fn is_zero(needs: &u64) -> bool {
+    *needs == 0
 }
 
 impl Spec {

@@ -64,6 +64,10 @@ impl Contract for Spec {
         self.files.classes()
     }
 
+    fn roots(&self) -> Vec<&str> {
+        self.files.roots.iter().map(|root| root.name.as_str()).collect()
+    }
+
     fn consumer_command(&self, class: &str, broker: &str) -> String {
         self.files.consumer_command(class, broker)
     }

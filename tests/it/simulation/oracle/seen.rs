@@ -91,7 +91,7 @@ impl Seen {
                 let of = Said::of(&outcome.address);
                 Some(match &outcome.verdict {
                     Verdict::Done(answer) => Self::Done { of, answer: answer.clone(), parts: outcome.parts.clone() },
-                    Verdict::Failed(_) => Self::Failed { of },
+                    Verdict::Failed(_) | Verdict::Permanent(_) => Self::Failed { of },
                 })
             }
             Arrived::Planned { job, place, planned, .. } => {
