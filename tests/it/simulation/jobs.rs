@@ -15,6 +15,8 @@ use shared::protocol::workload::files::{Files, Item, Links, Root, Selection, Sta
 use shared::protocol::workload::{digest, steps, words};
 use shared::system::clock::Moment;
 
+use super::chain;
+
 /// A file, with what its name says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct File {
@@ -282,6 +284,9 @@ impl Jobs {
             let name = spec.job().to_string();
             jobs.add(&name, JobSpec::Steps(spec), Runner::Rider, Vec::new());
         }
+        if random.random_bool(0.4) {
+            jobs.add("chain", JobSpec::Steps(chain::spec(random)), Runner::Producer { waits: true }, Vec::new());
+        }
         if random.random_bool(0.3) {
             add_digest(&mut jobs, random, "command", Runner::Command);
         }
@@ -346,6 +351,12 @@ impl Plan {
     }
 
     pub fn next_task(&mut self, job: &Job, now: Moment) -> Option<Planned> {
+        if let JobSpec::Steps(spec) = &job.spec {
+            let task = chain::planned(spec, self.number)?;
+            self.number += 1;
+            self.hash = task.hash(&self.hash);
+            return Some(task);
+        }
         let is_left = |file: &&File| self.after.as_ref().is_none_or(|after| file.name > *after);
         let mut left = job.tree.iter().filter(is_left).peekable();
         let first = left.next()?.clone();
@@ -383,7 +394,7 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
     let body = match spec {
         JobSpec::Digest(spec) => Payload::of(&digest::Batch { algorithm: spec.algorithm, files }),
         JobSpec::Words(spec) => Payload::of(&words::Batch { manner: spec.manner, files }),
-        JobSpec::Steps(_) => unreachable!("a rider's plan is derived"),
+        JobSpec::Steps(_) => unreachable!("its plan is not of files"),
     };
     let notes = Notes::default();
     Planned { number, class: class(), body: Some(body), items: count, bytes, notes, at: None }

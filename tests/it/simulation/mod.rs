@@ -19,6 +19,7 @@
 //! - `mutants`: invariants broken on purpose, which have to be noticed
 
 mod broker;
+mod chain;
 mod consumer;
 mod ending;
 mod fate;

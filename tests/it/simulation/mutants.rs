@@ -70,12 +70,18 @@ pub(super) enum Mutant {
     NoWindow,
     /// A message that a broker policy removed from its queue counts as an attempt.
     ChargeExpired,
+    /// A task goes out before those that it needs are answered.
+    IgnoreNeeds,
+    /// An owner forgets which tasks wait for others no more.
+    ForgetReleased,
+    /// What needs a failed task does not fail.
+    KeepDependants,
     /// The engine itself is broken.
     Engine(Engine),
 }
 
 /// All of them.
-const ALL: [Mutant; 33] = [
+const ALL: [Mutant; 36] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -106,6 +112,9 @@ const ALL: [Mutant; 33] = [
     Mutant::FoldFirst,
     Mutant::NoWindow,
     Mutant::ChargeExpired,
+    Mutant::IgnoreNeeds,
+    Mutant::ForgetReleased,
+    Mutant::KeepDependants,
     Mutant::Engine(Engine::ForgetFlights),
     Mutant::Engine(Engine::KeepChanged),
     Mutant::Engine(Engine::CountLate),

@@ -6,6 +6,7 @@ use consumer::work::{Compare, Found, Piece, WorkError, judge_plain};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
+use shared::protocol::job::JobSpec;
 use shared::protocol::message::{Failure, Task};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
@@ -13,6 +14,7 @@ use shared::protocol::workload::files::{Files, Item, ItemFailure};
 use shared::protocol::workload::words::{Check, Counts, part};
 use shared::protocol::workload::{Workload, digest, steps, words};
 
+use super::chain;
 use super::jobs::{Fate, File, Jobs};
 
 /// What one run of a task comes to.
@@ -100,7 +102,12 @@ pub(super) fn work(task: &Task, jobs: &mut Jobs, eyes: Eyes, random: &mut SmallR
     let run = *runs;
     let is_cured = jobs.cured.contains(&id.job);
     let work = match task.address.workload {
-        Workload::Steps => steps(&task.body, run),
+        Workload::Steps => match jobs.job(&id.job).map(|job| &job.spec) {
+            Some(JobSpec::Steps(spec)) if chain::is_hopeless(spec, id.number) => {
+                Work::only(Err(WorkError::Permanent(Failure { reason: "too far".to_owned(), stderr: String::new() })))
+            }
+            _ => steps(&task.body, run),
+        },
         Workload::Digest => match digest::Batch::parse(&task.body) {
             Ok(batch) => digests(&look(task, &batch.files, jobs, eyes), run, is_cured),
             Err(reason) => Work::only(Err(reason.into())),
@@ -128,11 +135,7 @@ fn steps(body: &[u8], run: u32) -> Work {
     if whip.intensity % 7 == 5 && run <= 2 {
         return Work::only(Err(failed("the horse is unwilling")));
     }
-    Work::only(Ok(Payload::of(&steps::Answer { steps: steps_of(whip.intensity) })))
-}
-
-pub(super) fn steps_of(intensity: u64) -> u64 {
-    intensity
+    Work::only(Ok(Payload::of(&steps::Answer { steps: whip.intensity })))
 }
 
 pub(super) fn failed(reason: &str) -> WorkError {

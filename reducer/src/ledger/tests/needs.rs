@@ -58,8 +58,7 @@ impl Steps {
         let (opening, owner, workload) = (self.status().opening, owner(), Workload::Steps);
         let address = Address { task, opening, plan, attempt: 1, owner, workload };
         let (host, consumer) = ("h".to_owned(), None);
-        let outcome =
-            Outcome { address, consumer, host, micros: 1, redelivered: false, verdict, parts: None };
+        let outcome = Outcome { address, consumer, host, micros: 1, redelivered: false, verdict, parts: None };
         self.world.event(Arrived::Outcome { outcome: Box::new(outcome), tag: None })
     }
 
@@ -204,7 +203,8 @@ fn a_body_that_cannot_be_made_or_fits_no_message_fails_its_task_alone() {
     assert!(steps.world.ledger().has_more());
     steps.world.turn(Vec::new());
     assert_eq!(steps.status().counts.tasks_failed, 1);
-    let counted = steps.world.event(Arrived::Explain { job: steps.job.clone(), number: Some(1), reply: ReplyTo::Local(0) });
+    let counted =
+        steps.world.event(Arrived::Explain { job: steps.job.clone(), number: Some(1), reply: ReplyTo::Local(0) });
     let told = format!("{counted:?}");
     assert!(told.contains("its body cannot be made of the answers that it needs"), "{told}");
     assert_eq!(bodies(&steps.takes(3, 4)), []);
@@ -283,7 +283,8 @@ fn jobs_share_a_window_by_priority_and_in_turns() {
         let task: TaskId = out[at].parse().expect("an id");
         let known = world.ledger().known(&task).expect("it can be read").expect("it is planned");
         let opening = OpeningId::from_name(task.job.as_str().as_bytes());
-        let address = Address { task, opening, plan: known.plan, attempt: 1, owner: owner(), workload: Workload::Digest };
+        let address =
+            Address { task, opening, plan: known.plan, attempt: 1, owner: owner(), workload: Workload::Digest };
         let (host, verdict) = ("h".to_owned(), done(1));
         let outcome = Outcome { address, consumer: None, host, micros: 1, redelivered: false, verdict, parts: None };
         out.extend(ids(&world.event(Arrived::Outcome { outcome: Box::new(outcome), tag: None })));

@@ -29,6 +29,8 @@ impl Hooks for Broken {
             Some(Mutant::AskNobodyElse) => close(event),
             Some(Mutant::FoldFirst) => self.fold_first(owner, event),
             Some(Mutant::ChargeExpired) => charge(event),
+            Some(Mutant::IgnoreNeeds) => release(event),
+            Some(Mutant::ForgetReleased | Mutant::KeepDependants) => self.forget(event),
             _ => {}
         }
     }
@@ -49,6 +51,15 @@ impl Hooks for Broken {
 }
 
 impl Broken {
+    /// What follows from an outcome for other tasks is forgotten.
+    fn forget(&self, event: &mut Event) {
+        match (self.mutant, event) {
+            (Some(Mutant::ForgetReleased), Event::Released { tasks, .. }) => tasks.clear(),
+            (Some(Mutant::KeepDependants), Event::NeedFailed { dependants, .. }) => dependants.clear(),
+            _ => {}
+        }
+    }
+
     /// Whatever opening a message is of passes for the current one.
     fn open(&self, owner: &Owner, event: &mut Event) {
         let Some((job, of)) = opening_of(event) else { return };
@@ -129,6 +140,13 @@ fn plan(event: &mut Event) {
 fn close(event: &mut Event) {
     if let Event::Outcome { check: Check::First(Ok(tally)), .. } = event {
         tally.open = 0;
+    }
+}
+
+/// A task that needs others waits for none.
+fn release(event: &mut Event) {
+    if let Event::Standing { standing, .. } = event {
+        standing.waits = 0;
     }
 }
 

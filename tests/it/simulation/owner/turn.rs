@@ -56,7 +56,7 @@ impl OwnerRole {
         stage.oracle.turned.extend(tags);
         self.tell_oracle(seen, &was_known, &dead, stage);
         let mut out = Vec::new();
-        self.turning = !self.inbox.is_empty();
+        self.turning = !self.inbox.is_empty() || self.ledger().has_more();
         if self.turning {
             out.push(Do::After(Duration::ZERO, Alarm::Turn));
         }
