@@ -18,6 +18,7 @@
 //! - `progress`: the bar in a terminal
 //! - `stopping`: signals: once and twice, and what is left behind
 //! - `leases`: tasks that outlast the broker's acknowledgement time-out
+//! - `needs`: tasks that need the answers of others
 //! - `pipeline`: the roles over RabbitMQ, killed and joined at any time
 //! - `absent`: reducers that are not there, or leave
 //! - `rounds`: each kind of fault at random moments of a job, round after round
@@ -71,6 +72,7 @@ mod horse_rider;
 mod hostile;
 mod leases;
 mod manual;
+mod needs;
 mod openings;
 mod operator;
 mod outputs;
