@@ -6,26 +6,28 @@
 
 mod arrived;
 mod hooks;
+mod look_up;
 mod needs;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
+use shared::protocol::id::{JobId, TaskId};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Outcome, Part, Place, Planned, Task, Verdict};
+use shared::protocol::message::{Address, Task};
 use shared::protocol::reason::Reason;
 use shared::system::clock::Moment;
 
-use crate::fold::{self, DerivedTask, Fold};
-use crate::owner::{Check, Config, Dead, Effect, Event, Known, Owner, TakenOver};
+use crate::fold::{self, DerivedTask};
+use crate::owner::{Config, Effect, Event, Owner};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
 pub use self::arrived::Arrived;
 pub use self::hooks::Hooks;
 use self::hooks::NoHooks;
+use self::look_up::sum_of;
 use self::needs::Rest;
 
 #[derive(Debug)]
@@ -59,7 +61,12 @@ impl Ledger {
     /// Opens a store whose owner is not running, to change something in it without sending tasks.
     pub fn at_rest(config: Config, store: Store, now: Moment) -> Result<Self, StoreError> {
         let mut owner = Owner::new(config);
-        owner.restore(store.recover(now)?, store.sums()?, now);
+        let jobs = store.recover(now)?.into_iter().map(|job| {
+            let sum = sum_of(&store, job.spec())?;
+            Ok((job, sum))
+        });
+        let jobs = jobs.collect::<Result<_, StoreError>>()?;
+        owner.restore(jobs, store.cancelled_last(limits::CANCELLED_KEPT)?, now);
         let rest = Rest::of(&owner, &store)?;
         Ok(Self { owner, store, takeovers: BTreeMap::new(), rest })
     }
@@ -94,7 +101,7 @@ impl Ledger {
         let mut effects = Vec::new();
         self.store.begin_turn()?;
         for arrived in arrived {
-            let event = self.look_up(arrived)?;
+            let event = self.look_up(arrived, now)?;
             self.run(event, now, hooks, &mut effects)?;
         }
         self.go_on(now, hooks, &mut effects)?;
@@ -105,6 +112,7 @@ impl Ledger {
             }
         }
         self.store.commit_turn()?;
+        self.owner.forget_ended();
         effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
     }
 
@@ -135,148 +143,6 @@ impl Ledger {
             effects.extend(step.effects);
         }
         Ok(())
-    }
-
-    /// Adds to an input what the store knows about it.
-    fn look_up(&mut self, arrived: Arrived) -> Result<Event, StoreError> {
-        Ok(match arrived {
-            Arrived::Planned { job, place, planned, tag } => {
-                let kept = self.taken_over(&job, &place, &planned)?;
-                Event::Planned { job, place, planned, kept, tag }
-            }
-            Arrived::Outcome { mut outcome, tag } => {
-                let known = self.known(&outcome.address.task)?;
-                let check = self.check(&mut outcome, known.as_ref())?;
-                Event::Outcome { outcome, check, known, tag }
-            }
-            Arrived::Part { mut part, tag } => {
-                let known = self.known(&part.address.task)?;
-                number_as_planned(&mut part, known.as_ref());
-                Event::Part { part, known, tag }
-            }
-            Arrived::Lease { lease, tag } => {
-                let known = self.known(&lease.address.task)?;
-                Event::Lease { lease, known, tag }
-            }
-            Arrived::DeadLetter { dead_letter, tag } => {
-                let known = self.known(&dead_letter.task)?;
-                Event::DeadLetter { dead_letter, known, tag }
-            }
-            Arrived::Explain { job, number, reply } => {
-                let number_in_store = number.filter(|&number| number < limits::JOB_TASKS_MAX);
-                let counted = number_in_store.map(|number| self.store.counted(&job, number)).transpose()?.flatten();
-                let waits = number_in_store.map(|number| self.waits(&job, number)).transpose()?.flatten();
-                Event::Explain { job, number, counted, waits, reply }
-            }
-            Arrived::Replay { filter, openings, reply } => {
-                Event::Replay { dead: self.dead(filter.as_deref(), openings.as_deref())?, reply }
-            }
-            Arrived::Forget { filter, openings, reply } => {
-                Event::Forget { dead: self.dead(filter.as_deref(), openings.as_deref())?, reply }
-            }
-            Arrived::Complete(event) => {
-                if matches!(event, Event::Tick) {
-                    self.sweep()?;
-                }
-                event
-            }
-        })
-    }
-
-    /// The dead tasks that match a filter, of these openings.
-    fn dead(&self, filter: Option<&str>, openings: Option<&[OpeningId]>) -> Result<Vec<Dead>, StoreError> {
-        let mut dead = self.store.dead(filter)?;
-        dead.retain(|dead| openings.is_none_or(|openings| openings.contains(&dead.opening)));
-        Ok(dead)
-    }
-
-    /// A planned task of one of this owner's jobs. Tasks of derived plans need no look into the
-    /// store.
-    pub fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
-        match self.owner.spec(&task.job) {
-            Some(spec) => match fold::of(spec) {
-                fold if fold.derived().is_some() => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
-                fold => self.store.known(&task.job, task.number, fold),
-            },
-            None => Ok(None),
-        }
-    }
-
-    /// Whether an outcome is the first of its task or a repeat, and whether its answer can be read.
-    fn check(&self, outcome: &mut Outcome, known: Option<&Known>) -> Result<Check, StoreError> {
-        let task = outcome.address.task.clone();
-        let Some(fold) = self.owner.spec(&task.job).map(fold::of) else { return Ok(Check::None) };
-        let items = known.map_or(0, |known| known.items);
-        if let Some((known, kept)) = known.and_then(|known| Some((known, known.kept.as_ref()?))) {
-            // This outcome is of an attempt at the whole task, but only its rest is still wanted.
-            if !known.is_rest(&outcome.address.plan) {
-                return Ok(Check::Repeat { same: true });
-            }
-            if let (Verdict::Done(rest), Some(itemwise)) = (&outcome.verdict, fold.itemwise()) {
-                match itemwise.merge(items, &kept.answer, rest) {
-                    Ok(answer) => outcome.verdict = Verdict::Done(answer),
-                    Err(reason) => return Ok(Check::First(Err(reason))),
-                }
-            }
-        }
-        self.check_whole(fold, outcome, items, known)
-    }
-
-    fn check_whole(
-        &self,
-        fold: &dyn Fold,
-        outcome: &Outcome,
-        items: u32,
-        known: Option<&Known>,
-    ) -> Result<Check, StoreError> {
-        let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
-        if self.owner.is_answered(task) {
-            let counted = self.store.answer(&task.job, task.number)?;
-            let same = match (&counted, verdict) {
-                (Some(Ok(first)), Verdict::Done(second)) => fold.is_same(items, first, second),
-                // A task that was given up, or that fails after it was done, has no second answer
-                // to compare.
-                _ => true,
-            };
-            return Ok(Check::Repeat { same });
-        }
-        Ok(match verdict {
-            Verdict::Done(_) if !self.store.has_parts(task, parts.as_ref())? => {
-                Check::First(Err(Reason::Body { detail: "not all of its parts have arrived".to_owned() }))
-            }
-            Verdict::Done(answer) => {
-                let kept_parts = known.and_then(|known| known.kept.as_ref()).is_some_and(|kept| kept.has_parts);
-                let has_parts = kept_parts || parts.as_ref().is_some_and(|parts| parts.count > 0);
-                Check::First(fold.tally(items, answer, has_parts))
-            }
-            Verdict::Failed(_) | Verdict::Permanent(_) => Check::None,
-        })
-    }
-
-    /// What a task takes over from an earlier opening of its job.
-    fn taken_over(
-        &mut self,
-        job: &JobId,
-        place: &Place,
-        planned: &Planned,
-    ) -> Result<Option<Box<TakenOver>>, StoreError> {
-        let Some(known) = self.owner.job(job).filter(|known| known.follows() && !known.is_other(&place.opening)) else {
-            return Ok(None);
-        };
-        let Some(body) = planned.body.as_ref().filter(|_| !known.plan().contains(planned.number)) else {
-            return Ok(None);
-        };
-        let is_its = |takeover: &Takeover| takeover.opening == place.opening;
-        if !self.takeovers.get(job).is_some_and(is_its) {
-            self.takeovers.insert(job.clone(), Takeover::new(&self.store, place.opening.clone())?);
-        }
-        let Some(takeover) = self.takeovers.get_mut(job) else { return Ok(None) };
-        let fold = fold::of(known.spec());
-        let Some(itemwise) = fold.itemwise() else { return Ok(None) };
-        let Some(kept) = takeover.find(&self.store, itemwise, body)? else { return Ok(None) };
-        let tally = fold.tally(planned.items, &kept.answer, kept.parts.is_some());
-        let whole = tally.ok().filter(|tally| tally.open == 0);
-        Ok(Some(Box::new(TakenOver { kept, whole })))
     }
 
     /// Removes earlier openings whose answers were taken over, a few tasks at a time, once the
@@ -339,14 +205,5 @@ impl Ledger {
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan, attempt, owner, workload };
         Ok(Some(Ok(Task { address, class, planned_at, avoid, body })))
-    }
-}
-
-/// Translates a part's item number: items of the rest of a task are numbered differently than in
-/// the whole task.
-fn number_as_planned(part: &mut Part, known: Option<&Known>) {
-    let Some(known) = known.filter(|known| known.is_rest(&part.address.plan)) else { return };
-    if let Some((item, kept)) = part.item.as_mut().zip(known.kept.as_ref()) {
-        *item = kept.open.get(*item as usize).copied().unwrap_or(u32::MAX);
     }
 }

@@ -173,7 +173,7 @@ fn strange() -> Vec<(Message, &'static str)> {
     flag.headers.insert("schema".to_owned(), HeaderValue::Bool(true));
     vec![
         (task(0, "this is no JSON"), "body: expected"),
-        (good().with_integer("schema", 99), "unknown schema version 99, this program speaks 2"),
+        (good().with_integer("schema", 99), "unknown schema version 99, this program speaks 3"),
         (Message { kind: "nonsense".to_owned(), ..good() }, "unknown kind \"nonsense\""),
         (without_class, "header \"class\": it is missing"),
         (unversioned, "header \"schema\": it is missing"),

@@ -39,7 +39,7 @@ async fn an_owner_that_is_killed_between_a_need_and_what_needs_it_goes_on() {
     let cluster = Cluster::new().await;
     let mut reducer = cluster.reducer(&["--state", "main.store"]);
     let consumer = cluster.ready(CONSUMER, &["--workload", "steps", "--heartbeat", "1"]);
-    let producer = cluster.start(PRODUCER, &["steps", "--whips", "3000", "--job", "j", "-q"]);
+    let producer = cluster.start(PRODUCER, ["steps", "--whips", "3000", "--job", "j", "-q"]);
     for goal in [1, 300, 1_000, 2_000] {
         eventually("enough is done", || {
             let done = cluster.status("j")?["counts"]["tasks_done"].as_u64()?;

@@ -1,13 +1,26 @@
 //! What reaches an owner, before the store was asked about it.
 
 use shared::protocol::id::{JobId, OpeningId};
-use shared::protocol::message::{DeadLetter, Lease, Outcome, Part, Place, Planned};
+use shared::protocol::message::{DeadLetter, JobRequest, Lease, Outcome, Part, Place, Planned, Presence};
 
 use crate::owner::{Event, ReplyTo, Tag};
 
 /// An input of the ledger. The ledger adds what the store knows, which makes an [`Event`].
 #[derive(Debug)]
 pub enum Arrived {
+    /// A producer opens a job.
+    Open {
+        request: Box<JobRequest>,
+        /// The id for the opening if the job is a new one. It must be unique.
+        opening: OpeningId,
+        /// Receives [`shared::protocol::message::Opened`].
+        reply: ReplyTo,
+    },
+    /// A request for the status of the latest jobs.
+    Jobs {
+        reply: ReplyTo,
+    },
+    Presence(Box<Presence>),
     Planned {
         job: JobId,
         place: Place,
@@ -54,6 +67,22 @@ pub enum Arrived {
     },
     /// The store has nothing to add.
     Complete(Event),
+}
+
+impl Arrived {
+    /// The one job that it is about.
+    pub(super) fn job(&self) -> Option<&JobId> {
+        match self {
+            Self::Planned { job, .. } | Self::Explain { job, .. } => Some(job),
+            Self::Part { part, .. } => Some(&part.address.task.job),
+            Self::Outcome { outcome, .. } => Some(&outcome.address.task.job),
+            Self::Lease { lease, .. } => Some(&lease.address.task.job),
+            Self::DeadLetter { dead_letter, .. } => Some(&dead_letter.task.job),
+            Self::Complete(Event::Status { job, .. } | Event::Cancel { job, .. }) => Some(job),
+            Self::Complete(Event::PlanEnd { plan_end, .. }) => Some(&plan_end.job),
+            _ => None,
+        }
+    }
 }
 
 impl From<Event> for Arrived {

@@ -39,7 +39,7 @@ impl Owner {
         self.land_all(&job, flights.into_values());
         let early = job.plan.early_mut().map(|early| early.clear());
         step.effects.extend(early.into_iter().flatten().map(Effect::Ack));
-        self.recalls.begin(&job, now);
+        self.recalls.begin(job.opening(), job.spec(), now);
         step.writes.push(Write::Cancelled { job: id.clone() });
         step.effects.push(Effect::Recall { openings: vec![job.opening().clone()] });
         self.changed.push(id.clone());

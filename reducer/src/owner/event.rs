@@ -1,12 +1,13 @@
 //! The engine's interface: the events that it takes, and the writes and effects that it returns.
 
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
+use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{
-    DeadLetter, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
+    DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
 };
 use shared::protocol::workload::Workload;
 
-use super::found::{Cause, Check, Counted, Dead, Dependant, Known, Standing, TakenOver};
+use super::found::{Cause, Check, Counted, Dead, Dependant, Known, Namesake, Standing, TakenOver};
 use super::write::Write;
 
 /// The number of a delivery that is settled after the commit.
@@ -38,6 +39,12 @@ pub enum Event {
         request: Box<JobRequest>,
         /// The id for the opening if the job is a new one. It must be unique.
         opening: OpeningId,
+        /// The latest earlier job that asked for the same and has ended.
+        ended_before: Option<Ended>,
+        /// Another job that its report could be mistaken for.
+        namesake: Option<Namesake>,
+        /// The sum of the job's label, if it has one.
+        sum: i64,
         /// Receives [`shared::protocol::message::Opened`].
         reply: ReplyTo,
     },
@@ -48,6 +55,8 @@ pub enum Event {
     },
     /// A request for the status of all jobs.
     Jobs {
+        /// The latest jobs as the store has them, oldest first.
+        latest: Vec<JobStatus>,
         reply: ReplyTo,
     },
     /// A request to end a job as it stands.
@@ -151,7 +160,12 @@ pub enum Event {
         known: Option<Known>,
         reason: String,
     },
-    Presence(Box<Presence>),
+    Presence {
+        presence: Box<Presence>,
+        /// Of the openings whose tasks the consumer holds, those of jobs that were cancelled and are
+        /// not in memory.
+        cancelled: Vec<(OpeningId, JobSpec)>,
+    },
     /// The state of a task queue, after [`Effect::Probe`].
     QueueState {
         workload: Workload,

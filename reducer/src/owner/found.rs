@@ -1,6 +1,6 @@
 //! What the ledger looks up in the store for an event, before the engine sees it.
 
-use shared::protocol::id::{Class, ConsumerId, OpeningId, PlanHash, TaskId};
+use shared::protocol::id::{Class, ConsumerId, JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 
@@ -84,6 +84,14 @@ pub struct Cause {
     pub reason: String,
     /// Whether the needed task is the one that failed first. If not, its reason names that one.
     pub is_own: bool,
+}
+
+/// Another job whose report has, or could get, the same name as that of a job that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namesake {
+    pub job: JobId,
+    /// Whether its id is the name; else its report has the other job's id as its name.
+    pub is_its_id: bool,
 }
 
 /// What an outcome is to its task, as the ledger finds it.

@@ -22,6 +22,7 @@ mod found;
 mod intake;
 mod job;
 mod lease;
+mod memory;
 mod needs;
 mod opening;
 mod outcome;
@@ -47,10 +48,11 @@ use consumers::Consumers;
 pub use contiguous::Contiguous;
 use dispatch::Dispatch;
 pub use event::{Effect, Event, ReplyTo, Step, Tag};
-pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Standing, TakenOver};
+pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Namesake, Standing, TakenOver};
 use intake::Arrival;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
 pub use lease::Holder;
+use memory::{Ended, Sums};
 use outcome::Answered;
 use recall::Recalls;
 pub use write::{Left, Write};
@@ -76,6 +78,8 @@ pub struct Config {
     /// other jobs in its store as they are. A command does so: its own workers have only the roots
     /// of its job, so no consumer may be there for the others.
     pub dispatches_on_open: bool,
+    /// Jobs that have ended and stay in memory, at most.
+    pub ended_kept: usize,
     /// Whether the queues of an earlier process, and the messages in them, ended with that process.
     pub queues_end: bool,
 }
@@ -91,6 +95,7 @@ impl Config {
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
             dispatches_on_open: false,
+            ended_kept: limits::ENDED_KEPT,
             queues_end: false,
         }
     }
@@ -102,7 +107,8 @@ pub struct Owner {
     jobs: BTreeMap<JobId, Job>,
     openings: BTreeMap<OpeningId, JobId>,
     recalls: Recalls,
-    sums: BTreeMap<String, i64>,
+    sums: Sums,
+    ended: Ended,
     consumers: Consumers,
     dispatch: Dispatch,
     jitter: Jitter,
@@ -118,39 +124,13 @@ impl Owner {
             jobs: BTreeMap::new(),
             openings: BTreeMap::new(),
             recalls: Recalls::default(),
-            sums: BTreeMap::new(),
+            sums: Sums::default(),
+            ended: Ended::default(),
             consumers,
             dispatch: Dispatch::default(),
             jitter,
             changed: Vec::new(),
         }
-    }
-
-    pub(crate) fn restore(&mut self, jobs: Vec<Job>, sums: BTreeMap<String, i64>, now: Moment) {
-        let dispatching = !self.config.dispatches_on_open;
-        if !self.config.queues_end && jobs.iter().any(Job::is_open) {
-            self.consumers.unknown_until(now + self.config.heartbeat);
-        }
-        for mut job in jobs {
-            if self.config.queues_end {
-                job.account.returned_all();
-            }
-            if job.ending.is_cancelled() {
-                self.recalls.begin(&job, now);
-            }
-            job.dispatch(dispatching);
-            self.count_flights(&job);
-            let id = job.id().clone();
-            self.insert(job);
-            self.queue_job(&id);
-            self.watch(&id, now);
-        }
-        self.sums = sums;
-    }
-
-    fn insert(&mut self, job: Job) {
-        self.openings.insert(job.opening().clone(), job.id().clone());
-        self.jobs.insert(job.id().clone(), job);
     }
 
     /// The flight of a task that a consumer holds, if the task is one of this owner's.
@@ -187,6 +167,11 @@ impl Owner {
         self.jobs.get(job).map(|job| (job.plan.prefix(), job.plan.hash()))
     }
 
+    /// Whether a job in memory has this opening.
+    pub(crate) fn knows(&self, opening: &OpeningId) -> bool {
+        self.openings.contains_key(opening)
+    }
+
     /// Whether the task has its outcome.
     pub fn is_answered(&self, task: &TaskId) -> bool {
         self.jobs.get(&task.job).is_some_and(|job| job.answered().contains(task.number))
@@ -214,13 +199,16 @@ impl Owner {
     pub fn step(&mut self, event: Event, now: Moment) -> Step {
         let mut step = Step::default();
         match event {
-            Event::Open { request, opening, reply } => self.open(*request, opening, reply, now, &mut step),
+            Event::Open { request, opening, ended_before, namesake, sum, reply } => {
+                let asked = opening::Asked { request: *request, opening, ended_before, namesake, sum };
+                self.open(asked, reply, now, &mut step);
+            }
             Event::Status { job, reply } => {
                 let answer = self.status(&job, now).map_or(Reply::UnknownJob, |status| Reply::Status(Box::new(status)));
                 step.reply(reply, answer);
             }
-            Event::Jobs { reply } => {
-                step.reply(reply, Reply::Jobs { jobs: self.latest(now) });
+            Event::Jobs { latest, reply } => {
+                step.reply(reply, Reply::Jobs { jobs: self.overlaid(latest, now) });
             }
             Event::Planned { job, place, planned, kept, tag } => {
                 self.planned(&job, Arrival { planned, place, kept, tag }, now, &mut step);
@@ -247,7 +235,7 @@ impl Owner {
             Event::Unsendable { task, opening, known, reason } => {
                 self.unsendable(&task, &opening, known, reason, now, &mut step);
             }
-            Event::Presence(presence) => self.presence(*presence, now, &mut step),
+            Event::Presence { presence, cancelled } => self.presence(*presence, &cancelled, now, &mut step),
             Event::QueueState { workload, class, ready } => {
                 if ready.unwrap_or(0) == 0 {
                     self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
@@ -266,22 +254,22 @@ impl Owner {
         step
     }
 
-    /// The states of the latest jobs, oldest first: as many as fit into one message.
-    fn latest(&self, now: Moment) -> Vec<JobStatus> {
-        let mut jobs: Vec<&Job> = self.jobs.values().collect();
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.opened_at()));
-        jobs.truncate(limits::JOBS_LISTED_MAX);
-        jobs.iter().rev().filter_map(|job| self.status(job.id(), now)).collect()
+    /// The same states, with what this process knows of the jobs in its memory.
+    fn overlaid(&self, latest: Vec<JobStatus>, now: Moment) -> Vec<JobStatus> {
+        latest.into_iter().map(|status| self.status(&status.job, now).unwrap_or(status)).collect()
     }
 
+    /// The status of a job in memory.
     pub fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
         let job = self.jobs.get(job)?;
+        let sum = fold::of(job.spec()).label().map_or(0, |label| self.sums.total(&label));
+        Some(self.status_of(job, sum, now))
+    }
+
+    /// The status of a job that need not be in memory. `sum` is that of its label.
+    pub(crate) fn status_of(&self, job: &Job, sum: i64, now: Moment) -> JobStatus {
         let live = |class: &Class| self.consumers.serving(&(job.workload(), class.clone())).consumers;
-        let sum = fold::of(job.spec()).label().map(|label| {
-            let value = self.sums.get(&label).copied().unwrap_or(0);
-            (label, value)
-        });
-        Some(job.status(&self.config.owner, now, live, sum))
+        job.status(&self.config.owner, now, live, fold::of(job.spec()).label().map(|label| (label, sum)))
     }
 
     fn finish_if_complete(&mut self, id: &JobId, step: &mut Step) {
@@ -298,6 +286,7 @@ impl Owner {
         step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
         // A report may be written again, as by a command that is run again. The job ended earlier.
         if job.ending.reported(&sha256, now) {
+            self.ended.add(id);
             step.writes.push(Write::Finished { job: id.clone(), sha256 });
             self.changed.push(id.clone());
         }

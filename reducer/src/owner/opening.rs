@@ -1,28 +1,29 @@
 //! Opening a job: creating a new one, or continuing one.
 
-use shared::protocol::id::{JobId, OpeningId, ReportName};
+use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::limits;
 use shared::protocol::message::{Ended, JobRequest, Opened, Reply};
 use shared::system::clock::Moment;
 
-use super::{Effect, Job, Owner, ReplyTo, Step, Write};
+use super::{Effect, Job, Namesake, Owner, ReplyTo, Step, Write};
 use crate::fold;
 
+/// A request for a job, with what the store knows about it.
+pub(super) struct Asked {
+    pub request: JobRequest,
+    /// The id for the opening if the job is new.
+    pub opening: OpeningId,
+    pub ended_before: Option<Ended>,
+    pub namesake: Option<Namesake>,
+    /// The sum of the job's label.
+    pub sum: i64,
+}
+
 impl Owner {
-    /// `opening` is used only if the job is new.
-    pub(super) fn open(
-        &mut self,
-        mut request: JobRequest,
-        opening: OpeningId,
-        reply: ReplyTo,
-        now: Moment,
-        step: &mut Step,
-    ) {
-        if let Some(unended) = self.unended(&request) {
-            request.job = unended;
-        }
+    pub(super) fn open(&mut self, asked: Asked, reply: ReplyTo, now: Moment, step: &mut Step) {
+        let Asked { mut request, opening, ended_before, namesake, sum } = asked;
         let id = request.job.clone();
-        if let Some(reason) = self.refusal(&request) {
+        if let Some(reason) = self.refusal(&request, namesake.as_ref()) {
             return step.reply(reply, Reply::Refused { reason });
         }
         if !self.replace(&request, now, step) {
@@ -30,10 +31,10 @@ impl Owner {
         }
         if !self.jobs.contains_key(&id) {
             step.writes.push(Write::Open { request: Box::new(request.clone()), opening: opening.clone() });
-            self.insert(Job::new(request, opening, now));
+            self.insert(Job::new(request, opening, now), sum);
             self.changed.push(id.clone());
         }
-        step.reply(reply, Reply::Opened(self.opened(&id)));
+        step.reply(reply, Reply::Opened(self.opened(&id, ended_before)));
         let job = &self.jobs[&id];
         let (answered, opening) = (job.answered().prefix(), job.opening().clone());
         step.effects.push(Effect::Advanced { opening: opening.clone(), answered });
@@ -46,54 +47,26 @@ impl Owner {
         self.finish_if_complete(&id, step);
     }
 
-    /// The unfinished job that a request without an id continues. Only the latest job with the same
-    /// spec, report and origin counts: its producer abandoned the earlier ones.
-    fn unended(&self, request: &JobRequest) -> Option<JobId> {
-        if !request.resume || request.origin.is_none() || self.jobs.contains_key(&request.job) {
-            return None;
-        }
-        let same = self.jobs.values().filter(|job| job.is_same(&request.spec, request.report.as_ref()));
-        let same = same.filter(|job| job.is_unnamed() && job.origin() == request.origin.as_ref());
-        let latest = same.max_by_key(|job| job.opened_at())?;
-        latest.is_open().then(|| latest.id().clone())
-    }
-
     /// Detaches the job's current opening to make room for a new one, and returns whether it has.
     /// The request must name the current opening and come from the same origin. From elsewhere it
     /// may be about another tree, and the job may be in use.
     fn replace(&mut self, request: &JobRequest, now: Moment, step: &mut Step) -> bool {
         let JobRequest { job: id, origin, instead_of: Some(opening), .. } = request else { return false };
         let may = |job: &Job| job.opening() == opening && origin.is_some() && job.origin() == origin.as_ref();
-        let Some(mut job) = self.jobs.remove(id) else { return false };
-        if !may(&job) {
-            self.jobs.insert(id.clone(), job);
+        if !self.jobs.get(id).is_some_and(may) {
             return false;
         }
+        let Some(mut job) = self.remove(id) else { return false };
         let early = job.plan.early_mut().map(|early| early.clear());
         step.effects.extend(early.into_iter().flatten().map(Effect::Ack));
-        self.land_all(&job, job.flights().values().cloned());
-        self.openings.remove(opening);
-        self.recalls.begin(&job, now);
+        self.recalls.begin(job.opening(), job.spec(), now);
         step.writes.push(Write::Replaced { job: id.clone() });
         step.effects.push(Effect::Recall { openings: vec![opening.clone()] });
         true
     }
 
-    /// The refusal if a new job's report could get the same name as another job's. Jobs that were
-    /// given one report name replace each other's report on purpose. But an earlier such report
-    /// falls back to its job's id once a later one is there, so no other report may have that id as
-    /// its name.
-    fn report_is_taken(&self, JobRequest { job: id, report, .. }: &JobRequest) -> Option<String> {
-        let is_of = |report: Option<&ReportName>, id: &JobId| report.is_some_and(|name| name.as_str() == id.as_str());
-        let is_other = |other: &&Job| is_of(report.as_ref(), other.id()) || is_of(other.report(), id);
-        let other = self.jobs.values().filter(|other| other.id() != id).find(is_other)?;
-        let (name, option) =
-            if is_of(report.as_ref(), other.id()) { (other.id().as_str(), "--report") } else { (id.as_str(), "--job") };
-        Some(format!("job {} has or may get a report named {name}; give the new job another {option}", other.id()))
-    }
-
     /// The reason to refuse the job, if there is one.
-    fn refusal(&self, request: &JobRequest) -> Option<String> {
+    fn refusal(&self, request: &JobRequest, namesake: Option<&Namesake>) -> Option<String> {
         let JobRequest { job: id, spec, report, .. } = request;
         match self.jobs.get(id) {
             Some(known) if known.spec() != spec => {
@@ -112,12 +85,15 @@ impl Owner {
                     limits::DERIVED_TASKS_MAX
                 ))
             }
-            None => self.report_is_taken(request),
+            None => namesake.map(|Namesake { job: other, is_its_id }| {
+                let (name, option) = if *is_its_id { (other, "--report") } else { (id, "--job") };
+                format!("job {other} has or may get a report named {name}; give the new job another {option}")
+            }),
             _ => None,
         }
     }
 
-    fn opened(&self, id: &JobId) -> Opened {
+    fn opened(&self, id: &JobId, ended_before: Option<Ended>) -> Opened {
         let job = &self.jobs[id];
         Opened {
             job: id.clone(),
@@ -126,15 +102,8 @@ impl Owner {
             planned: job.plan.resumes_at(job.answered().prefix()),
             after: job.plan.hash().clone(),
             plan_end: job.plan.end(),
-            ended: job.ended().or_else(|| self.ended_before(job)),
+            ended: job.ended().or(ended_before),
         }
-    }
-
-    /// The latest earlier job with the same spec and report that has ended.
-    fn ended_before(&self, job: &Job) -> Option<Ended> {
-        let same = self.jobs.values().filter(|other| other.is_same(job.spec(), job.report()));
-        let before = same.filter(|other| other.id() != job.id() && other.opened_at() <= job.opened_at());
-        before.filter(|other| !other.is_open()).max_by_key(|other| other.opened_at()).and_then(Job::ended)
     }
 
     /// Starts sending the tasks of a job that this owner left alone. Its tasks that were out when

@@ -87,7 +87,7 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(&outcome.address.task.job) else { return };
         job.account.done(&tally, outcome.redelivered);
         if let Some(label) = fold::of(job.spec()).label() {
-            *self.sums.entry(label.clone()).or_default() += tally.amount;
+            self.sums.add(&label, tally.amount);
             step.writes.push(Write::Sum { label, amount: tally.amount });
         }
         let task = outcome.address.task.clone();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::protocol::id::{Class, HeldTask, OpeningId};
+use shared::protocol::job::JobSpec;
 use shared::protocol::limits;
 use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
@@ -29,12 +30,12 @@ struct Recall {
 pub(super) struct Recalls(BTreeMap<OpeningId, Recall>);
 
 impl Recalls {
-    /// Starts recalling the job's current opening. Its tasks may be in any of its queues, as an
+    /// Starts recalling an opening. Its tasks may be in any of its queues, as an
     /// earlier process may have sent them.
-    pub fn begin(&mut self, job: &Job, now: Moment) {
-        let (workload, classes) = (job.workload(), job.spec().classes().into_iter().collect());
+    pub fn begin(&mut self, opening: &OpeningId, spec: &JobSpec, now: Moment) {
+        let (workload, classes) = (spec.workload(), spec.classes().into_iter().collect());
         let recall = Recall { workload, classes, begun_at: now, heard_at: now, probed_at: now };
-        self.0.insert(job.opening().clone(), recall);
+        self.0.insert(opening.clone(), recall);
     }
 
     fn hear(&mut self, opening: &OpeningId, now: Moment) -> bool {
@@ -82,14 +83,23 @@ impl Owner {
     /// Recalls the tasks that a consumer holds and, for a new consumer, those that may wait in the
     /// queues it serves. A consumer has not heard recalls from before it came, and a recall may be
     /// lost.
-    pub(super) fn recall(&mut self, holds: &[HeldTask], serves: &[(Workload, Class)], now: Moment, step: &mut Step) {
+    pub(super) fn recall(
+        &mut self,
+        holds: &[HeldTask],
+        cancelled: &[(OpeningId, JobSpec)],
+        serves: &[(Workload, Class)],
+        now: Moment,
+        step: &mut Step,
+    ) {
         let mut openings = BTreeSet::new();
         for HeldTask { opening, .. } in holds {
             if !self.recalls.hear(opening, now) {
                 // This process may not know of the recall: an earlier one began it.
                 let job = self.openings.get(opening).and_then(|job| self.jobs.get(job));
-                let Some(job) = job.filter(|job| job.ending.is_cancelled()) else { continue };
-                self.recalls.begin(job, now);
+                let spec = job.filter(|job| job.ending.is_cancelled()).map(Job::spec);
+                let spec = spec.or_else(|| cancelled.iter().find(|(known, _)| known == opening).map(|(_, spec)| spec));
+                let Some(spec) = spec else { continue };
+                self.recalls.begin(opening, spec, now);
             }
             openings.insert(opening.clone());
         }

@@ -1,18 +1,26 @@
 //! Tasks that are sent again: because they failed, because they are lost, or because their holder is
 //! silent.
 
-use shared::protocol::id::{JobId, TaskId};
+use std::time::Duration;
+
+use shared::protocol::id::{JobId, OpeningId, TaskId};
+use shared::protocol::job::JobSpec;
 use shared::protocol::limits;
 use shared::protocol::message::Presence;
 use shared::system::clock::Moment;
-use std::time::Duration;
 
 use super::consumers::QueueKey;
 use super::job::Flight;
 use super::{Effect, Owner, Step, Write};
 
 impl Owner {
-    pub(super) fn presence(&mut self, mut presence: Presence, now: Moment, step: &mut Step) {
+    pub(super) fn presence(
+        &mut self,
+        mut presence: Presence,
+        cancelled: &[(OpeningId, JobSpec)],
+        now: Moment,
+        step: &mut Step,
+    ) {
         presence.heartbeat_millis = presence.heartbeat_millis.min(limits::HEARTBEAT_MAX.as_millis() as u64);
         // A consumer with a longer heartbeat interval may be silent for longer.
         let silence = self.config.heartbeat * 2;
@@ -27,7 +35,7 @@ impl Owner {
         if is_first {
             self.hurry_expired(&serves, now);
         }
-        self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
+        self.recall(&holds, cancelled, if is_first { &serves } else { &[] }, now, step);
         // More slots may widen a window.
         self.fill_all(now, step);
     }

@@ -71,11 +71,11 @@ impl Handle {
         self.progress.clone()
     }
 
-    async fn ask(&self, event: impl FnOnce(ReplyTo) -> Event) -> Option<Reply> {
+    async fn ask<A: Into<Arrived>>(&self, request: impl FnOnce(ReplyTo) -> A) -> Option<Reply> {
         let number = self.next_reply.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.replies.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
-        self.inbox.send(event(ReplyTo::Local(number)).into()).await.ok()?;
+        self.inbox.send(request(ReplyTo::Local(number)).into()).await.ok()?;
         receiver.await.ok()
     }
 
@@ -85,7 +85,7 @@ impl Handle {
             let declared = queues::declare(&self.transport, &request.spec).await;
             declared.map_err(|error| OpenError::Refused(error.to_string()))?;
         }
-        match self.ask(|reply| Event::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {
+        match self.ask(|reply| Arrived::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {
             Some(Reply::Opened(opened)) => Ok(opened),
             Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
             // If there is no answer, the owner has ended, and the reason is known by then.
@@ -113,7 +113,7 @@ impl Handle {
 
     /// The status of every job; empty if the owner has stopped.
     pub async fn jobs(&self) -> Vec<JobStatus> {
-        match self.ask(|reply| Event::Jobs { reply }).await {
+        match self.ask(|reply| Arrived::Jobs { reply }).await {
             Some(Reply::Jobs { jobs }) => jobs,
             _ => Vec::new(),
         }

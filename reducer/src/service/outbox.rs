@@ -154,7 +154,7 @@ impl Wiring {
             match declared {
                 Ok(()) => {
                     let opening = super::fresh_opening();
-                    wiring.tell(Event::Open { request, opening, reply }).await;
+                    wiring.tell(Arrived::Open { request, opening, reply }).await;
                 }
                 Err(error) => wiring.reply(reply, Reply::Refused { reason: error.to_string() }),
             }

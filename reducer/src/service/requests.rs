@@ -162,7 +162,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     if message.kind == kind::PRESENCE {
         message.expect(kind::PRESENCE)?;
         let presence: Presence = message.parse()?;
-        wiring.tell(Event::Presence(Box::new(presence))).await;
+        wiring.tell(Arrived::Presence(Box::new(presence))).await;
         return Ok(());
     }
     message.expect(kind::REQUEST)?;
@@ -205,7 +205,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let detail = Reader::open(store)?.dead_task(&task)?;
             Ok(detail.map_or(Reply::UnknownJob, |detail| Reply::DeadTask(Box::new(detail))))
         }),
-        Request::Jobs => wiring.tell(Event::Jobs { reply }).await,
+        Request::Jobs => wiring.tell(Arrived::Jobs { reply }).await,
         Request::Ping => {
             let (owner, session) = (wiring.owner().clone(), Some(wiring.name.session.clone()));
             wiring.reply(reply, Reply::Pong { owner, session });

@@ -79,7 +79,11 @@ fn start(path: &Path) -> Result<Accounts, StoreError> {
     let statuses = Reader::open(path)?.statuses()?;
     let accounts: Accounts = statuses.into_iter().map(|status| (status.job, status.counts)).collect();
     let now = Duration::from_secs(1_800_000_000);
-    drop(Ledger::new(config, store, now, true)?);
+    let (ledger, _) = Ledger::new(config, store, now, true)?;
+    // Jobs with a report are read when somebody asks for them.
+    for job in accounts.keys() {
+        ledger.status(job, now)?;
+    }
     Ok(accounts)
 }
 

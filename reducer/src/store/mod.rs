@@ -8,6 +8,7 @@ mod files;
 mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod jobs;
 mod lock;
 mod needs;
 mod open;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
 use shared::protocol::id::{Class, ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName};
 use shared::protocol::job::JobSpec;
 use shared::protocol::message::JobRequest;
@@ -28,7 +28,6 @@ struct JobRow {
     id: i64,
     job: String,
     opening: String,
-    unnamed: bool,
     follows: bool,
     priority: i32,
     needs: bool,
@@ -64,30 +63,37 @@ impl JobRow {
             plan: row.get(12)?,
             origin: row.get(13)?,
             opening: row.get(14)?,
-            unnamed: row.get(15)?,
-            follows: row.get(16)?,
-            priority: row.get(17)?,
-            needs: row.get(18)?,
+            follows: row.get(15)?,
+            priority: row.get(16)?,
+            needs: row.get(17)?,
         })
     }
 }
 
 impl Store {
-    /// All sums, by label.
-    pub fn sums(&self) -> Result<BTreeMap<String, i64>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT label, total FROM sums")?;
-        let sums = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(sums.collect::<Result<_, _>>()?)
+    /// The sum of a label.
+    pub(crate) fn sum(&self, label: &str) -> Result<i64, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT total FROM sums WHERE label = ?")?;
+        Ok(statement.query_row([label], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// All jobs as of the last commit. Tasks that were out count as seen at `now`.
+    /// All jobs without a report as of the last commit. Tasks that were out count as seen at `now`.
     pub(crate) fn recover(&self, now: Moment) -> Result<Vec<Job>, StoreError> {
-        let mut statement = self.connection.prepare(
+        self.recover_where("job IS NOT NULL AND finished_at IS NULL ORDER BY id", params![], now)
+    }
+
+    /// One job as of the last write, whatever became of it.
+    pub(crate) fn recover_one(&self, job: &JobId, now: Moment) -> Result<Option<Job>, StoreError> {
+        Ok(self.recover_where("job = ?", params![job.as_str()], now)?.pop())
+    }
+
+    fn recover_where(&self, which: &str, params: &[&dyn ToSql], now: Moment) -> Result<Vec<Job>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
-                    cancelled_at, report, plan, origin, opening, unnamed, follows IS NOT NULL, priority, needs
-             FROM jobs WHERE job IS NOT NULL ORDER BY id",
-        )?;
-        let rows: Vec<JobRow> = statement.query_map([], JobRow::read)?.collect::<Result<_, _>>()?;
+                    cancelled_at, report, plan, origin, opening, follows IS NOT NULL, priority, needs
+             FROM jobs WHERE {which}"
+        ))?;
+        let rows: Vec<JobRow> = statement.query_map(params, JobRow::read)?.collect::<Result<_, _>>()?;
         rows.into_iter().map(|row| self.recover_job(row, now)).collect()
     }
 
@@ -118,13 +124,7 @@ impl Store {
             ),
             ready: Ready::resumed(serde_json::from_str(&row.sent).map_err(content)?),
             flights: BTreeMap::new(),
-            request: JobRequest {
-                report,
-                origin,
-                resume: row.unnamed,
-                priority: row.priority,
-                ..JobRequest::new(id, spec)
-            },
+            request: JobRequest { report, origin, priority: row.priority, ..JobRequest::new(id, spec) },
         };
         if job.ending.is_open() {
             self.recover_answers(row.id, &mut job.answered)?;

@@ -18,6 +18,7 @@ CREATE TABLE jobs (
     follows       INTEGER REFERENCES jobs (id), -- the earlier opening that it takes over from
     workload      TEXT NOT NULL,
     spec          TEXT NOT NULL,      -- JSON: the request
+    asked         TEXT NOT NULL DEFAULT '', -- JSON: spec and report, the same for jobs that ask for the same
     opened_at     REAL NOT NULL,      -- seconds since 1970
     finished_at   REAL,               -- seconds since 1970; when its report was written
     plan_end      INTEGER,            -- the number of tasks, once the plan is complete
@@ -33,6 +34,12 @@ CREATE TABLE jobs (
     priority      INTEGER NOT NULL DEFAULT 0, -- jobs with a higher one go first
     needs         INTEGER NOT NULL DEFAULT 0 -- 1: some of its tasks need others
 ) STRICT;
+
+CREATE INDEX jobs_by_asked ON jobs (asked, opened_at);
+CREATE INDEX jobs_by_report ON jobs (report);
+CREATE INDEX jobs_by_opened ON jobs (opened_at);
+CREATE INDEX open_jobs ON jobs (id) WHERE finished_at IS NULL;
+CREATE INDEX cancelled_jobs ON jobs (cancelled_at) WHERE cancelled_at IS NOT NULL;
 
 -- One row per task. Contents (body, kept, answer) are text where their type is application/json, and
 -- blobs otherwise.

@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 use shared::protocol::id::{JobId, OpeningId, OwnerId, PlanHash};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 
 use super::read::account;
-use super::{Reader, StoreError};
+use super::{Reader, Store, StoreError};
 use crate::fold;
 
 struct StatusRow {
@@ -45,21 +45,35 @@ impl StatusRow {
 impl Reader {
     /// The status of every job, oldest first. The number of consumers is not known here.
     pub fn statuses(&self) -> Result<Vec<JobStatus>, StoreError> {
-        let mut statement = self.connection.prepare(
-            "SELECT job, spec, counts, opened_at, finished_at, plan_end IS NOT NULL, report_sha256,
-                    (SELECT owner FROM store), cancelled_at, plan, opening
-             FROM jobs WHERE job IS NOT NULL ORDER BY id",
-        )?;
-        let rows: Vec<StatusRow> = statement.query_map([], StatusRow::read)?.collect::<Result<_, _>>()?;
-        rows.into_iter().map(|row| self.status(row)).collect()
+        statuses(&self.connection, u32::MAX)
     }
+}
 
-    fn status(&self, row: StatusRow) -> Result<JobStatus, StoreError> {
+impl Store {
+    /// The status of the jobs that were opened last, at most `count`, oldest first.
+    pub(crate) fn latest(&self, count: u32) -> Result<Vec<JobStatus>, StoreError> {
+        statuses(&self.connection, count)
+    }
+}
+
+fn statuses(connection: &Connection, count: u32) -> Result<Vec<JobStatus>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT job, spec, counts, opened_at, finished_at, plan_end IS NOT NULL, report_sha256,
+                (SELECT owner FROM store), cancelled_at, plan, opening
+         FROM jobs WHERE job IS NOT NULL ORDER BY opened_at DESC, id DESC LIMIT ?",
+    )?;
+    let rows: Vec<StatusRow> = statement.query_map([count], StatusRow::read)?.collect::<Result<_, _>>()?;
+    rows.into_iter().rev().map(|row| row.status(connection)).collect()
+}
+
+impl StatusRow {
+    fn status(self, connection: &Connection) -> Result<JobStatus, StoreError> {
+        let row = self;
         let content = |error: &dyn std::fmt::Display| StoreError::Content(error.to_string());
         let spec: JobSpec = serde_json::from_str(&row.spec).map_err(|e| content(&e))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let sum = fold::of(&spec).label().map(|label| {
-            let total = self.connection.query_row("SELECT total FROM sums WHERE label = ?", [&label], |row| row.get(0));
+            let total = connection.query_row("SELECT total FROM sums WHERE label = ?", [&label], |row| row.get(0));
             (label, total.unwrap_or(0))
         });
         let counts = account(&row.job, &row.counts)?;

@@ -105,9 +105,9 @@ impl Store {
 fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Moment) -> Result<(), StoreError> {
     let JobRequest { job, spec, report, origin, instead_of, resume, priority } = request;
     db.prepare_cached(
-        "INSERT INTO jobs (job, opening, follows, workload, spec, opened_at, answered, counts, plan, report, origin,
-                           unnamed, priority)
-         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, 0, '{}', ?, ?, ?, ?, ?)",
+        "INSERT INTO jobs (job, opening, follows, workload, spec, asked, opened_at, answered, counts, plan, report,
+                           origin, unnamed, priority)
+         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, ?, 0, '{}', ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -115,6 +115,7 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
         instead_of.as_ref().map(OpeningId::as_str),
         spec.workload().as_str(),
         json(spec)?,
+        super::jobs::asked(request)?,
         now.as_secs_f64(),
         PlanHash::start().as_str(),
         report.as_ref().map(ReportName::as_str),
@@ -273,8 +274,8 @@ fn write_outcome(
     };
     let task = &outcome.address.task;
     db.prepare_cached(
-        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type, reason, cause, stderr, host, micros,
-                               run)
+        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type,
+                               reason, cause, stderr, host, micros, run)
          VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![

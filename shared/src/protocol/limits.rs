@@ -212,6 +212,10 @@ pub const REPORT_RETRY: Duration = Duration::from_secs(10);
 /// Jobs in one listing, at most: about 700 bytes each, in one message.
 pub const JOBS_LISTED_MAX: usize = 1_000;
 
+/// Jobs that have ended and stay in an owner's memory: what comes late about them is found at once.
+/// What comes later still is looked up in the store.
+pub const ENDED_KEPT: usize = 64;
+
 /// Cancelled jobs that a consumer remembers, and that an owner lists in one message (64 KiB).
 pub const CANCELLED_KEPT: usize = 1_000;
 

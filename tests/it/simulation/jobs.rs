@@ -371,8 +371,7 @@ impl Plan {
         }
         let number = self.number;
         self.number += 1;
-        let last = files.last().map(|file| file.name.clone()).unwrap_or_default();
-        self.after = Some(last);
+        self.after = Some(files.last().map(|file| file.name.clone()).unwrap_or_default());
         let at = i64::try_from(now.as_nanos()).ok();
         let task = Planned { at, ..planned(&job.spec, number, files) };
         self.hash = task.hash(&self.hash);

@@ -162,7 +162,7 @@ impl OwnerRole {
     fn control(&mut self, message: &Message, stage: &mut Stage, out: &mut Vec<Do>) {
         if message.kind == kind::PRESENCE {
             let presence: Presence = message.parse().expect("a consumer of this run wrote it");
-            return self.tell(Event::Presence(Box::new(presence)), stage, out);
+            return self.tell(Arrived::Presence(Box::new(presence)), stage, out);
         }
         let request: Request = message.parse().expect("somebody of this run wrote it");
         let Some(key) = message.reply_to.clone() else { return };
@@ -170,7 +170,7 @@ impl OwnerRole {
         match request {
             Request::Open(request) => {
                 out.push(declare_classes(&request.spec));
-                self.tell(Event::Open { request, opening: stage.opening(), reply }, stage, out);
+                self.tell(Arrived::Open { request, opening: stage.opening(), reply }, stage, out);
             }
             Request::Status { job } => self.tell(Event::Status { job, reply }, stage, out),
             Request::Cancel { job, opening } => {
@@ -298,6 +298,8 @@ impl Role for OwnerRole {
             if stage.breaks(Mutant::NoWindow) {
                 config.window_min = usize::MAX;
             }
+            // Some forget a job as soon as it has ended.
+            config.ended_kept = stage.random.random_range(0..3);
             config.seed = self.seed + stage.number();
             config.dispatches_on_open = self.setup.command.is_some();
             Ledger::new(config, store, stage.now, self.setup.command.is_some())
@@ -328,7 +330,7 @@ impl Role for OwnerRole {
         if let Some(Job { id, spec, .. }) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)).cloned() {
             out.push(declare_classes(&spec));
             let (request, reply) = (Box::new(JobRequest::new(id, spec)), ReplyTo::Local(0));
-            self.tell(Event::Open { request, opening: stage.opening(), reply }, stage, &mut out);
+            self.tell(Arrived::Open { request, opening: stage.opening(), reply }, stage, &mut out);
         }
         out
     }
@@ -355,7 +357,7 @@ impl Role for OwnerRole {
             Input::Alarm(Alarm::Tick) => {
                 if stage.breaks(Mutant::LeaseForEver) {
                     for presence in self.holders.heartbeats() {
-                        self.take(Event::Presence(Box::new(presence)).into(), None, stage, &mut out);
+                        self.take(Arrived::Presence(Box::new(presence)), None, stage, &mut out);
                     }
                 }
                 self.tell(Event::Tick, stage, &mut out);
@@ -367,7 +369,8 @@ impl Role for OwnerRole {
         out
     }
 
+    /// How a job stands, in memory or not.
     fn status(&self, job: &JobId, now: Moment) -> Option<JobStatus> {
-        self.ledger.as_ref()?.owner().status(job, now)
+        self.ledger.as_ref()?.status(job, now).expect("it can be read")
     }
 }

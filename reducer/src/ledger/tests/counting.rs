@@ -240,6 +240,24 @@ fn steps_are_summed_over_the_jobs_of_a_caravan_in_64_bits() {
 }
 
 #[test]
+fn a_sum_is_that_of_all_its_jobs_in_memory_or_not() {
+    let mut world = World::with(|config| config.ended_kept = 0);
+    let caravan = JobId::from_name(b"caravan");
+    for rider in 0..3 {
+        let spec = steps::Spec { caravan: caravan.clone(), rider, whips: 1, needs: 0 };
+        let job = spec.job();
+        world.event(opening(job.clone(), JobSpec::Steps(spec)));
+        felt(&mut world, &job, 0, 5);
+        world.seal_of(&job, 1);
+        let opening = world.status_of(&job).expect("known").opening;
+        world.event(Event::Reported { job: job.clone(), opening, sha256: "00".to_owned() });
+        assert!(world.ledger().owner().spec(&job).is_none());
+        let sum = Some(("caravan caravan".to_owned(), 5 * (i64::from(rider) + 1)));
+        assert_eq!(world.status_of(&job).expect("known").sum, sum);
+    }
+}
+
+#[test]
 fn the_first_digest_may_be_printed_before_the_plan_is_complete() {
     let mut world = World::new();
     world.open();

@@ -6,6 +6,7 @@
 //! - `expired`: messages that a broker policy removes from their queues
 //! - `explaining`: the sentence for each state of a job or a task
 //! - `leases`: tasks that take longer than the broker waits for an ack
+//! - `memory`: jobs that have ended and are in the store alone
 //! - `needs`: tasks that need others
 //! - `opening`: which job a request gets
 //! - `parts`: outcomes whose answers come in parts
@@ -24,6 +25,7 @@ mod dead;
 mod expired;
 mod explaining;
 mod leases;
+mod memory;
 mod needs;
 mod opening;
 mod parts;
@@ -131,7 +133,7 @@ impl World {
     fn turn(&mut self, arrived: Vec<Arrived>) -> Vec<Action> {
         let now = self.now;
         let actions = self.ledger.as_mut().expect("it runs").turn(arrived, now).expect("the store takes it");
-        for status in self.statuses() {
+        if let Some(status) = self.status_of(&job()) {
             assert_adds_up(&status);
         }
         actions
@@ -242,7 +244,7 @@ impl World {
 
     fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {
         let opening = self.opening();
-        self.event(Event::Presence(Box::new(Presence {
+        self.event(Arrived::Presence(Box::new(Presence {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
             version: "0".to_owned(),
@@ -265,11 +267,11 @@ impl World {
     }
 
     fn status(&self) -> JobStatus {
-        self.ledger().owner().status(&job(), self.now).expect("the job is known")
+        self.status_of(&job()).expect("the job is known")
     }
 
-    fn statuses(&self) -> Vec<JobStatus> {
-        self.ledger().owner().status(&job(), self.now).into_iter().collect()
+    fn status_of(&self, job: &JobId) -> Option<JobStatus> {
+        self.ledger().status(job, self.now).expect("the store can be read")
     }
 
     fn counts(&self) -> Counts {
@@ -313,7 +315,7 @@ fn spec() -> JobSpec {
     })
 }
 
-fn open() -> Event {
+fn open() -> Arrived {
     opening(job(), spec())
 }
 
@@ -369,9 +371,9 @@ fn settled(actions: &[Action]) -> Vec<String> {
     actions.iter().filter_map(settled).collect()
 }
 
-fn opening(job: JobId, spec: JobSpec) -> Event {
+fn opening(job: JobId, spec: JobSpec) -> Arrived {
     let opening = OpeningId::from_name(format!("{job}-1").as_bytes());
-    Event::Open { request: Box::new(JobRequest::new(job, spec)), opening, reply: ReplyTo::Local(0) }
+    Arrived::Open { request: Box::new(JobRequest::new(job, spec)), opening, reply: ReplyTo::Local(0) }
 }
 
 fn opened(actions: &[Action]) -> Opened {

@@ -267,7 +267,7 @@ fn jobs_share_a_window_by_priority_and_in_turns() {
         };
         let request = JobRequest { priority, ..JobRequest::new(job(name), spec()) };
         let opening = OpeningId::from_name(name.as_bytes());
-        world.event(Event::Open { request: Box::new(request), opening: opening.clone(), reply: ReplyTo::Local(0) });
+        world.event(Arrived::Open { request: Box::new(request), opening: opening.clone(), reply: ReplyTo::Local(0) });
         let mut hash = PlanHash::start();
         for number in 0..3 {
             let planned = planned(number, 1);

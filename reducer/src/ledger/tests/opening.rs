@@ -28,10 +28,10 @@ impl World {
 }
 
 /// Each new job gets an opening of its own.
-fn asked(request: JobRequest) -> Event {
+fn asked(request: JobRequest) -> Arrived {
     let before = request.instead_of.as_ref().map_or("", |opening| opening.as_str());
     let opening = OpeningId::from_name(format!("{before}{}-1", request.job).as_bytes());
-    Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }
+    Arrived::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }
 }
 
 fn told(opened: &Opened) -> (&str, Option<&str>) {
@@ -81,7 +81,8 @@ fn no_report_is_named_as_another_job_that_may_write_one_there() {
     world.ask(request("n2", false, Some("photos")));
     let refused = |world: &mut World, id, report| {
         let request = Box::new(request(id, false, report));
-        let reply = world.event(Event::Open { request, opening: OpeningId::from_name(b"n"), reply: ReplyTo::Local(0) });
+        let opening = OpeningId::from_name(b"n");
+        let reply = world.event(Arrived::Open { request, opening, reply: ReplyTo::Local(0) });
         reply.iter().any(|action| {
             matches!(action, Action::Other(Effect::Reply { reply, .. })
             if matches!(&**reply, Reply::Refused { reason } if reason.contains("another --")))

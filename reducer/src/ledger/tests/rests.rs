@@ -41,13 +41,13 @@ fn digests(results: &[Option<&str>]) -> Verdict {
 
 impl World {
     fn opens(&mut self, spec: &JobSpec) {
-        let instead_of = self.statuses().first().map(|status| status.opening.clone());
+        let instead_of = self.status_of(&job()).map(|status| status.opening);
         let before = instead_of.as_ref().map_or("", OpeningId::as_str);
         let opening = OpeningId::from_name(format!("{before}x").as_bytes());
         let origin = Some(Origin::of(b"here"));
         let request = JobRequest { origin, instead_of, ..JobRequest::new(job(), spec.clone()) };
         self.hashes = BTreeMap::from([(0, PlanHash::start())]);
-        self.event(Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) });
+        self.event(Arrived::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) });
     }
 
     /// Plans a task with this body.

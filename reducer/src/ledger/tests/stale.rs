@@ -13,7 +13,7 @@ impl World {
     fn begun_again() -> Self {
         let mut other = World::new();
         let (opening, request) = (OpeningId::from_name(b"again"), Box::new(JobRequest::new(job(), spec())));
-        other.event(Event::Open { request, opening, reply: ReplyTo::Local(0) });
+        other.event(Arrived::Open { request, opening, reply: ReplyTo::Local(0) });
         other
     }
 }
@@ -96,7 +96,7 @@ fn what_is_held_of_another_opening_keeps_no_task_from_being_sent_again() {
     world.open_with(1);
     for _ in 0..3 {
         let held = HeldTask { opening: OpeningId::from_name(b"anothers"), number: 0 };
-        world.event(Event::Presence(Box::new(Presence {
+        world.event(Arrived::Presence(Box::new(Presence {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
             version: "0".to_owned(),

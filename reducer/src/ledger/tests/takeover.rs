@@ -57,7 +57,7 @@ impl World {
         let before = request.instead_of.as_ref().map_or("", OpeningId::as_str);
         let opening = OpeningId::from_name(format!("{before}x").as_bytes());
         self.hashes = BTreeMap::from([(0, PlanHash::start())]);
-        opened(&self.event(Event::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }))
+        opened(&self.event(Arrived::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) }))
     }
 
     fn plan_files(&mut self, tasks: &[&[&Item]]) -> Vec<Action> {

@@ -40,9 +40,6 @@ struct Identity {
     report: Option<ReportName>,
     /// For a job over files: the machine and the directories that the request came from.
     origin: Option<Origin>,
-    /// Whether its producer gave it no id, so that a later request for the same work may continue
-    /// it.
-    is_unnamed: bool,
     priority: i32,
     opened_at: Moment,
 }
@@ -104,10 +101,10 @@ impl Job {
     }
 
     pub fn resume(resumed: Resumed) -> Self {
-        let JobRequest { job: id, spec, report, origin, resume: is_unnamed, priority, instead_of: _ } = resumed.request;
+        let JobRequest { job: id, spec, report, origin, resume: _, priority, instead_of: _ } = resumed.request;
         let (opening, opened_at) = (resumed.opening, resumed.opened_at);
         Self {
-            identity: Identity { id, opening, spec, report, origin, is_unnamed, priority, opened_at },
+            identity: Identity { id, opening, spec, report, origin, priority, opened_at },
             follows: resumed.follows,
             dispatching: true,
             has_needs: resumed.has_needs,
@@ -143,14 +140,6 @@ impl Job {
 
     pub const fn origin(&self) -> Option<&Origin> {
         self.identity.origin.as_ref()
-    }
-
-    pub const fn is_unnamed(&self) -> bool {
-        self.identity.is_unnamed
-    }
-
-    pub const fn opened_at(&self) -> Moment {
-        self.identity.opened_at
     }
 
     pub const fn priority(&self) -> i32 {
@@ -204,11 +193,6 @@ impl Job {
     /// Whether this is another opening than the job's current one.
     pub fn is_other(&self, opening: &OpeningId) -> bool {
         *opening != self.identity.opening
-    }
-
-    /// Whether the job has this spec and report name, whatever its id.
-    pub fn is_same(&self, spec: &JobSpec, report: Option<&ReportName>) -> bool {
-        self.identity.spec == *spec && self.report() == report
     }
 
     pub fn report_name(&self) -> &str {

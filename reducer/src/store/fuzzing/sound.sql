@@ -17,10 +17,10 @@ INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skippe
 VALUES (3,1,'local',1,'{"algorithm":"sha1","files":{"links":"skip","root":"0","items":[["b",1099511627776]]}}','application/json',NULL,NULL, 'plan3');
 INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skipped, plan)
 VALUES (4,0,'local',1,'{"algorithm":"sha1","files":{"links":"skip","root":"0","items":[["f",4]]}}','application/json',NULL,NULL, 'plan4');
-INSERT INTO outcomes VALUES (1,0,'done',1,'{"digests":["09d2af8dd22201dd8d48e5dcfcaed281ff9422c7","e5fa44f2b31c1fb553b6021e7360d07d5d91ff5e","7448d8798a4380162d4b56f9b452e2f6f9e24e7a"],"bytes":6}','application/json',NULL,NULL,'node-01',273,NULL);
-INSERT INTO outcomes VALUES (2,0,'done',1,'{"counts":[{"lines":1,"words":1,"characters":2,"bytes":2}],"check":"af63f54c86021707"}','application/json',NULL,NULL,'node-01',172,'v9394bhr3n34mo8c');
-INSERT INTO outcomes VALUES (3,0,'done',1,'{"digests":["3f786850e387550fdab836ed7e6dc881de23001b"],"bytes":2}','application/json',NULL,NULL,'node-01',187,NULL);
-INSERT INTO outcomes VALUES (4,0,'failed',5,NULL,NULL,'out of memory','Killed','node-07',251,NULL);
+INSERT INTO outcomes VALUES (1,0,'done',1,'{"digests":["09d2af8dd22201dd8d48e5dcfcaed281ff9422c7","e5fa44f2b31c1fb553b6021e7360d07d5d91ff5e","7448d8798a4380162d4b56f9b452e2f6f9e24e7a"],"bytes":6}','application/json',NULL,NULL,NULL,'node-01',273,NULL);
+INSERT INTO outcomes VALUES (2,0,'done',1,'{"counts":[{"lines":1,"words":1,"characters":2,"bytes":2}],"check":"af63f54c86021707"}','application/json',NULL,NULL,NULL,'node-01',172,'v9394bhr3n34mo8c');
+INSERT INTO outcomes VALUES (3,0,'done',1,'{"digests":["3f786850e387550fdab836ed7e6dc881de23001b"],"bytes":2}','application/json',NULL,NULL,NULL,'node-01',187,NULL);
+INSERT INTO outcomes VALUES (4,0,'failed',5,NULL,NULL,'out of memory',NULL,'Killed','node-07',251,NULL);
 INSERT INTO parts VALUES (2,0,'v9394bhr3n34mo8c',0,NULL,X'3109780a','application/octet-stream');
 INSERT INTO dead_letters (id, job_id, number, reason, at) VALUES (1, 4, 0, 'given up by the broker (delivery_limit)', 1795269240.5);
 INSERT INTO dead (job_id, number, at) VALUES (4, 0, 1795269240.9);

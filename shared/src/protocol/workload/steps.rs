@@ -1,8 +1,8 @@
 //! `steps`: horses take as many steps as a whip says, and the owner sums them.
 //!
 //! This is the smallest workload, and the one to copy for a new one. A rider's job has `whips`
-//! tasks; task n is a whip of intensity n, or more where it needs others. The owner sums over the jobs of one caravan, so a late
-//! rider adds to the sum and never resets it.
+//! tasks; task n is a whip of intensity n, or more where it needs others. The owner sums over the
+//! jobs of one caravan, so a late rider adds to the sum and never resets it.
 
 use serde::{Deserialize, Serialize};
 

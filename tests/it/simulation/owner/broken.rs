@@ -167,7 +167,7 @@ pub(super) struct Holders {
 impl Holders {
     pub fn note(&mut self, arrived: &Arrived) {
         match arrived {
-            Arrived::Complete(Event::Presence(presence)) => {
+            Arrived::Presence(presence) => {
                 self.heard.insert(presence.consumer.clone(), (**presence).clone());
             }
             Arrived::Lease { lease, .. } => {

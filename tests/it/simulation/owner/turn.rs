@@ -130,7 +130,9 @@ impl OwnerRole {
             cancelled.extend(is_cancelled.map(|status| (status.job, status.counts)));
         }
         let ledger = self.ledger();
-        let is_replayed = |dead: &&Dead| dead.is_failed && !ledger.owner().is_answered(&dead.task);
+        // A replayed task is open again, and so its job is in memory.
+        let is_open = |task: &TaskId| ledger.owner().spec(&task.job).is_some() && !ledger.owner().is_answered(task);
+        let is_replayed = |dead: &&Dead| dead.is_failed && is_open(&dead.task);
         let replayed: Vec<TaskId> = dead.iter().filter(is_replayed).map(|dead| dead.task.clone()).collect();
         for task in &replayed {
             stage.jobs.failures.remove(task);

@@ -11,6 +11,10 @@ impl OwnerRole {
     pub(super) fn forget_answered(&mut self) {
         let Some(ledger) = &self.ledger else { return };
         for (job, out) in self.out.values_mut() {
+            // A job that is in the store alone has ended.
+            if ledger.owner().spec(job).is_none() {
+                out.clear();
+            }
             out.retain(|&number| !ledger.owner().is_answered(&TaskId { job: job.clone(), number }));
         }
     }
