@@ -35,7 +35,7 @@ fn bash_completes_commands_options_values_and_files() {
     assert_eq!(offers(&world, "packhorse comp"), ["completions"]);
     assert_eq!(offers(&world, "packhorse sha1 --follow"), ["--follow", "--follow-outside"]);
     assert_eq!(offers(&world, "packhorse completions z"), ["zsh"]);
-    assert_eq!(offers(&world, "producer s"), ["sha1"]);
+    assert_eq!(offers(&world, "producer s"), ["sha1", "steps"]);
     assert_eq!(offers(&world, "producer sha1 --no"), ["--no-recheck", "--no-wait"]);
     assert_eq!(offers(&world, "consumer --ro"), ["--root"]);
     assert_eq!(offers(&world, "reducer --output"), ["--output", "--output-dir"]);
