@@ -102,7 +102,11 @@ impl Ledger {
         self.store.begin_turn()?;
         for arrived in arrived {
             let event = self.look_up(arrived, now)?;
+            let is_tick = matches!(event, Event::Tick);
             self.run(event, now, hooks, &mut effects)?;
+            for event in if is_tick { self.outdated(now)? } else { Vec::new() } {
+                self.run(event, now, hooks, &mut effects)?;
+            }
         }
         self.go_on(now, hooks, &mut effects)?;
         hooks.before_accounts(&mut self.store)?;
@@ -154,7 +158,18 @@ impl Ledger {
                 self.owner.swept(&job);
             }
         }
-        Ok(())
+        self.store.sweep_forgotten()
+    }
+
+    /// Jobs that were kept long enough.
+    fn outdated(&mut self, now: Moment) -> Result<Vec<Event>, StoreError> {
+        let Some(keep) = self.owner.config().keep else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        for (job, opening) in self.store.finished_before(now.saturating_sub(keep))? {
+            self.bring_back(&job, now)?;
+            events.push(Event::ForgetJob { job, opening: Some(opening), reply: None });
+        }
+        Ok(events)
     }
 
     /// Turns an effect into an action: loads the task of a send from the store.

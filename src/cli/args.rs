@@ -29,12 +29,13 @@ use super::exit::EXIT_CODES;
 pub use dead::{DeadArgs, DeadCommand, DeadFilter, ExplainArgs, StoreArgs};
 use doctor::DoctorArgs;
 pub use health::HealthArgs;
-pub use jobs::{JobsArgs, StatusArgs};
+pub use jobs::{ForgetArgs, JobsArgs, JobsCommand, JobsSubcommand, StatusArgs};
 use manual::{CompletionsArgs, ManArgs};
 pub use parse::parse;
 pub use reducer::ReducerArgs;
 use security::{KeyArgs, SecurityArgs};
 use steps::{ProducerStepsArgs, StepsArgs};
+pub use time::DAY;
 use time::{heartbeat, seconds};
 pub use topology::TopologyArgs;
 pub use whom::Whom;
@@ -63,7 +64,7 @@ pub enum Command {
     /// Own jobs: count, resend, report
     Reducer(ReducerArgs),
     /// List jobs and their states
-    Jobs(JobsArgs),
+    Jobs(JobsCommand),
     /// Show the state of one job
     Status(StatusArgs),
     /// Cancel a job

@@ -6,7 +6,7 @@ use shared::protocol::job::{JobState, JobStatus};
 use shared::protocol::message::{Reply, Request};
 
 use super::args::CancelArgs;
-use super::owners::{at_rest, of_its_owner};
+use super::owners::{at_rest, no_such_job, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
 pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
@@ -16,11 +16,7 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     let status = match &args.from.state {
         Some(state) => {
             at_rest(state, |reply| Event::Cancel { job: job.clone(), opening: None, reply }).map(|reply| {
-                let missing = || {
-                    let state = state.display();
-                    Failure::usage(format!("no job {job} in {state}; packhorse jobs --state {state} lists its jobs"))
-                };
-                if let Reply::Status(status) = reply { Ok(status) } else { Err(missing()) }
+                if let Reply::Status(status) = reply { Ok(status) } else { Err(no_such_job(job, state)) }
             })??
         }
         None => ask(&args).await?,

@@ -8,7 +8,7 @@ use shared::protocol::message::{Reply, Request};
 
 use super::args::{JobsArgs, StatusArgs};
 use super::broker::required;
-use super::owners::{self, reader};
+use super::owners::{self, no_such_job, reader};
 use super::{Exit, Failure, term};
 
 pub async fn jobs(args: JobsArgs) -> Result<Exit, Failure> {
@@ -26,10 +26,7 @@ pub async fn status(args: StatusArgs) -> Result<Exit, Failure> {
     let job = &args.job;
     let status = match &args.from.state {
         Some(state) => {
-            let state_file = state.display();
-            let text = || format!("no job {job} in {state_file}; packhorse jobs --state {state_file} lists its jobs");
-            let missing = || Failure::usage(text());
-            stored(state)?.into_iter().find(|status| status.job == *job).ok_or_else(missing)?
+            stored(state)?.into_iter().find(|status| status.job == *job).ok_or_else(|| no_such_job(job, state))?
         }
         None => owners::status(&required(&args.from.broker)?, args.from.whom(), job).await?,
     };

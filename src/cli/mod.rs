@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod fetch;
 mod files;
+mod forget;
 mod health;
 mod heartbeat_file;
 mod jobs;
@@ -45,7 +46,7 @@ mod words;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Command, ConsumerArgs, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
+use args::{Command, ConsumerArgs, JobsCommand, JobsSubcommand, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
 pub use exit::Exit;
 pub use failure::Failure;
 pub use runtime::Threads;
@@ -59,7 +60,10 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Producer(args) => producer(args),
         Command::Consumer(args) => consumer(args, &["consumer"]),
         Command::Reducer(args) => reducer(args),
-        Command::Jobs(args) => enter("warn", false, Threads::ASKING, jobs::jobs(args)),
+        Command::Jobs(JobsCommand { command: None, list }) => enter("warn", false, Threads::ASKING, jobs::jobs(list)),
+        Command::Jobs(JobsCommand { command: Some(JobsSubcommand::Forget(args)), .. }) => {
+            enter("warn", false, Threads::ASKING, forget::run(args))
+        }
         Command::Status(args) => enter("warn", false, Threads::ASKING, jobs::status(args)),
         Command::Cancel(args) => enter("warn", false, Threads::ASKING, cancel::run(args)),
         Command::Dead(args) => enter("warn", false, Threads::ASKING, dead::run(args)),

@@ -168,6 +168,12 @@ fn unknown(job: &JobId) -> Failure {
     ))
 }
 
+/// The failure when a store has no such job.
+pub fn no_such_job(job: &JobId, state: &Path) -> Failure {
+    let state = state.display();
+    Failure::usage(format!("no job {job} in {state}; packhorse jobs --state {state} lists its jobs"))
+}
+
 /// Opens a store for reading, whether its owner runs or not.
 pub fn reader(state: &Path) -> Result<Reader, Failure> {
     must_exist(state)?;

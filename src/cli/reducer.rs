@@ -21,7 +21,7 @@ use shared::transport::Transport;
 use shared::transport::ask::Asker;
 
 use super::apart::Outputs;
-use super::args::ReducerArgs;
+use super::args::{DAY, ReducerArgs};
 use super::fetch::Source;
 use super::heartbeat_file::{HeartbeatFile, keep_writing};
 use super::{Exit, Failure, broker, ending, fetch, owned, signals, state, term};
@@ -132,6 +132,7 @@ async fn serve(
         kind: Kind::Service { output_dir: args.output_dir.clone() },
         window: args.window.map(NonZero::get),
         heartbeat,
+        keep: Some(Duration::from_secs_f64(args.keep * DAY)),
     };
     let started = shutdown.unless_asked(service::start(config, Arc::clone(transport), stop)).await;
     let Some(started) = started else { return Ok(stopped(args)) };

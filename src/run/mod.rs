@@ -93,6 +93,7 @@ pub async fn run(
         kind: Kind::Command { spec: Box::new(config.request.spec.clone()) },
         window: config.window,
         heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
+        keep: None,
     };
     let started = service::start(owner, Arc::clone(&transport), owner_stop);
     let handle = match unless(&shutdown, async { Ok(started.await?) }).await {

@@ -275,6 +275,7 @@ fn requests() -> Vec<String> {
         Request::Ping,
         Request::Claim { session: session(), answers: Some("9f2e".to_owned()) },
         Request::Cancel { job: job(), opening: opening() },
+        Request::ForgetJob { job: job(), opening: opening() },
     ]));
     let filter = Some(job().to_string());
     examples.extend(bodies(&[

@@ -116,6 +116,7 @@ impl Caravan {
             kind: Kind::Service { output_dir: None },
             window: None,
             heartbeat: limits::HEARTBEAT,
+            keep: None,
         };
         let started = shutdown.unless_asked(service::start(owner, transport(), owner_stop)).await;
         let handle = started.ok_or(LaunchError::Stopped)??;

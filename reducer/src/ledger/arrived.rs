@@ -78,10 +78,25 @@ impl Arrived {
             Self::Outcome { outcome, .. } => Some(&outcome.address.task.job),
             Self::Lease { lease, .. } => Some(&lease.address.task.job),
             Self::DeadLetter { dead_letter, .. } => Some(&dead_letter.task.job),
-            Self::Complete(Event::Status { job, .. } | Event::Cancel { job, .. }) => Some(job),
+            Self::Complete(Event::Status { job, .. } | Event::Cancel { job, .. } | Event::ForgetJob { job, .. }) => {
+                Some(job)
+            }
             Self::Complete(Event::PlanEnd { plan_end, .. }) => Some(&plan_end.job),
             _ => None,
         }
+    }
+
+    /// If it is a message about one opening of a job: that opening, and the delivery.
+    pub(super) fn of_opening(&self) -> Option<(&OpeningId, Option<Tag>)> {
+        Some(match self {
+            Self::Planned { place, tag, .. } => (&place.opening, *tag),
+            Self::Part { part, tag } => (&part.address.opening, *tag),
+            Self::Outcome { outcome, tag } => (&outcome.address.opening, *tag),
+            Self::Lease { lease, tag } => (&lease.address.opening, *tag),
+            Self::DeadLetter { dead_letter, tag } => (&dead_letter.of.as_ref()?.0, *tag),
+            Self::Complete(Event::PlanEnd { place, tag, .. }) => (&place.opening, *tag),
+            _ => return None,
+        })
     }
 }
 

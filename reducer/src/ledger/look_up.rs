@@ -21,6 +21,11 @@ impl Ledger {
     pub(super) fn look_up(&mut self, arrived: Arrived, now: Moment) -> Result<Event, StoreError> {
         if let Some(job) = arrived.job() {
             self.bring_back(job, now)?;
+            if let (None, Some((opening, tag))) = (self.owner.job(job), arrived.of_opening())
+                && self.store.is_forgotten(opening)?
+            {
+                return Ok(Event::Late { tag });
+            }
         }
         Ok(match arrived {
             Arrived::Open { request, opening, reply } => self.asked(*request, opening, reply, now)?,
@@ -83,7 +88,7 @@ impl Ledger {
     }
 
     /// Takes a job into memory that is in the store alone.
-    fn bring_back(&mut self, job: &JobId, now: Moment) -> Result<(), StoreError> {
+    pub(super) fn bring_back(&mut self, job: &JobId, now: Moment) -> Result<(), StoreError> {
         if self.owner.job(job).is_none()
             && let Some(job) = self.store.recover_one(job, now)?
         {

@@ -67,6 +67,18 @@ pub enum Event {
         /// Receives the job's status after that.
         reply: ReplyTo,
     },
+    /// A job that has ended is to be forgotten, with its results.
+    ForgetJob {
+        job: JobId,
+        /// The opening to forget; `None` for the current one.
+        opening: Option<OpeningId>,
+        /// Receives the job's last status; `None` if the time to keep it is over.
+        reply: Option<ReplyTo>,
+    },
+    /// A message about a job that was forgotten.
+    Late {
+        tag: Option<Tag>,
+    },
     /// A request to explain the state of a job or a task.
     Explain {
         job: JobId,

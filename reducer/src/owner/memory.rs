@@ -108,8 +108,14 @@ impl Owner {
             self.sums.leave(&label);
         }
         self.openings.remove(job.opening());
+        self.ended.0.retain(|ended| ended != id);
         self.land_all(&job, job.flights().values().cloned());
         Some(job)
+    }
+
+    /// How many jobs are in memory.
+    pub fn in_memory(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Forgets the jobs that ended longest ago. Their accounts must be in the store by now.

@@ -18,6 +18,7 @@ mod event;
 mod expired;
 mod explain;
 mod failure;
+mod forget;
 mod found;
 mod intake;
 mod job;
@@ -78,6 +79,8 @@ pub struct Config {
     /// other jobs in its store as they are. A command does so: its own workers have only the roots
     /// of its job, so no consumer may be there for the others.
     pub dispatches_on_open: bool,
+    /// How long a job is kept after its report was written; `None`: for ever.
+    pub keep: Option<Duration>,
     /// Jobs that have ended and stay in memory, at most.
     pub ended_kept: usize,
     /// Whether the queues of an earlier process, and the messages in them, ended with that process.
@@ -95,6 +98,7 @@ impl Config {
             attempts_max: limits::ATTEMPTS_MAX,
             seed: 0,
             dispatches_on_open: false,
+            keep: None,
             ended_kept: limits::ENDED_KEPT,
             queues_end: false,
         }
@@ -215,6 +219,11 @@ impl Owner {
             }
             Event::PlanEnd { plan_end, place, tag } => self.end_plan(plan_end, place, tag, now, &mut step),
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
+            Event::ForgetJob { job, opening, reply } => {
+                let answer = self.forget_job(&job, opening.as_ref(), now, &mut step);
+                reply.into_iter().for_each(|reply| step.reply(reply, answer.clone()));
+            }
+            Event::Late { tag } => step.ack(tag),
             Event::Explain { job, number, counted, waits, reply } => {
                 let text = self.explain(&job, number, counted, waits, now);
                 step.reply(reply, text.map_or(Reply::UnknownJob, |text| Reply::Explained { text }));

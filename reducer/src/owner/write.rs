@@ -87,6 +87,10 @@ pub enum Write {
     Cancelled {
         job: JobId,
     },
+    /// Remove everything of this opening of a job, and of those that it follows, in small steps.
+    JobForgotten {
+        opening: OpeningId,
+    },
     Finished {
         job: JobId,
         /// SHA-256 of its report, lower-case hexadecimal.

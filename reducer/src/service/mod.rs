@@ -79,12 +79,14 @@ pub struct ServiceConfig {
     pub window: Option<usize>,
     /// Heartbeat interval of a consumer.
     pub heartbeat: std::time::Duration,
+    /// How long a job is kept after its report was written; `None`: for ever.
+    pub keep: Option<std::time::Duration>,
 }
 
 impl ServiceConfig {
     fn engine(&self, owner: OwnerId) -> Config {
         let mut engine = Config::new(owner);
-        engine.heartbeat = self.heartbeat;
+        (engine.heartbeat, engine.keep) = (self.heartbeat, self.keep);
         engine.window_min = self.window.unwrap_or(engine.window_min);
         engine.window_per_slot = if self.window.is_some() { 0 } else { engine.window_per_slot };
         engine.seed = random::seed();

@@ -190,6 +190,9 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         Request::Cancel { job, opening } => {
             wiring.tell(Event::Cancel { job, opening: Some(opening), reply }).await;
         }
+        Request::ForgetJob { job, opening } => {
+            wiring.tell(Event::ForgetJob { job, opening: Some(opening), reply: Some(reply) }).await;
+        }
         Request::Explain { job, number } => wiring.tell(Arrived::Explain { job, number, reply }).await,
         // A command writes its report as it goes, so it cannot take back the lines of a failed
         // task.

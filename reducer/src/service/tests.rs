@@ -54,6 +54,7 @@ async fn serve_as(kind: Kind, store: &Path, transport: &Arc<dyn Transport>) -> (
         kind,
         window: None,
         heartbeat: limits::HEARTBEAT,
+        keep: None,
     };
     (start(config, Arc::clone(transport), stop).await.expect("it starts"), stopper)
 }

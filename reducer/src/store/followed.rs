@@ -66,6 +66,13 @@ impl Store {
             .optional()?
             .flatten();
         let Some(row) = followed else { return Ok(true) };
+        self.sweep_row(row)?;
+        Ok(false)
+    }
+
+    /// Removes some tasks of an opening, or its row if none is left; returns how many tasks it
+    /// removed.
+    pub(super) fn sweep_row(&mut self, row: i64) -> Result<usize, StoreError> {
         let last: Option<u64> = self
             .connection
             .prepare_cached(
@@ -74,13 +81,14 @@ impl Store {
             .query_row(params![row, SWEPT], |row| row.get(0))?;
         let Some(last) = last else {
             self.forget_row(row)?;
-            return Ok(false);
+            return Ok(0);
         };
+        let mut removed = 0;
         for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs", "tasks"] {
             let sql = format!("DELETE FROM {table} WHERE job_id = ? AND number <= ?");
-            self.connection.prepare_cached(&sql)?.execute(params![row, last])?;
+            removed = self.connection.prepare_cached(&sql)?.execute(params![row, last])?;
         }
-        Ok(false)
+        Ok(removed)
     }
 
     /// Removes the row of an opening that has no tasks left. Its follower then follows its

@@ -6,6 +6,7 @@
 mod dead;
 mod files;
 mod followed;
+mod forgotten;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod jobs;

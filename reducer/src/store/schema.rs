@@ -32,7 +32,9 @@ CREATE TABLE jobs (
     origin        TEXT,               -- for jobs over files: machine and directories of the request
     unnamed       INTEGER NOT NULL DEFAULT 0, -- 1: its producer gave it no id
     priority      INTEGER NOT NULL DEFAULT 0, -- jobs with a higher one go first
-    needs         INTEGER NOT NULL DEFAULT 0 -- 1: some of its tasks need others
+    needs         INTEGER NOT NULL DEFAULT 0, -- 1: some of its tasks need others
+    label         TEXT,               -- which sum it adds to, if any
+    forgotten     INTEGER NOT NULL DEFAULT 0 -- 1: its rows are being removed
 ) STRICT;
 
 CREATE INDEX jobs_by_asked ON jobs (asked, opened_at);
@@ -40,6 +42,15 @@ CREATE INDEX jobs_by_report ON jobs (report);
 CREATE INDEX jobs_by_opened ON jobs (opened_at);
 CREATE INDEX open_jobs ON jobs (id) WHERE finished_at IS NULL;
 CREATE INDEX cancelled_jobs ON jobs (cancelled_at) WHERE cancelled_at IS NOT NULL;
+CREATE INDEX finished_jobs ON jobs (finished_at) WHERE job IS NOT NULL AND finished_at IS NOT NULL;
+CREATE INDEX forgotten_jobs ON jobs (id) WHERE forgotten;
+CREATE INDEX jobs_by_label ON jobs (label) WHERE label IS NOT NULL;
+
+-- Openings of jobs that were removed, the latest ones: messages about them are acked.
+CREATE TABLE forgotten (
+    id      INTEGER PRIMARY KEY,
+    opening TEXT NOT NULL UNIQUE
+) STRICT;
 
 -- One row per task. Contents (body, kept, answer) are text where their type is application/json, and
 -- blobs otherwise.

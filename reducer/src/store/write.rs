@@ -7,7 +7,7 @@ use shared::system::clock::Moment;
 
 use super::payload::Content;
 use super::{Store, StoreError};
-use crate::fold::{Kept, KeptParts};
+use crate::fold::{self, Kept, KeptParts};
 use crate::owner::{Holder, Job, Left, Write};
 
 /// An SQL condition for the rows of one task. The parameters 1 and 2 are its job and its number.
@@ -72,6 +72,7 @@ impl Store {
             Write::DeadLetter { dead_letter } => super::dead::write_letter(db, dead_letter, now)?,
             Write::Replayed { task } => super::dead::replay(db, task)?,
             Write::Forgotten { task } => super::dead::forget(db, task)?,
+            Write::JobForgotten { opening } => super::forgotten::forget(db, opening)?,
             Write::Cancelled { job } => {
                 db.prepare_cached("DELETE FROM leases WHERE job_id = (SELECT id FROM jobs WHERE job = ?)")?
                     .execute([job.as_str()])?;
@@ -106,8 +107,8 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
     let JobRequest { job, spec, report, origin, instead_of, resume, priority } = request;
     db.prepare_cached(
         "INSERT INTO jobs (job, opening, follows, workload, spec, asked, opened_at, answered, counts, plan, report,
-                           origin, unnamed, priority)
-         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, ?, 0, '{}', ?, ?, ?, ?, ?)",
+                           origin, unnamed, priority, label)
+         VALUES (?, ?, (SELECT id FROM jobs WHERE opening = ? AND job IS NULL), ?, ?, ?, ?, 0, '{}', ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         job.as_str(),
@@ -121,7 +122,8 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
         report.as_ref().map(ReportName::as_str),
         origin.as_ref().map(Origin::as_str),
         resume,
-        priority
+        priority,
+        fold::of(spec).label()
     ])?;
     Ok(())
 }

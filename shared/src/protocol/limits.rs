@@ -216,6 +216,16 @@ pub const JOBS_LISTED_MAX: usize = 1_000;
 /// What comes later still is looked up in the store.
 pub const ENDED_KEPT: usize = 64;
 
+/// Jobs that a store keeps the openings of after it has forgotten them (about 6 MiB): what comes
+/// late about them is acked.
+pub const FORGOTTEN_KEPT: usize = 65_536;
+
+/// Jobs that an owner forgets at most in one tick, because they ended long ago.
+pub const FORGOTTEN_PER_TICK: usize = 1_000;
+
+/// Days that a reducer keeps a job after its report was written.
+pub const KEEP_DAYS: f64 = 30.0;
+
 /// Cancelled jobs that a consumer remembers, and that an owner lists in one message (64 KiB).
 pub const CANCELLED_KEPT: usize = 1_000;
 

@@ -2,10 +2,36 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use shared::protocol::id::{JobId, OwnerId};
 
-use super::{BrokerArgs, Whom};
+use super::{BrokerArgs, StoreArgs, Whom};
+
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct JobsCommand {
+    #[command(subcommand)]
+    pub command: Option<JobsSubcommand>,
+
+    #[command(flatten)]
+    pub list: JobsArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobsSubcommand {
+    /// Remove a job that has ended, and its results, from its reducer's store; written reports stay
+    Forget(ForgetArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ForgetArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub job: JobId,
+
+    #[command(flatten)]
+    pub from: StoreArgs,
+}
 
 #[derive(Debug, Clone, Args)]
 pub struct JobsArgs {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use reducer::report::Target;
 use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::limits::KEEP_DAYS;
 
-use super::time::heartbeat;
+use super::time::{days, heartbeat};
 use super::{BrokerArgs, LogArgs, target};
 use crate::cli::exit::EXIT_CODES;
 
@@ -38,6 +39,10 @@ pub struct ReducerArgs {
     #[arg(short, long, value_name = "FILE", requires = "job", default_value = "-", hide_default_value = true)]
     #[arg(value_parser = target())]
     pub output: Target,
+
+    /// Days that a job is kept after its report was written; then its results are removed
+    #[arg(long, value_name = "DAYS", default_value_t = KEEP_DAYS, value_parser = days)]
+    pub keep: f64,
 
     /// Limit on tasks of one job that are sent out and not yet answered [default: 4 for each slot
     /// of the consumers, 64 to 16384]

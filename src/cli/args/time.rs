@@ -15,6 +15,17 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("give a number of seconds above 0, at most {SECONDS_MAX}"))
 }
 
+/// Seconds of a day.
+pub const DAY: f64 = 86_400.0;
+
+/// Parses a time in days: at least a minute, so that whoever waits for a job still finds it.
+pub(super) fn days(text: &str) -> Result<f64, String> {
+    let days = text.parse().ok().filter(|days| (60.0 / DAY..=SECONDS_MAX / DAY).contains(days));
+    days.ok_or_else(|| {
+        format!("give a number of days, at least 0.0007 (a minute) and at most {}", (SECONDS_MAX / DAY) as u32)
+    })
+}
+
 /// Parses a heartbeat interval in seconds, above 0.
 pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
     let most = limits::HEARTBEAT_MAX;
@@ -34,5 +45,9 @@ mod tests {
             assert!(seconds(wrong).is_err() && heartbeat(wrong).is_err(), "{wrong}");
         }
         assert!(heartbeat("3601").is_err());
+        assert!(days("30") == Ok(30.0) && days("0.0007").is_ok());
+        for wrong in ["0", "-1", "NaN", "inf", "0.0006", "12000", "30d"] {
+            assert!(days(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -28,6 +28,12 @@ pub enum Request {
         /// The opening to cancel. A job of that name that was begun later is another job.
         opening: OpeningId,
     },
+    /// Remove this job, which has ended, and its results; the reply is its last status.
+    ForgetJob {
+        job: JobId,
+        /// The opening to forget.
+        opening: OpeningId,
+    },
     /// Ask why a job or a task is in its state.
     Explain {
         job: JobId,

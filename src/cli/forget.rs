@@ -1,0 +1,41 @@
+//! `jobs forget`: asks the owner to remove a job that has ended, or removes it from its store.
+
+use reducer::owner::Event;
+use reducer::report::receipt_json;
+use shared::protocol::job::JobStatus;
+use shared::protocol::message::{Reply, Request};
+
+use super::args::ForgetArgs;
+use super::owners::{at_rest, no_such_job, of_its_owner};
+use super::{Exit, Failure, broker, term};
+
+pub async fn run(args: ForgetArgs) -> Result<Exit, Failure> {
+    // Check stdout first: the command must not fail to print after it has removed the job.
+    term::can_print()?;
+    let job = &args.job;
+    let reply = match &args.from.state {
+        Some(state) => {
+            at_rest(state, |reply| Event::ForgetJob { job: job.clone(), opening: None, reply: Some(reply) })?
+        }
+        None => {
+            let request =
+                |found: &JobStatus| Request::ForgetJob { job: found.job.clone(), opening: found.opening.clone() };
+            of_its_owner(&broker::required(&args.from.broker)?, args.from.whom(), job, request).await?
+        }
+    };
+    let status = match (reply, &args.from.state) {
+        (Reply::Status(status), _) => status,
+        (Reply::Refused { reason }, _) => return Err(Failure::unfinished(reason)),
+        (Reply::UnknownJob, Some(state)) => return Err(no_such_job(job, state)),
+        (other, _) => {
+            return Err(Failure::unfinished(format!("the reducer gave an unexpected answer: {other:?}")));
+        }
+    };
+    let text = if args.from.json {
+        receipt_json(&status, false) + "\n"
+    } else {
+        format!("forgot job {job} and the results of its {} tasks\n", status.counts.tasks_planned)
+    };
+    term::print(text.as_bytes())?;
+    Ok(Exit::Success)
+}
