@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use reducer::fold::Record;
+use reducer::owner::Reached;
 use reducer::report::{Format, Render, ReportError, Side, Sink, Target};
-use reducer::service::{Handle, Progress};
-use shared::protocol::id::{JobId, OpeningId};
+use reducer::service::Handle;
+use shared::protocol::id::JobId;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 #[derive(Clone)]
@@ -63,10 +65,10 @@ impl Report {
 }
 
 /// Starts writing to `sink`, the open target of `output`.
-pub fn spawn(handle: &Handle, job: &JobId, opening: &OpeningId, output: Output, sink: Sink) -> Report {
+pub fn spawn(handle: &Handle, job: &JobId, following: watch::Receiver<Reached>, output: Output, sink: Sink) -> Report {
     let (reach, reached) = channel();
-    let (progress, store, job) = (handle.progress(), handle.store_path().to_owned(), job.clone());
-    let forward = tokio::spawn(forward(progress, opening.clone(), reach));
+    let (store, job) = (handle.store_path().to_owned(), job.clone());
+    let forward = tokio::spawn(forward(following, reach));
     let write = tokio::task::spawn_blocking(move || {
         let mut render = Render::new(&store, &job, output.format)?;
         let follow = |out: &mut dyn Write| follow(&mut render, &reached, out, &mut |record| (output.failed)(record));
@@ -79,31 +81,17 @@ pub fn spawn(handle: &Handle, job: &JobId, opening: &OpeningId, output: Output, 
     Report { forward, write }
 }
 
-async fn forward(mut progress: tokio::sync::watch::Receiver<Progress>, opening: OpeningId, reach: Sender<Reach>) {
+async fn forward(mut following: watch::Receiver<Reached>, reach: Sender<Reach>) {
     let mut told = 0;
     loop {
-        let next = {
-            let progress = progress.borrow_and_update();
-            if progress.complete.contains(&opening) || progress.finished.contains(&opening) {
-                Some(Reach::Complete)
-            } else {
-                progress
-                    .answered
-                    .get(&opening)
-                    .filter(|&&answered| answered > told)
-                    .map(|&answered| Reach::Answered(answered))
-            }
-        };
-        let is_complete = matches!(next, Some(Reach::Complete));
-        if let Some(next) = next {
-            if let Reach::Answered(answered) = next {
-                told = answered;
-            }
-            if reach.send(next).is_err() {
-                return;
-            }
+        let Reached { answered, is_over, is_finished } = *following.borrow_and_update();
+        let is_complete = is_over || is_finished;
+        let next = if is_complete { Reach::Complete } else { Reach::Answered(answered) };
+        if (is_complete || answered > told) && reach.send(next).is_err() {
+            return;
         }
-        if is_complete || progress.changed().await.is_err() {
+        told = answered;
+        if is_complete || following.changed().await.is_err() {
             return;
         }
     }

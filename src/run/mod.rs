@@ -11,6 +11,7 @@ use std::time::Duration;
 use consumer::ConsumerConfig;
 use producer::plan::PlanError;
 use producer::planner::BrokenOff;
+use reducer::owner::Reached;
 use reducer::report::ReportError;
 use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError};
 use shared::protocol::id::{JobId, OpeningId};
@@ -22,6 +23,7 @@ use shared::system::clock::Clock;
 use shared::system::shutdown::{self, Shutdown};
 use shared::system::threads::NoThread;
 use shared::transport::{Transport, TransportError};
+use tokio::sync::watch;
 
 use follow::Report;
 pub use follow::{Output, SideOutput};
@@ -151,13 +153,14 @@ async fn drive(
     };
     let plan::Rest { opened, to_plan } = unless(shutdown, retraced).await?;
     let (job, opening) = (opened.job, opened.opening);
-    let mut report = follow::spawn(handle, &job, &opening, config.output.clone(), sink);
+    let following = handle.follow(job.clone(), opening.clone()).await;
+    let mut report = follow::spawn(handle, &job, following.clone(), config.output.clone(), sink);
     let plan = plan::plan(handle, &job, to_plan);
     let watch = watch(config, handle, &job);
     let whole = async {
         tokio::select! {
             biased;
-            result = finish(handle, &job, &opening, &mut report) => result,
+            result = finish(handle, &job, opening, following, &mut report) => result,
             result = ended(handle) => result,
             // A plan that succeeds does not end the run; the other branches do.
             Err(error) = async { tokio::try_join!(biased; plan, async { watch.await; Ok(()) }) } => Err(error),
@@ -192,9 +195,15 @@ async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
     }
 }
 
-async fn finish(handle: &Handle, job: &JobId, opening: &OpeningId, report: &mut Report) -> Result<JobStatus, RunError> {
+async fn finish(
+    handle: &Handle,
+    job: &JobId,
+    opening: OpeningId,
+    following: watch::Receiver<Reached>,
+    report: &mut Report,
+) -> Result<JobStatus, RunError> {
     let sha256 = report.written().await?;
-    handle.reported(job.clone(), opening.clone(), sha256).await;
-    handle.finished(opening).await?;
+    handle.reported(job.clone(), opening, sha256).await;
+    handle.finished(following).await?;
     handle.status(job).await.ok_or(RunError::Stopped)
 }

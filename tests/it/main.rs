@@ -11,6 +11,7 @@
 //! - `cli`: `packhorse sha1` as its users run it, on one machine
 //! - `outputs`: outputs that take nothing, and those that are open already
 //! - `hostile`: trees that break other tools, and files that change under the reader
+//! - `forget`: jobs that are forgotten
 //! - `fuse`: files that another process serves, and changes behind its back
 //! - `resume`: `--state FILE`, killed at any moment and run again
 //! - `roots`: consumers whose roots are replaced, mounted late, or away
@@ -67,6 +68,7 @@ mod copies;
 mod dead;
 mod doctor;
 mod foreign;
+mod forget;
 mod fuse;
 mod horse_rider;
 mod hostile;

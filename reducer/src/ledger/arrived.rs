@@ -81,6 +81,7 @@ impl Arrived {
             Self::Complete(Event::Status { job, .. } | Event::Cancel { job, .. } | Event::ForgetJob { job, .. }) => {
                 Some(job)
             }
+            Self::Complete(Event::Follow { job, .. }) => Some(job),
             Self::Complete(Event::PlanEnd { plan_end, .. }) => Some(&plan_end.job),
             _ => None,
         }

@@ -75,6 +75,11 @@ pub enum Event {
         /// Receives the job's last status; `None` if the time to keep it is over.
         reply: Option<ReplyTo>,
     },
+    /// Somebody in this process follows an opening of a job.
+    Follow {
+        job: JobId,
+        opening: OpeningId,
+    },
     /// A message about a job that was forgotten.
     Late {
         tag: Option<Tag>,
@@ -212,6 +217,17 @@ pub enum Event {
     Stop,
 }
 
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Tasks below this number have their outcomes.
+    pub answered: u64,
+    /// Its report can be completed: every task has its outcome, or the job was cancelled.
+    pub is_over: bool,
+    /// Its receipt is committed.
+    pub is_finished: bool,
+}
+
 /// An action outside the engine, to be done after the commit.
 #[derive(Debug)]
 pub enum Effect {
@@ -233,6 +249,11 @@ pub enum Effect {
     Probe {
         workload: Workload,
         class: Class,
+    },
+    /// How far a job is that somebody begins to follow.
+    Followed {
+        opening: OpeningId,
+        reached: Reached,
     },
     /// The tasks below `answered` have their outcomes.
     Advanced {

@@ -48,7 +48,7 @@ use crate::fold;
 use consumers::Consumers;
 pub use contiguous::Contiguous;
 use dispatch::Dispatch;
-pub use event::{Effect, Event, ReplyTo, Step, Tag};
+pub use event::{Effect, Event, Reached, ReplyTo, Step, Tag};
 pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Namesake, Standing, TakenOver};
 use intake::Arrival;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
@@ -222,6 +222,11 @@ impl Owner {
             Event::ForgetJob { job, opening, reply } => {
                 let answer = self.forget_job(&job, opening.as_ref(), now, &mut step);
                 reply.into_iter().for_each(|reply| step.reply(reply, answer.clone()));
+            }
+            Event::Follow { job, opening } => {
+                if let Some(job) = self.jobs.get(&job).filter(|job| !job.is_other(&opening)) {
+                    step.effects.push(Effect::Followed { opening, reached: job.reached() });
+                }
             }
             Event::Late { tag } => step.ack(tag),
             Event::Explain { job, number, counted, waits, reply } => {

@@ -10,11 +10,11 @@ use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned, Rep
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::progress::{Progress, Replies};
+use super::progress::{Followers, Replies};
 use super::queues;
 use super::{ServiceError, fresh_opening};
 use crate::ledger::Arrived;
-use crate::owner::{Event, ReplyTo};
+use crate::owner::{Event, Reached, ReplyTo};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
@@ -33,7 +33,8 @@ pub struct Handle {
     owner: OwnerId,
     store: PathBuf,
     inbox: mpsc::Sender<Arrived>,
-    progress: watch::Receiver<Progress>,
+    ended: watch::Receiver<Option<Result<(), ServiceError>>>,
+    followers: Arc<Followers>,
     replies: Replies,
     next_reply: Arc<AtomicU64>,
     transport: Arc<dyn Transport>,
@@ -46,16 +47,20 @@ impl Handle {
         owner: OwnerId,
         store: PathBuf,
         inbox: mpsc::Sender<Arrived>,
-        progress: watch::Receiver<Progress>,
+        ended: watch::Receiver<Option<Result<(), ServiceError>>>,
         transport: Arc<dyn Transport>,
         declared: Option<Box<JobSpec>>,
     ) -> Self {
-        let (replies, next_reply) = (Replies::default(), Arc::default());
-        Self { owner, store, inbox, progress, replies, next_reply, transport, declared }
+        let (followers, replies, next_reply) = (Arc::default(), Replies::default(), Arc::default());
+        Self { owner, store, inbox, ended, followers, replies, next_reply, transport, declared }
     }
 
     pub(super) fn replies(&self) -> Replies {
         Arc::clone(&self.replies)
+    }
+
+    pub(super) fn followers(&self) -> Arc<Followers> {
+        Arc::clone(&self.followers)
     }
 
     pub fn owner(&self) -> &OwnerId {
@@ -67,8 +72,12 @@ impl Handle {
         &self.store
     }
 
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
+    /// Follows an opening of a job.
+    pub async fn follow(&self, job: JobId, opening: OpeningId) -> watch::Receiver<Reached> {
+        let following = self.followers.follow(&opening);
+        // If the owner has stopped, there is nothing more to follow.
+        let _ = self.inbox.send(Event::Follow { job, opening }.into()).await;
+        following
     }
 
     async fn ask<A: Into<Arrived>>(&self, request: impl FnOnce(ReplyTo) -> A) -> Option<Reply> {
@@ -125,25 +134,26 @@ impl Handle {
         let _ = self.inbox.send(Event::Reported { job, opening, sha256 }.into()).await;
     }
 
-    /// Waits until the job's receipt is committed, or the owner has ended without that.
-    pub async fn finished(&self, opening: &OpeningId) -> Result<(), ServiceError> {
-        let mut progress = self.progress.clone();
-        let over = |p: &Progress| p.finished.contains(opening) || p.ended.is_some();
-        match progress.wait_for(over).await {
-            Ok(progress) if progress.finished.contains(opening) => Ok(()),
-            Ok(progress) => match &progress.ended {
-                Some(Err(error)) => Err(error.clone()),
-                _ => Err(ServiceError::Report("the reducer was stopped before the job was done".to_owned())),
-            },
-            Err(_) => Err(ServiceError::Report("the reducer was stopped before the job was done".to_owned())),
+    /// Waits until the receipt of a followed job is committed, or the owner has ended without that.
+    pub async fn finished(&self, mut following: watch::Receiver<Reached>) -> Result<(), ServiceError> {
+        let finished = async {
+            match following.wait_for(|reached| reached.is_finished).await {
+                Ok(_) => {}
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let stopped = || ServiceError::Report("the reducer was stopped before the job was done".to_owned());
+        tokio::select! {
+            biased;
+            () = finished => Ok(()),
+            ended = self.ended() => ended.and(Err(stopped())),
         }
     }
 
     /// Waits until the owner has stopped.
     pub async fn ended(&self) -> Result<(), ServiceError> {
-        let mut progress = self.progress.clone();
-        match progress.wait_for(|progress| progress.ended.is_some()).await {
-            Ok(progress) => progress.ended.clone().unwrap_or(Ok(())),
+        match self.ended.clone().wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or(Ok(())),
             Err(_) => Ok(()),
         }
     }

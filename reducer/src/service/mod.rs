@@ -47,7 +47,6 @@ pub use handle::{Handle, OpenError};
 pub use inbox::read;
 use name::Name;
 pub use opening::Opening;
-pub use progress::Progress;
 use replying::Replying;
 use under_way::UnderWay;
 
@@ -187,8 +186,8 @@ pub async fn start(
     let (inbox, inputs) = mpsc::channel(INBOX);
     // Bounded by its content: tasks by the window, acks by the prefetch, replies by requests.
     let (outbox, outputs) = mpsc::unbounded_channel();
-    let (progress, progressed) = watch::channel(progress::Progress::default());
-    let handle = Handle::new(owner, path, inbox.clone(), progressed, Arc::clone(&transport), spec);
+    let (ended, ending) = watch::channel(None);
+    let handle = Handle::new(owner, path, inbox.clone(), ending, Arc::clone(&transport), spec);
     let wiring = Arc::new(wiring::Wiring {
         transport: Arc::clone(&transport),
         clock,
@@ -196,7 +195,8 @@ pub async fn start(
         store: handle.store_path().to_owned(),
         kind: config.kind,
         inbox: inbox.clone(),
-        progress,
+        followers: handle.followers(),
+        ended,
         deliveries: deliveries::Deliveries::default(),
         replies: handle.replies(),
         replying: Replying::default(),

@@ -90,7 +90,7 @@ impl Wiring {
 
     /// Records how the owner ended. The first error counts.
     pub fn note_end(&self, ended: Result<(), ServiceError>) {
-        self.progress.send_modify(|progress| progress.ended = progress.ended.take().or(Some(ended)));
+        self.ended.send_modify(|first| *first = first.take().or(Some(ended)));
     }
 
     fn finish(&self) {
@@ -109,17 +109,14 @@ impl Wiring {
             Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => self.probe(workload, class),
             Effect::Recall { openings } => self.recall(openings),
+            Effect::Followed { opening, reached: now } => self.followers.reached(&opening, |reached| *reached = now),
             Effect::Advanced { opening, answered } => {
-                self.progress.send_modify(|progress| {
-                    progress.answered.insert(opening, answered);
-                });
+                self.followers.reached(&opening, |reached| reached.answered = answered);
             }
             Effect::Report { job, opening } => self.report(job, opening),
-            Effect::Finished { opening, .. } => self.progress.send_modify(|progress| {
-                progress.answered.remove(&opening);
-                progress.complete.retain(|complete| *complete != opening);
-                progress.finished.push(opening);
-            }),
+            Effect::Finished { opening, .. } => {
+                self.followers.reached(&opening, |reached| reached.is_finished = true);
+            }
             // The ledger has turned this into Action::Publish.
             Effect::Send { .. } => {}
         }

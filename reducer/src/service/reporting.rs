@@ -17,7 +17,7 @@ impl Wiring {
     /// service writes the report; a command is told to write it.
     pub fn report(self: &Arc<Self>, job: JobId, opening: OpeningId) {
         let output_dir = match &self.kind {
-            Kind::Command { .. } => return self.progress.send_modify(|progress| progress.complete.push(opening)),
+            Kind::Command { .. } => return self.followers.reached(&opening, |reached| reached.is_over = true),
             Kind::Service { output_dir } => output_dir.clone(),
         };
         let wiring = Arc::clone(self);

@@ -9,13 +9,13 @@ use shared::system::clock::Clock;
 use shared::transport::Transport;
 use tokio::sync::{mpsc, watch};
 
-use super::Kind;
 use super::claim::Claim;
 use super::deliveries::Deliveries;
 use super::name::Name;
-use super::progress::{Progress, Replies};
+use super::progress::{Followers, Replies};
 use super::replying::Replying;
 use super::under_way::UnderWay;
+use super::{Kind, ServiceError};
 use crate::ledger::Arrived;
 
 /// State that the async tasks around a ledger share.
@@ -26,7 +26,9 @@ pub(super) struct Wiring {
     pub store: PathBuf,
     pub kind: Kind,
     pub inbox: mpsc::Sender<Arrived>,
-    pub progress: watch::Sender<Progress>,
+    pub followers: Arc<Followers>,
+    /// Set once the owner has stopped: `Ok` if it was asked to, or the error.
+    pub ended: watch::Sender<Option<Result<(), ServiceError>>>,
     pub deliveries: Deliveries,
     pub replies: Replies,
     pub replying: Replying,

@@ -252,7 +252,7 @@ impl OwnerRole {
                 let message = Cancel { openings }.to_message(stage.number().to_string(), UNIX_EPOCH);
                 out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message });
             }
-            Effect::Advanced { .. } | Effect::Send { .. } => {}
+            Effect::Advanced { .. } | Effect::Followed { .. } | Effect::Send { .. } => {}
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) use flight::Flight;
 pub(crate) use plan::{End, Plan};
 pub(crate) use ready::{Next, Ready};
 
-use super::Contiguous;
+use super::{Contiguous, Reached};
 
 /// What identifies a job. Nothing of it changes.
 #[derive(Debug)]
@@ -289,6 +289,10 @@ impl Job {
     /// Whether its report is due: it was cancelled, or has all its outcomes.
     pub fn is_over(&self) -> bool {
         self.ending.is_cancelled() || self.is_complete()
+    }
+
+    pub fn reached(&self) -> Reached {
+        Reached { answered: self.answered.prefix(), is_over: self.is_over(), is_finished: self.ending.is_finished() }
     }
 
     /// Neither finished nor cancelled.
