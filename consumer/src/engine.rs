@@ -9,7 +9,7 @@ pub(super) mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::protocol::id::{Class, ConsumerId, HeldTask, OpeningId};
-use shared::protocol::message::{Failure, Lease, Outcome, Parts, Presence, Task, Verdict};
+use shared::protocol::message::{Failure, LaneState, Lease, Outcome, Parts, Presence, Task, Verdict};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::Workload;
@@ -229,6 +229,12 @@ impl Consumer {
         Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), parts: None, ..outcome }
     }
 
+    fn lane_state(&self, lane: Lane, (workload, class): &(Workload, Class)) -> LaneState {
+        let busy = self.running.values().filter(|held| held.lane == lane).count();
+        let busy = u32::try_from(busy).unwrap_or(u32::MAX);
+        LaneState { workload: *workload, class: class.clone(), slots: self.config.slots, busy }
+    }
+
     fn announce(&self) -> Action {
         let held = self.waiting.iter().map(|(_, held)| held).chain(self.running.values());
         let held = held.filter(|held| held.claim != Claim::Cancelled);
@@ -240,8 +246,7 @@ impl Consumer {
             consumer: self.config.consumer.clone(),
             host: self.config.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            slots: self.config.slots,
-            serves: self.config.serves.clone(),
+            lanes: self.config.serves.iter().enumerate().map(|(lane, serves)| self.lane_state(lane, serves)).collect(),
             holds,
             heartbeat_millis: self.config.heartbeat_millis,
             leaving: self.stopping,

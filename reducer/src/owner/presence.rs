@@ -24,14 +24,18 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), settled_at: None }
     }
 
-    /// Records a heartbeat; returns whether it is the consumer's first.
-    fn hear(&mut self, presence: Presence, now: Moment) -> bool {
+    /// Records a heartbeat; returns the classes that the consumer serves and did not serve before.
+    fn hear(&mut self, presence: Presence, now: Moment) -> Vec<(Workload, Class)> {
         if presence.leaving {
             self.alive.remove(&presence.consumer);
-            false
-        } else {
-            self.alive.insert(presence.consumer.clone(), (presence, now)).is_none()
+            return Vec::new();
         }
+        let served: Vec<_> = presence.lanes.iter().map(|lane| (lane.workload, lane.class.clone())).collect();
+        let before = self.alive.insert(presence.consumer.clone(), (presence, now)).map(|(before, _)| before);
+        let is_new = |(workload, class): &(Workload, Class)| {
+            !before.as_ref().is_some_and(|before| before.serves(*workload, class))
+        };
+        served.into_iter().filter(is_new).collect()
     }
 
     fn forget_silent(&mut self, now: Moment) {
@@ -67,15 +71,15 @@ impl Consumers {
             return true;
         }
         let is_other = |id: &ConsumerId| !than.contains(id);
-        let serves = |presence: &Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
+        let serves = |presence: &Presence| presence.serves(workload, class);
         !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
     }
 
     /// The number of live consumers of a class, and the sum of their slots.
     pub fn serving(&self, workload: Workload, class: &Class) -> (u32, u32) {
-        let serves = |presence: &&Presence| presence.serves.iter().any(|(w, c)| *w == workload && c == class);
-        let serving = self.alive.values().map(|(presence, _)| presence).filter(serves);
-        serving.fold((0, 0), |(consumers, slots), presence| (consumers + 1, slots.saturating_add(presence.slots)))
+        let serving = self.alive.values().map(|(presence, _)| presence).filter(|one| one.serves(workload, class));
+        let slots = |presence: &Presence| presence.slots_of(workload, class);
+        serving.fold((0, 0), |(consumers, sum), presence| (consumers + 1, sum.saturating_add(slots(presence))))
     }
 }
 
@@ -91,12 +95,13 @@ impl Owner {
                 flight.given_back = 0;
             }
         }
-        let (holds, serves) = (presence.holds.clone(), presence.serves.clone());
-        let is_first = self.consumers.hear(presence, now);
-        if is_first {
-            self.hurry_expired(&serves, now);
+        let holds = presence.holds.clone();
+        // Lanes come while a consumer runs, not only with its first heartbeat.
+        let newly_served = self.consumers.hear(presence, now);
+        if !newly_served.is_empty() {
+            self.hurry_expired(&newly_served, now);
         }
-        self.recall(&holds, if is_first { &serves } else { &[] }, now, step);
+        self.recall(&holds, &newly_served, now, step);
         // More slots may widen the window.
         for id in self.unfinished() {
             self.send_more(&id, now, step);
