@@ -4,7 +4,8 @@
 //! - [`engine`]: decides what to start, answer, ack and announce; a state machine without I/O
 //! - [`work`]: turns one task's body into one answer, without a broker
 //! - [`isolation`]: the same in a process of its own, item by item, for tasks that kill consumers
-//! - [`service`]: runs both on a transport; `publish` and `parts` do its publishing
+//! - [`parts`]: decides which part of an answer is published next, and where one is cut
+//! - [`service`]: runs all of it on a transport; `publish` does its publishing
 //! - `fuzzing`: properties of untrusted input, for tests and fuzz targets
 //!
 //! Invariant: a task is acked only after the broker has confirmed its outcome or its lease. So a
@@ -16,7 +17,7 @@ pub mod engine;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod isolation;
-mod parts;
+pub mod parts;
 mod publish;
 mod recalled;
 pub mod service;

@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 
 use crate::engine::{Action, Config, Consumer, Done, Event, Lane, Tag};
 use crate::isolation::{self, Isolation};
-use crate::parts::Publisher;
 use crate::publish;
+use crate::publish::parts::PartPublisher;
 use crate::work::{self, Context, Site, WorkError};
 use queues::{hear_control, serve_lane};
 use roots::Looked;
@@ -309,12 +309,12 @@ impl Running {
             tracing::warn!(%id, attempt, "A task may have killed consumers and is done item by item in isolation.");
         }
         let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
-        let mut parts = Publisher::new(transport, runtime, self.clock, Arc::clone(&cancelled), task.address.clone());
+        let mut parts = PartPublisher::new(transport, runtime, self.clock, task.address.clone());
         let planned_at = task.planned_at;
         self.tasks.spawn_blocking(move || {
             let started = Instant::now();
             let is_cancelled = || cancelled.load(Ordering::Relaxed);
-            let mut publish = |piece| parts.publish(piece);
+            let mut publish = |piece| parts.publish(piece, &is_cancelled);
             let context = Context { site: &site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
             // A panic fails this task only.
             let work = AssertUnwindSafe(|| match &isolation {

@@ -1,16 +1,17 @@
 //! A consumer: its engine, with the work on each task in virtual time. As `consumer::service` wires
 //! it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use consumer::engine::{Action, Config, Consumer, Done, Event, Tag};
-use consumer::work::{Compare, Piece, WorkError};
+use consumer::parts::PartQueue;
+use consumer::work::{Compare, WorkError};
 use rand::RngExt;
 use shared::protocol::id::{Class, ConsumerId, JobId, RunId};
 use shared::protocol::limits;
-use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Parts, Task, kind};
+use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Task, kind};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::topology::{self, Topology};
@@ -42,8 +43,7 @@ pub(super) struct ConsumerRole {
 
 struct Running {
     task: Task,
-    pieces: VecDeque<Piece>,
-    parts: Option<Parts>,
+    parts: PartQueue,
     result: Result<Payload, WorkError>,
     kills: bool,
 }
@@ -77,15 +77,17 @@ impl ConsumerRole {
                 let work = work(&task, stage.jobs, Eyes { sight: self.sight, compare }, stage.random);
                 let breaks_all = work.has_bad && stage.breaks(Mutant::BadItemFailsAll);
                 let result = if breaks_all { Err(failed("one of its files cannot be read")) } else { work.result };
-                let pieces = work.pieces.into();
+                let run = format!("{}-{}", self.name, stage.number());
+                let mut parts = PartQueue::new(task.address.clone());
+                work.pieces.into_iter().for_each(|piece| parts.push(piece, || RunId::from_name(run.as_bytes())));
                 let kills = work.kills && (!isolated || stage.breaks(Mutant::NeverIsolate));
-                self.running.insert(tag, Running { task: *task, pieces, parts: None, result, kills });
+                self.running.insert(tag, Running { task: *task, parts, result, kills });
                 let wait = if work.is_long { stage.millis(65_000, 110_000) } else { duration(stage) };
                 out.push(Do::After(wait, Alarm::Work(tag)));
             }
             Action::Cancel { tag } => {
                 if let Some(running) = self.running.get_mut(&tag) {
-                    running.pieces.clear();
+                    running.parts.give_up();
                     running.result = Err(failed("nobody wants it any more"));
                     running.kills = false;
                     out.push(Do::After(stage.millis(0, 900), Alarm::Work(tag)));
@@ -198,23 +200,26 @@ impl ConsumerRole {
             *stage.jobs.deaths.entry(running.task.address.task.clone()).or_default() += 1;
             return vec![Do::Die];
         }
-        if let Some(piece) = running.pieces.pop_front() {
-            let number = stage.number();
-            let run = RunId::from_name(format!("{}-{number}", self.name).as_bytes());
-            let parts = running.parts.get_or_insert(Parts { run, count: 0 });
-            let (address, run, body) = (running.task.address.clone(), parts.run.clone(), piece.body);
-            let part = Part { address, run, number: parts.count, item: piece.item, body };
-            parts.count += 1;
+        if let Some(part) = next_part(&mut running.parts, stage) {
             let to = (topology::OUTCOMES, part.address.owner.to_string());
             self.publish(to, part.to_message(UNIX_EPOCH), For::Part(tag), stage, &mut out);
             return out;
         }
         if let Some(Running { parts, result, .. }) = self.running.remove(&tag) {
-            let result = result.map(|answer| Done { answer, parts });
+            let result = result.map(|answer| Done { answer, parts: parts.parts() });
             self.tell(Event::Worked { tag, result, micros: 1 }, stage, &mut out);
         }
         out
     }
+}
+
+/// The part to publish now. Some parts of several lines are too large for a message.
+fn next_part(parts: &mut PartQueue, stage: &mut Stage) -> Option<Part> {
+    let lines = |part: &Part| part.body.iter().filter(|&&byte| byte == b'\n').count();
+    if lines(&parts.next()?) > 1 && stage.random.random_bool(0.2) {
+        parts.too_large("the broker takes less").expect("it has a line's end in its middle");
+    }
+    parts.next()
 }
 
 /// Most tasks are short, and some outlast two heartbeats.
@@ -265,6 +270,9 @@ impl Role for ConsumerRole {
                 Some(&For::Part(tag)) => {
                     // A part's confirm that is repeated says nothing new.
                     self.publishing.remove(&token);
+                    if let Some(running) = self.running.get_mut(&tag) {
+                        running.parts.confirmed();
+                    }
                     return self.go_on(tag, stage);
                 }
                 None => {}

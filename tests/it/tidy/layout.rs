@@ -77,9 +77,10 @@ const EVERYWHERE: [&str; 10] = [
 ];
 
 /// State machines: what they decide must follow from events alone.
-const ENGINES: [&str; 7] = [
+const ENGINES: [&str; 8] = [
     "consumer/src/engine.rs",
     "consumer/src/engine/",
+    "consumer/src/parts.rs",
     "consumer/src/recalled.rs",
     "producer/src/submission.rs",
     "reducer/src/owner/",
@@ -95,7 +96,7 @@ const FOR_ALL_WORKLOADS: [&str; 16] = [
     "consumer/src/engine",
     "consumer/src/isolation/",
     "consumer/src/parts.rs",
-    "consumer/src/publish.rs",
+    "consumer/src/publish/",
     "consumer/src/recalled.rs",
     "consumer/src/service",
     "producer/src/service.rs",
