@@ -32,6 +32,13 @@ impl World {
         self.give();
     }
 
+    pub fn unsubscribe(&mut self, process: usize, lane: Lane) {
+        let wire = &mut self.processes[process].wire;
+        wire.subscriptions.remove(&lane);
+        self.broker.unsubscribe(Subscriber { process, epoch: wire.consuming.epoch, lane });
+        self.give();
+    }
+
     pub fn publish(&mut self, process: usize, publish: Publish) {
         let number = self.fresh();
         self.check_publish(process, &publish);

@@ -276,6 +276,7 @@ impl World {
                     self.subscribe(process, lane);
                 }
             }
+            Do::Unsubscribe { lane } => self.unsubscribe(process, lane),
             Do::Publish { to: (exchange, key), message, token } => {
                 let (message, token) = (Rc::new(message), Some(token));
                 self.publish(process, Publish { exchange, key, message, token, failures: 0 });

@@ -92,8 +92,9 @@ const ENGINES: [&str; 8] = [
 const WORKLOADS: [&str; 3] = ["producer/src/plan/", "consumer/src/work/", "reducer/src/fold/"];
 
 /// What serves every workload alike: engines, services, stores, transports and messages.
-const FOR_ALL_WORKLOADS: [&str; 16] = [
+const FOR_ALL_WORKLOADS: [&str; 17] = [
     "consumer/src/engine",
+    "consumer/src/executor/",
     "consumer/src/isolation/",
     "consumer/src/parts.rs",
     "consumer/src/publish/",
