@@ -1,5 +1,7 @@
 //! A consumer whose broker is slow, or whose control queue cannot be read.
 
+mod lanes;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
