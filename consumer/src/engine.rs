@@ -1,41 +1,49 @@
 //! The consumer's state machine: takes deliveries and results, returns the actions to perform.
 //! It has no I/O, no clock and no threads.
+//!
+//! # Layout
+//! - `held`: one delivery, from its arrival until nothing is left to do for it
+//! - `claim`: who is responsible for a task; leases and cancellations
+//! - `lanes`: which lanes there are, and what comes from the queue of each
+//! - `cores`: how many tasks run at a time
 
 mod claim;
+mod cores;
 mod held;
+mod lanes;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use shared::protocol::id::{Class, ConsumerId, HeldTask, OpeningId};
+use shared::protocol::id::{ConsumerId, OpeningId};
 use shared::protocol::message::{Failure, Lease, Outcome, Parts, Presence, Task, Verdict};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
-use shared::protocol::workload::Workload;
+use shared::system::clock::Moment;
 
-use claim::{Claim, Publishing};
-use held::Held;
+use cores::Cores;
+use held::{Claim, Held, State};
+use lanes::Lanes;
+pub use lanes::{Lane, LaneSpec, ListedLane};
 
 use crate::recalled::Recalled;
 use crate::work::WorkError;
 
-/// Names a delivery until it is settled.
+/// Names a delivery until it is settled. Tags ascend in the order in which deliveries arrive.
 pub type Tag = u64;
-
-/// Index of a subscription in [`Config::serves`]: one queue.
-pub type Lane = usize;
 
 #[derive(Debug, Clone)]
 pub struct Config {
     pub consumer: ConsumerId,
     pub host: String,
-    /// Tasks that run at the same time.
-    pub slots: u32,
-    /// Its subscriptions, indexed by lane.
-    pub serves: Vec<(Workload, Class)>,
+    /// Tasks that run at the same time in all lanes that use cores.
+    pub cores: u32,
     /// Heartbeat interval, milliseconds.
     pub heartbeat_millis: u64,
+    /// How long the broker waits for an ack.
+    pub ack_timeout: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +55,10 @@ pub struct Done {
 
 #[derive(Debug)]
 pub enum Event {
+    /// A lane is to take tasks. Its id must be new.
+    LaneOpened { lane: Lane, spec: LaneSpec },
+    /// A lane is to take no more tasks.
+    LaneClosed { lane: Lane },
     /// A delivery arrived. Its envelope is parsed, its body is not.
     Delivered {
         lane: Lane,
@@ -67,13 +79,11 @@ pub enum Event {
     Confirmed { tag: Tag },
     /// The lane reconnected. Its unacked deliveries will be redelivered.
     Interrupted { lane: Lane },
-    /// Half of the ack timeout has passed since this delivery arrived.
-    LeaseDue { tag: Tag },
     /// The broker confirmed the lease that was published for this delivery.
     Leased { tag: Tag },
     /// An owner cancelled these openings.
     Cancelled(Vec<OpeningId>),
-    /// A heartbeat is due, or was requested.
+    /// A heartbeat is due, or was requested. Leases are looked for as well.
     HeartbeatDue,
     /// Start no more tasks and finish the running ones.
     Stop,
@@ -81,6 +91,19 @@ pub enum Event {
 
 #[derive(Debug)]
 pub enum Action {
+    /// Consume from the lane's queue.
+    Subscribe {
+        lane: Lane,
+    },
+    /// End the lane's subscription: it has no delivery that is still to be acked. The broker
+    /// redelivers those that were dropped.
+    Unsubscribe {
+        lane: Lane,
+    },
+    /// Nothing of the closed lane runs any more. The lane is gone.
+    LaneEnded {
+        lane: Lane,
+    },
     Start {
         tag: Tag,
         task: Box<Task>,
@@ -125,22 +148,25 @@ pub enum Action {
 pub struct Consumer {
     config: Config,
     recalled: Recalled,
-    waiting: VecDeque<(Tag, Held)>,
-    running: BTreeMap<Tag, Held>,
-    /// Published and not yet confirmed.
-    publishing: BTreeMap<Tag, Publishing>,
+    lanes: Lanes,
+    cores: Cores,
+    held: BTreeMap<Tag, Held>,
     stopping: bool,
+    /// Whether a heartbeat was announced. The first one names all lanes that are opened at the
+    /// start.
+    announced: bool,
 }
 
 impl Consumer {
     pub fn new(config: Config) -> Self {
         Self {
-            config,
             recalled: Recalled::default(),
-            waiting: VecDeque::new(),
-            running: BTreeMap::new(),
-            publishing: BTreeMap::new(),
+            lanes: Lanes::default(),
+            cores: Cores::new(config.cores),
+            held: BTreeMap::new(),
             stopping: false,
+            announced: false,
+            config,
         }
     }
 
@@ -148,80 +174,108 @@ impl Consumer {
         &self.config.consumer
     }
 
-    pub fn step(&mut self, event: Event) -> Vec<Action> {
+    pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Delivered { lane, tag, task: Ok(task), returns } => {
-                let held = Held { lane, task, returns, claim: Claim::Delivery };
-                actions.extend(self.delivered(tag, held));
-            }
-            Event::Delivered { tag, task: Err(reason), .. } => {
-                self.publishing.insert(tag, Publishing::DeadLetter(None));
-                actions.push(Action::DeadLetter { tag, reason });
+            Event::LaneOpened { lane, spec } => self.open(lane, spec, &mut actions),
+            Event::LaneClosed { lane } => self.close(lane, &mut actions),
+            Event::Delivered { lane, tag, task, returns } => {
+                actions.extend(self.delivered((lane, tag), task, returns, now));
             }
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
-            Event::Confirmed { tag } => match self.publishing.remove(&tag) {
-                Some(Publishing::Outcome(_, Claim::Leased)) => {}
-                _ => actions.push(Action::Ack { tag }),
-            },
-            Event::LeaseDue { tag } => actions.extend(self.lease(tag)),
+            Event::Confirmed { tag } => actions.extend(self.confirmed(tag)),
             Event::Leased { tag } => self.leased(tag, &mut actions),
-            Event::Interrupted { lane } => actions.extend(self.forget_waiting(|held| held.lane == lane)),
+            Event::Interrupted { lane } => self.forget_waiting(|held| held.lane == lane, &mut actions),
             Event::Cancelled(openings) => {
                 self.recalled.add(openings);
                 self.recall(&mut actions);
             }
-            Event::HeartbeatDue => actions.push(self.announce()),
+            Event::HeartbeatDue => {
+                self.lease_long_held(now, &mut actions);
+                actions.push(self.announce());
+            }
             Event::Stop => {
                 self.stopping = true;
-                actions.extend(self.forget_waiting(|_| true));
+                self.forget_waiting(|_| true, &mut actions);
                 actions.push(self.announce());
             }
         }
         self.start_more(&mut actions);
-        if self.stopping && self.running.is_empty() && self.publishing.is_empty() {
+        self.end_lanes(&mut actions);
+        if self.stopping && self.held.is_empty() {
             actions.push(Action::Stopped);
         }
         actions
     }
 
+    /// Starts waiting tasks, the oldest first, as long as slots and cores are free.
     fn start_more(&mut self, actions: &mut Vec<Action>) {
-        while self.running.len() < self.config.slots as usize {
-            let Some((tag, held)) = self.waiting.pop_front() else { return };
-            let isolated = held.is_suspect();
-            actions.push(Action::Start { tag, task: held.task.clone(), isolated });
-            self.running.insert(tag, held);
+        if !self.cores.have_room() {
+            return;
+        }
+        for (&tag, held) in &mut self.held {
+            let Some(task) = held.task.as_ref().filter(|_| held.state == State::Waiting) else { continue };
+            if self.cores.take(held.lane) {
+                actions.push(Action::Start { tag, task: task.clone(), isolated: held.is_isolated() });
+                held.state = State::Running(Claim::Delivery);
+            }
         }
     }
 
-    fn forget_waiting(&mut self, which: impl Fn(&Held) -> bool) -> Vec<Action> {
-        let (stale, kept) =
-            std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(_, held)| which(held));
-        self.waiting = kept;
-        stale.into_iter().map(|(tag, _)| Action::Drop { tag }).collect()
+    /// Drops these of the waiting tasks.
+    fn forget_waiting(&mut self, which: impl Fn(&Held) -> bool, actions: &mut Vec<Action>) {
+        self.held.retain(|&tag, held| {
+            let is_kept = held.state != State::Waiting || !which(held);
+            if !is_kept {
+                actions.push(Action::Drop { tag });
+            }
+            is_kept
+        });
     }
 
     fn worked(&mut self, tag: Tag, result: Result<Done, WorkError>, micros: u64) -> Option<Action> {
-        let held = self.running.remove(&tag).filter(|held| held.claim != Claim::Cancelled)?;
+        let held = self.held.get_mut(&tag)?;
+        let State::Running(claim) = held.state else { return None };
+        self.cores.give_back(held.lane);
+        let Some(task) = held.task.as_ref().filter(|_| claim != Claim::Cancelled) else {
+            self.held.remove(&tag);
+            return None;
+        };
         let (verdict, parts) = match result {
             Ok(Done { answer, parts }) => (Verdict::Done(answer), parts),
             Err(WorkError::Failed(failure)) => (Verdict::Failed(failure), None),
             Err(WorkError::Permanent(failure)) => (Verdict::Permanent(failure), None),
             // The delivery is already acked, so there is nothing to dead-letter.
-            Err(WorkError::Rejected(reason)) if held.claim == Claim::Leased => {
+            Err(WorkError::Rejected(reason)) if claim == Claim::Leased => {
                 (Verdict::Failed(Failure { reason: reason.to_string(), stderr: String::new() }), None)
             }
             Err(WorkError::Rejected(reason)) => {
-                self.publishing.insert(tag, Publishing::DeadLetter(Some(held.task.address.held())));
+                held.state = State::DeadLetter;
                 return Some(Action::DeadLetter { tag, reason });
             }
         };
-        self.publishing.insert(tag, Publishing::Outcome(held.task.address.held(), held.claim));
+        let (address, redelivered) = (task.address.clone(), held.returns > 0);
+        held.state = State::Outcome(claim);
         let host = self.config.host.clone();
-        let (address, redelivered) = (held.task.address, held.returns > 0);
         let consumer = Some(self.config.consumer.clone());
         let outcome = Outcome { address, consumer, host, micros, redelivered, verdict, parts };
         Some(Action::Answer { tag, outcome: Box::new(outcome) })
+    }
+
+    /// A confirm may be repeated; only the first one settles the delivery.
+    fn confirmed(&mut self, tag: Tag) -> Option<Action> {
+        let is_acked = match self.held.get(&tag)?.state {
+            State::Outcome(claim) => claim == Claim::Leased,
+            State::DeadLetter => false,
+            _ => return None,
+        };
+        let ack = self.settle(tag);
+        (!is_acked).then_some(ack)
+    }
+
+    fn settle(&mut self, tag: Tag) -> Action {
+        self.held.remove(&tag);
+        Action::Ack { tag }
     }
 
     /// Replaces an outcome that is too large for a message with a failure that says why.
@@ -230,20 +284,14 @@ impl Consumer {
         Outcome { verdict: Verdict::Failed(Failure { reason, stderr: String::new() }), parts: None, ..outcome }
     }
 
-    fn announce(&self) -> Action {
-        let held = self.waiting.iter().map(|(_, held)| held).chain(self.running.values());
-        let held = held.filter(|held| held.claim != Claim::Cancelled);
-        let holds: Vec<HeldTask> = held
-            .map(|held| held.task.address.held())
-            .chain(self.publishing.values().filter_map(Publishing::task).cloned())
-            .collect();
+    fn announce(&mut self) -> Action {
+        self.announced = true;
         Action::Announce(Box::new(Presence {
             consumer: self.config.consumer.clone(),
             host: self.config.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            slots: self.config.slots,
-            serves: self.config.serves.clone(),
-            holds,
+            lanes: self.lanes().filter(|lane| lane.is_open).map(|lane| lane.state).collect(),
+            holds: self.held.values().filter_map(Held::names).collect(),
             heartbeat_millis: self.config.heartbeat_millis,
             leaving: self.stopping,
             roots: Vec::new(),

@@ -1,191 +1,81 @@
-//! Publishes the parts of one task's answer while the task is worked on.
+//! The parts of one task's answer: which comes next, under which number, and what to do with one
+//! that is too large. It decides and does no I/O.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
 
 use shared::protocol::id::RunId;
 use shared::protocol::message::{Address, Part, Parts};
 use shared::protocol::payload::Payload;
-use shared::system::clock::Clock;
-use shared::system::random;
-use shared::transport::{Oversize, Transport, Unpublished};
 
-use crate::publish::to_owner;
 use crate::work::{self, Piece, Unsent};
 
-/// Publishes from the working thread and waits for each confirm. So at most one part of a task is
-/// in memory, and the owner has all parts before it gets the outcome.
-pub(crate) struct Publisher {
-    transport: Arc<dyn Transport>,
-    runtime: tokio::runtime::Handle,
-    clock: Clock,
-    cancelled: Arc<AtomicBool>,
+/// Pieces on their way to the owner, one part at a time: the next one follows when the broker has
+/// confirmed the one before. So the owner has all parts before it gets the outcome.
+#[derive(Debug)]
+pub struct PartQueue {
     address: Address,
-    /// The parts published so far. Few tasks have any, so the run gets its id with the first part.
-    parts: Option<Parts>,
+    /// The confirmed parts. Few tasks have any, so the run gets its id with the first piece.
+    confirmed: Option<Parts>,
+    /// The first one is published next.
+    pieces: VecDeque<Piece>,
 }
 
-/// Why one part was not published.
-enum Ended {
-    /// A smaller part may be accepted.
-    TooLarge(Oversize),
-    Unsent(Unsent),
-}
-
-/// How often a blocked publish checks for cancellation.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-
-impl Publisher {
-    pub(crate) fn new(
-        transport: Arc<dyn Transport>,
-        runtime: tokio::runtime::Handle,
-        clock: Clock,
-        cancelled: Arc<AtomicBool>,
-        address: Address,
-    ) -> Self {
-        Self { transport, runtime, clock, cancelled, address, parts: None }
+impl PartQueue {
+    /// `address` is that of the task.
+    pub fn new(address: Address) -> Self {
+        Self { address, confirmed: None, pieces: VecDeque::new() }
     }
 
-    /// Publishes a piece and waits for the confirm. A piece larger than a message is cut into
-    /// smaller parts where its workload allows.
-    pub(crate) fn publish(&mut self, piece: Piece) -> Result<(), Unsent> {
-        let content_type = piece.body.content_type;
-        let mut rest = vec![piece.body.bytes];
-        while let Some(body) = rest.pop() {
-            let payload = Payload { content_type: content_type.clone(), bytes: body.clone() };
-            match self.publish_one(piece.item, payload) {
-                Ok(()) => {}
-                Err(Ended::TooLarge(oversize)) => match work::of(self.address.workload).cut(&body) {
-                    Some(at) => rest.extend([body.slice(at..), body.slice(..at)]),
-                    None => return Err(Unsent::TooLarge(format!("a part of its answer cannot be sent: {oversize}"))),
-                },
-                Err(Ended::Unsent(unsent)) => return Err(unsent),
-            }
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Adds a piece of the answer. `new_run` makes an id that no other run of the task has.
+    pub fn push(&mut self, piece: Piece, new_run: impl FnOnce() -> RunId) {
+        self.confirmed.get_or_insert_with(|| Parts { run: new_run(), count: 0 });
+        self.pieces.push_back(piece);
+    }
+
+    /// The part to publish now. It stays the same until it is confirmed or too large.
+    pub fn next(&self) -> Option<Part> {
+        let (piece, parts) = self.pieces.front().zip(self.confirmed.as_ref())?;
+        let (address, run, body) = (self.address.clone(), parts.run.clone(), piece.body.clone());
+        Some(Part { address, run, number: parts.count, item: piece.item, body })
+    }
+
+    /// The broker has confirmed the part.
+    pub fn confirmed(&mut self) {
+        if let Some(parts) = self.confirmed.as_mut().filter(|_| self.pieces.pop_front().is_some()) {
+            parts.count += 1;
         }
-        Ok(())
     }
 
-    fn publish_one(&mut self, item: Option<u32>, body: Payload) -> Result<(), Ended> {
-        let begin = || Parts { run: RunId::from_name(random::token().as_bytes()), count: 0 };
-        let parts = self.parts.get_or_insert_with(begin);
-        let part = Part { address: self.address.clone(), run: parts.run.clone(), number: parts.count, item, body };
-        let message = || part.to_message(self.clock.system());
-        let cancelled = async {
-            while !self.cancelled.load(Ordering::Relaxed) {
-                tokio::time::sleep(LOOK_INTERVAL).await;
-            }
+    /// The part is larger than a message. It is cut in two where its workload allows. Otherwise its
+    /// item has no result, for this reason (`why`), and the pieces that wait are dropped.
+    pub fn too_large(&mut self, why: impl std::fmt::Display) -> Result<(), Unsent> {
+        let Some(Piece { item, body: Payload { content_type, bytes } }) = self.pieces.pop_front() else {
+            return Ok(());
         };
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                published = to_owner(&*self.transport, &self.address.owner, message) => match published {
-                    Ok(()) => Ok(()),
-                    Err(Unpublished::TooLarge(oversize)) => Err(Ended::TooLarge(oversize)),
-                    // The consumer's loop gets the same transport error and ends.
-                    Err(Unpublished::Transport(error)) => Err(Ended::Unsent(Unsent::Lost(error.to_string()))),
-                },
-                () = cancelled => Err(Ended::Unsent(Unsent::Cancelled)),
-            }
-        })?;
-        parts.count += 1;
+        let Some(at) = work::of(self.address.workload).cut(&bytes) else {
+            self.give_up();
+            return Err(Unsent::TooLarge(format!("a part of its answer cannot be sent: {why}")));
+        };
+        for bytes in [bytes.slice(at..), bytes.slice(..at)] {
+            self.pieces.push_front(Piece { item, body: Payload { content_type: content_type.clone(), bytes } });
+        }
         Ok(())
     }
 
-    pub(crate) fn parts(self) -> Option<Parts> {
-        self.parts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Mutex, PoisonError};
-
-    use async_trait::async_trait;
-    use shared::protocol::id::{PlanHash, TaskId};
-    use shared::protocol::message::Message;
-    use shared::protocol::topology::Topology;
-    use shared::protocol::workload::Workload;
-    use shared::transport::{PublishError, QueueState, Subscribe, Subscription, TransportError};
-
-    use super::*;
-
-    /// A broker that takes no message of more than 10 bytes, or none at all.
-    #[derive(Default)]
-    struct Small {
-        is_closed: bool,
-        taken: Mutex<Vec<Part>>,
+    /// Drops the pieces that are not confirmed.
+    pub fn give_up(&mut self) {
+        self.pieces.clear();
     }
 
-    #[async_trait]
-    impl Transport for Small {
-        async fn publish(&self, _: &str, _: &str, message: Message) -> Result<(), PublishError> {
-            let bytes = message.body.len();
-            match bytes {
-                _ if self.is_closed => return Err(TransportError::Closed.into()),
-                11.. => return Err(PublishError::TooLarge(Oversize { bytes, words: Some("over 10".to_owned()) })),
-                _ => {}
-            }
-            let part = Part::from_message(&message).expect("a part");
-            self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-            Ok(())
-        }
-
-        async fn declare(&self, _: &Topology) -> Result<(), TransportError> {
-            Ok(())
-        }
-
-        async fn subscribe(&self, _: Subscribe) -> Result<Box<dyn Subscription>, TransportError> {
-            Err(TransportError::Closed)
-        }
-
-        async fn queue(&self, _: &str) -> Result<Option<QueueState>, TransportError> {
-            Ok(None)
-        }
-
-        fn is_ephemeral(&self) -> bool {
-            true
-        }
-
-        async fn close(&self) {}
-    }
-
-    /// The result of publishing one piece, the parts that the broker took, and their count.
-    fn published(broker: Small, body: &[u8]) -> (Result<(), Unsent>, Vec<Part>, Option<Parts>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let broker = Arc::new(broker);
-        let task = TaskId { job: "j".parse().expect("an id"), number: 0 };
-        let (owner, opening) = ("o".parse().expect("an id"), "j1".parse().expect("an id"));
-        let plan = PlanHash::start();
-        let address = Address { task, opening, plan, attempt: 1, owner, workload: Workload::Words };
-        let transport = Arc::clone(&broker) as Arc<dyn Transport>;
-        let mut publisher =
-            Publisher::new(transport, runtime.handle().clone(), Clock::start(), Arc::default(), address);
-        let done = publisher.publish(Piece { item: Some(3), body: Payload::bytes(body.to_vec()) });
-        let taken = broker.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (done, taken, publisher.parts())
-    }
-
-    #[test]
-    fn a_part_that_the_broker_refuses_for_its_size_goes_in_smaller_ones() {
-        let body = b"1\ta\n1\tb\n1\tc\n1\td\n1\te\n";
-        let (done, taken, parts) = published(Small::default(), body);
-        assert_eq!(done, Ok(()));
-        assert_eq!(taken.iter().flat_map(|part| part.body.to_vec()).collect::<Vec<_>>(), body);
-        // The owner counts parts from 0.
-        let count = taken.len();
-        assert!(count >= 3 && taken.iter().map(|part| part.number).eq(0..count as u32), "{taken:?}");
-        assert!(taken.iter().all(|part| part.item == Some(3) && part.body.ends_with(b"\n")), "{taken:?}");
-        assert_eq!(parts.map(|parts| parts.count as usize), Some(count));
-    }
-
-    #[test]
-    fn what_cannot_be_cut_or_sent_says_why() {
-        let (done, taken, parts) = published(Small::default(), b"1\ta word that is long\n");
-        let Err(Unsent::TooLarge(reason)) = done else { panic!("{done:?}") };
-        assert!(reason.contains("over 10") && taken.is_empty(), "{reason}");
-        assert_eq!(parts.map(|parts| parts.count), Some(0));
-        let (done, ..) = published(Small { is_closed: true, ..Small::default() }, b"1\ta\n");
-        assert_eq!(done, Err(Unsent::Lost("the transport is closed".to_owned())));
+    /// The confirmed parts, for the outcome. `None` if the answer has no pieces.
+    pub fn parts(self) -> Option<Parts> {
+        self.confirmed
     }
 }

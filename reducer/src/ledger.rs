@@ -189,6 +189,8 @@ impl Ledger {
     /// The task to send, or why it cannot be sent.
     fn load(&mut self, id: TaskId, attempt: u32, now: Moment) -> Result<Option<Result<Task, String>>, StoreError> {
         let Some(job) = self.owner.job(&id.job) else { return Ok(None) };
+        // Later in the turn the task was answered, or its job cancelled or replaced.
+        let Some(flight) = job.flight(id.number) else { return Ok(None) };
         let (workload, opening) = (job.workload(), job.opening().clone());
         let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
         let known = self.known(&id)?.ok_or_else(missing)?;
@@ -200,7 +202,7 @@ impl Ledger {
             }
             None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
         };
-        let mut avoid = job.flight(id.number).map(|flight| flight.avoids().to_vec()).unwrap_or_default();
+        let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));

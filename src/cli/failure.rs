@@ -1,5 +1,6 @@
 //! How a command that fails ends.
 
+use consumer::ConsumerError;
 use reducer::service::ServiceError;
 use reducer::store::StoreError;
 use shared::transport::TransportError;
@@ -43,6 +44,15 @@ impl From<TransportError> for Failure {
             | TransportError::VirtualHost { .. }
             | TransportError::Tls { .. } => Self::usage(error),
             _ => Self::unfinished(error),
+        }
+    }
+}
+
+impl From<ConsumerError> for Failure {
+    fn from(error: ConsumerError) -> Self {
+        match error {
+            ConsumerError::Transport(error) => error.into(),
+            ConsumerError::Thread(error) => Self::unfinished(error),
         }
     }
 }

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use shared::protocol::limits::SLOT_THREADS_MAX;
 use shared::system::threads::{Gate, NoThread, can_start};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, Failure, term};
-
-/// Limit on the threads that work on tasks in one process, however many slots it has.
-const WORKING_MAX: usize = 512;
 
 /// Threads that the client library starts for the connections to a broker.
 const CONNECTIONS: usize = 3;
@@ -32,9 +30,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads {
-    /// Threads for blocking calls: work, files, the report.
+    /// Threads for blocking calls: files, the report.
     blocking: usize,
-    /// Threads that the command starts later: the planner, the ledger, connections, the keyboard.
+    /// Threads that the command starts later: the planner, the ledger, connections, the keyboard,
+    /// one for each task at a time.
     later: usize,
 }
 
@@ -47,9 +46,10 @@ impl Threads {
 
     /// For a command or a role that works on `slots` tasks at a time; `None`: one for each core.
     pub fn working(slots: Option<u32>) -> Self {
+        let max = SLOT_THREADS_MAX as usize;
         let cores = || available_parallelism().map_or(1, usize::from);
-        let slots = slots.map_or_else(cores, |slots| usize::try_from(slots).unwrap_or(WORKING_MAX));
-        Self { blocking: slots.clamp(1, WORKING_MAX) + 2, later: 2 + CONNECTIONS }
+        let slots = slots.map_or_else(cores, |slots| usize::try_from(slots).unwrap_or(max));
+        Self { blocking: 2, later: slots.clamp(1, max) + 2 + CONNECTIONS }
     }
 }
 
@@ -125,9 +125,10 @@ mod tests {
 
     #[test]
     fn who_works_on_many_tasks_has_a_thread_for_each_up_to_a_limit() {
-        assert_eq!(Threads::working(Some(7)).blocking, 9);
-        assert_eq!(Threads::working(Some(0)).blocking, 3);
-        assert_eq!(Threads::working(Some(u32::MAX)).blocking, WORKING_MAX + 2);
-        assert!(Threads::working(None).blocking > 2);
+        let for_tasks = |slots| Threads::working(slots).later - Threads::ASKING.later;
+        assert_eq!(for_tasks(Some(7)), 7);
+        assert_eq!(for_tasks(Some(0)), 1);
+        assert_eq!(for_tasks(Some(u32::MAX)), 512);
+        assert!(for_tasks(None) > 0);
     }
 }

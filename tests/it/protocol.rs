@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
-    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, Lease,
-    Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply, ReportChunk,
-    ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
+    Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, LaneState,
+    Lease, Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply,
+    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
@@ -365,8 +365,7 @@ fn heartbeats() -> Vec<String> {
         consumer: "2p8d".parse().expect("an id"),
         host: "node-07".to_owned(),
         version: "0.1.0".to_owned(),
-        slots: 4,
-        serves: vec![(Workload::Digest, Class::from_name(b"photos"))],
+        lanes: vec![LaneState { workload: Workload::Digest, class: Class::from_name(b"photos"), slots: 4, busy: 1 }],
         holds: vec![HeldTask { opening: opening(), number: 0 }],
         heartbeat_millis: 10_000,
         leaving: false,

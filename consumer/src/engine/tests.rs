@@ -1,17 +1,58 @@
 //! The engine, one event at a time.
 
-use super::*;
-use shared::protocol::id::{PlanHash, TaskId};
+use shared::protocol::id::{Class, PlanHash, TaskId};
 use shared::protocol::message::Address;
+use shared::protocol::workload::Workload;
 
-pub(in crate::engine) fn consumer(slots: u32) -> Consumer {
-    Consumer::new(Config {
+use super::*;
+
+/// Half of the ack timeout.
+pub(in crate::engine) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An engine and the time.
+pub(in crate::engine) struct Timed {
+    pub engine: Consumer,
+    now: Moment,
+}
+
+impl Timed {
+    pub fn step(&mut self, event: Event) -> Vec<Action> {
+        self.engine.step(event, self.now)
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// A heartbeat after so much time that a lease is due for what is held now.
+    pub fn lease(&mut self) -> Vec<Action> {
+        self.pass(PATIENCE);
+        self.step(Event::HeartbeatDue)
+    }
+}
+
+/// A consumer that has no lane.
+pub(in crate::engine) fn without_lanes(cores: u32) -> Timed {
+    let engine = Consumer::new(Config {
         consumer: ConsumerId::from_name(b"c"),
         host: "h".to_owned(),
-        slots,
-        serves: vec![(Workload::Steps, Class::from_name(b"any"))],
+        cores,
         heartbeat_millis: 1_000,
-    })
+        ack_timeout: PATIENCE * 2,
+    });
+    Timed { engine, now: Duration::from_secs(1_700_000_000) }
+}
+
+pub(in crate::engine) fn opened(lane: Lane, slots: u32) -> Event {
+    let (workload, class) = (Workload::Steps, Class::from_name(b"any"));
+    Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, uses_cores: true } }
+}
+
+/// A consumer with lane 0, which may use all cores.
+pub(in crate::engine) fn consumer(slots: u32) -> Timed {
+    let mut consumer = without_lanes(slots);
+    assert_eq!(names(&consumer.step(opened(0, slots))), ["subscribe 0"]);
+    consumer
 }
 
 pub(in crate::engine) fn task(number: u64) -> Box<Task> {
@@ -38,6 +79,9 @@ pub(in crate::engine) fn delivered(tag: Tag) -> Event {
 
 pub(in crate::engine) fn names(actions: &[Action]) -> Vec<String> {
     let name = |action: &Action| match action {
+        Action::Subscribe { lane } => format!("subscribe {lane}"),
+        Action::Unsubscribe { lane } => format!("unsubscribe {lane}"),
+        Action::LaneEnded { lane } => format!("lane {lane} ended"),
         Action::Start { tag, isolated: false, .. } => format!("start {tag}"),
         Action::Start { tag, isolated: true, .. } => format!("isolate {tag}"),
         Action::Answer { tag, .. } => format!("answer {tag}"),
@@ -90,6 +134,29 @@ fn the_third_try_at_a_task_is_isolated_however_the_earlier_ones_were_counted() {
         let delivered = Event::Delivered { lane: 0, tag: 1, task: Ok(task), returns };
         assert_eq!(names(&consumer(1).step(delivered)), [expected], "{returns} returns, attempt {attempt}");
     }
+}
+
+#[test]
+fn a_task_of_another_queue_is_refused() {
+    let wrong: [fn(&mut Task); 2] =
+        [|task| task.address.workload = Workload::Digest, |task| task.class = Class::from_name(b"other")];
+    for change in wrong {
+        let (mut consumer, mut task) = (consumer(1), task(1));
+        change(&mut task);
+        let actions = consumer.step(Event::Delivered { lane: 0, tag: 1, task: Ok(task), returns: 0 });
+        let [Action::DeadLetter { tag: 1, reason }] = &actions[..] else { panic!("{actions:?}") };
+        assert!(reason.to_string().contains("in the queue of steps, any"), "{reason}");
+        assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    }
+}
+
+#[test]
+fn a_confirm_that_is_repeated_settles_nothing_more() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.step(Event::Worked { tag: 1, result: done(), micros: 1 });
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0]);
 }
 
 #[test]

@@ -30,6 +30,15 @@ use process::{Lost, Process};
 
 pub use child::serve;
 
+/// All that a child says that gives this answer to its only item.
+#[cfg(test)]
+pub(crate) fn told(answer: &Payload) -> Vec<u8> {
+    let mut told = Vec::new();
+    frame::write(&mut told, &frame::Tell::Ready, b"").expect("written");
+    frame::write(&mut told, &frame::Tell::Done(answer.content_type.clone()), answer).expect("written");
+    told
+}
+
 /// How a child is started: the command line of a program that calls [`serve`].
 #[derive(Debug, Clone)]
 pub struct Isolation {

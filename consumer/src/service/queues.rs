@@ -7,30 +7,48 @@ use shared::protocol::topology::Topology;
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
 use tokio::sync::mpsc;
 
-use super::Input;
+use super::{Input, Opened};
 use crate::engine::{Event, Lane};
 
-/// Forwards the deliveries of one lane's queue until the transport fails or the consumer ends.
+/// Forwards the deliveries of one lane's queue until the transport fails or the lane ends. `opened`
+/// hears whether the subscription succeeds. Without it, a failure ends the consumer.
 pub(super) async fn serve_lane(
     lane: Lane,
     wanted: Subscribe,
     transport: Arc<dyn Transport>,
     inputs: mpsc::UnboundedSender<Input>,
+    opened: Option<Opened>,
 ) {
-    if let Err(error) = listen(lane, wanted, &*transport, &inputs).await {
-        let _ = inputs.send(Input::Failed(error));
+    let input = match (subscribe(wanted, &*transport).await, opened) {
+        (Ok(subscription), opened) => {
+            if let Some(opened) = opened {
+                // Who has stopped waiting for it closes the lane, or leaves it open.
+                let _ = opened.send(Ok(lane));
+            }
+            listen(lane, subscription, &inputs).await.err().map(Input::Failed)
+        }
+        (Err(error), Some(opened)) => {
+            let _ = opened.send(Err(error.into()));
+            Some(Input::Event(Event::LaneClosed { lane }))
+        }
+        (Err(error), None) => Some(Input::Failed(error)),
+    };
+    if let Some(input) = input {
+        let _ = inputs.send(input);
     }
+}
+
+async fn subscribe(wanted: Subscribe, transport: &dyn Transport) -> Result<Box<dyn Subscription>, TransportError> {
+    let (queues, bindings) = (vec![wanted.queue.clone()], wanted.bindings.clone());
+    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await?;
+    transport.subscribe(wanted).await
 }
 
 async fn listen(
     lane: Lane,
-    wanted: Subscribe,
-    transport: &dyn Transport,
+    mut subscription: Box<dyn Subscription>,
     inputs: &mpsc::UnboundedSender<Input>,
 ) -> Result<(), TransportError> {
-    let (queues, bindings) = (vec![wanted.queue.clone()], wanted.bindings.clone());
-    transport.declare(&Topology { exchanges: Vec::new(), queues, bindings }).await?;
-    let mut subscription = transport.subscribe(wanted).await?;
     // The channel is bounded by the prefetch.
     loop {
         let input = match subscription.next().await? {

@@ -1,15 +1,17 @@
 //! A consumer whose broker is slow, or whose control queue cannot be read.
 
-use std::sync::atomic::AtomicUsize;
+mod lanes;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use shared::protocol::id::{PlanHash, TaskId};
-use shared::protocol::message::Address;
+use shared::protocol::message::{Address, Message, Task};
 use shared::protocol::payload::Payload;
 use shared::protocol::topology::Topology;
 use shared::system::shutdown;
 use shared::transport::embedded::Embedded;
-use shared::transport::{Incoming, QueueState, Subscription};
+use shared::transport::{Incoming, PublishError, QueueState, Subscription};
 use tokio::sync::watch;
 
 use super::*;
@@ -99,7 +101,7 @@ async fn heartbeats_that_a_broker_holds_up_do_not_pile_up() {
 async fn who_cannot_hear_of_cancellations_does_not_go_on() {
     let (_stopper, shutdown) = shutdown::channel();
     let ended = run(config(), Reluctant::new(true), shutdown).await;
-    assert_eq!(ended, Err(TransportError::Closed));
+    assert_eq!(ended, Err(TransportError::Closed.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

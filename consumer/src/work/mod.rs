@@ -113,6 +113,11 @@ pub trait Work: Debug + Sync {
         None
     }
 
+    /// Whether a task that may have killed consumers is done item by item in a child process.
+    fn isolates_suspects(&self) -> bool {
+        true
+    }
+
     /// Deliveries that wait while every slot works, so that no slot idles for a round trip. More
     /// would keep tasks from idle consumers.
     fn spare(&self) -> u16 {

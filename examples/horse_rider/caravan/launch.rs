@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use consumer::ConsumerError;
 use producer::ProducerError;
 use producer::rider::{Cues, Ride};
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
@@ -60,7 +61,7 @@ pub enum LaunchError {
     Rider(Role, ProducerError),
     /// A horse failed.
     #[error("{0}: {1}")]
-    Horse(Role, TransportError),
+    Horse(Role, ConsumerError),
     /// The owner failed.
     #[error("the owner: {0}")]
     Owner(#[from] ServiceError),
@@ -83,7 +84,7 @@ pub enum LaunchError {
     Stopped,
 }
 
-type Horses = JoinSet<(Role, Result<u64, TransportError>)>;
+type Horses = JoinSet<(Role, Result<u64, ConsumerError>)>;
 type Riders = JoinSet<(Role, Result<Ride, ProducerError>)>;
 
 impl Caravan {
@@ -198,7 +199,7 @@ async fn arrive(band: &mut Riders) -> Result<Vec<u64>, LaunchError> {
     Ok(whips)
 }
 
-fn lost_horse((role, result): (Role, Result<u64, TransportError>)) -> LaunchError {
+fn lost_horse((role, result): (Role, Result<u64, ConsumerError>)) -> LaunchError {
     match result {
         Ok(_) => LaunchError::Ended(role.to_string()),
         Err(error) => LaunchError::Horse(role, error),

@@ -11,15 +11,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use consumer::ConsumerConfig;
 use consumer::work::Site;
+use consumer::{ConsumerConfig, ConsumerError};
 use producer::ProducerError;
 use producer::rider::{Cues, Ride, RiderConfig};
 use shared::protocol::id::{JobId, OwnerId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::workload::{Workload, steps};
 use shared::system::shutdown::Shutdown;
-use shared::transport::{Transport, TransportError};
+use shared::transport::Transport;
 
 pub use launch::{Lap, Launch, LaunchError, expected_steps};
 
@@ -110,7 +110,7 @@ impl Caravan {
         horse: u32,
         transport: Arc<dyn Transport>,
         shutdown: Shutdown,
-    ) -> Result<u64, TransportError> {
+    ) -> Result<u64, ConsumerError> {
         let role = Role::Horse(horse);
         let config = ConsumerConfig::new(Site::new(), vec![(Workload::Steps, steps::class())]);
         let felt = Arc::clone(&config.done);

@@ -29,9 +29,14 @@ pub(super) struct Consumers {
     settled_at: Option<Moment>,
 }
 
-/// The queues that a consumer serves, each with the slots for it.
-fn queues(presence: &Presence) -> impl Iterator<Item = (&QueueKey, u32)> {
-    presence.serves.iter().map(|queue| (queue, presence.slots))
+/// The queues that a consumer serves, each with the slots for it. Several lanes may serve one.
+fn queues(presence: &Presence) -> BTreeMap<QueueKey, u32> {
+    let mut queues: BTreeMap<QueueKey, u32> = BTreeMap::new();
+    for lane in &presence.lanes {
+        let slots = queues.entry((lane.workload, lane.class.clone())).or_default();
+        *slots = slots.saturating_add(lane.slots);
+    }
+    queues
 }
 
 impl Consumers {
@@ -39,25 +44,27 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), served: BTreeMap::new(), settled_at: None }
     }
 
-    /// Records a heartbeat; returns whether it is the consumer's first.
-    pub fn hear(&mut self, presence: Presence, now: Moment) -> bool {
-        let is_known = self.forget(&presence.consumer);
+    /// Records a heartbeat; returns the queues that the consumer did not serve before.
+    pub fn hear(&mut self, presence: Presence, now: Moment) -> Vec<QueueKey> {
+        let before = self.forget(&presence.consumer);
         if presence.leaving {
-            return false;
+            return Vec::new();
         }
-        for (queue, slots) in queues(&presence) {
+        let queues = queues(&presence);
+        for (queue, &slots) in &queues {
             let served = self.served.entry(queue.clone()).or_default();
             served.consumers += 1;
             served.slots = served.slots.saturating_add(slots);
         }
         self.alive.insert(presence.consumer.clone(), (presence, now));
-        !is_known
+        queues.into_keys().filter(|queue| !before.contains_key(queue)).collect()
     }
 
-    /// Removes a consumer; returns whether it was there.
-    fn forget(&mut self, consumer: &ConsumerId) -> bool {
-        let Some((presence, _)) = self.alive.remove(consumer) else { return false };
-        for (queue, slots) in queues(&presence) {
+    /// Removes a consumer; returns the queues that it served.
+    fn forget(&mut self, consumer: &ConsumerId) -> BTreeMap<QueueKey, u32> {
+        let Some((presence, _)) = self.alive.remove(consumer) else { return BTreeMap::new() };
+        let queues = queues(&presence);
+        for (queue, &slots) in &queues {
             let Some(served) = self.served.get_mut(queue) else { continue };
             served.consumers -= 1;
             served.slots = served.slots.saturating_sub(slots);
@@ -65,7 +72,7 @@ impl Consumers {
                 self.served.remove(queue);
             }
         }
-        true
+        queues
     }
 
     pub fn forget_silent(&mut self, now: Moment) {
@@ -104,7 +111,7 @@ impl Consumers {
             return true;
         }
         let is_other = |id: &ConsumerId| !than.contains(id);
-        let serves = |presence: &Presence| queues(presence).any(|(served, _)| served == queue);
+        let serves = |presence: &Presence| presence.serves(queue.0, &queue.1);
         !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
     }
 

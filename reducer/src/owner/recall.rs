@@ -80,9 +80,9 @@ impl Recalls {
 }
 
 impl Owner {
-    /// Recalls the tasks that a consumer holds and, for a new consumer, those that may wait in the
-    /// queues it serves. A consumer has not heard recalls from before it came, and a recall may be
-    /// lost.
+    /// Recalls the tasks that a consumer holds, and those that may wait in queues that it did not
+    /// serve before (`serves`). A consumer has not heard recalls from before it came, and a recall
+    /// may be lost.
     pub(super) fn recall(
         &mut self,
         holds: &[HeldTask],

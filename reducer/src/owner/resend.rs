@@ -30,12 +30,13 @@ impl Owner {
                 flight.heard(until);
             }
         }
-        let (holds, serves) = (presence.holds.clone(), presence.serves.clone());
-        let is_first = self.consumers.hear(presence, now);
-        if is_first {
-            self.hurry_expired(&serves, now);
+        let holds = presence.holds.clone();
+        // Lanes come while a consumer runs, not only with its first heartbeat.
+        let newly_served = self.consumers.hear(presence, now);
+        if !newly_served.is_empty() {
+            self.hurry_expired(&newly_served, now);
         }
-        self.recall(&holds, cancelled, if is_first { &serves } else { &[] }, now, step);
+        self.recall(&holds, cancelled, &newly_served, now, step);
         // More slots may widen a window.
         self.fill_all(now, step);
     }

@@ -112,6 +112,10 @@ pub const HEARTBEAT_MAX: Duration = Duration::from_secs(60 * 60);
 /// as failed.
 pub const ATTEMPTS_MAX: u32 = 5;
 
+/// Threads that a consumer's lane works with, at most, however many slots are asked for. Each takes
+/// memory for its stack, and few machines have more cores.
+pub const SLOT_THREADS_MAX: u32 = 512;
+
 /// Earlier attempts at a task, returned deliveries included, from which on a consumer does it item
 /// by item in a separate process. Two deaths of consumers point at the task; a single one may have
 /// any cause.

@@ -58,7 +58,8 @@ impl Heard {
         let ahead = message.timestamp.cast_signed().saturating_sub(now.cast_signed());
         let read = if message.kind == kind::PRESENCE {
             message.expect(kind::PRESENCE).and_then(|()| message.parse::<Presence>()).map(|presence| {
-                let Presence { consumer, host, version, serves, roots, .. } = presence;
+                let Presence { consumer, host, version, lanes, roots, .. } = presence;
+                let serves = lanes.into_iter().map(|lane| (lane.workload, lane.class)).collect();
                 let shown = format!("consumer on {host}");
                 (consumer.to_string(), Peer { shown, is_owner: false, version, ahead, serves, roots })
             })
@@ -234,6 +235,7 @@ fn with_version(peer: &Peer) -> String {
 #[cfg(test)]
 mod tests {
     use shared::protocol::id::{ConsumerId, OwnerId};
+    use shared::protocol::message::LaneState;
     use shared::protocol::payload::Payload;
     use shared::protocol::workload::files::Root;
 
@@ -251,8 +253,7 @@ mod tests {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
             version: version.to_owned(),
-            slots: 1,
-            serves: vec![(Workload::Digest, Root::class_of("t"))],
+            lanes: vec![LaneState { workload: Workload::Digest, class: Root::class_of("t"), slots: 1, busy: 0 }],
             holds: Vec::new(),
             heartbeat_millis: 1_000,
             leaving: false,

@@ -172,6 +172,21 @@ impl Broker {
         self.push(&name, &key, &Rc::new(message), 0);
     }
 
+    /// Puts a copy of a task into another of these queues.
+    pub fn stray(&mut self, which: usize, queues: &[String]) {
+        let entries = queues.iter().filter_map(|name| Some((name, self.queues.get(name)?)));
+        let entries = entries.flat_map(|(name, queue)| {
+            let unacked = queue.unacked.values().map(|(_, entry)| entry);
+            queue.ready.iter().chain(unacked).map(move |entry| (name, entry))
+        });
+        let entries: Vec<_> = entries.filter(|(_, entry)| entry.message.kind == kind::TASK).collect();
+        let Some((name, entry)) = entries.get(which % entries.len().max(1)) else { return };
+        let others: Vec<_> = queues.iter().filter(|other| other != name && self.queues.contains_key(*other)).collect();
+        let Some(other) = others.get(which % others.len().max(1)) else { return };
+        let (key, message) = (entry.key.clone(), entry.message.clone());
+        self.push(other, &key, &message, 0);
+    }
+
     /// Everything that can be pushed to subscribers now.
     pub fn give(&mut self) -> Vec<Delivered> {
         let mut given = Vec::new();
@@ -215,10 +230,18 @@ impl Broker {
     /// A consuming connection ends: its exclusive queues are gone, what it did not ack goes back.
     pub fn disconnect(&mut self, process: usize, epoch: u64) {
         self.queues.retain(|_, queue| queue.connection != Some((process, epoch)));
+        self.end(|to| (to.process, to.epoch) == (process, epoch));
+    }
+
+    /// One subscription ends: what it did not ack goes back.
+    pub fn unsubscribe(&mut self, subscriber: Subscriber) {
+        self.end(|to| *to == subscriber);
+    }
+
+    fn end(&mut self, is_its: impl Fn(&Subscriber) -> bool) {
         let names: Vec<String> = self.queues.keys().cloned().collect();
         for name in names {
             let Some(queue) = self.queues.get_mut(&name) else { continue };
-            let is_its = |to: &Subscriber| (to.process, to.epoch) == (process, epoch);
             queue.subscribers.retain(|(to, _)| !is_its(to));
             let tags: Vec<_> = queue.unacked.iter().filter(|(_, (to, _))| is_its(to)).map(|(&tag, _)| tag).collect();
             for tag in tags {

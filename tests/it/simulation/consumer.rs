@@ -1,49 +1,61 @@
-//! A consumer: its engine, with the work on each task in virtual time. As `consumer::service` wires
-//! it.
+//! A consumer: its engines, with the work on each task in virtual time. As `consumer::service` wires
+//! them.
 
-use std::collections::{BTreeMap, VecDeque};
+mod lanes;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use consumer::engine::{Action, Config, Consumer, Done, Event, Tag};
-use consumer::work::{Compare, Piece, WorkError};
+use consumer::engine::{Action, Config, Consumer, Done, Event, Lane as LaneId, Tag};
+use consumer::parts::PartQueue;
+use consumer::work::{Compare, WorkError};
 use rand::RngExt;
 use shared::protocol::id::{Class, ConsumerId, JobId, RunId};
 use shared::protocol::limits;
-use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Parts, Task, kind};
+use shared::protocol::message::{Cancel, DeadLetter, Message, Part, Task, kind};
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
-use shared::protocol::topology::{self, Topology};
+use shared::protocol::topology;
 use shared::protocol::workload::Workload;
-use shared::system::clock::Moment;
 
 use super::broker::DeliveryTag;
 use super::mutants::Mutant;
 use super::role::{Alarm, Do, Input, Lane, Role, Stage};
 use super::work::{Eyes, Sight, failed, work};
+use lanes::OpenLane;
 
 /// The lane of requests for a heartbeat; tasks have those below.
-const CONTROL: Lane = 100;
+const CONTROL: Lane = Lane::MAX;
 
 /// A consumer's process.
 pub(super) struct ConsumerRole {
     name: String,
-    slots: u32,
+    cores: u32,
     serves: Vec<(Workload, Class)>,
     sight: Sight,
     engine: Option<Consumer>,
-    deliveries: BTreeMap<Tag, (Rc<str>, Rc<Message>)>,
-    /// When each of them came.
-    taken_at: BTreeMap<Tag, Moment>,
+    lanes: BTreeMap<LaneId, OpenLane>,
+    next_lane: LaneId,
+    deliveries: BTreeMap<Tag, Delivery>,
+    next_tag: Tag,
     running: BTreeMap<Tag, Running>,
     /// What a publish under a token was for.
     publishing: BTreeMap<u64, For>,
 }
 
+/// A delivery that is not settled.
+struct Delivery {
+    lane: LaneId,
+    tag: DeliveryTag,
+    key: Rc<str>,
+    message: Rc<Message>,
+}
+
 struct Running {
+    lane: LaneId,
     task: Task,
-    pieces: VecDeque<Piece>,
-    parts: Option<Parts>,
+    parts: PartQueue,
     result: Result<Payload, WorkError>,
     kills: bool,
 }
@@ -56,36 +68,38 @@ enum For {
 }
 
 impl ConsumerRole {
-    pub fn new(name: String, slots: u32, serves: Vec<(Workload, Class)>, sight: Sight) -> Self {
-        let (deliveries, taken_at) = (BTreeMap::new(), BTreeMap::new());
-        let (running, publishing) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, slots, serves, sight, engine: None, deliveries, taken_at, running, publishing }
+    pub fn new(name: String, cores: u32, serves: Vec<(Workload, Class)>, sight: Sight) -> Self {
+        Self {
+            name,
+            cores,
+            serves,
+            sight,
+            engine: None,
+            lanes: BTreeMap::new(),
+            next_lane: 0,
+            deliveries: BTreeMap::new(),
+            next_tag: 0,
+            running: BTreeMap::new(),
+            publishing: BTreeMap::new(),
+        }
     }
 
     fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
         let Some(engine) = &mut self.engine else { return };
-        for action in engine.step(event) {
+        for action in engine.step(event, stage.now) {
             self.perform(action, stage, out);
         }
     }
 
     fn perform(&mut self, action: Action, stage: &mut Stage, out: &mut Vec<Do>) {
         match action {
-            Action::Start { tag, task, isolated } => {
-                self.check_trust(tag, stage);
-                let compare = if stage.breaks(Mutant::CompareNothing) { Compare::Nothing } else { Compare::Times };
-                let work = work(&task, stage.jobs, Eyes { sight: self.sight, compare }, stage.random);
-                let breaks_all = work.has_bad && stage.breaks(Mutant::BadItemFailsAll);
-                let result = if breaks_all { Err(failed("one of its files cannot be read")) } else { work.result };
-                let pieces = work.pieces.into();
-                let kills = work.kills && (!isolated || stage.breaks(Mutant::NeverIsolate));
-                self.running.insert(tag, Running { task: *task, pieces, parts: None, result, kills });
-                let wait = if work.is_long { stage.millis(65_000, 110_000) } else { duration(stage) };
-                out.push(Do::After(wait, Alarm::Work(tag)));
-            }
+            Action::Subscribe { lane } => self.subscribe(lane, out),
+            Action::Unsubscribe { lane } => self.unsubscribe(lane, stage, out),
+            Action::LaneEnded { lane } => drop(self.lanes.remove(&lane)),
+            Action::Start { tag, task, isolated } => self.begin(tag, *task, isolated, stage, out),
             Action::Cancel { tag } => {
                 if let Some(running) = self.running.get_mut(&tag) {
-                    running.pieces.clear();
+                    running.parts.give_up();
                     running.result = Err(failed("nobody wants it any more"));
                     running.kills = false;
                     out.push(Do::After(stage.millis(0, 900), Alarm::Work(tag)));
@@ -95,7 +109,7 @@ impl ConsumerRole {
                 let to = (topology::OUTCOMES, lease.address.owner.to_string());
                 self.publish(to, lease.to_message(UNIX_EPOCH), For::Lease(tag), stage, out);
                 if stage.breaks(Mutant::AckBeforeLease) {
-                    out.push(Do::Ack(tag));
+                    self.ack(tag, out);
                 }
             }
             Action::Answer { tag, outcome } => {
@@ -103,25 +117,23 @@ impl ConsumerRole {
                 let message = outcome.to_message(UNIX_EPOCH);
                 self.publish(to, message, For::Delivery(tag), stage, out);
                 if stage.breaks(Mutant::AckBeforeConfirm) {
-                    out.push(Do::Ack(tag));
+                    self.ack(tag, out);
                 }
             }
             Action::DeadLetter { tag, reason } => {
-                let Some((key, message)) = self.deliveries.get(&tag) else { return };
+                let Some(Delivery { key, message, .. }) = self.deliveries.get(&tag) else { return };
+                if let (Reason::NotServed { .. }, Ok(task)) = (&reason, Task::from_message(message)) {
+                    *stage.jobs.failures.entry(task.address.task).or_default() += 1;
+                }
                 let dead_letter = DeadLetter::wrap(Message::clone(message), &reason, &self.name);
                 let to = (topology::DEAD, key.to_string());
                 self.publish(to, dead_letter, For::Delivery(tag), stage, out);
             }
             Action::Ack { tag } => {
-                self.taken_at.remove(&tag);
-                if self.deliveries.remove(&tag).is_some() {
-                    out.push(Do::Ack(tag));
-                }
-            }
-            Action::Drop { tag } => {
-                self.taken_at.remove(&tag);
+                self.ack(tag, out);
                 self.deliveries.remove(&tag);
             }
+            Action::Drop { tag } => drop(self.deliveries.remove(&tag)),
             Action::Announce(presence) => {
                 let message = Message::json(kind::PRESENCE, stage.number().to_string(), &presence, UNIX_EPOCH);
                 out.push(Do::Hint { to: (topology::CONTROL, topology::PRESENCE.to_owned()), message });
@@ -130,10 +142,22 @@ impl ConsumerRole {
         }
     }
 
-    fn check_trust(&self, tag: Tag, stage: &mut Stage) {
-        if self.deliveries.get(&tag).is_some_and(|(_, message)| message.untrusted.is_some()) {
-            stage.oracle.complain("a task was begun that does not open");
-        }
+    fn ack(&self, tag: Tag, out: &mut Vec<Do>) {
+        out.extend(self.deliveries.get(&tag).map(|delivery| Do::Ack(delivery.tag)));
+    }
+
+    fn begin(&mut self, tag: Tag, task: Task, isolated: bool, stage: &mut Stage, out: &mut Vec<Do>) {
+        let Some(lane) = self.check_start(tag, &task, stage) else { return };
+        let compare = if stage.breaks(Mutant::CompareNothing) { Compare::Nothing } else { Compare::Times };
+        let work = work(&task, stage.jobs, Eyes { sight: self.sight, compare }, stage.random);
+        let breaks_all = work.has_bad && stage.breaks(Mutant::BadItemFailsAll);
+        let result = if breaks_all { Err(failed("one of its files cannot be read")) } else { work.result };
+        let kills = work.kills && (!isolated || stage.breaks(Mutant::NeverIsolate));
+        let (run, mut parts) = (format!("{}-{}", self.name, stage.number()), PartQueue::new(task.address.clone()));
+        work.pieces.into_iter().for_each(|piece| parts.push(piece, || RunId::from_name(run.as_bytes())));
+        self.running.insert(tag, Running { lane, task, parts, result, kills });
+        let wait = if work.is_long { stage.millis(65_000, 110_000) } else { duration(stage) };
+        out.push(Do::After(wait, Alarm::Work(tag)));
     }
 
     fn publish(
@@ -170,24 +194,14 @@ impl ConsumerRole {
         if stage.breaks(Mutant::AckOnDelivery) {
             out.push(Do::Ack(tag));
         }
-        let (workload, class) = &self.serves[lane];
-        let is_served = |task: &Task| task.address.workload == *workload && task.class == *class;
-        let not_served = || Reason::NotServed { what: format!("not from the queue of {workload}, {class}") };
-        let task = Task::from_message(&stage.trusted(&message))
-            .and_then(|task| if is_served(&task) { Ok(task) } else { Err(not_served()) });
-        self.deliveries.insert(tag, (key, message));
-        self.taken_at.insert(tag, stage.now);
-        self.tell(Event::Delivered { lane, tag, task: task.map(Box::new), returns }, stage, &mut out);
+        let task = Task::from_message(&stage.trusted(&message)).map(Box::new);
+        let lane = self.lane_of(lane, task.as_deref().ok(), stage);
+        let delivery = Delivery { lane: lane.0, tag, key, message };
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.deliveries.insert(tag, delivery);
+        self.tell(Event::Delivered { lane: lane.1, tag, task, returns }, stage, &mut out);
         out
-    }
-
-    fn look_for_leases(&mut self, half: Duration, stage: &mut Stage, out: &mut Vec<Do>) {
-        let now = stage.now;
-        let due = self.taken_at.iter().filter(|(_, taken_at)| now.saturating_sub(**taken_at) >= half);
-        for tag in due.map(|(&tag, _)| tag).collect::<Vec<_>>() {
-            self.taken_at.remove(&tag);
-            self.tell(Event::LeaseDue { tag }, stage, out);
-        }
     }
 
     /// Publishes the next part, or answers when all are confirmed.
@@ -198,23 +212,26 @@ impl ConsumerRole {
             *stage.jobs.deaths.entry(running.task.address.task.clone()).or_default() += 1;
             return vec![Do::Die];
         }
-        if let Some(piece) = running.pieces.pop_front() {
-            let number = stage.number();
-            let run = RunId::from_name(format!("{}-{number}", self.name).as_bytes());
-            let parts = running.parts.get_or_insert(Parts { run, count: 0 });
-            let (address, run, body) = (running.task.address.clone(), parts.run.clone(), piece.body);
-            let part = Part { address, run, number: parts.count, item: piece.item, body };
-            parts.count += 1;
+        if let Some(part) = next_part(&mut running.parts, stage) {
             let to = (topology::OUTCOMES, part.address.owner.to_string());
             self.publish(to, part.to_message(UNIX_EPOCH), For::Part(tag), stage, &mut out);
             return out;
         }
         if let Some(Running { parts, result, .. }) = self.running.remove(&tag) {
-            let result = result.map(|answer| Done { answer, parts });
+            let result = result.map(|answer| Done { answer, parts: parts.parts() });
             self.tell(Event::Worked { tag, result, micros: 1 }, stage, &mut out);
         }
         out
     }
+}
+
+/// The part to publish now. Some parts of several lines are too large for a message.
+fn next_part(parts: &mut PartQueue, stage: &mut Stage) -> Option<Part> {
+    let lines = |part: &Part| part.body.iter().filter(|&&byte| byte == b'\n').count();
+    if lines(&parts.next()?) > 1 && stage.random.random_bool(0.2) {
+        parts.too_large("the broker takes less").expect("it has a line's end in its middle");
+    }
+    parts.next()
 }
 
 /// Most tasks are short, and some outlast two heartbeats.
@@ -229,24 +246,19 @@ fn duration(stage: &mut Stage) -> Duration {
 impl Role for ConsumerRole {
     fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
         let consumer = ConsumerId::from_name(format!("{}-{}", self.name, stage.number()).as_bytes());
+        let patience = stage.ack_timeout.filter(|_| !stage.breaks(Mutant::NeverLease)).unwrap_or(Duration::MAX);
         let engine = Consumer::new(Config {
             consumer,
             host: self.name.clone(),
-            slots: self.slots,
-            serves: self.serves.clone(),
+            cores: self.cores + u32::from(stage.breaks(Mutant::MoreThanCores)),
             heartbeat_millis: limits::HEARTBEAT.as_millis() as u64,
+            ack_timeout: patience.saturating_mul(if stage.breaks(Mutant::LeaseLate) { 3 } else { 1 }),
         });
         let (queue, bindings) = topology::consumer_control(engine.id());
         let mut out =
             vec![Do::Declare(topology::shared()), Do::Subscribe { lane: CONTROL, queue, bindings, prefetch: 16 }];
-        for (lane, (workload, class)) in self.serves.iter().enumerate() {
-            let (queue, binding) = topology::tasks(*workload, class);
-            let (queues, bindings) = (vec![queue.clone()], vec![binding]);
-            out.push(Do::Declare(Topology { exchanges: Vec::new(), queues, bindings: bindings.clone() }));
-            let prefetch = self.slots as u16 + u16::from(*workload != Workload::Steps);
-            out.push(Do::Subscribe { lane, queue, bindings, prefetch });
-        }
         self.engine = Some(engine);
+        (0..self.serves.len()).for_each(|served| self.open(served, stage, &mut out));
         out.push(Do::After(Duration::ZERO, Alarm::Tick));
         out
     }
@@ -258,25 +270,27 @@ impl Role for ConsumerRole {
                 return self.delivered(lane, tag, (key, message, returns), stage);
             }
             Input::Interrupted { lane: CONTROL } => {}
-            Input::Interrupted { lane } => self.tell(Event::Interrupted { lane }, stage, &mut out),
+            Input::Interrupted { lane } => self.tell(Event::Interrupted { lane: lane as LaneId }, stage, &mut out),
             Input::Confirmed(token) => match self.publishing.get(&token) {
                 Some(&For::Delivery(tag)) => self.tell(Event::Confirmed { tag }, stage, &mut out),
                 Some(&For::Lease(tag)) => self.tell(Event::Leased { tag }, stage, &mut out),
                 Some(&For::Part(tag)) => {
                     // A part's confirm that is repeated says nothing new.
                     self.publishing.remove(&token);
+                    if let Some(running) = self.running.get_mut(&tag) {
+                        running.parts.confirmed();
+                    }
                     return self.go_on(tag, stage);
                 }
                 None => {}
             },
             Input::Alarm(Alarm::Work(tag)) => return self.go_on(tag, stage),
             Input::Alarm(Alarm::Tick) => {
-                if let Some(patience) = stage.ack_timeout.filter(|_| !stage.breaks(Mutant::NeverLease)) {
-                    self.look_for_leases(patience / 2, stage, &mut out);
-                }
                 self.tell(Event::HeartbeatDue, stage, &mut out);
                 out.push(Do::After(limits::HEARTBEAT, Alarm::Tick));
             }
+            Input::Alarm(Alarm::CloseLane { lane, millis }) => self.close(lane, millis, stage, &mut out),
+            Input::Alarm(Alarm::OpenLane(served)) => self.open(served, stage, &mut out),
             Input::Alarm(_) | Input::Looked { .. } => {}
         }
         out

@@ -11,6 +11,7 @@ use super::faults::{Fault, Which};
 use super::jobs::{Fate, File, Runner};
 use super::owner::{OWN, beside, lose_store};
 use super::processes::{Kind, Process};
+use super::role::Alarm;
 use super::world::{What, World};
 
 /// Faults that wait for the next one of something.
@@ -70,17 +71,23 @@ impl World {
                 }
             }
             Fault::Tear { process, place } => {
-                let process = self.pick_owner(process);
+                let process = self.pick(process, Process::is_owner);
                 self.processes[process].tear = Some(place);
             }
             Fault::Lag { process, millis } => {
-                let (process, until) = (self.pick_owner(process), self.now + Duration::from_millis(millis));
+                let (process, until) =
+                    (self.pick(process, Process::is_owner), self.now + Duration::from_millis(millis));
                 self.processes[process].wire.last_delivered.insert(OWN, until);
             }
             Fault::Rewalk { job, file } => self.rewalk(job, file),
             Fault::Forge { message } => {
                 self.broker.forge(message);
                 self.give();
+            }
+            Fault::Stray { message } => self.stray(message),
+            Fault::CloseLane { process, lane, millis } => {
+                let process = self.pick(process, Process::consumes);
+                self.plan(process, Duration::ZERO, What::Alarm(Alarm::CloseLane { lane, millis }));
             }
             Fault::KillHolder { millis } => self.armed.kill_holder = Some(millis),
             Fault::LoseLease => self.armed.lose_lease = true,
@@ -109,9 +116,15 @@ impl World {
         process.into_iter().for_each(|process| self.crash(process, Duration::from_millis(20)));
     }
 
-    fn pick_owner(&self, process: usize) -> usize {
-        let owners: Vec<usize> = (0..self.processes.len()).filter(|&p| self.processes[p].is_owner()).collect();
-        owners[process % owners.len()]
+    /// A copy of a task gets into the queue of other tasks.
+    fn stray(&mut self, message: usize) {
+        self.broker.stray(message, &super::processes::queues());
+        self.give();
+    }
+
+    fn pick(&self, process: usize, is_one: fn(&Process) -> bool) -> usize {
+        let all: Vec<usize> = (0..self.processes.len()).filter(|&p| is_one(&self.processes[p])).collect();
+        all[process % all.len()]
     }
 
     fn pick_queue(&self, queue: usize) -> Option<String> {

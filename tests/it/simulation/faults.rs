@@ -59,6 +59,10 @@ pub(super) enum Fault {
     LoseLease,
     /// Somebody who has no key puts a changed copy of a task or an outcome into its queue.
     Forge { message: usize },
+    /// Somebody puts a copy of a task into the queue of other tasks.
+    Stray { message: usize },
+    /// Somebody closes a lane of a consumer, and opens it again.
+    CloseLane { process: usize, lane: usize, millis: u64 },
     /// What is delivered to an owner's own queue takes its time from now on.
     Lag { process: usize, millis: u64 },
 }
@@ -140,6 +144,19 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
         for _ in 0..random.random_range(1..=3) {
             let at = random.random_range(0..steps);
             planned.push(Planned { at, fault: Fault::Forge { message: random.random_range(0..64) } });
+        }
+    }
+    if random.random_bool(0.1) {
+        for _ in 0..random.random_range(1..=3) {
+            let at = random.random_range(0..steps);
+            planned.push(Planned { at, fault: Fault::Stray { message: random.random_range(0..64) } });
+        }
+    }
+    if random.random_bool(0.3) {
+        for _ in 0..random.random_range(1..=6) {
+            let (at, millis) = (random.random_range(0..steps), random.random_range(0..10_000));
+            let (process, lane) = (random.random_range(0..64), random.random_range(0..64));
+            planned.push(Planned { at, fault: Fault::CloseLane { process, lane, millis } });
         }
     }
     planned.sort_by_key(|planned| planned.at);

@@ -36,6 +36,18 @@ pub(super) enum Mutant {
     AckBeforeLease,
     /// A consumer never asks for more time.
     NeverLease,
+    /// A consumer asks for more time when the broker has already lost patience.
+    LeaseLate,
+    /// A consumer does a task that came from the queue of other tasks.
+    AnyQueue,
+    /// A closed lane goes on starting its tasks.
+    StartWhenClosed,
+    /// A closed lane's subscription ends while its tasks run without a lease.
+    UnsubscribeAtOnce,
+    /// More tasks run in a lane than it has slots.
+    MoreThanSlots,
+    /// More tasks run in a consumer than it has cores.
+    MoreThanCores,
     /// A consumer works on suspects as on all others.
     NeverIsolate,
     /// A file that cannot be read fails its task.
@@ -81,7 +93,7 @@ pub(super) enum Mutant {
 }
 
 /// All of them.
-const ALL: [Mutant; 36] = [
+const ALL: [Mutant; 42] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -95,6 +107,12 @@ const ALL: [Mutant; 36] = [
     Mutant::NeverRedeclare,
     Mutant::AckBeforeLease,
     Mutant::NeverLease,
+    Mutant::LeaseLate,
+    Mutant::AnyQueue,
+    Mutant::StartWhenClosed,
+    Mutant::UnsubscribeAtOnce,
+    Mutant::MoreThanSlots,
+    Mutant::MoreThanCores,
     Mutant::NeverIsolate,
     Mutant::BadItemFailsAll,
     Mutant::CompareNothing,

@@ -13,7 +13,7 @@ use super::faults::Which;
 use super::mutants::Mutant;
 use super::role::{Input, Lane};
 use super::wire::Publish;
-use super::world::{What, World};
+use super::world::{LATENCY_MAX, What, World};
 
 impl World {
     pub fn declare(&mut self, process: usize, topology: &Topology) {
@@ -29,6 +29,19 @@ impl World {
         self.broker.declare(queue, (process, epoch));
         bindings.iter().for_each(|binding| self.broker.bind(binding));
         self.broker.subscribe(&queue.name, Subscriber { process, epoch, lane }, *prefetch);
+        self.give();
+    }
+
+    pub fn unsubscribe(&mut self, process: usize, lane: Lane) {
+        let wire = &mut self.processes[process].wire;
+        wire.subscriptions.remove(&lane);
+        let epoch = wire.consuming.epoch;
+        // After the acks that were sent before it: a channel keeps their order.
+        self.plan(process, LATENCY_MAX, What::Unsubscribe { epoch, lane });
+    }
+
+    pub fn end_subscription(&mut self, process: usize, epoch: u64, lane: Lane) {
+        self.broker.unsubscribe(Subscriber { process, epoch, lane });
         self.give();
     }
 

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shared::protocol::id::{Class, JobId};
-use shared::protocol::workload::Workload;
+use shared::protocol::topology;
+use shared::protocol::workload::{Workload, steps};
 use shared::system::clock::Moment;
 
 use super::consumer::ConsumerRole;
 use super::faults::Which;
-use super::jobs::{Deed, Job, Runner};
+use super::jobs::{Deed, Job, Runner, class};
 use super::operator::OperatorRole;
 use super::owner::{OwnerRole, OwnerSetup};
 use super::producer::ProducerRole;
@@ -28,7 +29,8 @@ pub(super) enum Kind {
         job: JobId,
     },
     Consumer {
-        slots: u32,
+        /// Tasks that run at a time in all lanes that use cores.
+        cores: u32,
         serves: Vec<(Workload, Class)>,
         sight: Sight,
     },
@@ -42,6 +44,20 @@ pub(super) enum Kind {
         job: JobId,
         deed: Deed,
     },
+}
+
+/// What consumers serve, together all there is to do.
+pub(super) fn served() -> Vec<(Workload, Class)> {
+    let of = |workload| match workload {
+        Workload::Steps => (workload, steps::class()),
+        Workload::Digest | Workload::Words => (workload, class()),
+    };
+    Workload::ALL.map(of).into()
+}
+
+/// The queues that tasks wait in.
+pub(super) fn queues() -> Vec<String> {
+    served().iter().map(|(workload, class)| topology::tasks(*workload, class).0.name).collect()
 }
 
 /// A process, and the ones that take its place.
@@ -98,8 +114,8 @@ impl Process {
         self.role = Some(match self.kind.clone() {
             Kind::Owner => owner(super::jobs::owner(), None),
             Kind::Command { job } => owner(super::jobs::command_owner(), Some(job)),
-            Kind::Consumer { slots, serves, sight } => {
-                Box::new(ConsumerRole::new(self.name.clone(), slots, serves, sight))
+            Kind::Consumer { cores, serves, sight } => {
+                Box::new(ConsumerRole::new(self.name.clone(), cores, serves, sight))
             }
             Kind::Producer { job } => Box::new(ProducerRole::new(job)),
             Kind::Rider { job } => Box::new(RiderRole::new(job)),
@@ -125,6 +141,10 @@ impl Process {
     /// Whether it runs for ever.
     pub fn serves(&self) -> bool {
         matches!(self.kind, Kind::Owner | Kind::Consumer { .. })
+    }
+
+    pub fn consumes(&self) -> bool {
+        matches!(self.kind, Kind::Consumer { .. })
     }
 
     pub fn is_owner(&self) -> bool {

@@ -51,6 +51,10 @@ pub(super) enum Alarm {
     Plan,
     /// A question has waited for its answer for long enough.
     Patience(String),
+    /// Somebody closes a lane of a consumer, for so many milliseconds.
+    CloseLane { lane: usize, millis: u64 },
+    /// Somebody opens it again.
+    OpenLane(usize),
 }
 
 /// What a role does. The world does one after the other, and faults happen between any two.
@@ -60,6 +64,8 @@ pub(super) enum Do {
     Declare(Topology),
     /// Consumes.
     Subscribe { lane: Lane, queue: Queue, bindings: Vec<Binding>, prefetch: u16 },
+    /// Consumes no more. What is not acked goes back to its queue.
+    Unsubscribe { lane: Lane },
     /// Publishes until it is confirmed, and then tells the token.
     Publish { to: (&'static str, String), message: Message, token: u64 },
     /// Publishes what may be refused or lost.

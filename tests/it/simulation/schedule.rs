@@ -8,14 +8,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
-use shared::protocol::workload::Workload;
 
 use super::broker::{Broker, Policy};
 use super::faults::{self, Planned};
-use super::jobs::{Flavour, Jobs, Runner, class};
+use super::jobs::{Flavour, Jobs, Runner};
 use super::mutants::Mutant;
 use super::oracle::Oracle;
-use super::processes::{Kind, Process};
+use super::processes::{Kind, Process, served};
 use super::work::Sight;
 use super::world::{World, seeded};
 
@@ -104,7 +103,7 @@ impl Schedule {
         for number in 0..random.random_range(1..=3) {
             let sight = sight(&mut random, copies);
             sights.push(sight);
-            let kind = consumer(random.random_range(1..=2), sight);
+            let kind = consumer(random.random_range(1..=3), sight);
             processes.push(Process::new(format!("consumer-{number}"), kind, directory.path(), window));
         }
         // One lags at most, and another one is always there and asked next.
@@ -146,12 +145,8 @@ impl Schedule {
 }
 
 /// One that does all.
-fn consumer(slots: u32, sight: Sight) -> Kind {
-    let serves = Workload::ALL.map(|workload| match workload {
-        Workload::Steps => (workload, shared::protocol::workload::steps::class()),
-        Workload::Digest | Workload::Words => (workload, class()),
-    });
-    Kind::Consumer { slots, serves: serves.into(), sight }
+fn consumer(cores: u32, sight: Sight) -> Kind {
+    Kind::Consumer { cores, serves: served(), sight }
 }
 
 fn sight(random: &mut SmallRng, copies: bool) -> Sight {

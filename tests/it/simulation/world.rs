@@ -36,6 +36,8 @@ pub(super) enum What {
     Deliver(Delivered),
     /// An ack gets to the broker.
     Ack { epoch: u64, tag: DeliveryTag },
+    /// The end of a subscription gets to the broker.
+    Unsubscribe { epoch: u64, lane: Lane },
     /// The broker's patience with a delivery is over.
     Expire { epoch: u64, tag: DeliveryTag },
     /// A process dies.
@@ -50,6 +52,16 @@ pub(super) enum What {
     Interrupted { lane: Lane },
     /// An alarm goes off.
     Alarm(Alarm),
+}
+
+/// Longer than any message takes.
+pub(super) const LATENCY_MAX: Duration = Duration::from_millis(60);
+
+impl What {
+    /// Whether it happens at the broker, however the process fares meanwhile.
+    fn is_of_broker(&self) -> bool {
+        matches!(self, Self::Arrive { .. } | Self::Ack { .. } | Self::Unsubscribe { .. } | Self::Expire { .. })
+    }
 }
 
 pub(super) struct World {
@@ -123,7 +135,7 @@ impl World {
     }
 
     fn happen(&mut self, process: usize, generation: u64, what: What) {
-        let is_of_broker = matches!(what, What::Arrive { .. } | What::Ack { .. } | What::Expire { .. });
+        let is_of_broker = what.is_of_broker();
         if !is_of_broker && self.processes[process].generation != generation {
             return;
         }
@@ -154,6 +166,7 @@ impl World {
                 self.broker.ack((process, epoch), tag);
                 self.give();
             }
+            What::Unsubscribe { epoch, lane } => self.end_subscription(process, epoch, lane),
             What::Expire { epoch, tag } => {
                 // It closes the channel, and all that was delivered over it goes back.
                 if self.broker.unacked((process, epoch), tag).is_some() {
@@ -186,7 +199,8 @@ impl World {
     }
 
     pub fn latency(&mut self) -> Duration {
-        let micros = if self.random.random_bool(0.9) { 200..3_000 } else { 3_000..60_000 };
+        let max = LATENCY_MAX.as_micros() as u64;
+        let micros = if self.random.random_bool(0.9) { 200..3_000 } else { 3_000..max };
         Duration::from_micros(self.random.random_range(micros))
     }
 
@@ -276,6 +290,7 @@ impl World {
                     self.subscribe(process, lane);
                 }
             }
+            Do::Unsubscribe { lane } => self.unsubscribe(process, lane),
             Do::Publish { to: (exchange, key), message, token } => {
                 let (message, token) = (Rc::new(message), Some(token));
                 self.publish(process, Publish { exchange, key, message, token, failures: 0 });

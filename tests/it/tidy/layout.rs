@@ -77,9 +77,10 @@ const EVERYWHERE: [&str; 10] = [
 ];
 
 /// State machines: what they decide must follow from events alone.
-const ENGINES: [&str; 7] = [
+const ENGINES: [&str; 8] = [
     "consumer/src/engine.rs",
     "consumer/src/engine/",
+    "consumer/src/parts.rs",
     "consumer/src/recalled.rs",
     "producer/src/submission.rs",
     "reducer/src/owner/",
@@ -91,11 +92,12 @@ const ENGINES: [&str; 7] = [
 const WORKLOADS: [&str; 3] = ["producer/src/plan/", "consumer/src/work/", "reducer/src/fold/"];
 
 /// What serves every workload alike: engines, services, stores, transports and messages.
-const FOR_ALL_WORKLOADS: [&str; 16] = [
+const FOR_ALL_WORKLOADS: [&str; 17] = [
     "consumer/src/engine",
+    "consumer/src/executor/",
     "consumer/src/isolation/",
     "consumer/src/parts.rs",
-    "consumer/src/publish.rs",
+    "consumer/src/publish/",
     "consumer/src/recalled.rs",
     "consumer/src/service",
     "producer/src/service.rs",

@@ -1,6 +1,8 @@
 //! Tasks whose deliveries are acked before their outcomes: cancelled and leased ones.
 
-use crate::engine::tests::{consumer, delivered, done, names, task};
+use std::time::Duration;
+
+use crate::engine::tests::{PATIENCE, consumer, delivered, done, names, task};
 use crate::engine::{Action, Event, Tag};
 use crate::work::WorkError;
 use shared::protocol::message::Verdict;
@@ -69,8 +71,8 @@ fn a_stopping_consumer_waits_for_cancelled_work_to_end() {
 fn a_long_task_is_acked_when_its_lease_is_confirmed_and_not_again() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
-    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), ["lease 1 started true"]);
-    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), [""; 0]);
+    assert_eq!(names(&consumer.lease()), ["lease 1 started true", "announce 1 leaving false"]);
+    assert_eq!(names(&consumer.lease()), ["announce 1 leaving false"]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), ["ack 1", "announce 1 leaving false"]);
     assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 1 leaving false"], "each heartbeat renews it");
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
@@ -80,14 +82,28 @@ fn a_long_task_is_acked_when_its_lease_is_confirmed_and_not_again() {
 }
 
 #[test]
+fn a_lease_is_due_when_half_of_the_ack_timeout_has_passed_since_the_delivery_came() {
+    let mut consumer = consumer(1);
+    consumer.step(delivered(1));
+    consumer.pass(PATIENCE / 2);
+    consumer.step(delivered(2));
+    consumer.pass(PATIENCE / 2 - Duration::from_millis(1));
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 2 leaving false"]);
+    consumer.pass(Duration::from_millis(1));
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["lease 1 started true", "announce 2 leaving false"]);
+    consumer.pass(PATIENCE / 2);
+    assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["lease 2 started false", "announce 2 leaving false"]);
+}
+
+#[test]
 fn an_outcome_that_overtakes_its_lease_is_acked_as_ever() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), [""; 0]);
     assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), ["ack 1"]);
-    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 1 })), [""; 0], "it is gone");
+    assert_eq!(names(&consumer.lease()), ["announce 0 leaving false"], "it is gone");
 }
 
 #[test]
@@ -95,7 +111,8 @@ fn a_task_that_waits_too_long_is_given_back_and_not_started() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
     consumer.step(delivered(2));
-    assert_eq!(names(&consumer.step(Event::LeaseDue { tag: 2 })), ["lease 2 started false"]);
+    let given_back = ["lease 1 started true", "lease 2 started false", "announce 2 leaving false"];
+    assert_eq!(names(&consumer.lease()), given_back);
     assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
     assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 1 leaving false"]);
@@ -105,7 +122,7 @@ fn a_task_that_waits_too_long_is_given_back_and_not_started() {
 fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
     let mut consumer = consumer(2);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     // The ack is lost with the connection.
     consumer.step(Event::Leased { tag: 1 });
     consumer.step(Event::Interrupted { lane: 0 });
@@ -121,7 +138,7 @@ fn a_leased_task_that_is_delivered_again_is_not_done_twice() {
 fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
     let mut consumer = consumer(2);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     consumer.step(Event::Leased { tag: 1 });
     let try_of = |attempt| {
         let mut task = task(1);
@@ -145,14 +162,14 @@ fn a_leased_task_that_fails_does_so_in_the_try_that_was_sent_last() {
 fn a_leased_task_of_a_cancelled_job_has_no_delivery_to_ack() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     consumer.step(Event::Leased { tag: 1 });
     assert_eq!(names(&consumer.step(cancelled())), ["cancel 1", "announce 0 leaving false"]);
     assert_eq!(names(&consumer.step(Event::HeartbeatDue)), ["announce 0 leaving false"]);
     // A task whose lease is not yet confirmed is acked now, and not again later.
     let mut consumer = crate::engine::tests::consumer(1);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     assert_eq!(names(&consumer.step(cancelled())), ["cancel 1", "ack 1", "announce 0 leaving false"]);
     assert_eq!(names(&consumer.step(Event::Leased { tag: 1 })), [""; 0]);
 }
@@ -161,7 +178,7 @@ fn a_leased_task_of_a_cancelled_job_has_no_delivery_to_ack() {
 fn a_leased_task_that_is_refused_at_last_fails_because_its_delivery_is_gone() {
     let mut consumer = consumer(1);
     consumer.step(delivered(1));
-    consumer.step(Event::LeaseDue { tag: 1 });
+    consumer.lease();
     consumer.step(Event::Leased { tag: 1 });
     let refused = Err(WorkError::Rejected(Reason::Body { detail: "not a task for anyone".to_owned() }));
     let actions = consumer.step(Event::Worked { tag: 1, result: refused, micros: 1 });

@@ -89,3 +89,14 @@ fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
     assert_eq!(sent(&world.pass(HEARTBEAT)), []);
     assert_eq!((world.counts().expired, world.counts().resends), (3, 2));
 }
+
+#[test]
+fn a_lane_that_opens_later_is_as_good_as_a_consumer_that_comes() {
+    let mut world = World::new();
+    world.open_with(1);
+    world.presence_of(vec![lane(Workload::Words, 1)], &[]);
+    world.died(0, 1, Death::Expired);
+    assert_eq!(sent(&world.pass(Duration::ZERO)), []);
+    world.presence_of(vec![lane(Workload::Words, 1), lane(Workload::Digest, 1)], &[]);
+    assert_eq!(sent(&world.pass(Duration::ZERO)), [(0, 1)]);
+}

@@ -45,8 +45,8 @@ use std::time::Duration;
 use shared::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
-    Address, DeadLetter, Death, Failure, JobRequest, Notes, Opened, Outcome, Place, PlanEnd, PlanFailure, Planned,
-    Presence, Reply, Verdict,
+    Address, DeadLetter, Death, Failure, JobRequest, LaneState, Notes, Opened, Outcome, Place, PlanEnd, PlanFailure,
+    Planned, Presence, Reply, Verdict,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
@@ -243,13 +243,16 @@ impl World {
     }
 
     fn presence(&mut self, slots: u32, holds: &[u64]) -> Vec<Action> {
+        self.presence_of(vec![lane(Workload::Digest, slots), lane(Workload::Words, slots)], holds)
+    }
+
+    fn presence_of(&mut self, lanes: Vec<LaneState>, holds: &[u64]) -> Vec<Action> {
         let opening = self.opening();
         self.event(Arrived::Presence(Box::new(Presence {
             consumer: ConsumerId::from_name(b"c"),
             host: "h".to_owned(),
             version: "0".to_owned(),
-            slots,
-            serves: vec![(Workload::Digest, class()), (Workload::Words, class())],
+            lanes,
             holds: holds.iter().map(|&number| HeldTask { opening: opening.clone(), number }).collect(),
             heartbeat_millis: 10_000,
             leaving: false,
@@ -300,6 +303,10 @@ fn owner() -> OwnerId {
 
 fn class() -> Class {
     Class::from_name(b"r")
+}
+
+fn lane(workload: Workload, slots: u32) -> LaneState {
+    LaneState { workload, class: class(), slots, busy: 0 }
 }
 
 fn id(number: u64) -> TaskId {

@@ -188,3 +188,24 @@ fn a_job_is_opened_anew_in_place_of_the_opening_that_is_named_and_of_no_other() 
     let status = world.ledger().owner().status(&JobId::from_name(b"a"), world.now).expect("it is known");
     assert_eq!(status.state, JobState::Planning);
 }
+
+/// One turn may send a task and then replace the job by another opening of it.
+#[test]
+fn a_task_that_is_to_be_sent_goes_with_its_opening() {
+    let mut world = World::with(|config| config.window_min = 1);
+    world.ask(request("job", false, None));
+    world.plan(0, 1);
+    let instead_of = Some(world.opening());
+    let next = Arrived::Planned {
+        job: job(),
+        place: world.place(world.hash_before(1)),
+        planned: Box::new(planned(1, 1)),
+        tag: None,
+    };
+    let opening = OpeningId::from_name(b"second");
+    let again = Box::new(JobRequest { instead_of, ..request("job", false, None) });
+    let answered = world.outcome(0, 1, done(1));
+    let replaced = Arrived::Open { request: again, opening: opening.clone(), reply: ReplyTo::Local(0) };
+    let actions = world.turn(vec![next, answered, replaced]);
+    assert!(sent(&actions).is_empty() && world.opening() == opening);
+}

@@ -24,7 +24,9 @@ pub use lease::Lease;
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
 pub use plan::{Notes, Place, PlanEnd, PlanFailure, Planned};
-pub use request::{Ended, JobRequest, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState};
+pub use request::{
+    Ended, JobRequest, LaneState, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState,
+};
 pub use session::Session;
 pub use task::{Address, Task};
 

@@ -247,9 +247,8 @@ pub struct Presence {
     pub consumer: ConsumerId,
     pub host: String,
     pub version: String,
-    /// Tasks that the consumer does at a time.
-    pub slots: u32,
-    pub serves: Vec<(Workload, Class)>,
+    /// Its open lanes.
+    pub lanes: Vec<LaneState>,
     /// Tasks that run in the consumer or wait in its prefetch.
     pub holds: Vec<HeldTask>,
     /// Milliseconds until the next heartbeat.
@@ -259,6 +258,36 @@ pub struct Presence {
     /// File systems of the consumer's roots, as far as it knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<RootState>,
+}
+
+impl Presence {
+    /// Whether one of its lanes takes tasks of this class.
+    pub fn serves(&self, workload: Workload, class: &Class) -> bool {
+        self.lanes.iter().any(|lane| lane.takes(workload, class))
+    }
+
+    /// How many tasks of this class its lanes do at a time.
+    pub fn slots_of(&self, workload: Workload, class: &Class) -> u32 {
+        let lanes = self.lanes.iter().filter(|lane| lane.takes(workload, class));
+        lanes.fold(0, |slots, lane| slots.saturating_add(lane.slots))
+    }
+}
+
+/// A lane of a consumer: its subscription to the tasks of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneState {
+    pub workload: Workload,
+    pub class: Class,
+    /// Tasks that the lane does at a time. Lanes that share the consumer's cores may do fewer.
+    pub slots: u32,
+    /// Slots in which a task runs now.
+    pub busy: u32,
+}
+
+impl LaneState {
+    fn takes(&self, workload: Workload, class: &Class) -> bool {
+        self.workload == workload && self.class == *class
+    }
 }
 
 /// The file system of one root of a consumer.
@@ -279,5 +308,23 @@ impl fmt::Display for RootState {
         let Self { system, source, is_empty, .. } = self;
         let empty = if *is_empty { "an empty directory " } else { "" };
         write!(f, "{empty}on {} ({})", printable(system), printable(source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_a_class_are_those_of_its_lanes() {
+        let presence = r#"{"consumer":"c","host":"h","version":"0","holds":[],"heartbeat_millis":1,"leaving":false,
+            "lanes":[{"workload":"digest","class":"a","slots":4,"busy":1},{"workload":"digest","class":"b","slots":2,
+            "busy":0},{"workload":"digest","class":"a","slots":4294967295,"busy":0,"device":"of a later version"}]}"#;
+        let presence: Presence = serde_json::from_str(presence).expect("a presence");
+        let class = |name: &str| Class::from_name(name.as_bytes());
+        assert_eq!(presence.slots_of(Workload::Digest, &class("b")), 2);
+        assert_eq!(presence.slots_of(Workload::Digest, &class("a")), u32::MAX);
+        assert_eq!(presence.slots_of(Workload::Words, &class("a")), 0);
+        assert!(presence.serves(Workload::Digest, &class("a")) && !presence.serves(Workload::Words, &class("a")));
     }
 }

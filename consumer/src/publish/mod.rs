@@ -1,5 +1,7 @@
 //! Publishes outcomes and leases to their owners.
 
+pub(crate) mod parts;
+
 use std::sync::Arc;
 
 use shared::protocol::id::OwnerId;

@@ -1,0 +1,63 @@
+//! Executors do the tasks of a lane in its slots.
+//!
+//! # Layout
+//! - [`Executor`]: what a lane asks of one; `tests` has the suite that all of them pass
+//! - `threads`: in this process
+//! - `process`: item by item in child processes
+//! - `slots`: the named threads that both run on, one for each slot
+
+mod process;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod threads;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use shared::protocol::message::Task;
+
+pub(crate) use process::Processes;
+pub(crate) use threads::Threads;
+
+use crate::engine::{Done, Tag};
+use crate::publish::parts::PartPublisher;
+use crate::work::WorkError;
+
+/// Does tasks, each in a slot of its own.
+pub(crate) trait Executor: Debug + Send {
+    /// How many tasks it does at a time.
+    fn slots(&self) -> u32;
+
+    /// Starts a task in a free slot. Its end is reported to the executor's sink. The caller starts
+    /// no more tasks at a time than there are slots.
+    fn start(&mut self, assigned: Assigned);
+
+    /// Tells the work on a task to stop. Its end is reported all the same. A task that does not run
+    /// here is ignored.
+    fn cancel(&mut self, tag: Tag);
+
+    /// Waits for the tasks that were started, and ends all threads and processes. An executor that
+    /// is dropped instead ends them later, when their work returns.
+    fn close(self: Box<Self>);
+}
+
+/// A task for an executor.
+pub(crate) struct Assigned {
+    pub tag: Tag,
+    pub task: Box<Task>,
+    /// Publishes the parts of the task's answer.
+    pub parts: PartPublisher,
+}
+
+/// The end of the work on a task.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub tag: Tag,
+    pub result: Result<Done, WorkError>,
+    /// Time that the work took, microseconds.
+    pub micros: u64,
+}
+
+/// Takes the end of each task. It must not block.
+pub(crate) type Sink = Arc<dyn Fn(Ended) + Send + Sync>;

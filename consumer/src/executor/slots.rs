@@ -1,0 +1,176 @@
+//! Slots: a fixed number of places for work, each with an operating-system thread of its own. The
+//! thread has the slot's name, starts with the slot's first task and ends when the slots close.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use shared::protocol::limits::SLOT_THREADS_MAX;
+use shared::protocol::message::Task;
+use shared::protocol::payload::Payload;
+use shared::system::threads::{self, NoThread};
+
+use super::{Assigned, Ended, Sink};
+use crate::engine::{Done, Tag};
+use crate::work::{Context, Site, WorkError};
+
+/// How a slot does a task. It returns when the work has ended, so a child process that it starts
+/// does not outlive the thread.
+pub(super) type Method = Box<dyn Fn(&Task, Context<'_>) -> Result<Payload, WorkError> + Send + Sync>;
+
+pub(super) struct Slots {
+    /// The names of the threads, with `#` for the slot's number.
+    name: String,
+    count: u32,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
+    method: Method,
+    site: Arc<Site>,
+    sink: Sink,
+}
+
+#[derive(Default)]
+struct State {
+    /// Tasks that no thread has taken yet.
+    waiting: VecDeque<Assigned>,
+    /// For each task that waits or runs, the flag that tells its work to stop.
+    cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
+    is_closed: bool,
+}
+
+impl Slots {
+    /// `count` slots, as far as [`SLOT_THREADS_MAX`] allows. `name` is that of the threads, with `#`
+    /// for the slot's number.
+    pub fn new(name: String, count: u32, site: Arc<Site>, method: Method, sink: Sink) -> Self {
+        let count = count.min(SLOT_THREADS_MAX);
+        let (state, news) = (Mutex::default(), Condvar::new());
+        Self { name, count, shared: Arc::new(Shared { state, news, method, site, sink }), threads: Vec::new() }
+    }
+
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Starts the thread of one more slot. Once there is one, all tasks get done.
+    pub fn add_thread(&mut self) -> Result<(), NoThread> {
+        let shared = Arc::clone(&self.shared);
+        let name = self.name.replace('#', &self.threads.len().to_string());
+        self.threads.push(threads::start(&name, move || shared.serve())?);
+        Ok(())
+    }
+
+    pub fn start(&mut self, assigned: Assigned) {
+        let tasks = {
+            let mut state = self.shared.state();
+            state.cancelled.insert(assigned.tag, Arc::default());
+            state.waiting.push_back(assigned);
+            state.cancelled.len()
+        };
+        self.shared.news.notify_one();
+        if tasks <= self.threads.len() || self.threads.len() >= self.count as usize {
+            return;
+        }
+        match self.add_thread() {
+            Ok(()) => {}
+            Err(error) if self.threads.is_empty() => self.shared.fail_waiting(&error),
+            Err(error) => tracing::warn!(%error, slot = self.name, "A task waits for the thread of another slot."),
+        }
+    }
+
+    pub fn cancel(&self, tag: Tag) {
+        if let Some(cancelled) = self.shared.state().cancelled.get(&tag) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all tasks are done and the threads have ended.
+    pub fn close(mut self) {
+        self.shared.close();
+        for thread in std::mem::take(&mut self.threads) {
+            // A panic in the work was caught, and the thread went on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} slots named {:?}, {} with a thread", self.count, self.name, self.threads.len())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.state().is_closed = true;
+        self.news.notify_all();
+    }
+
+    /// The loop of a slot's thread.
+    fn serve(&self) {
+        while let Some((assigned, cancelled)) = self.next() {
+            let ended = self.work(assigned, &cancelled);
+            // Before the report: the task that is started for it is this thread's next one.
+            self.state().cancelled.remove(&ended.tag);
+            (self.sink)(ended);
+        }
+    }
+
+    /// Waits for a task. `None` when the slots are closed and no task waits.
+    fn next(&self) -> Option<(Assigned, Arc<AtomicBool>)> {
+        let mut state = self.state();
+        loop {
+            if let Some(assigned) = state.waiting.pop_front() {
+                let cancelled = state.cancelled.get(&assigned.tag).map(Arc::clone).unwrap_or_default();
+                return Some((assigned, cancelled));
+            }
+            if state.is_closed {
+                return None;
+            }
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn work(&self, assigned: Assigned, cancelled: &AtomicBool) -> Ended {
+        let Assigned { tag, task, mut parts } = assigned;
+        let started = Instant::now();
+        let is_cancelled = || cancelled.load(Ordering::Relaxed);
+        let mut publish = |piece| parts.publish(piece, &is_cancelled);
+        let (site, planned_at) = (&*self.site, task.planned_at);
+        let context = Context { site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
+        // A panic fails this task only.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.method)(&task, context)))
+            .unwrap_or_else(|_| Err(WorkError::failed("the consumer panicked; see its log")));
+        let result = result.map(|answer| Done { answer, parts: parts.parts() });
+        Ended { tag, result, micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) }
+    }
+
+    /// Ends all waiting tasks with an error: no slot has a thread.
+    fn fail_waiting(&self, error: &NoThread) {
+        let (waiting, _) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.waiting), std::mem::take(&mut state.cancelled))
+        };
+        for Assigned { tag, .. } in waiting {
+            (self.sink)(Ended { tag, result: Err(WorkError::failed(error.to_string())), micros: 0 });
+        }
+    }
+}
