@@ -11,6 +11,10 @@ pub enum Mutant {
     KeepChanged,
     /// Outcomes that come after a cancellation count.
     CountLate,
+    /// A job is forgotten that has not ended.
+    ForgetOpen,
+    /// Messages about a job that was forgotten are refused.
+    RefuseLate,
 }
 
 #[cfg(feature = "mutants")]

@@ -12,6 +12,7 @@ use shared::system::clock::Moment;
 
 use super::{Arrived, Ledger};
 use crate::fold::{self, Fold};
+use crate::mutant::{self, Mutant};
 use crate::owner::{Check, Dead, Event, Known, ReplyTo, TakenOver};
 use crate::store::{Store, StoreError};
 use crate::takeover::Takeover;
@@ -23,6 +24,7 @@ impl Ledger {
             self.bring_back(job, now)?;
             if let (None, Some((opening, tag))) = (self.owner.job(job), arrived.of_opening())
                 && self.store.is_forgotten(opening)?
+                && !mutant::is(Mutant::RefuseLate)
             {
                 return Ok(Event::Late { tag });
             }

@@ -1,5 +1,5 @@
-//! Jobs that are forgotten. They lose their name at once, and their rows in small steps; their
-//! openings are known for a while longer, so that what comes late about them is acked.
+//! Jobs that are forgotten. They lose their name at once, and their rows in small steps. Openings that
+//! lost their name are known for a while longer, so that what comes late about them is acked.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use shared::protocol::id::{JobId, OpeningId};
@@ -12,12 +12,20 @@ use super::{Store, StoreError};
 /// Rows of jobs and of tasks that one sweep removes, about.
 const SWEPT: usize = 1_024;
 
-/// Takes an opening's name away, and that of those that it follows. A sum whose last job goes is
-/// removed.
-pub(super) fn forget(db: &Connection, opening: &OpeningId) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT OR IGNORE INTO forgotten (opening) VALUES (?)")?.execute([opening.as_str()])?;
+/// Keeps in mind the opening of a row that loses its name, for messages that come late. `column`
+/// is the one that has this `value` there.
+pub(super) fn remember(db: &Connection, column: &str, value: &str) -> Result<(), StoreError> {
+    let sql = format!("INSERT OR IGNORE INTO forgotten (opening) SELECT opening FROM jobs WHERE {column} = ?");
+    db.prepare_cached(&sql)?.execute([value])?;
     db.prepare_cached("DELETE FROM forgotten WHERE id <= (SELECT max(id) FROM forgotten) - ?")?
         .execute([limits::FORGOTTEN_KEPT])?;
+    Ok(())
+}
+
+/// Takes an opening's name away, and has those that it follows go with it. A sum whose last job
+/// goes is removed.
+pub(super) fn forget(db: &Connection, opening: &OpeningId) -> Result<(), StoreError> {
+    remember(db, "opening", opening.as_str())?;
     db.prepare_cached(
         "WITH RECURSIVE gone (id) AS (
              SELECT id FROM jobs WHERE opening = ?
@@ -35,7 +43,7 @@ pub(super) fn forget(db: &Connection, opening: &OpeningId) -> Result<(), StoreEr
 }
 
 impl Store {
-    /// Whether this opening belonged to a job that was forgotten.
+    /// Whether this opening once had a name.
     pub(crate) fn is_forgotten(&self, opening: &OpeningId) -> Result<bool, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM forgotten WHERE opening = ?")?;
         Ok(statement.exists([opening.as_str()])?)

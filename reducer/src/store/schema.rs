@@ -46,7 +46,7 @@ CREATE INDEX finished_jobs ON jobs (finished_at) WHERE job IS NOT NULL AND finis
 CREATE INDEX forgotten_jobs ON jobs (id) WHERE forgotten;
 CREATE INDEX jobs_by_label ON jobs (label) WHERE label IS NOT NULL;
 
--- Openings of jobs that were removed, the latest ones: messages about them are acked.
+-- Openings that lost their name, the latest ones: late messages about them are acked.
 CREATE TABLE forgotten (
     id      INTEGER PRIMARY KEY,
     opening TEXT NOT NULL UNIQUE

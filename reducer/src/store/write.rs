@@ -28,6 +28,7 @@ impl Store {
         match write {
             Write::Open { request, opening } => write_job(db, request, opening, now)?,
             Write::Replaced { job } => {
+                super::forgotten::remember(db, "job", job.as_str())?;
                 db.prepare_cached("UPDATE jobs SET job = NULL, report = NULL WHERE job = ?")?
                     .execute([job.as_str()])?;
             }

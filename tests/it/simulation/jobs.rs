@@ -16,6 +16,7 @@ use shared::protocol::workload::{digest, steps, words};
 use shared::system::clock::Moment;
 
 use super::chain;
+use super::deeds::{Deed, Flavour};
 
 /// A file, with what its name says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,32 +156,6 @@ impl Job {
     }
 }
 
-/// What somebody at a terminal does about a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    /// Cancels it, so many times.
-    Cancel { times: u32 },
-    /// Waits for its end, has its failed tasks done again, and then forgets what is dead.
-    Replay,
-}
-
-/// What a run has that not every run has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Flavour {
-    pub cancels: bool,
-    /// The broker has little patience, and some tasks take longer than that.
-    pub long: bool,
-    pub kills: bool,
-    pub replays: bool,
-}
-
-impl Flavour {
-    pub fn new(random: &mut SmallRng) -> Self {
-        let n = random.random_range(0..10);
-        Self { cancels: n < 3, long: n == 2 || n == 3, kills: n == 4, replays: n == 5 || n == 6 }
-    }
-}
-
 /// All of a run.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
@@ -292,26 +267,6 @@ impl Jobs {
         }
         jobs.add_deeds(random, flavour);
         jobs
-    }
-
-    fn add_deeds(&mut self, random: &mut SmallRng, flavour: Flavour) {
-        let at = random.random_range(0..self.all.len());
-        if flavour.cancels {
-            self.deeds.push((self.all[at].id.clone(), Deed::Cancel { times: random.random_range(1..=3) }));
-            if random.random_bool(0.3) {
-                let at = random.random_range(0..self.all.len());
-                self.deeds.push((self.all[at].id.clone(), Deed::Cancel { times: 1 }));
-            }
-        }
-        if flavour.replays {
-            // A command's report was written as it went: nobody can have its tasks done again.
-            let owned = self.all.iter().filter(|job| job.runner != Runner::Command);
-            self.deeds.extend(owned.map(|job| (job.id.clone(), Deed::Replay)));
-        }
-    }
-
-    pub fn has_cancels(&self) -> bool {
-        self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Cancel { .. }))
     }
 
     fn add(&mut self, name: &str, spec: JobSpec, runner: Runner, tree: Vec<File>) {

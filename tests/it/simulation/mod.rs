@@ -11,6 +11,7 @@
 //! - `wire`: a process's end of its connections; `network`: what goes over them
 //! - `broker`: queues as RabbitMQ has them
 //! - `role`: the seam between the world and what runs in it
+//! - `deeds`: what people do about the jobs of a run
 //! - `owner`, `consumer`, `producer`, `rider`: the engines with their drivers; `operator`: somebody at a
 //!   terminal; `processes`: all of them
 //! - `jobs`, `work`: what there is to do, and what comes of it; `oracle`: what must come of it;
@@ -21,6 +22,7 @@
 mod broker;
 mod chain;
 mod consumer;
+mod deeds;
 mod ending;
 mod fate;
 mod faults;

@@ -93,7 +93,7 @@ pub(super) enum Mutant {
 }
 
 /// All of them.
-const ALL: [Mutant; 42] = [
+const ALL: [Mutant; 44] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
@@ -136,6 +136,8 @@ const ALL: [Mutant; 42] = [
     Mutant::Engine(Engine::ForgetFlights),
     Mutant::Engine(Engine::KeepChanged),
     Mutant::Engine(Engine::CountLate),
+    Mutant::Engine(Engine::ForgetOpen),
+    Mutant::Engine(Engine::RefuseLate),
 ];
 
 /// Seeds within which each is to be noticed.

@@ -1,5 +1,5 @@
-//! Somebody at a terminal: cancels a job, or has its failed tasks done again. As `packhorse cancel` and
-//! `packhorse dead` ask for it.
+//! Somebody at a terminal: cancels or forgets a job, or has its failed tasks done again. As `packhorse cancel`,
+//! `packhorse jobs forget` and `packhorse dead` ask for it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::JobState;
 use shared::protocol::message::{Reply, Request};
 
-use super::jobs::Deed;
+use super::deeds::Deed;
 use super::producer::Questions;
 use super::role::{Alarm, Do, Input, Role, Stage};
 
@@ -49,6 +49,10 @@ impl OperatorRole {
                 Some(opening) => Request::Cancel { job: id, opening },
                 None => Request::Status { job: id },
             },
+            (Deed::Forget, _) => match self.opening.clone() {
+                Some(opening) => Request::ForgetJob { job: id, opening },
+                None => Request::Status { job: id },
+            },
             (Deed::Replay, Phase::Waiting | Phase::WaitingAgain) => Request::Status { job: id },
             (Deed::Replay, Phase::Replaying) => {
                 stage.jobs.cured.insert(id);
@@ -74,6 +78,9 @@ impl OperatorRole {
             let is_done = self.heard >= if is_over { times } else { PATIENCE };
             return (!is_done).then(|| stage.millis(0, 3_000));
         }
+        if self.deed == Deed::Forget {
+            return self.replied_to_forget(reply, stage);
+        }
         if let (Deed::Replay, Reply::Status(status)) = (self.deed, reply) {
             self.opening = Some(status.opening.clone());
         }
@@ -86,6 +93,25 @@ impl OperatorRole {
             same => same,
         };
         Some(stage.millis(200, 3_000))
+    }
+}
+
+impl OperatorRole {
+    fn replied_to_forget(&mut self, reply: &Reply, stage: &mut Stage) -> Option<Duration> {
+        match (self.opening.take(), reply) {
+            (None, Reply::Status(status)) => {
+                self.opening = Some(status.opening.clone());
+                Some(Duration::ZERO)
+            }
+            (Some(_), Reply::Status(status)) => {
+                if !status.state.is_over() {
+                    stage.oracle.complain(format!("job {} is forgotten, and has not ended", status.job));
+                }
+                None
+            }
+            // Nobody has it yet, or no longer; or it has not ended.
+            _ => (self.heard < 2 * PATIENCE).then(|| stage.millis(0, 3_000)),
+        }
     }
 }
 

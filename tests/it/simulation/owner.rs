@@ -176,6 +176,9 @@ impl OwnerRole {
             Request::Cancel { job, opening } => {
                 self.tell(Event::Cancel { job, opening: Some(opening), reply }, stage, out);
             }
+            Request::ForgetJob { job, opening } => {
+                self.tell(Event::ForgetJob { job, opening: Some(opening), reply: Some(reply) }, stage, out);
+            }
             Request::Replay { filter, openings } => {
                 self.tell(Arrived::Replay { filter, openings: Some(openings), reply }, stage, out);
             }

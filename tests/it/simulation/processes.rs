@@ -9,8 +9,9 @@ use shared::protocol::workload::{Workload, steps};
 use shared::system::clock::Moment;
 
 use super::consumer::ConsumerRole;
+use super::deeds::Deed;
 use super::faults::Which;
-use super::jobs::{Deed, Job, Runner, class};
+use super::jobs::{Job, Runner, class};
 use super::operator::OperatorRole;
 use super::owner::{OwnerRole, OwnerSetup};
 use super::producer::ProducerRole;

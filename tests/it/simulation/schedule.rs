@@ -10,8 +10,9 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 
 use super::broker::{Broker, Policy};
+use super::deeds::Flavour;
 use super::faults::{self, Planned};
-use super::jobs::{Flavour, Jobs, Runner};
+use super::jobs::{Jobs, Runner};
 use super::mutants::Mutant;
 use super::oracle::Oracle;
 use super::processes::{Kind, Process, served};
