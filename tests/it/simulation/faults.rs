@@ -120,14 +120,19 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
             planned.push(Planned { at, fault: Fault::Rewalk { job, file } });
         }
     }
-    if changing && random.random_bool(0.5) {
-        let at = random.random_range(20..300);
+    if changing && random.random_bool(0.8) {
+        let at = random.random_range(20..150);
         planned.push(Planned { at, fault: Fault::CopyStore });
-        let later = at + random.random_range(5..200);
+        let later = at + random.random_range(5..100);
         // What a consumer holds then is answered when another plan has taken its place.
         planned
             .push(Planned { at: later, fault: Fault::Pause { process: 1, millis: random.random_range(500..5_000) } });
         planned.push(Planned { at: later, fault: Fault::OldStore });
+        // Several files, so that one of them is in a task that the copy does not have.
+        for _ in 0..random.random_range(0..=6) {
+            let (job, file) = (at as usize, random.random_range(0..96));
+            planned.push(Planned { at: later, fault: Fault::Edit { job, file } });
+        }
         let (job, file) = (at as usize, random.random_range(0..96));
         planned.push(Planned { at: later, fault: Fault::Rewalk { job, file } });
     }

@@ -75,7 +75,7 @@ impl Schedule {
 
     fn run_with(&self, mutant: Option<Mutant>, traced: bool) -> Run {
         let mut random = seeded(self.seed);
-        let changing = random.random_range(0..5) == 0;
+        let changing = random.random_range(0..5) < 2;
         let steps = random.random_range(200..1_500);
         let none = Flavour { cancels: false, long: false, kills: false, replays: false };
         let flavour = if changing { none } else { Flavour::new(&mut random) };
