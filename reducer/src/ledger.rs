@@ -204,6 +204,7 @@ impl Ledger {
         };
         let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;
+        let whole = known.kept.is_none().then(|| (known.items, plan.clone()));
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
             if let Some(itemwise) = fold.itemwise() {
@@ -217,6 +218,9 @@ impl Ledger {
                 Ok(body) => body,
                 Err(reason) => return Ok(Some(Err(reason))),
             };
+        }
+        if let Some((items, plan)) = whole {
+            self.owner.learn(&id, items, plan);
         }
         let avoid = self.owner.avoided(&(workload, class.clone()), avoid, now);
         let owner = self.store.owner().clone();

@@ -13,7 +13,7 @@ use shared::system::clock::Moment;
 use super::{Arrived, Ledger};
 use crate::fold::{self, Fold};
 use crate::mutant::{self, Mutant};
-use crate::owner::{Check, Dead, Event, Known, ReplyTo, TakenOver};
+use crate::owner::{Check, Dead, Event, Flight, Known, ReplyTo, TakenOver};
 use crate::store::{Store, StoreError};
 use crate::takeover::Takeover;
 
@@ -139,6 +139,10 @@ impl Ledger {
     /// A planned task of one of this owner's jobs. Tasks of derived plans need no look into the
     /// store.
     pub fn known(&self, task: &TaskId) -> Result<Option<Known>, StoreError> {
+        let flight = self.owner.job(&task.job).and_then(|job| job.flight(task.number));
+        if let Some(known) = flight.and_then(Flight::known) {
+            return Ok(Some(known));
+        }
         let spec = match self.owner.spec(&task.job) {
             Some(spec) => Cow::Borrowed(spec),
             None => match self.store.spec(&task.job)? {

@@ -143,6 +143,13 @@ impl Owner {
         self.jobs.get_mut(job)?.flight_mut(held.number)
     }
 
+    /// Records what the store has of a task that is out, all of which is open.
+    pub(crate) fn learn(&mut self, task: &TaskId, items: u32, plan: PlanHash) {
+        if let Some(flight) = self.jobs.get_mut(&task.job).and_then(|job| job.flight_mut(task.number)) {
+            flight.learn(items, plan);
+        }
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -43,8 +43,17 @@ pub struct Store {
     path: PathBuf,
     /// Held while the store is open: one process at a time writes a store.
     _lock: Option<Lock>,
+    present: Present,
     /// The temporary directory, removed with this value, or when the process ends.
     _temporary: Option<(tempfile::TempDir, Scratch)>,
+}
+
+/// Whether there are rows of these kinds, so that what settles a task does not look for its row
+/// where there is none at all.
+#[derive(Debug, Clone, Copy)]
+struct Present {
+    leases: bool,
+    dependants: bool,
 }
 
 impl Store {

@@ -9,7 +9,7 @@ use shared::system::{environment, random};
 use tempfile::TempDir;
 
 use super::lock::lock;
-use super::{Store, schema};
+use super::{Present, Store, schema};
 use crate::fold;
 use crate::lock::Lock;
 use crate::scratch::Scratch;
@@ -115,7 +115,8 @@ impl Store {
         })?;
         let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
         let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
-        Ok(Self { connection, owner, id, path, _lock: lock, _temporary: temporary })
+        let present = Present { leases: true, dependants: true };
+        Ok(Self { connection, owner, id, path, _lock: lock, present, _temporary: temporary })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
-use shared::protocol::message::{JobRequest, Notes, Outcome, Planned, Verdict};
+use shared::protocol::message::{JobRequest, Notes, Outcome, Part, Planned, Verdict};
 use shared::system::clock::Moment;
 
 use super::payload::Content;
-use super::{Store, StoreError};
+use super::{Present, Store, StoreError};
 use crate::fold::{self, Kept, KeptParts};
 use crate::owner::{Holder, Job, Left, Write};
 
@@ -15,7 +15,12 @@ const OF_TASK: &str = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number 
 
 impl Store {
     pub fn begin_turn(&mut self) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM leases), EXISTS (SELECT 1 FROM dependants)")?;
+        self.present = statement.query_row([], |row| Ok(Present { leases: row.get(0)?, dependants: row.get(1)? }))?;
+        Ok(())
     }
 
     /// Makes the turn's writes durable. The turn's effects may happen only after this.
@@ -35,6 +40,7 @@ impl Store {
             Write::Task { job, planned, plan, kept } => {
                 write_task(db, job, planned, plan, kept.as_deref())?;
                 if !planned.notes.needs.is_empty() {
+                    self.present.dependants = true;
                     let task = TaskId { job: job.clone(), number: planned.number };
                     super::needs::wait(db, &task)?;
                     db.prepare_cached("UPDATE jobs SET needs = 1 WHERE job = ? AND needs = 0")?
@@ -43,25 +49,16 @@ impl Store {
                 kept.as_deref().map_or(Ok(()), |kept| move_parts(db, job, planned.number, kept))?;
             }
             Write::Kept { task, first } => write_kept(db, task, first)?,
-            Write::Part { part } => {
-                // Ignore a part that is delivered again.
-                db.prepare_cached(
-                    "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body, body_type)
-                     VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    part.address.task.job.as_str(),
-                    part.address.task.number,
-                    part.run.as_str(),
-                    part.number,
-                    part.item,
-                    Content(&part.body),
-                    part.body.content_type.as_str(),
-                ])?;
+            Write::Part { part } => write_part(db, part)?,
+            Write::Leased { task, attempt, holder } => {
+                self.present.leases = true;
+                write_lease(db, task, *attempt, holder, now)?;
             }
-            Write::Leased { task, attempt, holder } => write_lease(db, task, *attempt, holder, now)?,
             Write::Lapsed { task } => end_lease(db, task)?,
-            Write::Outcome { outcome, without_parts, cause } => write_outcome(db, outcome, without_parts, *cause, now)?,
+            Write::Outcome { outcome, without_parts, cause } => {
+                self.end_wait(&outcome.address.task)?;
+                write_outcome(&self.connection, outcome, without_parts, *cause, now)?;
+            }
             Write::Sent { task } => super::needs::sent(db, task)?,
             Write::Sum { label, amount } => {
                 db.prepare_cached(
@@ -71,7 +68,11 @@ impl Store {
                 .execute(params![label, amount])?;
             }
             Write::DeadLetter { dead_letter } => super::dead::write_letter(db, dead_letter, now)?,
-            Write::Replayed { task } => super::dead::replay(db, task)?,
+            Write::Replayed { task } => {
+                // It may wait for others again.
+                self.present.dependants = true;
+                super::dead::replay(db, task)?;
+            }
             Write::Forgotten { task } => super::dead::forget(db, task)?,
             Write::JobForgotten { opening } => super::forgotten::forget(db, opening)?,
             Write::Cancelled { job } => {
@@ -84,6 +85,17 @@ impl Store {
                 db.prepare_cached("UPDATE jobs SET finished_at = ?, report_sha256 = ? WHERE job = ?")?
                     .execute(params![now.as_secs_f64(), sha256, job.as_str()])?;
             }
+        }
+        Ok(())
+    }
+
+    /// A task has its outcome: no consumer has a lease on it, and it waits for no other.
+    fn end_wait(&self, task: &TaskId) -> Result<(), StoreError> {
+        if self.present.leases {
+            end_lease(&self.connection, task)?;
+        }
+        if self.present.dependants {
+            super::needs::settle(&self.connection, task)?;
         }
         Ok(())
     }
@@ -258,6 +270,24 @@ fn write_lease(db: &Connection, task: &TaskId, attempt: u32, holder: &Holder, no
     Ok(())
 }
 
+fn write_part(db: &Connection, part: &Part) -> Result<(), StoreError> {
+    // Ignore a part that is delivered again.
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO parts (job_id, number, run, part, item, body, body_type)
+         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        part.address.task.job.as_str(),
+        part.address.task.number,
+        part.run.as_str(),
+        part.number,
+        part.item,
+        Content(&part.body),
+        part.body.content_type.as_str(),
+    ])?;
+    Ok(())
+}
+
 fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM leases WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?")?
         .execute(params![task.job.as_str(), task.number])?;
@@ -295,8 +325,6 @@ fn write_outcome(
         i64::try_from(outcome.micros).unwrap_or(i64::MAX),
         outcome.parts.as_ref().map(|parts| parts.run.as_str()),
     ])?;
-    end_lease(db, task)?;
-    super::needs::settle(db, task)?;
     let is_failed = failure.is_some();
     if is_failed {
         super::dead::write_task(db, task, now)?;

@@ -23,7 +23,8 @@ pub async fn until_taken(
     key: &str,
     message: impl Fn() -> Message,
 ) -> Result<(), Unpublished> {
-    let mut jitter = Jitter::new(random::seed());
+    // Most messages are taken at once.
+    let mut jitter = None;
     let (mut failures, since) = (0, Instant::now());
     let mut said = false;
     loop {
@@ -39,6 +40,7 @@ pub async fn until_taken(
                         "A queue has refused a message for {seconds} s: it is full. Waiting."
                     );
                 }
+                let jitter = jitter.get_or_insert_with(|| Jitter::new(random::seed()));
                 let wait = jitter.back_off(limits::REFUSED_DELAY, limits::REFUSED_DELAY_MAX, failures);
                 tokio::time::sleep(wait).await;
             }

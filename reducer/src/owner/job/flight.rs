@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::protocol::id::{Class, ConsumerId};
+use shared::protocol::id::{Class, ConsumerId, PlanHash};
 use shared::protocol::limits;
 use shared::system::clock::Moment;
 
-use crate::owner::Holder;
+use crate::owner::{Holder, Known};
 
 /// How often a task is given back before its job's status says so. The waits between add up to some
 /// seconds.
@@ -39,6 +39,9 @@ pub(crate) struct Flight {
     retry_at: Option<Moment>,
     /// The consumer that holds a lease on it. A leased task is in no queue.
     lease: Option<Holder>,
+    /// Its number of items and the hash of the plan up to it, if the store was asked and no part of
+    /// its answer was known: spares a look into the store for its outcome.
+    known: Option<(u32, PlanHash)>,
 }
 
 impl Flight {
@@ -57,6 +60,7 @@ impl Flight {
             queued_at: now,
             retry_at: None,
             lease: None,
+            known: None,
         }
     }
 
@@ -182,8 +186,18 @@ impl Flight {
         self.retry_at = Some(at);
     }
 
+    /// The store has the whole task as open.
+    pub fn learn(&mut self, items: u32, plan: PlanHash) {
+        self.known = Some((items, plan));
+    }
+
+    pub fn known(&self) -> Option<Known> {
+        self.known.as_ref().map(|(items, plan)| Known { items: *items, plan: plan.clone(), kept: None })
+    }
+
     /// Its rest is left to another consumer than this one.
     pub fn leave(&mut self, by: Option<ConsumerId>, now: Moment) {
+        self.known = None;
         self.retry_at = Some(now);
         self.lease = None;
         self.untried = false;
