@@ -115,9 +115,12 @@ impl Ledger {
                 self.store.write_account(job)?;
             }
         }
+        // Within the transaction: outside, each look into the store takes and gives back its locks.
+        let actions = effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose());
+        let actions = actions.collect::<Result<_, StoreError>>()?;
         self.store.commit_turn()?;
         self.owner.forget_ended();
-        effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose()).collect()
+        Ok(actions)
     }
 
     /// Whether a turn is due though nothing has arrived: the last one left something for it.
