@@ -34,7 +34,7 @@ pub async fn run(args: ForgetArgs) -> Result<Exit, Failure> {
     let text = if args.from.json {
         receipt_json(&status, false) + "\n"
     } else {
-        format!("forgot job {job} and the results of its {} tasks\n", status.counts.tasks_planned)
+        format!("forgot job {job} and its results\n")
     };
     term::print(text.as_bytes())?;
     Ok(Exit::Success)
