@@ -161,7 +161,23 @@ impl Ledger {
                 self.owner.swept(&job);
             }
         }
-        self.store.sweep_forgotten()
+        self.store.sweep_forgotten()?;
+        Ok(())
+    }
+
+    /// Removes all rows of forgotten jobs, for a store whose owner does not run.
+    ///
+    /// # Errors
+    /// See [`Ledger::turn`].
+    pub fn sweep_all(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.store.begin_turn()?;
+            let is_swept = self.store.sweep_forgotten()?;
+            self.store.commit_turn()?;
+            if is_swept {
+                return Ok(());
+            }
+        }
     }
 
     /// Jobs that were kept long enough.

@@ -197,6 +197,7 @@ pub fn at_rest<A: Into<Arrived>>(state: &Path, request: impl FnOnce(ReplyTo) -> 
     let (config, now) = (Config::new(store.owner().clone()), Clock::start().now());
     let mut ledger = Ledger::at_rest(config, store, now).map_err(failed)?;
     let actions = ledger.turn(vec![request(ReplyTo::Local(0)).into()], now).map_err(failed)?;
+    ledger.sweep_all().map_err(failed)?;
     let reply = actions.into_iter().find_map(|action| match action {
         Action::Other(Effect::Reply { reply, .. }) => Some(*reply),
         _ => None,

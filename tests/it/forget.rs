@@ -61,6 +61,7 @@ fn a_job_in_a_store_is_forgotten_where_it_does_not_run() {
     world.packhorse(run).exits(0);
     let receipt = world.packhorse(["jobs", "forget", "j", "--state", "s", "--json"]).exits(0).json().remove(0);
     assert_eq!((&receipt["job"], &receipt["state"]), (&"j".into(), &"finished".into()));
+    assert_eq!(world.sql("s", "SELECT (SELECT count(*) FROM jobs) + (SELECT count(*) FROM tasks)"), "0");
     assert!(world.packhorse(["jobs", "forget", "j", "--state", "s"]).exits(2).err.contains("no job j in s"));
     assert!(world.packhorse(["jobs", "forget", "j", "--state", "none"]).exits(2).err.contains("no store none"));
     world.packhorse(run).exits(0);

@@ -61,8 +61,8 @@ impl Store {
         rows.map(|row| row.map_err(StoreError::from).and_then(|(job, opening)| Ok((id(job)?, id(opening)?)))).collect()
     }
 
-    /// Removes some rows of forgotten jobs.
-    pub(crate) fn sweep_forgotten(&mut self) -> Result<(), StoreError> {
+    /// Removes some rows of forgotten jobs; returns whether none is left.
+    pub(crate) fn sweep_forgotten(&mut self) -> Result<bool, StoreError> {
         let mut left = SWEPT;
         while left > 0 {
             let first = self
@@ -70,9 +70,9 @@ impl Store {
                 .prepare_cached("SELECT id FROM jobs WHERE forgotten ORDER BY id LIMIT 1")?
                 .query_row([], |row| row.get(0))
                 .optional()?;
-            let Some(row) = first else { return Ok(()) };
+            let Some(row) = first else { return Ok(true) };
             left = left.saturating_sub(1 + self.sweep_row(row)?);
         }
-        Ok(())
+        Ok(false)
     }
 }
