@@ -20,7 +20,7 @@ use shared::protocol::reason::Reason;
 use shared::system::clock::Moment;
 
 use crate::fold::{self, DerivedTask};
-use crate::owner::{Config, Effect, Event, Owner};
+use crate::owner::{Config, Effect, Event, Known, Owner};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
@@ -212,14 +212,13 @@ impl Ledger {
         let Some(flight) = job.flight(id.number) else { return Ok(None) };
         let (workload, opening) = (job.workload(), job.opening().clone());
         let missing = || StoreError::Content(format!("task {id} was planned, but its row is missing"));
-        let known = self.known(&id)?.ok_or_else(missing)?;
         let fold = fold::of(job.spec());
-        let StoredTask { class, planned_at, mut body } = match fold.derived() {
+        let (StoredTask { class, planned_at, mut body }, known) = match fold.derived() {
             Some(derived) => {
                 let DerivedTask { class, body } = derived.task(id.number).ok_or_else(missing)?;
-                StoredTask { class, planned_at: None, body }
+                (StoredTask { class, planned_at: None, body }, Known::derived())
             }
-            None => self.store.task(&id.job, id.number)?.ok_or_else(missing)?,
+            None => self.store.task(&id.job, id.number, fold)?.ok_or_else(missing)?,
         };
         let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;

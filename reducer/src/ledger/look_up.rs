@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
+use shared::protocol::id::{JobId, OpeningId, TaskId};
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{Address, JobRequest, Outcome, Part, Place, Planned, Verdict};
@@ -151,7 +151,7 @@ impl Ledger {
             },
         };
         match fold::of(&spec) {
-            fold if fold.derived().is_some() => Ok(Some(Known { items: 1, plan: PlanHash::start(), kept: None })),
+            fold if fold.derived().is_some() => Ok(Some(Known::derived())),
             fold => self.store.known(&task.job, task.number, fold),
         }
     }

@@ -18,6 +18,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// A task of a derived plan: one item, all of it open, and no chain of hashes.
+    pub fn derived() -> Self {
+        Self { items: 1, plan: PlanHash::start(), kept: None }
+    }
+
     /// Whether a message with this plan hash is about this task, or about the rest of it.
     pub fn is_about(&self, plan: &PlanHash) -> bool {
         self.plan == *plan || self.is_rest(plan)

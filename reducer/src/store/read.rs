@@ -28,25 +28,11 @@ pub(super) fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(te
 impl Store {
     /// The facts about a stored task that messages about it are compared with.
     pub fn known(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<Known>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT items, plan, kept_left, kept_run IS NOT NULL, kept_by, kept, kept_type FROM tasks
-             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
-        )?;
-        let read = |row: &Row<'_>| {
-            let (is_left, has_parts): (bool, bool) = (row.get(2)?, row.get(3)?);
-            let (by, kept): (Option<String>, _) = (row.get(4)?, payload::read(row, 5)?);
-            Ok((row.get(0)?, row.get(1)?, kept.map(|answer| (answer, is_left, has_parts, by))))
-        };
-        let row = statement.query_row(params![job.as_str(), number], read).optional()?;
-        let Some((items, plan, kept)) = row else { return Ok(None) };
-        let plan: PlanHash = id(plan)?;
-        let kept = kept.map(|(answer, is_left, has_parts, by)| {
-            let open = fold.itemwise().map_or(Ok(Vec::new()), |itemwise| itemwise.open_items(items, &answer));
-            let open = open.map_err(|reason| StoreError::Content(format!("task {job}.{number}: {reason}")))?;
-            let rest = plan.rest(&open);
-            Ok::<_, StoreError>(FirstAnswer { answer, open, rest, is_left, has_parts, by: by.map(id).transpose()? })
-        });
-        Ok(Some(Known { items, kept: kept.transpose()?, plan }))
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {KNOWN} FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?"
+        ))?;
+        let row = statement.query_row(params![job.as_str(), number], |row| KnownRow::read(row, 0)).optional()?;
+        row.map(|row| row.known(job, number, fold)).transpose()
     }
 
     /// The answer that was counted. `Err` holds the reason if the task was given up.
@@ -86,22 +72,60 @@ impl Store {
         Ok(there == *count)
     }
 
-    /// A task of the stored plan, for sending.
-    pub fn task(&self, job: &JobId, number: u64) -> Result<Option<StoredTask>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT class, planned_at, body, body_type FROM tasks
-             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL",
-        )?;
+    /// A task of the stored plan, for sending, and what is known of it.
+    pub fn task(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<(StoredTask, Known)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT class, planned_at, body, body_type, {KNOWN} FROM tasks
+             WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL"
+        ))?;
         let row = statement.query_row(params![job.as_str(), number], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?, payload::required(row, 2)?))
+            Ok((row.get::<_, String>(0)?, row.get(1)?, payload::required(row, 2)?, KnownRow::read(row, 4)?))
         });
-        let Some((class, planned_at, body)) = row.optional()? else { return Ok(None) };
-        Ok(Some(StoredTask { class: id::<Class>(class)?, planned_at, body }))
+        let Some((class, planned_at, body, known)) = row.optional()? else { return Ok(None) };
+        let task = StoredTask { class: id::<Class>(class)?, planned_at, body };
+        Ok(Some((task, known.known(job, number, fold)?)))
     }
 
     /// Opens a reader of the same store.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.path)
+    }
+}
+
+/// The columns of `tasks` that [`KnownRow`] reads.
+const KNOWN: &str = "items, plan, kept_left, kept_run IS NOT NULL, kept_by, kept, kept_type";
+
+/// What a row of `tasks` says about its task's answer.
+struct KnownRow {
+    items: u32,
+    plan: String,
+    kept: Option<KeptRow>,
+}
+
+struct KeptRow {
+    answer: Payload,
+    is_left: bool,
+    has_parts: bool,
+    by: Option<String>,
+}
+
+impl KnownRow {
+    /// Reads the columns [`KNOWN`], which begin at index `first`.
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let (is_left, has_parts, by) = (row.get(first + 2)?, row.get(first + 3)?, row.get(first + 4)?);
+        let kept = payload::read(row, first + 5)?.map(|answer| KeptRow { answer, is_left, has_parts, by });
+        Ok(Self { items: row.get(first)?, plan: row.get(first + 1)?, kept })
+    }
+
+    fn known(self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Known, StoreError> {
+        let (items, plan): (_, PlanHash) = (self.items, id(self.plan)?);
+        let kept = self.kept.map(|KeptRow { answer, is_left, has_parts, by }| {
+            let open = fold.itemwise().map_or(Ok(Vec::new()), |itemwise| itemwise.open_items(items, &answer));
+            let open = open.map_err(|reason| StoreError::Content(format!("task {job}.{number}: {reason}")))?;
+            let rest = plan.rest(&open);
+            Ok::<_, StoreError>(FirstAnswer { answer, open, rest, is_left, has_parts, by: by.map(id).transpose()? })
+        });
+        Ok(Known { items, kept: kept.transpose()?, plan })
     }
 }
 
