@@ -1,6 +1,8 @@
 # Takes out of a command's output what differs from run to run: times, rates, ids, places.
 /^packhorse: .* left$/d
 /^producer: .* left$/d
+# Said once it has lasted for 5 s. The waits between the attempts are random, 3.75 to 7.5 s in all.
+/^packhorse: job j waits: tasks of it failed and are tried again/d
 s/after [0-9.]+ s/after T s/g
 s/[0-9.]+ MB\/s/R MB\/s/g
 s/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g
