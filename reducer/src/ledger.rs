@@ -104,8 +104,10 @@ impl Ledger {
             let event = self.look_up(arrived, now)?;
             let is_tick = matches!(event, Event::Tick);
             self.run(event, now, hooks, &mut effects)?;
-            for event in if is_tick { self.outdated(now)? } else { Vec::new() } {
-                self.run(event, now, hooks, &mut effects)?;
+            if is_tick {
+                for event in self.outdated(now)? {
+                    self.run(event, now, hooks, &mut effects)?;
+                }
             }
         }
         self.go_on(now, hooks, &mut effects)?;

@@ -29,16 +29,6 @@ pub(super) struct Consumers {
     settled_at: Option<Moment>,
 }
 
-/// The queues that a consumer serves, each with the slots for it. Several lanes may serve one.
-fn queues(presence: &Presence) -> BTreeMap<QueueKey, u32> {
-    let mut queues: BTreeMap<QueueKey, u32> = BTreeMap::new();
-    for lane in &presence.lanes {
-        let slots = queues.entry((lane.workload, lane.class.clone())).or_default();
-        *slots = slots.saturating_add(lane.slots);
-    }
-    queues
-}
-
 impl Consumers {
     pub fn new(heartbeat: Duration) -> Self {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), served: BTreeMap::new(), settled_at: None }
@@ -50,7 +40,7 @@ impl Consumers {
         if presence.leaving {
             return Vec::new();
         }
-        let queues = queues(&presence);
+        let queues = presence.classes();
         for (queue, &slots) in &queues {
             let served = self.served.entry(queue.clone()).or_default();
             served.consumers += 1;
@@ -63,7 +53,7 @@ impl Consumers {
     /// Removes a consumer; returns the queues that it served.
     fn forget(&mut self, consumer: &ConsumerId) -> BTreeMap<QueueKey, u32> {
         let Some((presence, _)) = self.alive.remove(consumer) else { return BTreeMap::new() };
-        let queues = queues(&presence);
+        let queues = presence.classes();
         for (queue, &slots) in &queues {
             let Some(served) = self.served.get_mut(queue) else { continue };
             served.consumers -= 1;

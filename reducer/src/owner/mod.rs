@@ -228,7 +228,9 @@ impl Owner {
             Event::Cancel { job, opening, reply } => self.cancel(&job, opening.as_ref(), reply, now, &mut step),
             Event::ForgetJob { job, opening, reply } => {
                 let answer = self.forget_job(&job, opening.as_ref(), now, &mut step);
-                reply.into_iter().for_each(|reply| step.reply(reply, answer.clone()));
+                if let Some(reply) = reply {
+                    step.reply(reply, answer);
+                }
             }
             Event::Follow { job, opening } => {
                 if let Some(job) = self.jobs.get(&job).filter(|job| !job.is_other(&opening)) {

@@ -1,5 +1,6 @@
 //! Messages on the control exchange: requests to owners, their replies, and consumers' heartbeats.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -266,10 +267,14 @@ impl Presence {
         self.lanes.iter().any(|lane| lane.takes(workload, class))
     }
 
-    /// How many tasks of this class its lanes do at a time.
-    pub fn slots_of(&self, workload: Workload, class: &Class) -> u32 {
-        let lanes = self.lanes.iter().filter(|lane| lane.takes(workload, class));
-        lanes.fold(0, |slots, lane| slots.saturating_add(lane.slots))
+    /// The classes that its lanes take tasks of, each with how many tasks they do at a time.
+    pub fn classes(&self) -> BTreeMap<(Workload, Class), u32> {
+        let mut classes: BTreeMap<_, u32> = BTreeMap::new();
+        for lane in &self.lanes {
+            let slots = classes.entry((lane.workload, lane.class.clone())).or_default();
+            *slots = slots.saturating_add(lane.slots);
+        }
+        classes
     }
 }
 
@@ -322,9 +327,10 @@ mod tests {
             "busy":0},{"workload":"digest","class":"a","slots":4294967295,"busy":0,"device":"of a later version"}]}"#;
         let presence: Presence = serde_json::from_str(presence).expect("a presence");
         let class = |name: &str| Class::from_name(name.as_bytes());
-        assert_eq!(presence.slots_of(Workload::Digest, &class("b")), 2);
-        assert_eq!(presence.slots_of(Workload::Digest, &class("a")), u32::MAX);
-        assert_eq!(presence.slots_of(Workload::Words, &class("a")), 0);
+        let slots_of = |workload, class| presence.classes().get(&(workload, class)).copied().unwrap_or(0);
+        assert_eq!(slots_of(Workload::Digest, class("b")), 2);
+        assert_eq!(slots_of(Workload::Digest, class("a")), u32::MAX);
+        assert_eq!(slots_of(Workload::Words, class("a")), 0);
         assert!(presence.serves(Workload::Digest, &class("a")) && !presence.serves(Workload::Words, &class("a")));
     }
 }
