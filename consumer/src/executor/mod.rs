@@ -4,7 +4,7 @@
 //! - [`Executor`]: what a lane asks of one; `tests` has the suite that all of them pass
 //! - `threads`: in this process
 //! - `process`: item by item in child processes
-//! - `slots`: the named threads that both run on, one for each slot
+//! - `slots`: what both are: named threads, one for each slot, and how they do a task
 
 mod process;
 mod slots;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use shared::protocol::message::Task;
 
-pub(crate) use process::Processes;
-pub(crate) use threads::Threads;
+pub(crate) use process::processes;
+pub(crate) use threads::threads;
 
 use crate::engine::{Done, Tag};
 use crate::publish::parts::PartPublisher;

@@ -14,7 +14,7 @@ use shared::protocol::message::Task;
 use shared::protocol::payload::Payload;
 use shared::system::threads::{self, NoThread};
 
-use super::{Assigned, Ended, Sink};
+use super::{Assigned, Ended, Executor, Sink};
 use crate::engine::{Done, Tag};
 use crate::work::{Context, Site, WorkError};
 
@@ -56,10 +56,6 @@ impl Slots {
         Self { name, count, shared: Arc::new(Shared { state, news, method, site, sink }), threads: Vec::new() }
     }
 
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
     /// Starts the thread of one more slot. Once there is one, all tasks get done.
     pub fn add_thread(&mut self) -> Result<(), NoThread> {
         let shared = Arc::clone(&self.shared);
@@ -67,8 +63,14 @@ impl Slots {
         self.threads.push(threads::start(&name, move || shared.serve())?);
         Ok(())
     }
+}
 
-    pub fn start(&mut self, assigned: Assigned) {
+impl Executor for Slots {
+    fn slots(&self) -> u32 {
+        self.count
+    }
+
+    fn start(&mut self, assigned: Assigned) {
         let tasks = {
             let mut state = self.shared.state();
             state.cancelled.insert(assigned.tag, Arc::default());
@@ -86,14 +88,13 @@ impl Slots {
         }
     }
 
-    pub fn cancel(&self, tag: Tag) {
+    fn cancel(&mut self, tag: Tag) {
         if let Some(cancelled) = self.shared.state().cancelled.get(&tag) {
             cancelled.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Waits until all tasks are done and the threads have ended.
-    pub fn close(mut self) {
+    fn close(mut self: Box<Self>) {
         self.shared.close();
         for thread in std::mem::take(&mut self.threads) {
             // A panic in the work was caught, and the thread went on.

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::queues::serve_lane;
 use super::{Input, Opened, Running};
 use crate::engine::{Event, Lane, LaneSpec, ListedLane, Tag};
-use crate::executor::{Ended, Executor, Processes, Sink, Threads};
+use crate::executor::{self, Ended, Executor, Sink};
 use crate::work;
 
 /// What a lane takes, and with what.
@@ -158,11 +158,11 @@ impl Running {
             let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
         });
         let site = || Arc::clone(&self.config.site);
-        let threads = match Threads::new(workload, slots, site(), Arc::clone(&sink)) {
+        let threads = match executor::threads(workload, slots, site(), Arc::clone(&sink)) {
             Ok(threads) => Box::new(threads),
             Err(error) => return Err((error, opened)),
         };
-        let apart = |isolation: &Arc<_>| Processes::new(workload, slots, site(), Arc::clone(isolation), sink);
+        let apart = |isolation: &Arc<_>| executor::processes(workload, slots, site(), Arc::clone(isolation), sink);
         let processes = self.config.isolation.as_ref().map(apart).map(|apart| Box::new(apart) as Box<dyn Executor>);
         let lane = self.next_lane;
         self.next_lane += 1;

@@ -7,7 +7,7 @@ use shared::protocol::workload::Workload;
 use tempfile::TempDir;
 
 use super::{Does, Harness, conformance};
-use crate::executor::{Executor, Processes, Sink};
+use crate::executor::{Executor, Sink, processes};
 use crate::isolation::{Isolation, told};
 use crate::work::Site;
 
@@ -31,7 +31,7 @@ impl Harness for Apart {
             Does::Break => "exit 3".to_owned(),
         };
         let isolation = Isolation { program: "sh".into(), args: vec!["-c".into(), script.into()] };
-        Box::new(Processes::new(Workload::Steps, slots, Arc::new(Site::new()), Arc::new(isolation), sink))
+        Box::new(processes(Workload::Steps, slots, Arc::new(Site::new()), Arc::new(isolation), sink))
     }
 }
 

@@ -8,7 +8,8 @@ use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 
 use super::{Bench, Does, Harness, conformance};
-use crate::executor::{Executor, Sink, Threads};
+use crate::executor::threads::doing;
+use crate::executor::{Executor, Sink, threads};
 use crate::work::{Context, Site, WorkError};
 
 #[derive(Default)]
@@ -20,7 +21,7 @@ impl Harness for Here {
     fn executor(&self, does: Does, slots: u32, sink: Sink) -> Box<dyn Executor> {
         let site = Arc::new(Site::new());
         if does == Does::Answer {
-            return Box::new(Threads::new(Workload::Steps, slots, site, sink).expect("a thread"));
+            return Box::new(threads(Workload::Steps, slots, site, sink).expect("a thread"));
         }
         let method = move |_: &Task, context: Context<'_>| {
             assert!(does == Does::Hang, "it breaks, as this test wants it");
@@ -29,7 +30,7 @@ impl Harness for Here {
             }
             Err(WorkError::failed("cancelled"))
         };
-        Box::new(Threads::doing("steps", slots, site, Box::new(method), sink).expect("a thread"))
+        Box::new(doing("steps", slots, site, Box::new(method), sink).expect("a thread"))
     }
 }
 
@@ -46,7 +47,7 @@ impl Harness for Telling {
         let method = |_: &Task, _: Context<'_>| {
             Ok(Payload::json(std::thread::current().name().expect("it has a name").to_owned()))
         };
-        Box::new(Threads::doing("digest", slots, Arc::new(Site::new()), Box::new(method), sink).expect("a thread"))
+        Box::new(doing("digest", slots, Arc::new(Site::new()), Box::new(method), sink).expect("a thread"))
     }
 }
 
