@@ -6,21 +6,19 @@ use shared::protocol::job::{JobState, JobStatus};
 use shared::protocol::message::{Reply, Request};
 
 use super::args::CancelArgs;
-use super::owners::{at_rest, no_such_job, of_its_owner};
+use super::owners::{at_rest, changed, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
 pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
     // Check stdout first: the command must not fail to print after it has cancelled the job.
     term::can_print()?;
     let job = &args.job;
-    let status = match &args.from.state {
-        Some(state) => {
-            at_rest(state, |reply| Event::Cancel { job: job.clone(), opening: None, reply }).map(|reply| {
-                if let Reply::Status(status) = reply { Ok(status) } else { Err(no_such_job(job, state)) }
-            })??
-        }
+    let state = args.from.state.as_deref();
+    let reply = match state {
+        Some(state) => at_rest(state, |reply| Event::Cancel { job: job.clone(), opening: None, reply })?,
         None => ask(&args).await?,
     };
+    let status = changed(reply, job, state)?;
     let text = if args.from.json {
         receipt_json(&status, false) + "\n"
     } else {
@@ -34,7 +32,7 @@ pub async fn run(args: CancelArgs) -> Result<Exit, Failure> {
 }
 
 /// Cancels the opening of the job that was found, and no later job of the same name.
-async fn ask(args: &CancelArgs) -> Result<Box<JobStatus>, Failure> {
+async fn ask(args: &CancelArgs) -> Result<Reply, Failure> {
     let url = broker::for_role(&args.from.broker)?.ok_or_else(|| {
         Failure::usage(format!(
             "{}. To stop a command that runs without a broker, press Ctrl-C there; to cancel a job that it has left \
@@ -43,8 +41,5 @@ async fn ask(args: &CancelArgs) -> Result<Box<JobStatus>, Failure> {
         ))
     })?;
     let request = |found: &JobStatus| Request::Cancel { job: found.job.clone(), opening: found.opening.clone() };
-    match of_its_owner(&url, args.from.whom(), &args.job, request).await? {
-        Reply::Status(status) => Ok(status),
-        other => Err(Failure::unfinished(format!("the reducer gave an unexpected answer: {other:?}"))),
-    }
+    of_its_owner(&url, args.from.whom(), &args.job, request).await
 }

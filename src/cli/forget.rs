@@ -3,17 +3,18 @@
 use reducer::owner::Event;
 use reducer::report::receipt_json;
 use shared::protocol::job::JobStatus;
-use shared::protocol::message::{Reply, Request};
+use shared::protocol::message::Request;
 
 use super::args::ForgetArgs;
-use super::owners::{at_rest, no_such_job, of_its_owner};
+use super::owners::{at_rest, changed, of_its_owner};
 use super::{Exit, Failure, broker, term};
 
 pub async fn run(args: ForgetArgs) -> Result<Exit, Failure> {
     // Check stdout first: the command must not fail to print after it has removed the job.
     term::can_print()?;
     let job = &args.job;
-    let reply = match &args.from.state {
+    let state = args.from.state.as_deref();
+    let reply = match state {
         Some(state) => {
             at_rest(state, |reply| Event::ForgetJob { job: job.clone(), opening: None, reply: Some(reply) })?
         }
@@ -23,14 +24,7 @@ pub async fn run(args: ForgetArgs) -> Result<Exit, Failure> {
             of_its_owner(&broker::required(&args.from.broker)?, args.from.whom(), job, request).await?
         }
     };
-    let status = match (reply, &args.from.state) {
-        (Reply::Status(status), _) => status,
-        (Reply::Refused { reason }, _) => return Err(Failure::unfinished(reason)),
-        (Reply::UnknownJob, Some(state)) => return Err(no_such_job(job, state)),
-        (other, _) => {
-            return Err(Failure::unfinished(format!("the reducer gave an unexpected answer: {other:?}")));
-        }
-    };
+    let status = changed(reply, job, state)?;
     let text = if args.from.json {
         receipt_json(&status, false) + "\n"
     } else {

@@ -174,6 +174,17 @@ pub fn no_such_job(job: &JobId, state: &Path) -> Failure {
     Failure::usage(format!("no job {job} in {state}; packhorse jobs --state {state} lists its jobs"))
 }
 
+/// The status in the reply to a change of a job. `state` is the store that was changed, if the job's
+/// owner was not asked.
+pub fn changed(reply: Reply, job: &JobId, state: Option<&Path>) -> Result<Box<JobStatus>, Failure> {
+    match (reply, state) {
+        (Reply::Status(status), _) => Ok(status),
+        (Reply::Refused { reason }, _) => Err(Failure::unfinished(printable(&reason))),
+        (Reply::UnknownJob, Some(state)) => Err(no_such_job(job, state)),
+        (other, _) => Err(Failure::unfinished(format!("the reducer gave an unexpected answer: {other:?}"))),
+    }
+}
+
 /// Opens a store for reading, whether its owner runs or not.
 pub fn reader(state: &Path) -> Result<Reader, Failure> {
     must_exist(state)?;

@@ -51,7 +51,7 @@ impl Contract for Spec {
     }
 
     fn roots(&self) -> Vec<&str> {
-        self.files.roots.iter().map(|root| root.name.as_str()).collect()
+        self.files.root_names()
     }
 
     fn consumer_command(&self, class: &str, broker: &str) -> String {

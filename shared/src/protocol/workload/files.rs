@@ -72,6 +72,11 @@ impl Selection {
         classes
     }
 
+    /// The names of the roots, in order.
+    pub fn root_names(&self) -> Vec<&str> {
+        self.roots.iter().map(|root| root.name.as_str()).collect()
+    }
+
     /// The command that starts a consumer of a class of the job, at the broker of this URL.
     pub fn consumer_command(&self, class: &str, broker: &str) -> String {
         let root = self.roots.iter().find(|root| root.class.as_str() == class);
