@@ -15,8 +15,8 @@ pub(super) type QueueKey = (Workload, Class);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Served {
     pub consumers: u32,
-    /// The sum of their slots.
-    pub slots: u32,
+    /// The exact sum of their slots, so that a consumer that leaves takes no slot of another with it.
+    pub slots: u64,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Consumers {
         for (queue, &slots) in &queues {
             let served = self.served.entry(queue.clone()).or_default();
             served.consumers += 1;
-            served.slots = served.slots.saturating_add(slots);
+            served.slots += u64::from(slots);
         }
         self.alive.insert(presence.consumer.clone(), (presence, now));
         queues.into_keys().filter(|queue| !before.contains_key(queue)).collect()
@@ -57,7 +57,7 @@ impl Consumers {
         for (queue, &slots) in &queues {
             let Some(served) = self.served.get_mut(queue) else { continue };
             served.consumers -= 1;
-            served.slots = served.slots.saturating_sub(slots);
+            served.slots -= u64::from(slots);
             if served.consumers == 0 {
                 self.served.remove(queue);
             }
@@ -107,5 +107,36 @@ impl Consumers {
 
     pub fn serving(&self, queue: &QueueKey) -> Served {
         self.served.get(queue).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::protocol::message::LaneState;
+
+    use super::*;
+
+    fn presence(consumer: &str, slots: u32, leaving: bool) -> Presence {
+        let (workload, class) = (Workload::Digest, Class::from_name(b"r"));
+        Presence {
+            consumer: ConsumerId::from_name(consumer.as_bytes()),
+            host: "h".to_owned(),
+            version: "0".to_owned(),
+            lanes: vec![LaneState { workload, class, slots, busy: 0 }],
+            holds: Vec::new(),
+            heartbeat_millis: 10_000,
+            leaving,
+            roots: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_claims_all_slots_takes_none_of_another_with_it() {
+        let mut consumers = Consumers::new(Duration::from_secs(10));
+        let queue = (Workload::Digest, Class::from_name(b"r"));
+        for heard in [presence("a", 4, false), presence("b", u32::MAX, false), presence("b", u32::MAX, true)] {
+            consumers.hear(heard, Duration::ZERO);
+        }
+        assert_eq!(consumers.serving(&queue), Served { consumers: 1, slots: 4 });
     }
 }

@@ -113,8 +113,8 @@ impl Dispatch {
 
 impl Config {
     /// Tasks of one queue that may be out at a time, for this many slots.
-    fn window(&self, slots: u32) -> usize {
-        let window = (slots as usize).saturating_mul(self.window_per_slot);
+    fn window(&self, slots: u64) -> usize {
+        let window = usize::try_from(slots).unwrap_or(usize::MAX).saturating_mul(self.window_per_slot);
         window.min(self.window_max).max(self.window_min)
     }
 }
