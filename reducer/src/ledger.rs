@@ -196,14 +196,15 @@ impl Ledger {
     /// Turns an effect into an action: loads the task of a send from the store.
     fn complete(&mut self, effect: Effect, now: Moment) -> Result<Option<Action>, StoreError> {
         let Effect::Send { task, attempt } = effect else { return Ok(Some(Action::Other(effect))) };
-        let opening = self.owner.job(&task.job).map(|job| job.opening().clone());
-        Ok(match (self.load(task.clone(), attempt, now)?, opening) {
-            (Some(Ok(task)), _) => Some(Action::Publish(Box::new(task))),
-            (Some(Err(reason)), Some(opening)) => {
-                self.rest.unsendable(task, opening, reason);
+        Ok(match self.load(task.clone(), attempt, now)? {
+            Some(Ok(task)) => Some(Action::Publish(Box::new(task))),
+            Some(Err(reason)) => {
+                if let Some(job) = self.owner.job(&task.job) {
+                    self.rest.unsendable(task, job.opening().clone(), reason);
+                }
                 None
             }
-            _ => None,
+            None => None,
         })
     }
 

@@ -78,10 +78,12 @@ impl Arrived {
             Self::Outcome { outcome, .. } => Some(&outcome.address.task.job),
             Self::Lease { lease, .. } => Some(&lease.address.task.job),
             Self::DeadLetter { dead_letter, .. } => Some(&dead_letter.task.job),
-            Self::Complete(Event::Status { job, .. } | Event::Cancel { job, .. } | Event::ForgetJob { job, .. }) => {
-                Some(job)
-            }
-            Self::Complete(Event::Follow { job, .. }) => Some(job),
+            Self::Complete(
+                Event::Status { job, .. }
+                | Event::Cancel { job, .. }
+                | Event::ForgetJob { job, .. }
+                | Event::Follow { job, .. },
+            ) => Some(job),
             Self::Complete(Event::PlanEnd { plan_end, .. }) => Some(&plan_end.job),
             _ => None,
         }
