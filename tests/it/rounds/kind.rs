@@ -79,7 +79,12 @@ impl Kind {
 
     /// Whether it needs a node of its own.
     pub fn hurts_the_node(self) -> bool {
-        matches!(self, Self::BrokerKilled | Self::MemoryAlarm)
+        matches!(self, Self::BrokerKilled | Self::MemoryAlarm) || self.deletes_a_queue()
+    }
+
+    /// Whether it can meet a declaration half-way, which RabbitMQ 3.10 recovers from by a restart alone.
+    pub fn deletes_a_queue(self) -> bool {
+        matches!(self, Self::TasksQueueDeleted | Self::OwnersQueueDeleted)
     }
 
     /// Whether it takes a command that starts slowly.
