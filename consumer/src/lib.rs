@@ -5,6 +5,7 @@
 //! - [`parts`]: decides which part of an answer is published next, and where one is cut
 //! - [`work`]: turns one task's body into one answer, without a broker
 //! - [`isolation`]: the same in a process of its own, item by item, for tasks that kill consumers
+//! - [`workers`]: users' own workers, for their calls
 //! - `executor`: does the tasks of a lane in its slots, by threads or by child processes
 //! - [`service`]: runs all of it on a transport; `publish` does its publishing
 //! - `fuzzing`: properties of untrusted input, for tests and fuzz targets
@@ -24,6 +25,8 @@ mod publish;
 mod recalled;
 pub mod service;
 pub mod work;
+pub mod workers;
 
 pub use isolation::Isolation;
+pub use workers::Workers;
 pub use service::{ConsumerConfig, ConsumerError, LaneConfig, LaneError, Lanes, Service, run};

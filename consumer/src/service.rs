@@ -3,12 +3,14 @@
 //! # Layout
 //! - [`Service`]: the loop; `actions` performs what the engine wants
 //! - `lanes`: opens and closes lanes, also at run time
+//! - `pools`: lanes for users' own workers
 //! - `queues`: receives from the queues
 //! - `heartbeats`, `roots`: what owners hear of this consumer
 
 mod actions;
 mod heartbeats;
 mod lanes;
+mod pools;
 mod queues;
 mod roots;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use shared::protocol::id::{Class, ConsumerId};
 use shared::protocol::limits;
+use shared::protocol::message::Announcement;
 use shared::protocol::topology;
 use shared::protocol::workload::Workload;
 use shared::system::clock::Clock;
@@ -34,10 +37,12 @@ use tokio::task::JoinSet;
 use crate::engine::{Config, Consumer, Event, Lane, Tag};
 use crate::isolation::Isolation;
 use crate::work::Site;
+use crate::workers::Workers;
 use actions::Held;
 use heartbeats::Heartbeats;
 pub use lanes::{LaneConfig, LaneError, Lanes};
 use lanes::{OpenLane, Order};
+use pools::{Pools, Prepared};
 use queues::hear_control;
 use roots::Looked;
 
@@ -47,6 +52,8 @@ pub struct ConsumerConfig {
     pub site: Arc<Site>,
     /// A lane for each is open from the start. Each has all slots.
     pub serves: Vec<(Workload, Class)>,
+    /// The kinds of workers whose calls it does.
+    pub workers: Workers,
     /// Tasks that run at the same time in all lanes that use cores.
     pub slots: u32,
     /// Unacked deliveries of each of these lanes. If `None`: the default of [`LaneConfig::new`].
@@ -69,6 +76,7 @@ impl ConsumerConfig {
         Self {
             site: Arc::new(site),
             serves,
+            workers: Workers::new(),
             slots: 1,
             prefetch: None,
             isolation: None,
@@ -107,6 +115,10 @@ type Opened = oneshot::Sender<Result<Lane, LaneError>>;
 enum Input {
     Delivery(Lane, Box<Delivery>),
     Event(Event),
+    /// An owner announces a job.
+    Announced(Box<Announcement>),
+    /// The slots of an announced job are ready.
+    Prepared(Box<Prepared>),
     /// The broker took or refused the heartbeat that was under way.
     HeartbeatSent,
     Failed(TransportError),
@@ -164,6 +176,7 @@ struct Running {
     held: BTreeMap<Tag, Held>,
     next_tag: Tag,
     lanes: BTreeMap<Lane, OpenLane>,
+    pools: Pools,
     next_lane: Lane,
     inputs: mpsc::UnboundedSender<Input>,
     publishes: JoinSet<()>,
@@ -191,6 +204,7 @@ impl Running {
             held: BTreeMap::new(),
             next_tag: 0,
             lanes: BTreeMap::new(),
+            pools: Pools::default(),
             next_lane: 0,
             inputs,
             publishes: JoinSet::new(),
@@ -247,12 +261,23 @@ impl Running {
                 _ = heartbeat.tick() => {
                     // Only current waiters: a stored permit would report an old turn as a new one.
                     self.config.turns.notify_waiters();
+                    self.leave_silent().await;
                     Input::Event(Event::HeartbeatDue)
                 }
             };
             let event = match input {
                 Input::Delivery(lane, delivery) => self.hold(lane, delivery),
                 Input::Event(event) => event,
+                Input::Announced(announcement) => {
+                    if deadline.is_none() {
+                        self.announced(*announcement).await;
+                    }
+                    continue;
+                }
+                Input::Prepared(prepared) => {
+                    self.prepared(*prepared).await;
+                    continue;
+                }
                 Input::HeartbeatSent => {
                     self.heartbeats.sent();
                     continue;

@@ -15,6 +15,8 @@ pub enum Mutant {
     ForgetOpen,
     /// Messages about a job that was forgotten are refused.
     RefuseLate,
+    /// Rows leave the store before their tasks are answered.
+    ReleaseOpen,
 }
 
 #[cfg(feature = "mutants")]

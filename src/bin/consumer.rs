@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use packhorse::cli;
+use packhorse::consumer::Workers;
 
 fn main() -> ExitCode {
-    cli::args::parse().map_or_else(|code| code, |args| cli::consumer(args, &[]))
+    cli::args::parse().map_or_else(|code| code, |args| cli::consumer(args, &[], Workers::new()))
 }

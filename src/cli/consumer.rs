@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use consumer::ConsumerConfig;
+use consumer::{ConsumerConfig, Workers};
 use consumer::isolation::{self, Isolation};
 use consumer::work::{Compare, Site};
 use shared::protocol::id::Class;
@@ -36,7 +36,7 @@ fn isolation(words: &[&str]) -> Option<Isolation> {
 }
 
 /// `words` are the words of the command line before the command's own options.
-pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
+pub async fn run(args: ConsumerArgs, words: &[&str], workers: Workers) -> Result<Exit, Failure> {
     let url = broker::required(&args.broker)?;
     let mut site = Site::new();
     for text in &args.roots {
@@ -47,8 +47,9 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
         site.allow_follow_outside();
     }
     site.compare(if args.ignore_times { Compare::Sizes } else { Compare::Times });
-    let serves = serves(&args.workloads, &site)?;
+    let serves = serves(&args.workloads, &site, &workers)?;
     let mut config = ConsumerConfig::new(site, serves);
+    config.workers = workers;
     config.slots = slots::or_cores(args.slots)?;
     config.prefetch = args.prefetch;
     config.isolation = isolation(words).map(Arc::new);
@@ -63,7 +64,9 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
             args.heartbeat.as_secs_f64()
         )));
     }
-    let served: Vec<String> = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}")).collect();
+    let served = config.serves.iter().map(|(workload, class)| format!("{workload}/{class}"));
+    let workers = config.workers.names().map(|name| format!("{}/{name}", Workload::Call));
+    let served: Vec<String> = served.chain(workers).collect();
     let shutdown = signals::listen()?;
     // Remove the heartbeat of an earlier process before connecting: it says nothing about this
     // process.
@@ -85,7 +88,7 @@ pub async fn run(args: ConsumerArgs, words: &[&str]) -> Result<Exit, Failure> {
 
 /// What the consumer subscribes to: file workloads with the classes of its roots, other workloads
 /// with the class that every consumer serves.
-fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Failure> {
+fn serves(wanted: &[Workload], site: &Site, workers: &Workers) -> Result<Vec<(Workload, Class)>, Failure> {
     let wanted = if wanted.is_empty() { &Workload::ALL[..] } else { wanted };
     let mut serves = Vec::new();
     for &workload in wanted {
@@ -94,7 +97,7 @@ fn serves(wanted: &[Workload], site: &Site) -> Result<Vec<(Workload, Class)>, Fa
     }
     serves.sort();
     serves.dedup();
-    if serves.is_empty() {
+    if serves.is_empty() && workers.names().next().is_none() {
         return Err(Failure::usage("nothing to serve: digest and words need at least one --root NAME=DIR"));
     }
     Ok(serves)

@@ -46,6 +46,8 @@ mod words;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ::consumer::Workers;
+
 use args::{Command, ConsumerArgs, JobsCommand, JobsSubcommand, Packhorse, ProducerArgs, ProducerJob, ReducerArgs};
 pub use exit::Exit;
 pub use failure::Failure;
@@ -58,7 +60,7 @@ pub fn packhorse(args: Packhorse) -> ExitCode {
         Command::Words(args) => enter("warn", false, Threads::working(args.job.slots), words::run(args)),
         Command::Steps(args) => enter("warn", false, Threads::working(args.job.slots), steps::run(args)),
         Command::Producer(args) => producer(args),
-        Command::Consumer(args) => consumer(args, &["consumer"]),
+        Command::Consumer(args) => consumer(args, &["consumer"], Workers::new()),
         Command::Reducer(args) => reducer(args),
         Command::Jobs(JobsCommand { command: None, list }) => enter("warn", false, Threads::ASKING, jobs::jobs(list)),
         Command::Jobs(JobsCommand { command: Some(JobsSubcommand::Forget(args)), .. }) => {
@@ -87,12 +89,13 @@ pub fn producer(args: ProducerArgs) -> ExitCode {
     }
 }
 
-/// `words` are the words of the command line before the command's own options.
-pub fn consumer(args: ConsumerArgs, words: &[&str]) -> ExitCode {
+/// `words` are the words of the command line before the command's own options, and `workers` the
+/// kinds of workers whose calls it does.
+pub fn consumer(args: ConsumerArgs, words: &[&str], workers: Workers) -> ExitCode {
     if args.isolated {
         return consumer::isolated();
     }
-    enter("info", args.log.json, Threads::working(args.slots), consumer::run(args, words))
+    enter("info", args.log.json, Threads::working(args.slots), consumer::run(args, words, workers))
 }
 
 pub fn reducer(args: ReducerArgs) -> ExitCode {

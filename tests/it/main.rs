@@ -25,6 +25,7 @@
 //! - `rounds`: each kind of fault at random moments of a job, round after round
 //! - `times`: how long a fault holds up what it met
 //! - `poison`: items that kill whatever works on them, in isolation and over RabbitMQ
+//! - `pool`: calls of a user's own worker
 //! - `cancel`: jobs that are ended as they stand
 //! - `dead`: tasks that failed for the last time: listed, shown, replayed
 //! - `containers`: the roles as containers, killed, cut off, restarted
@@ -82,6 +83,7 @@ mod packages;
 mod pipeline;
 mod poison;
 mod policies;
+mod pool;
 mod progress;
 mod protocol;
 mod rabbitmq;

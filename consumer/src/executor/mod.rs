@@ -18,7 +18,8 @@ use std::sync::Arc;
 use shared::protocol::message::Task;
 
 pub(crate) use process::processes;
-pub(crate) use threads::threads;
+pub(crate) use slots::{Doer, Maker};
+pub(crate) use threads::{own_doers, threads};
 
 use crate::engine::{Done, Tag};
 use crate::publish::parts::PartPublisher;
@@ -36,6 +37,10 @@ pub(crate) trait Executor: Debug + Send {
     /// Tells the work on a task to stop. Its end is reported all the same. A task that does not run
     /// here is ignored.
     fn cancel(&mut self, tag: Tag);
+
+    /// There is news for the slots, such as an update of their workers: those that idle take it
+    /// now, the others before their next task.
+    fn nudge(&mut self) {}
 
     /// Waits for the tasks that were started, and ends all threads and processes. An executor that
     /// is dropped instead ends them later, when their work returns.

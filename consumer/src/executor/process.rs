@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::protocol::message::Task;
 use shared::protocol::workload::Workload;
 
-use super::slots::Slots;
+use super::slots::{Slots, alike};
 use super::{Executor, Sink};
 use crate::isolation::{self, Isolation};
 use crate::work::{Context, Site};
@@ -23,5 +23,5 @@ pub(crate) fn processes(
         tracing::warn!(%id, attempt, "A task may have killed consumers and is done item by item in isolation.");
         isolation::work(&isolation, workload, &task.body, context)
     };
-    Slots::new(format!("child # {workload}"), slots, site, Box::new(method), sink)
+    Slots::new(format!("child # {workload}"), slots, site, alike(Box::new(method)), sink)
 }

@@ -18,11 +18,35 @@ use super::{Assigned, Ended, Executor, Sink};
 use crate::engine::{Done, Tag};
 use crate::work::{Context, Site, WorkError};
 
-/// How a slot does a task. It returns when the work has ended, so a child process that it starts
-/// does not outlive the thread.
+/// What a slot does tasks with. It is made on the slot's thread and never leaves it.
+pub(crate) trait Doer {
+    /// Does a task. It returns when the work has ended, so a child process that it starts does not
+    /// outlive the thread.
+    fn work(&mut self, task: &Task, context: Context<'_>) -> Result<Payload, WorkError>;
+
+    /// There is news between tasks: see [`Executor::nudge`].
+    fn catch_up(&mut self) {}
+}
+
+/// Makes what the slot of this number does tasks with.
+pub(crate) type Maker = Box<dyn Fn(u32) -> Box<dyn Doer> + Send + Sync>;
+
+/// How slots do a task that keep nothing between tasks.
 pub(super) type Method = Box<dyn Fn(&Task, Context<'_>) -> Result<Payload, WorkError> + Send + Sync>;
 
-pub(super) struct Slots {
+impl Doer for Arc<Method> {
+    fn work(&mut self, task: &Task, context: Context<'_>) -> Result<Payload, WorkError> {
+        self(task, context)
+    }
+}
+
+/// All slots do tasks in this way.
+pub(super) fn alike(method: Method) -> Maker {
+    let method = Arc::new(method);
+    Box::new(move |_| Box::new(Arc::clone(&method)))
+}
+
+pub(crate) struct Slots {
     /// The names of the threads, with `#` for the slot's number.
     name: String,
     count: u32,
@@ -33,7 +57,7 @@ pub(super) struct Slots {
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
-    method: Method,
+    make: Maker,
     site: Arc<Site>,
     sink: Sink,
 }
@@ -44,23 +68,32 @@ struct State {
     waiting: VecDeque<Assigned>,
     /// For each task that waits or runs, the flag that tells its work to stop.
     cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
+    /// How often there was news.
+    nudges: u64,
     is_closed: bool,
+}
+
+/// What a slot's thread does next.
+enum Next {
+    Work(Assigned, Arc<AtomicBool>),
+    CatchUp,
 }
 
 impl Slots {
     /// `count` slots, as far as [`SLOT_THREADS_MAX`] allows. `name` is that of the threads, with `#`
     /// for the slot's number.
-    pub fn new(name: String, count: u32, site: Arc<Site>, method: Method, sink: Sink) -> Self {
+    pub fn new(name: String, count: u32, site: Arc<Site>, make: Maker, sink: Sink) -> Self {
         let count = count.min(SLOT_THREADS_MAX);
         let (state, news) = (Mutex::default(), Condvar::new());
-        Self { name, count, shared: Arc::new(Shared { state, news, method, site, sink }), threads: Vec::new() }
+        Self { name, count, shared: Arc::new(Shared { state, news, make, site, sink }), threads: Vec::new() }
     }
 
     /// Starts the thread of one more slot. Once there is one, all tasks get done.
     pub fn add_thread(&mut self) -> Result<(), NoThread> {
         let shared = Arc::clone(&self.shared);
-        let name = self.name.replace('#', &self.threads.len().to_string());
-        self.threads.push(threads::start(&name, move || shared.serve())?);
+        let number = u32::try_from(self.threads.len()).unwrap_or(u32::MAX);
+        let name = self.name.replace('#', &number.to_string());
+        self.threads.push(threads::start(&name, move || shared.serve(number))?);
         Ok(())
     }
 }
@@ -92,6 +125,11 @@ impl Executor for Slots {
         if let Some(cancelled) = self.shared.state().cancelled.get(&tag) {
             cancelled.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn nudge(&mut self) {
+        self.shared.state().nudges += 1;
+        self.shared.news.notify_all();
     }
 
     fn close(mut self: Box<Self>) {
@@ -126,31 +164,41 @@ impl Shared {
     }
 
     /// The loop of a slot's thread.
-    fn serve(&self) {
-        while let Some((assigned, cancelled)) = self.next() {
-            let ended = self.work(assigned, &cancelled);
+    fn serve(&self, number: u32) {
+        let (mut doer, mut nudges) = ((self.make)(number), 0);
+        while let Some(next) = self.next(&mut nudges) {
+            let Next::Work(assigned, cancelled) = next else {
+                // A panic was printed, and what it left is tried with the next task.
+                let _ = catch_unwind(AssertUnwindSafe(|| doer.catch_up()));
+                continue;
+            };
+            let ended = self.work(&mut *doer, assigned, &cancelled);
             // Before the report: the task that is started for it is this thread's next one.
             self.state().cancelled.remove(&ended.tag);
             (self.sink)(ended);
         }
     }
 
-    /// Waits for a task. `None` when the slots are closed and no task waits.
-    fn next(&self) -> Option<(Assigned, Arc<AtomicBool>)> {
+    /// Waits for a task, or for news since `nudges`. `None` when the slots are closed and no task
+    /// waits.
+    fn next(&self, nudges: &mut u64) -> Option<Next> {
         let mut state = self.state();
         loop {
             if let Some(assigned) = state.waiting.pop_front() {
                 let cancelled = state.cancelled.get(&assigned.tag).map(Arc::clone).unwrap_or_default();
-                return Some((assigned, cancelled));
+                return Some(Next::Work(assigned, cancelled));
             }
             if state.is_closed {
                 return None;
+            }
+            if std::mem::replace(nudges, state.nudges) != state.nudges {
+                return Some(Next::CatchUp);
             }
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn work(&self, assigned: Assigned, cancelled: &AtomicBool) -> Ended {
+    fn work(&self, doer: &mut dyn Doer, assigned: Assigned, cancelled: &AtomicBool) -> Ended {
         let Assigned { tag, task, mut parts } = assigned;
         let started = Instant::now();
         let is_cancelled = || cancelled.load(Ordering::Relaxed);
@@ -158,7 +206,7 @@ impl Shared {
         let (site, planned_at) = (&*self.site, task.planned_at);
         let context = Context { site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
         // A panic fails this task only.
-        let result = catch_unwind(AssertUnwindSafe(|| (self.method)(&task, context)))
+        let result = catch_unwind(AssertUnwindSafe(|| doer.work(&task, context)))
             .unwrap_or_else(|_| Err(WorkError::failed("the consumer panicked; see its log")));
         let result = result.map(|answer| Done { answer, parts: parts.parts() });
         Ended { tag, result, micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) }

@@ -7,7 +7,7 @@ use shared::protocol::message::Task;
 use shared::protocol::workload::Workload;
 use shared::system::threads::NoThread;
 
-use super::slots::{Method, Slots};
+use super::slots::{Maker, Method, Slots, alike};
 use super::{Executor, Sink};
 use crate::work::{self, Context, Site};
 
@@ -24,7 +24,17 @@ pub(super) fn doing(
     method: Method,
     sink: Sink,
 ) -> Result<impl Executor + use<>, NoThread> {
-    let mut slots = Slots::new(format!("slot # {name}"), slots, site, method, sink);
+    let mut slots = Slots::new(format!("slot # {name}"), slots, site, alike(method), sink);
     slots.add_thread()?;
+    Ok(slots)
+}
+
+/// The same with a doer for each slot, whose threads all start now and catch up.
+pub(crate) fn own_doers(name: &str, slots: u32, make: Maker, sink: Sink) -> Result<impl Executor + use<>, NoThread> {
+    let mut slots = Slots::new(format!("slot # {name}"), slots, Arc::new(Site::new()), make, sink);
+    for _ in 0..slots.slots() {
+        slots.add_thread()?;
+    }
+    slots.nudge();
     Ok(slots)
 }

@@ -109,6 +109,10 @@ impl OpenLane {
         }
     }
 
+    pub fn nudge(&mut self) {
+        self.threads.nudge();
+    }
+
     pub fn cancel(&mut self, tag: Tag) {
         self.threads.cancel(tag);
         if let Some(processes) = &mut self.processes {
@@ -152,11 +156,7 @@ impl Running {
         opened: Option<Opened>,
     ) -> Result<(), (NoThread, Option<Opened>)> {
         let LaneConfig { workload, slots, .. } = config;
-        let inputs = self.inputs.clone();
-        let sink: Sink = Arc::new(move |Ended { tag, result, micros }| {
-            // The loop ends when the process stops. The broker then redelivers the task.
-            let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
-        });
+        let sink = self.sink();
         let site = || Arc::clone(&self.config.site);
         let threads = match executor::threads(workload, slots, site(), Arc::clone(&sink)) {
             Ok(threads) => Box::new(threads),
@@ -164,13 +164,34 @@ impl Running {
         };
         let apart = |isolation: &Arc<_>| executor::processes(workload, slots, site(), Arc::clone(isolation), sink);
         let processes = self.config.isolation.as_ref().map(apart).map(|apart| Box::new(apart) as Box<dyn Executor>);
+        self.open_with(config, threads, processes, opened).await;
+        Ok(())
+    }
+
+    /// Takes the end of each task.
+    pub(super) fn sink(&self) -> Sink {
+        let inputs = self.inputs.clone();
+        Arc::new(move |Ended { tag, result, micros }| {
+            // The loop ends when the process stops. The broker then redelivers the task.
+            let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
+        })
+    }
+
+    /// Opens a lane with these executors; returns its id.
+    pub(super) async fn open_with(
+        &mut self,
+        config: LaneConfig,
+        threads: Box<dyn Executor>,
+        processes: Option<Box<dyn Executor>>,
+        opened: Option<Opened>,
+    ) -> Lane {
         let lane = self.next_lane;
         self.next_lane += 1;
-        let LaneConfig { class, uses_cores, .. } = config.clone();
+        let LaneConfig { workload, class, uses_cores, .. } = config.clone();
         let slots = threads.slots();
         self.lanes.insert(lane, OpenLane { config, threads, processes, opened, listener: None });
         self.tell(Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, uses_cores } }).await;
-        Ok(())
+        lane
     }
 
     /// Subscribes in the background: a queue that cannot be reached must not delay the others.

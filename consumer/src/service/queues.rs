@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::protocol::message::Cancel;
+use shared::protocol::message::{Announcement, Cancel, kind};
 use shared::protocol::topology::Topology;
 use shared::transport::{Incoming, Subscribe, Subscription, Transport, TransportError};
 use tokio::sync::mpsc;
@@ -61,17 +61,30 @@ async fn listen(
     }
 }
 
-/// Forwards control messages: a cancellation as it is, any other message as a heartbeat request.
+/// Forwards control messages: cancellations and announcements as they are, any other message as a
+/// heartbeat request.
 pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mpsc::UnboundedSender<Input>) {
     loop {
         let input = match control.next().await {
             Ok(Incoming::Delivery(delivery)) => {
-                let event = match Cancel::from_message(&delivery.message) {
-                    Ok(Cancel { openings }) => Event::Cancelled(openings),
-                    Err(_) => Event::HeartbeatDue,
+                let message = &delivery.message;
+                let input = match message.kind.as_str() {
+                    kind::CANCEL => Cancel::from_message(message).map(|Cancel { openings }| {
+                        Input::Event(Event::Cancelled(openings))
+                    }),
+                    kind::ANNOUNCEMENT => {
+                        Announcement::from_message(message).map(|announced| Input::Announced(Box::new(announced)))
+                    }
+                    _ => Ok(Input::Event(Event::HeartbeatDue)),
                 };
                 delivery.acker.ack().await;
-                Input::Event(event)
+                match input {
+                    Ok(input) => input,
+                    Err(reason) => {
+                        tracing::warn!(%reason, "A message to all consumers is ignored.");
+                        continue;
+                    }
+                }
             }
             Ok(Incoming::Interrupted) => Input::Event(Event::HeartbeatDue),
             // A consumer that cannot hear cancellations must stop.

@@ -6,6 +6,7 @@
 //! - `files`: the part that all workloads over files share
 //! - [`Site`]: the roots that this process may read; threads share one
 
+mod call;
 mod digest;
 mod files;
 mod site;
@@ -128,6 +129,7 @@ pub trait Work: Debug + Sync {
 /// The work of each workload.
 pub fn of(workload: Workload) -> &'static dyn Work {
     match workload {
+        Workload::Call => &call::CallWork,
         Workload::Digest => &digest::DigestWork,
         Workload::Steps => &steps::StepsWork,
         Workload::Words => &words::WordsWork,

@@ -22,6 +22,8 @@ use files::{FilesPlan, Own};
 pub enum PlanError {
     #[error("the job has {expected} roots, but {given} directories were given")]
     Roots { expected: usize, given: usize },
+    #[error("the calls of a pool come from the program that has it; no plan can be made of its spec")]
+    NoPlan,
     #[error("start {start} of the job names root {root}, which the job does not have")]
     Start {
         /// Index into the selection's starts.
@@ -53,6 +55,7 @@ impl Plan {
     /// ignore it.
     pub fn new(spec: &JobSpec, roots: &[PathBuf]) -> Result<Self, PlanError> {
         Ok(Self(match spec {
+            JobSpec::Call(_) => return Err(PlanError::NoPlan),
             JobSpec::Digest(spec) => Box::new(digest::DigestPlan::new(spec, roots)?),
             JobSpec::Words(spec) => Box::new(words::WordsPlan::new(spec, roots)?),
             JobSpec::Steps(spec) => Box::new(steps::StepsPlan::new(spec)),

@@ -6,10 +6,13 @@
 //! # Layout
 //! - [`Fold`]: what the owner, its store and reports ask of a workload; [`of`] finds it by a job's
 //!   spec
-//! - `digest`, `steps`, `words`: the fold of each workload
+//! - `call`, `digest`, `steps`, `words`: the fold of each workload
+//! - `digests`: what stays of an answer that has left the store
 //! - `files`, `kept`: what the folds of workloads over files share
 
+mod call;
 mod digest;
+mod digests;
 mod files;
 mod kept;
 mod steps;
@@ -24,6 +27,7 @@ use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
 use shared::protocol::workload::words as contract;
 
+pub use digests::Digest;
 pub use kept::{Before, Kept, KeptParts};
 pub use words::so_far as words_so_far;
 
@@ -41,6 +45,12 @@ pub trait Fold: Debug {
 
     /// Whether two answers to the same task agree.
     fn is_same(&self, items: u32, first: &Payload, second: &Payload) -> bool;
+
+    /// What stays of an answer that its caller has taken, to compare a repeat with. Answers that
+    /// [`Fold::is_same`] takes for the same must have digests that agree.
+    fn digest(&self, answer: &Payload) -> Digest {
+        Digest::of(answer)
+    }
 
     /// The body of a task that needs others, made of the body that was planned and of the answers
     /// of these: each with its number, in ascending order. An answer is `None` if the task had
@@ -127,6 +137,7 @@ pub trait Itemwise: Debug {
 /// The fold of a job.
 pub fn of(spec: &JobSpec) -> &dyn Fold {
     match spec {
+        JobSpec::Call(spec) => spec,
         JobSpec::Digest(spec) => spec,
         JobSpec::Steps(spec) => spec,
         JobSpec::Words(spec) => spec,
@@ -150,6 +161,8 @@ pub struct Tally {
     /// Of the items without a result, those that another consumer is asked for; see
     /// [`Itemwise::open_items`].
     pub open: u32,
+    /// Items that the consumer left, so that other tasks do them. They are no longer planned.
+    pub left: u32,
     pub bytes: u64,
     /// The amount for the sum of the job's label, if its workload has one.
     pub amount: i64,

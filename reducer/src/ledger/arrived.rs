@@ -51,6 +51,14 @@ pub enum Arrived {
         number: Option<u64>,
         reply: ReplyTo,
     },
+    /// A request for the updates of a job's workers after a version, or, with `None`, also for what
+    /// they begin with.
+    Updates {
+        job: JobId,
+        opening: OpeningId,
+        after: Option<u64>,
+        reply: ReplyTo,
+    },
     /// A request to replay dead tasks that match a filter.
     Replay {
         filter: Option<String>,
@@ -73,7 +81,7 @@ impl Arrived {
     /// The one job that it is about.
     pub(super) fn job(&self) -> Option<&JobId> {
         match self {
-            Self::Planned { job, .. } | Self::Explain { job, .. } => Some(job),
+            Self::Planned { job, .. } | Self::Explain { job, .. } | Self::Updates { job, .. } => Some(job),
             Self::Part { part, .. } => Some(&part.address.task.job),
             Self::Outcome { outcome, .. } => Some(&outcome.address.task.job),
             Self::Lease { lease, .. } => Some(&lease.address.task.job),
@@ -82,11 +90,24 @@ impl Arrived {
                 Event::Status { job, .. }
                 | Event::Cancel { job, .. }
                 | Event::ForgetJob { job, .. }
-                | Event::Follow { job, .. },
+                | Event::Follow { job, .. }
+                | Event::Taken { job, .. }
+                | Event::Update { job, .. },
             ) => Some(job),
             Self::Complete(Event::PlanEnd { plan_end, .. }) => Some(&plan_end.job),
             _ => None,
         }
+    }
+
+    /// If it is a message about a task that was sent: its number, and the delivery.
+    pub(super) fn of_task(&self) -> Option<(u64, Option<Tag>)> {
+        Some(match self {
+            Self::Part { part, tag } => (part.address.task.number, *tag),
+            Self::Outcome { outcome, tag } => (outcome.address.task.number, *tag),
+            Self::Lease { lease, tag } => (lease.address.task.number, *tag),
+            Self::DeadLetter { dead_letter, tag } => (dead_letter.task.number, *tag),
+            _ => return None,
+        })
     }
 
     /// If it is a message about one opening of a job: that opening, and the delivery.

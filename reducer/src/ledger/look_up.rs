@@ -13,7 +13,7 @@ use shared::system::clock::Moment;
 use super::{Arrived, Ledger};
 use crate::fold::{self, Fold};
 use crate::mutant::{self, Mutant};
-use crate::owner::{Check, Dead, Event, Flight, Known, ReplyTo, TakenOver};
+use crate::owner::{Check, Dead, Event, Flight, Known, Remembered, ReplyTo, TakenOver};
 use crate::store::{Store, StoreError};
 use crate::takeover::Takeover;
 
@@ -25,6 +25,11 @@ impl Ledger {
             if let (None, Some((opening, tag))) = (self.owner.job(job), arrived.of_opening())
                 && self.store.is_forgotten(opening)?
                 && !mutant::is(Mutant::RefuseLate)
+            {
+                return Ok(Event::Late { tag });
+            }
+            if let Some((task, tag)) = arrived.of_task()
+                && self.owner.job(job).and_then(|job| job.stream()).is_some_and(|stream| stream.is_past(task))
             {
                 return Ok(Event::Late { tag });
             }
@@ -69,6 +74,10 @@ impl Ledger {
                 let counted = number_in_store.map(|number| self.store.counted(&job, number)).transpose()?.flatten();
                 let waits = number_in_store.map(|number| self.waits(&job, number)).transpose()?.flatten();
                 Event::Explain { job, number, counted, waits, reply }
+            }
+            Arrived::Updates { job, opening, after, reply } => {
+                let updates = self.store.updates(&opening, after)?;
+                Event::Updates { job, opening, updates, reply }
             }
             Arrived::Replay { filter, openings, reply } => {
                 let dead = self.dead(filter.as_deref(), openings.as_deref())?;
@@ -143,6 +152,10 @@ impl Ledger {
         if let Some(known) = flight.and_then(Flight::known) {
             return Ok(Some(known));
         }
+        let stream = self.owner.job(&task.job).and_then(|job| job.stream());
+        if let Some(Remembered { plan, .. }) = stream.and_then(|stream| stream.remembered(task.number)) {
+            return Ok(Some(Known { items: 0, plan: plan.clone(), kept: None }));
+        }
         let spec = match self.owner.spec(&task.job) {
             Some(spec) => Cow::Borrowed(spec),
             None => match self.store.spec(&task.job)? {
@@ -185,6 +198,14 @@ impl Ledger {
     ) -> Result<Check, StoreError> {
         let Outcome { address: Address { task, .. }, verdict, parts, .. } = outcome;
         if self.owner.is_answered(task) {
+            let stream = self.owner.job(&task.job).and_then(|job| job.stream());
+            if let Some(Remembered { digest, .. }) = stream.and_then(|stream| stream.remembered(task.number)) {
+                let same = match (digest, verdict) {
+                    (Some(first), Verdict::Done(second)) => first.agrees(&fold.digest(second)),
+                    _ => true,
+                };
+                return Ok(Check::Repeat { same });
+            }
             let counted = self.store.answer(&task.job, task.number)?;
             let same = match (&counted, verdict) {
                 (Some(Ok(first)), Verdict::Done(second)) => fold.is_same(items, first, second),

@@ -44,6 +44,7 @@ impl Owner {
         step.effects.push(Effect::Recall { openings: vec![job.opening().clone()] });
         self.changed.push(id.clone());
         self.jobs.insert(id.clone(), job);
+        self.announce(id, now, step);
         // Room in the windows is for other jobs now.
         self.fill_all(now, step);
         self.finish_if_complete(id, step);

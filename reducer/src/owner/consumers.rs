@@ -34,6 +34,10 @@ impl Consumers {
         Self { silence: heartbeat * 2, alive: BTreeMap::new(), served: BTreeMap::new(), settled_at: None }
     }
 
+    pub fn knows(&self, consumer: &ConsumerId) -> bool {
+        self.alive.contains_key(consumer)
+    }
+
     /// Records a heartbeat; returns the queues that the consumer did not serve before.
     pub fn hear(&mut self, presence: Presence, now: Moment) -> Vec<QueueKey> {
         let before = self.forget(&presence.consumer);

@@ -3,10 +3,12 @@
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{
-    DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
+    Announcement, DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply, Updates,
+    Verdict,
 };
 use shared::protocol::workload::Workload;
 
+use super::announce::Update;
 use super::found::{Cause, Check, Counted, Dead, Dependant, Known, Namesake, Standing, TakenOver};
 use super::write::Write;
 
@@ -79,6 +81,30 @@ pub enum Event {
     Follow {
         job: JobId,
         opening: OpeningId,
+        /// Whether it hears of each task that is counted from now on: [`Effect::Counted`].
+        streams: bool,
+    },
+    /// Somebody who follows an opening has taken the results of these tasks, and does not ask for
+    /// them again.
+    Taken {
+        job: JobId,
+        opening: OpeningId,
+        numbers: Vec<u64>,
+    },
+    /// The workers of a job get an update.
+    Update {
+        job: JobId,
+        opening: OpeningId,
+        update: Update,
+    },
+    /// A consumer fetches updates of a job's workers.
+    Updates {
+        job: JobId,
+        opening: OpeningId,
+        /// As the store has them; `None` if it has no such opening.
+        updates: Option<Updates>,
+        /// Receives [`Reply::Updates`].
+        reply: ReplyTo,
     },
     /// A message about a job that was forgotten.
     Late {
@@ -260,6 +286,23 @@ pub enum Effect {
         opening: OpeningId,
         answered: u64,
     },
+    /// A task of a job that somebody streams has its one outcome.
+    Counted {
+        opening: OpeningId,
+        number: u64,
+        verdict: Verdict,
+        host: String,
+        /// Time that the work took, microseconds.
+        micros: u64,
+    },
+    /// Who serves the classes of a job that somebody streams.
+    Served {
+        opening: OpeningId,
+        consumers: u32,
+        slots: u64,
+    },
+    /// Tell consumers of a job.
+    Announce(Box<Announcement>),
     /// Tell consumers that tasks of these openings are no longer wanted.
     Recall {
         openings: Vec<OpeningId>,

@@ -49,6 +49,7 @@ impl Owner {
         job.account.failed(items);
         self.changed.push(outcome.address.task.job.clone());
         let task = outcome.address.task.clone();
+        self.stream(&outcome, step);
         step.writes.push(Write::Outcome { outcome, without_parts: Vec::new(), cause });
         self.settled(&task, now, step);
     }

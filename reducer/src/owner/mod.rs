@@ -8,6 +8,7 @@
 //! - A job ends when its plan is complete and every task has its outcome, or when a user cancels
 //!   it. Time alone never ends a job.
 
+mod announce;
 mod cancel;
 mod consumers;
 mod contiguous;
@@ -30,6 +31,7 @@ mod outcome;
 mod recall;
 mod resend;
 mod stale;
+mod stream;
 mod waits;
 mod write;
 
@@ -51,7 +53,8 @@ use dispatch::Dispatch;
 pub use event::{Effect, Event, Reached, ReplyTo, Step, Tag};
 pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Namesake, Standing, TakenOver};
 use intake::Arrival;
-pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
+pub use announce::Update;
+pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Remembered, Resumed, Updates};
 pub use lease::Holder;
 use memory::{Ended, Sums};
 use outcome::Answered;
@@ -232,10 +235,12 @@ impl Owner {
                     step.reply(reply, answer);
                 }
             }
-            Event::Follow { job, opening } => {
-                if let Some(job) = self.jobs.get(&job).filter(|job| !job.is_other(&opening)) {
-                    step.effects.push(Effect::Followed { opening, reached: job.reached() });
-                }
+            Event::Follow { job, opening, streams } => self.follow(&job, opening, streams, &mut step),
+            Event::Taken { job, opening, numbers } => self.taken(&job, &opening, &numbers, &mut step),
+            Event::Update { job, opening, update } => self.update(&job, &opening, update, now, &mut step),
+            Event::Updates { job, opening, updates, reply } => {
+                let is_it = self.jobs.get(&job).is_some_and(|job| !job.is_other(&opening));
+                step.reply(reply, updates.filter(|_| is_it).map_or(Reply::UnknownJob, Reply::Updates));
             }
             Event::Late { tag } => step.ack(tag),
             Event::Explain { job, number, counted, waits, reply } => {
@@ -305,8 +310,12 @@ impl Owner {
     fn reported(&mut self, id: &JobId, opening: &OpeningId, sha256: String, now: Moment, step: &mut Step) {
         // Ignore reports of another opening, and of a job that is not over.
         let is_it = |job: &&mut Job| !job.is_other(opening) && job.is_over();
-        let Some(job) = self.jobs.get_mut(id).filter(is_it) else { return };
+        if !self.jobs.get_mut(id).is_some_and(|job| is_it(&job)) {
+            return;
+        }
         step.effects.push(Effect::Finished { job: id.clone(), opening: opening.clone() });
+        self.announce(id, now, step);
+        let Some(job) = self.jobs.get_mut(id) else { return };
         // A report may be written again, as by a command that is run again. The job ended earlier.
         if job.ending.reported(&sha256, now) {
             self.ended.add(id);

@@ -42,6 +42,7 @@ impl Owner {
             step.effects.push(Effect::Finished { job: id.clone(), opening });
         }
         self.start_dispatching(&id, now, step);
+        self.announce(&id, now, step);
         self.fill_for(&id, now, step);
         self.watch(&id, now);
         self.finish_if_complete(&id, step);

@@ -91,6 +91,7 @@ impl Owner {
             step.writes.push(Write::Sum { label, amount: tally.amount });
         }
         let task = outcome.address.task.clone();
+        self.stream(&outcome, step);
         step.writes.push(Write::Outcome { outcome, without_parts: tally.without_parts, cause: None });
         self.settled(&task, now, step);
     }

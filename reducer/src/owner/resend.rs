@@ -31,8 +31,13 @@ impl Owner {
             }
         }
         let holds = presence.holds.clone();
+        let is_new = !presence.leaving && !self.consumers.knows(&presence.consumer);
         // Lanes come while a consumer runs, not only with its first heartbeat.
         let newly_served = self.consumers.hear(presence, now);
+        if is_new {
+            self.announce_all(now, step);
+        }
+        self.tell_served(step);
         if !newly_served.is_empty() {
             self.hurry_expired(&newly_served, now);
         }
@@ -48,6 +53,8 @@ impl Owner {
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
         self.consumers.forget_silent(now);
+        self.tell_served(step);
+        self.announce_due(now, step);
         // Half a heartbeat is often enough to see that a queue held messages until shortly before a
         // consumer took the task.
         let look = self.config.heartbeat / 2;

@@ -84,6 +84,20 @@ pub enum Write {
     Forgotten {
         task: TaskId,
     },
+    /// The rows of these tasks leave: their results were taken.
+    Released {
+        job: JobId,
+        from: u64,
+        below: u64,
+    },
+    /// An update of the job's workers.
+    Update {
+        job: JobId,
+        version: u64,
+        /// Whether all before it leave.
+        replaces: bool,
+        body: Payload,
+    },
     Cancelled {
         job: JobId,
     },

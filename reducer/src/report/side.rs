@@ -28,7 +28,7 @@ impl Side {
     pub fn of(spec: &JobSpec) -> Option<Self> {
         match spec {
             JobSpec::Words(spec) if spec.manner.frequencies => Some(Self::ALL[0]),
-            JobSpec::Digest(_) | JobSpec::Steps(_) | JobSpec::Words(_) => None,
+            JobSpec::Call(_) | JobSpec::Digest(_) | JobSpec::Steps(_) | JobSpec::Words(_) => None,
         }
     }
 

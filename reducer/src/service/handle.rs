@@ -7,14 +7,15 @@ use std::sync::{Arc, PoisonError};
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned, Reply};
+use shared::protocol::payload::Payload;
 use shared::transport::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::progress::{Followers, Replies};
+use super::progress::{Followers, Replies, Streamed};
 use super::queues;
 use super::{ServiceError, fresh_opening};
 use crate::ledger::Arrived;
-use crate::owner::{Event, Reached, ReplyTo};
+use crate::owner::{Event, Reached, ReplyTo, Update};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
@@ -76,8 +77,47 @@ impl Handle {
     pub async fn follow(&self, job: JobId, opening: OpeningId) -> watch::Receiver<Reached> {
         let following = self.followers.follow(&opening);
         // If the owner has stopped, there is nothing more to follow.
-        let _ = self.inbox.send(Event::Follow { job, opening }.into()).await;
+        let _ = self.inbox.send(Event::Follow { job, opening, streams: false }.into()).await;
         following
+    }
+
+    /// Streams an opening of a job: each task that is counted from now on. What is not received
+    /// yet waits in memory, so the caller bounds how many tasks it plans ahead.
+    pub async fn stream(&self, job: JobId, opening: OpeningId) -> mpsc::UnboundedReceiver<Streamed> {
+        let stream = self.followers.stream(&opening);
+        let _ = self.inbox.send(Event::Follow { job, opening, streams: true }.into()).await;
+        stream
+    }
+
+    /// The results of these tasks were received and are not asked for again: they leave the store.
+    pub async fn taken(&self, job: JobId, opening: OpeningId, numbers: Vec<u64>) {
+        let _ = self.inbox.send(Event::Taken { job, opening, numbers }.into()).await;
+    }
+
+    /// Adds an update of a job's workers; returns its version once it is committed. If it
+    /// `replaces` all before it, these leave the store.
+    pub async fn update(
+        &self,
+        job: JobId,
+        opening: OpeningId,
+        body: Payload,
+        replaces: bool,
+    ) -> Result<u64, OpenError> {
+        let update = |reply| Event::Update { job, opening, update: Update { body, replaces, reply } };
+        match self.ask(update).await {
+            Some(Reply::Updated { version }) => Ok(version),
+            Some(Reply::Refused { reason }) => Err(OpenError::Refused(reason)),
+            _ => Err(self.ended().await.map_or_else(OpenError::Failed, |()| OpenError::Stopped)),
+        }
+    }
+
+    /// Cancels an opening of a job; returns its status after that.
+    pub async fn cancel(&self, job: JobId, opening: OpeningId) -> Option<JobStatus> {
+        let cancel = |reply| Event::Cancel { job, opening: Some(opening), reply };
+        match self.ask(cancel).await? {
+            Reply::Status(status) => Some(*status),
+            _ => None,
+        }
     }
 
     async fn ask<A: Into<Arrived>>(&self, request: impl FnOnce(ReplyTo) -> A) -> Option<Reply> {
@@ -137,9 +177,8 @@ impl Handle {
     /// Waits until the receipt of a followed job is committed, or the owner has ended without that.
     pub async fn finished(&self, mut following: watch::Receiver<Reached>) -> Result<(), ServiceError> {
         let finished = async {
-            match following.wait_for(|reached| reached.is_finished).await {
-                Ok(_) => {}
-                Err(_) => std::future::pending().await,
+            if following.wait_for(|reached| reached.is_finished).await.map(drop).is_err() {
+                std::future::pending::<()>().await;
             }
         };
         let stopped = || ServiceError::Report("the reducer was stopped before the job was done".to_owned());

@@ -47,6 +47,7 @@ pub use handle::{Handle, OpenError};
 pub use inbox::read;
 use name::Name;
 pub use opening::Opening;
+pub use progress::Streamed;
 use replying::Replying;
 use under_way::UnderWay;
 

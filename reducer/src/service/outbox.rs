@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use shared::protocol::id::{Class, OpeningId, OwnerId};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
+use shared::protocol::message::{Address, Announcement, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
 use shared::protocol::topology::{self};
 use shared::protocol::workload::Workload;
 use shared::system::random;
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::progress::Streamed;
 use super::wiring::Wiring;
 use super::{Kind, ServiceError, queues};
 use crate::ledger::{Action, Arrived};
@@ -113,6 +114,13 @@ impl Wiring {
             Effect::Advanced { opening, answered } => {
                 self.followers.reached(&opening, |reached| reached.answered = answered);
             }
+            Effect::Counted { opening, number, verdict, host, micros } => {
+                self.followers.streamed(&opening, Streamed::Counted { number, verdict, host, micros });
+            }
+            Effect::Served { opening, consumers, slots } => {
+                self.followers.streamed(&opening, Streamed::Served { consumers, slots });
+            }
+            Effect::Announce(announcement) => self.announce(&announcement),
             Effect::Report { job, opening } => self.report(job, opening),
             Effect::Finished { opening, .. } => {
                 self.followers.reached(&opening, |reached| reached.is_finished = true);
@@ -257,11 +265,21 @@ impl Wiring {
     /// consumer names a recalled task.
     fn recall(self: &Arc<Self>, openings: Vec<OpeningId>) {
         let cancel = Cancel { openings };
-        let message = cancel.to_message(random::token(), self.clock.system());
+        self.tell_consumers(cancel.to_message(random::token(), self.clock.system()), "A cancellation");
+    }
+
+    /// Tells consumers of a job in the background. If the message is lost, the next one is a
+    /// heartbeat later.
+    fn announce(self: &Arc<Self>, announcement: &Announcement) {
+        self.tell_consumers(announcement.to_message(random::token(), self.clock.system()), "An announcement");
+    }
+
+    /// Sends a message to all consumers in the background. `what` it is, at the start of a sentence.
+    fn tell_consumers(self: &Arc<Self>, message: Message, what: &'static str) {
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = wiring.transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
-                tracing::warn!(%error, "A cancellation cannot be sent; it is sent again.");
+                tracing::warn!(%error, "{what} cannot be sent; it is sent again.");
             }
         });
     }

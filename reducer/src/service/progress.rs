@@ -1,20 +1,40 @@
-//! What callers in the same process wait for: replies, and the progress of jobs that they follow.
+//! What callers in the same process wait for: replies, the progress of jobs that they follow, and
+//! the results of jobs that they stream.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shared::protocol::id::OpeningId;
-use shared::protocol::message::Reply;
-use tokio::sync::{oneshot, watch};
+use shared::protocol::message::{Reply, Verdict};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::owner::Reached;
 
 /// Callers that wait for a reply, by number.
 pub(super) type Replies = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>>;
 
-/// Callers that follow an opening of a job. Nothing is kept for openings that nobody follows.
+/// What a caller that streams a job hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Streamed {
+    /// A task has its one outcome, which is committed.
+    Counted {
+        number: u64,
+        verdict: Verdict,
+        host: String,
+        /// Time that the work took, microseconds.
+        micros: u64,
+    },
+    /// So many consumers serve the job's classes now.
+    Served { consumers: u32, slots: u64 },
+}
+
+/// Callers that follow an opening of a job, or stream it. Nothing is kept for openings that nobody
+/// follows.
 #[derive(Debug, Default)]
-pub(super) struct Followers(Mutex<BTreeMap<OpeningId, watch::Sender<Reached>>>);
+pub(super) struct Followers {
+    followed: Mutex<BTreeMap<OpeningId, watch::Sender<Reached>>>,
+    streams: Mutex<BTreeMap<OpeningId, mpsc::UnboundedSender<Streamed>>>,
+}
 
 impl Followers {
     /// Follows an opening. The first value is empty; [`crate::owner::Event::Follow`] asks for the
@@ -31,7 +51,23 @@ impl Followers {
         }
     }
 
+    /// Streams an opening. The latest caller gets all.
+    pub fn stream(&self, opening: &OpeningId) -> mpsc::UnboundedReceiver<Streamed> {
+        let (sender, stream) = mpsc::unbounded_channel();
+        let mut all = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, sender| !sender.is_closed());
+        all.insert(opening.clone(), sender);
+        stream
+    }
+
+    pub fn streamed(&self, opening: &OpeningId, streamed: Streamed) {
+        if let Some(stream) = self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(opening) {
+            // A caller that is gone needs no more.
+            let _ = stream.send(streamed);
+        }
+    }
+
     fn all(&self) -> MutexGuard<'_, BTreeMap<OpeningId, watch::Sender<Reached>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

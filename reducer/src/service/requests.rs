@@ -208,6 +208,9 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             let detail = Reader::open(store)?.dead_task(&task)?;
             Ok(detail.map_or(Reply::UnknownJob, |detail| Reply::DeadTask(Box::new(detail))))
         }),
+        Request::Updates { job, opening, after } => {
+            wiring.tell(Arrived::Updates { job, opening, after, reply }).await;
+        }
         Request::Jobs => wiring.tell(Arrived::Jobs { reply }).await,
         Request::Ping => {
             let (owner, session) = (wiring.owner().clone(), Some(wiring.name.session.clone()));

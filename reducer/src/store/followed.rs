@@ -95,7 +95,7 @@ impl Store {
     /// predecessor.
     fn forget_row(&mut self, row: i64) -> Result<(), StoreError> {
         let db = &self.connection;
-        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs"] {
+        for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs", "updates"] {
             db.prepare_cached(&format!("DELETE FROM {table} WHERE job_id = ?"))?.execute([row])?;
         }
         db.prepare_cached("UPDATE jobs SET follows = (SELECT follows FROM jobs WHERE id = ?1) WHERE follows = ?1")?

@@ -16,9 +16,11 @@ mod open;
 mod payload;
 mod read;
 mod recover;
+mod released;
 mod schema;
 mod spill;
 mod status;
+mod updates;
 mod write;
 
 use std::path::PathBuf;

@@ -49,6 +49,7 @@ pub(super) fn settle(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
                   WHERE job_id = {JOB} AND number = ?2)"
         ))?
         .execute(place)?;
+        super::released::release_needs(db, task)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::read::account;
 use super::{Store, StoreError};
 use crate::fold;
 use crate::mutant::{self, Mutant};
-use crate::owner::{Account, Contiguous, Ending, Flight, Holder, Job, Plan, Ready, Resumed};
+use crate::owner::{Account, Contiguous, Ending, Flight, Holder, Job, Plan, Ready, Resumed, Updates};
 
 fn content(error: impl std::fmt::Display) -> StoreError {
     StoreError::Content(error.to_string())
@@ -43,6 +43,7 @@ struct JobRow {
     report: Option<String>,
     plan: String,
     origin: Option<String>,
+    updates: (u64, u64),
 }
 
 impl JobRow {
@@ -66,6 +67,7 @@ impl JobRow {
             follows: row.get(15)?,
             priority: row.get(16)?,
             needs: row.get(17)?,
+            updates: (row.get(18)?, row.get(19)?),
         })
     }
 }
@@ -90,7 +92,9 @@ impl Store {
     fn recover_where(&self, which: &str, params: &[&dyn ToSql], now: Moment) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
-                    cancelled_at, report, plan, origin, opening, follows IS NOT NULL, priority, needs
+                    cancelled_at, report, plan, origin, opening, follows IS NOT NULL, priority, needs,
+                    (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id),
+                    (SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM updates WHERE job_id = id)
              FROM jobs WHERE {which}"
         ))?;
         let rows: Vec<JobRow> = statement.query_map(params, JobRow::read)?.collect::<Result<_, _>>()?;
@@ -124,6 +128,7 @@ impl Store {
             ),
             ready: Ready::resumed(serde_json::from_str(&row.sent).map_err(content)?),
             flights: BTreeMap::new(),
+            updates: Updates::resumed(row.updates.0, row.updates.1),
             request: JobRequest { report, origin, priority: row.priority, ..JobRequest::new(id, spec) },
         };
         if job.ending.is_open() {

@@ -2,7 +2,7 @@
 
 /// The schema's version, written into `PRAGMA user_version`. A store of any other version is
 /// refused.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 pub(super) const TABLES: &str = r#"
 CREATE TABLE store (            -- one row: the owner of this store
@@ -34,6 +34,7 @@ CREATE TABLE jobs (
     priority      INTEGER NOT NULL DEFAULT 0, -- jobs with a higher one go first
     needs         INTEGER NOT NULL DEFAULT 0, -- 1: some of its tasks need others
     label         TEXT,               -- which sum it adds to, if any
+    released      INTEGER NOT NULL DEFAULT 0, -- results of tasks below this number were taken: their rows left
     forgotten     INTEGER NOT NULL DEFAULT 0 -- 1: its rows are being removed
 ) STRICT;
 
@@ -119,6 +120,16 @@ CREATE TABLE needs (
     number  INTEGER NOT NULL,         -- the task that needs it
     PRIMARY KEY (job_id, need, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Updates of a job's workers, in the order of their versions.
+CREATE TABLE updates (
+    job_id    INTEGER NOT NULL REFERENCES jobs (id),
+    version   INTEGER NOT NULL,       -- 1, 2, 3, ...
+    replaces  INTEGER NOT NULL,       -- 1: it replaces all before it, which have left
+    body      ANY NOT NULL,
+    body_type TEXT NOT NULL,          -- the content type of body
+    PRIMARY KEY (job_id, version)
+) STRICT;
 
 CREATE TABLE sums (
     label TEXT PRIMARY KEY,           -- for example "caravan NAME"

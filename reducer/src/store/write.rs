@@ -75,6 +75,10 @@ impl Store {
             }
             Write::Forgotten { task } => super::dead::forget(db, task)?,
             Write::JobForgotten { opening } => super::forgotten::forget(db, opening)?,
+            Write::Released { job, from, below } => super::released::release(db, job, *from, *below)?,
+            Write::Update { job, version, replaces, body } => {
+                super::updates::write(db, job, *version, *replaces, body)?;
+            }
             Write::Cancelled { job } => {
                 db.prepare_cached("DELETE FROM leases WHERE job_id = (SELECT id FROM jobs WHERE job = ?)")?
                     .execute([job.as_str()])?;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash};
-use crate::protocol::workload::{Contract, Workload, digest, steps, words};
+use crate::protocol::workload::{Contract, Workload, call, digest, steps, words};
 
 /// The specification of a job. Two requests with the same id and the same spec are one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "workload", rename_all = "snake_case")]
 pub enum JobSpec {
+    /// The calls of a pool.
+    Call(call::Spec),
     Digest(digest::Spec),
     /// The steps of one rider.
     Steps(steps::Spec),
@@ -20,6 +22,7 @@ pub enum JobSpec {
 impl JobSpec {
     pub fn contract(&self) -> &dyn Contract {
         match self {
+            Self::Call(spec) => spec,
             Self::Digest(spec) => spec,
             Self::Steps(spec) => spec,
             Self::Words(spec) => spec,

@@ -44,6 +44,23 @@ pub const ROOT_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of one part of an outcome. Large enough for few messages, and far below a message's limit.
 pub const PART_BYTES: usize = 512 * 1024;
 
+/// Bytes of the result of one call, at most, and of its argument. With [`RESULTS_BYTES`] it fits a
+/// message.
+pub const RESULT_BYTES_MAX: usize = 850 * 1024;
+
+/// Bytes of results after which a slot answers and leaves the other calls of its pack.
+pub const RESULTS_BYTES: usize = 128 * 1024;
+
+/// Calls of one pack, at most. Each call's share of the pack's cost is below a microsecond then.
+pub const PACK_CALLS_MAX: usize = 1_000;
+
+/// Bytes of the calls of one pack, at most, if it has more than one: as a task's message.
+pub const PACK_BYTES: usize = 256 * 1024;
+
+/// Jobs with workers of their own that one consumer serves at a time. Each has slots, with threads
+/// and workers.
+pub const ANNOUNCED_MAX: usize = 64;
+
 /// Bytes of the word table that one task keeps in memory, at most, before it sends the table in
 /// parts. Each slot has two tables.
 pub const WORDS_TABLE_BYTES: usize = 32 * 1024 * 1024;
@@ -189,6 +206,20 @@ pub const PLAN_WINDOW: usize = 64;
 /// with its queue: the producer plans the missing tasks again, and the owner forgets tasks that
 /// came ahead of the gap.
 pub const PLAN_SILENCE: Duration = Duration::from_secs(20);
+
+/// Answers that have left the store and are still compared with repeats, of each job that streams:
+/// some seconds of answers, in 3 MB.
+pub const DIGESTS_KEPT: usize = 16_384;
+
+/// Bytes of all updates of a pool that its owner keeps for slots that join late. More are refused
+/// until one of them replaces those before it.
+pub const UPDATES_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of updates in one reply, if there is more than one: as a piece of a report.
+pub const UPDATES_REPLY_BYTES: usize = 512 << 10;
+
+/// Bytes of an update, and of what the slots of a pool begin with: as base64 they fit a message.
+pub const UPDATE_BYTES_MAX: usize = 700 << 10;
 
 /// Deliveries that an owner takes before it has settled them: enough for one group commit.
 pub const OWNER_PREFETCH: u16 = 256;

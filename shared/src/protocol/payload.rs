@@ -29,6 +29,14 @@ impl ContentType {
     pub const JSON: Self = Self(Cow::Borrowed("application/json"));
     /// Bytes of no stated kind.
     pub const BYTES: Self = Self(Cow::Borrowed("application/octet-stream"));
+    pub const MESSAGE_PACK: Self = Self(Cow::Borrowed("application/msgpack"));
+    /// A pack of calls: [`call::Pack`](crate::protocol::workload::call::Pack).
+    pub const CALLS: Self = Self(Cow::Borrowed("application/vnd.packhorse.calls"));
+    /// Results of calls: [`call::Results`](crate::protocol::workload::call::Results).
+    pub const RESULTS: Self = Self(Cow::Borrowed("application/vnd.packhorse.results"));
+
+    /// Those that need no memory of their own.
+    const KNOWN: [Self; 5] = [Self::JSON, Self::BYTES, Self::MESSAGE_PACK, Self::CALLS, Self::RESULTS];
 
     /// Characters, at most. AMQP's own limit for the property is 255.
     pub const MAX: usize = 128;
@@ -46,7 +54,7 @@ impl ContentType {
 impl FromStr for ContentType {
     type Err = InvalidContentType;
     fn from_str(text: &str) -> Result<Self, InvalidContentType> {
-        if let Some(known) = [Self::JSON, Self::BYTES].into_iter().find(|known| known.as_str() == text) {
+        if let Some(known) = Self::KNOWN.into_iter().find(|known| known.as_str() == text) {
             return Ok(known);
         }
         let is_valid = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -74,11 +82,30 @@ impl fmt::Display for ContentType {
     }
 }
 
-/// Bytes with their content type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Bytes with their content type. Within JSON the bytes are base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payload {
     pub content_type: ContentType,
+    #[serde(rename = "base64", with = "in_json")]
     pub bytes: Bytes,
+}
+
+/// Bytes as base64 with padding (RFC 4648, section 4).
+mod in_json {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Bytes::from).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Payload {

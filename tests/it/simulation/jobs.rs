@@ -348,7 +348,7 @@ fn planned(spec: &JobSpec, number: u64, files: Vec<File>) -> Planned {
     let body = match spec {
         JobSpec::Digest(spec) => Payload::of(&digest::Batch { algorithm: spec.algorithm, files }),
         JobSpec::Words(spec) => Payload::of(&words::Batch { manner: spec.manner, files }),
-        JobSpec::Steps(_) => unreachable!("its plan is not of files"),
+        JobSpec::Call(_) | JobSpec::Steps(_) => unreachable!("its plan is not of files"),
     };
     let notes = Notes::default();
     Planned { number, class: class(), body: Some(body), items: count, bytes, notes, at: None }

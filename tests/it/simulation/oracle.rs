@@ -269,6 +269,7 @@ impl Oracle {
                     text += &format!("{}\t{}\n", task.id.number, chain::steps_of(spec, task.id.number));
                 }
             }
+            JobSpec::Call(_) => {}
             JobSpec::Digest(_) => {
                 for task in tasks.iter().filter(|task| task.is_done()) {
                     self.digest_lines(task, &mut text)?;

@@ -255,6 +255,8 @@ impl OwnerRole {
                 let message = Cancel { openings }.to_message(stage.number().to_string(), UNIX_EPOCH);
                 out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message });
             }
+            // No job of the simulation is streamed or announced.
+            Effect::Counted { .. } | Effect::Served { .. } | Effect::Announce(_) => {}
             Effect::Advanced { .. } | Effect::Followed { .. } | Effect::Send { .. } => {}
         }
     }

@@ -50,10 +50,12 @@ pub(super) enum Kind {
 /// What consumers serve, together all there is to do.
 pub(super) fn served() -> Vec<(Workload, Class)> {
     let of = |workload| match workload {
-        Workload::Steps => (workload, steps::class()),
-        Workload::Digest | Workload::Words => (workload, class()),
+        // Its lanes come with its jobs.
+        Workload::Call => None,
+        Workload::Steps => Some((workload, steps::class())),
+        Workload::Digest | Workload::Words => Some((workload, class())),
     };
-    Workload::ALL.map(of).into()
+    Workload::ALL.into_iter().filter_map(of).collect()
 }
 
 /// The queues that tasks wait in.

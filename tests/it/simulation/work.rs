@@ -108,6 +108,7 @@ pub(super) fn work(task: &Task, jobs: &mut Jobs, eyes: Eyes, random: &mut SmallR
             }
             _ => steps(&task.body, run),
         },
+        Workload::Call => unreachable!("no job of the simulation is a pool"),
         Workload::Digest => match digest::Batch::parse(&task.body) {
             Ok(batch) => digests(&look(task, &batch.files, jobs, eyes), run, is_cured),
             Err(reason) => Work::only(Err(reason.into())),

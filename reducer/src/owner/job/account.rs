@@ -63,6 +63,7 @@ impl Account {
         counts.tasks_open -= 1;
         counts.tasks_done += 1;
         counts.redeliveries += u64::from(redelivered);
+        counts.items_planned -= u64::from(tally.left);
         counts.items_done += tally.items_done;
         counts.items_failed += tally.items_failed;
         counts.items_untimed = counts.items_untimed.saturating_add(tally.items_untimed);

@@ -4,6 +4,8 @@
 //! - `ready`: tasks that may be sent and were not
 //! - `flight`: a task that is out
 //! - `account`: what was counted
+//! - `stream`: its results on their way to a caller in this process
+//! - `updates`: what its consumers are told between tasks
 //! - `ending`: its end and its report
 
 mod account;
@@ -12,6 +14,8 @@ mod ending;
 mod flight;
 mod plan;
 mod ready;
+mod stream;
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,6 +31,8 @@ pub(crate) use ending::Ending;
 pub(crate) use flight::Flight;
 pub(crate) use plan::{End, Plan};
 pub(crate) use ready::{Next, Ready};
+pub(crate) use stream::{Remembered, Stream};
+pub(crate) use updates::Updates;
 
 use super::{Contiguous, Reached};
 
@@ -57,6 +63,11 @@ pub(crate) struct Job {
     flights: BTreeMap<u64, Flight>,
     /// Tasks that the broker has not accepted for a while, with the class of their queue.
     unsent: BTreeMap<u64, Class>,
+    /// Set if a caller in this process takes its results.
+    stream: Option<Stream>,
+    /// When consumers were last told of it.
+    announced_at: Option<Moment>,
+    pub(super) updates: Updates,
     pub(super) plan: Plan,
     pub(super) ready: Ready,
     pub(super) account: Account,
@@ -76,6 +87,7 @@ pub(crate) struct Resumed {
     pub ending: Ending,
     pub ready: Ready,
     pub flights: BTreeMap<u64, Flight>,
+    pub updates: Updates,
 }
 
 impl Job {
@@ -97,6 +109,7 @@ impl Job {
             ending: Ending::default(),
             ready: Ready::default(),
             flights: BTreeMap::new(),
+            updates: Updates::default(),
         })
     }
 
@@ -111,6 +124,9 @@ impl Job {
             answered: resumed.answered,
             flights: resumed.flights,
             unsent: BTreeMap::new(),
+            stream: None,
+            announced_at: None,
+            updates: resumed.updates,
             plan: resumed.plan,
             ready: resumed.ready,
             account: resumed.account,
@@ -172,6 +188,28 @@ impl Job {
 
     pub fn dispatch(&mut self, dispatching: bool) {
         self.dispatching = dispatching;
+    }
+
+    /// A caller in this process takes its results from now on.
+    pub(super) fn begin_stream(&mut self) {
+        self.stream.get_or_insert_default();
+    }
+
+    pub const fn announced_at(&self) -> Option<Moment> {
+        self.announced_at
+    }
+
+    /// Consumers were told of it.
+    pub(super) fn announced(&mut self, now: Moment) {
+        self.announced_at = Some(now);
+    }
+
+    pub const fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.stream.as_mut()
     }
 
     pub const fn plan(&self) -> &Plan {

@@ -4,6 +4,7 @@
 //! headers, so that any AMQP client can read it. The bodies of tasks, answers and parts are bytes with
 //! a content type; all others are JSON (docs/PROTOCOL.md lists them all).
 
+mod announcement;
 mod cancel;
 mod dead;
 mod dead_letter;
@@ -16,6 +17,7 @@ mod request;
 mod session;
 mod task;
 
+pub use announcement::{Announcement, Update, Updates};
 pub use cancel::Cancel;
 pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
 pub use dead_letter::{DeadLetter, Death, FIRST_DEATH_REASON};
@@ -50,6 +52,8 @@ pub mod kind {
     pub const REPLY: &str = "reply";
     /// Owner to consumers: jobs that were cancelled.
     pub const CANCEL: &str = "cancel";
+    /// Owner to consumers: a job that needs workers of its own kind.
+    pub const ANNOUNCEMENT: &str = "announcement";
     /// Consumer to owners: a heartbeat, with the tasks that the consumer holds.
     pub const PRESENCE: &str = "presence";
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeadDetail, DeadTask, Session};
+use super::{DeadDetail, DeadTask, Session, Updates};
 use crate::protocol::id::{
     Class, ConsumerId, HeldTask, JobId, OpeningId, Origin, OwnerId, PlanHash, ReportName, TaskId,
 };
@@ -71,6 +71,15 @@ pub enum Request {
         of: ReportOf,
         /// The default for the start, then [`ReportChunk::next`] of the previous chunk.
         from: ReportPlace,
+    },
+    /// Fetch the updates of a job's workers.
+    Updates {
+        job: JobId,
+        opening: OpeningId,
+        /// The version that the asker has; `None` if it has not begun: then it also gets what a
+        /// worker begins with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
     },
     /// Ask for the owner's id.
     Ping,
@@ -155,6 +164,11 @@ pub enum Reply {
         tasks: u64,
     },
     Report(ReportChunk),
+    Updates(Updates),
+    /// The version of an update that the owner has committed.
+    Updated {
+        version: u64,
+    },
     Pong {
         owner: OwnerId,
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@
 //! and one place that matches on all of them without a wildcard: here [`Workload::descriptor`] and
 //! [`JobSpec::contract`](crate::protocol::job::JobSpec::contract).
 
+pub mod call;
 pub mod digest;
 pub mod files;
 pub mod steps;
@@ -16,10 +17,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::id::Class;
+use crate::protocol::payload::{ContentType, Payload};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Workload {
+    /// Calls of a user's own worker.
+    Call,
     Digest,
     /// The horse and rider example: the smallest workload, and the one to copy for a new one.
     Steps,
@@ -28,15 +32,16 @@ pub enum Workload {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown workload {0:?}: this program was built with digest, steps, words")]
+#[error("unknown workload {0:?}: this program was built with call, digest, steps, words")]
 pub struct UnknownWorkload(String);
 
 impl Workload {
     /// In alphabetical order.
-    pub const ALL: [Self; 3] = [Self::Digest, Self::Steps, Self::Words];
+    pub const ALL: [Self; 4] = [Self::Call, Self::Digest, Self::Steps, Self::Words];
 
     pub const fn descriptor(self) -> &'static Descriptor {
         match self {
+            Self::Call => &call::DESCRIPTOR,
             Self::Digest => &digest::DESCRIPTOR,
             Self::Steps => &steps::DESCRIPTOR,
             Self::Words => &words::DESCRIPTOR,
@@ -70,6 +75,9 @@ pub enum TaskQueue {
 /// The classes of a workload.
 #[derive(Debug, Clone, Copy)]
 pub enum Classes {
+    /// One for each job: its owner tells consumers of it, and those that can do its tasks open a
+    /// lane.
+    OfJobs,
     /// One for each root: consumers that serve the root can do the tasks.
     OfRoots,
     /// One for all: every consumer can do the tasks.
@@ -85,6 +93,7 @@ impl Classes {
     /// The classes for consumers that serve these roots.
     pub fn for_roots<'a>(self, roots: impl Iterator<Item = &'a str>) -> Vec<Class> {
         match self {
+            Self::OfJobs => Vec::new(),
             Self::OfRoots => roots.map(files::Root::class_of).collect(),
             Self::One(class) => vec![class()],
         }
@@ -101,6 +110,17 @@ pub trait Contract {
     /// The names of the job's roots, in order; empty for a job without files.
     fn roots(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// The kind of worker that its tasks need, and how the worker's values are written. Consumers
+    /// must hear of such a job before they can do its tasks.
+    fn announced(&self) -> Option<(&str, &ContentType)> {
+        None
+    }
+
+    /// What such a worker begins with.
+    fn init(&self) -> Option<&Payload> {
+        None
     }
 
     /// The command that starts a consumer of a class of the job, at the broker of this URL.

@@ -1,0 +1,146 @@
+//! Lanes for users' own workers: they come when an owner announces a job, and go when it is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shared::protocol::id::OpeningId;
+use shared::protocol::message::Announcement;
+use tokio::sync::mpsc;
+
+use super::lanes::LaneConfig;
+use super::{Input, Running};
+use crate::engine::{Event, Lane};
+use crate::executor::{Executor, own_doers};
+use crate::workers::{Announced, Kind, Log, Owner, Ready, Serve, makers};
+
+/// The pools that this process serves.
+#[derive(Default)]
+pub(super) struct Pools {
+    announced: Announced,
+    served: BTreeMap<OpeningId, Served>,
+}
+
+struct Served {
+    /// The latest version that its owner has announced.
+    version: Arc<AtomicU64>,
+    /// `None` while its slots make their workers.
+    lane: Option<Lane>,
+}
+
+/// The slots of a pool, each with a worker.
+pub(super) struct Prepared {
+    announcement: Announcement,
+    executor: Box<dyn Executor>,
+    /// Slots with a worker.
+    ready: u32,
+    /// Why one of the others has none.
+    failed: Option<String>,
+}
+
+impl Running {
+    pub(super) async fn announced(&mut self, announcement: Announcement) {
+        let kind = self.config.workers.kind(&announcement.worker);
+        let serve = self.pools.announced.hear(&announcement, kind.is_some(), self.clock.now());
+        let opening = &announcement.opening;
+        match (serve, kind) {
+            (Serve::Begin, Some(kind)) => self.begin(announcement, kind),
+            (Serve::Update, _) => self.nudge(opening, announcement.version),
+            (Serve::End, _) => self.leave(&opening.clone()).await,
+            (Serve::Full, _) => {
+                let job = &announcement.job;
+                tracing::warn!(%job, "This consumer serves too many pools already, and leaves this one to others.");
+            }
+            (Serve::AsBefore | Serve::Begin, _) => {}
+        }
+    }
+
+    /// Makes the workers of a pool in the background: that may take long.
+    fn begin(&mut self, announcement: Announcement, kind: Arc<Kind>) {
+        let Announcement { job, opening, owner, worker, codec, .. } = announcement.clone();
+        if kind.codec != codec {
+            let ours = &kind.codec;
+            tracing::error!(%job, worker, %codec, %ours, "This consumer's worker of that name has another codec.");
+            return;
+        }
+        let version = Arc::new(AtomicU64::new(announcement.version));
+        self.pools.served.insert(opening.clone(), Served { version: Arc::clone(&version), lane: None });
+        let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
+        let source = Owner { transport, runtime, owner, job, opening: opening.clone(), asker: None };
+        let log = Arc::new(Log::new(Box::new(source)));
+        let (ready, mut heard) = mpsc::unbounded_channel::<Ready>();
+        let consumer = self.engine.id().to_string();
+        let make = makers(kind, log, self.host.clone(), consumer, version, ready);
+        let executor = match own_doers("call", self.config.slots, make, self.sink()) {
+            Ok(executor) => Box::new(executor),
+            Err(error) => {
+                tracing::error!(%error, "A pool is not served.");
+                return self.forget_pool(&opening);
+            }
+        };
+        let inputs = self.inputs.clone();
+        self.listeners.spawn(async move {
+            let (mut slots, mut failed) = (0, None);
+            for _ in 0..executor.slots() {
+                match heard.recv().await {
+                    Some(Ok(())) => slots += 1,
+                    Some(Err(error)) => failed = Some(error),
+                    None => break,
+                }
+            }
+            let _ = inputs.send(Input::Prepared(Box::new(Prepared { announcement, executor, ready: slots, failed })));
+        });
+    }
+
+    /// Opens the lane of a pool whose slots are ready. If none is, its next announcement tries
+    /// again.
+    pub(super) async fn prepared(&mut self, prepared: Prepared) {
+        let Prepared { announcement, executor, ready, failed } = prepared;
+        let Announcement { job, opening, workload, class, .. } = announcement;
+        if let Some(error) = failed {
+            tracing::error!(%job, ready, error, "Slots of this consumer have no worker for this pool.");
+        }
+        if ready == 0 || !self.pools.served.contains_key(&opening) {
+            self.forget_pool(&opening);
+            tokio::task::spawn_blocking(move || executor.close());
+            return;
+        }
+        // Two packs for each slot: one that is worked on, and the next.
+        let prefetch = u16::try_from(executor.slots() * 2).unwrap_or(u16::MAX);
+        let config = LaneConfig { prefetch, ..LaneConfig::new(workload, class, executor.slots()) };
+        let lane = self.open_with(config, executor, None, None).await;
+        if let Some(served) = self.pools.served.get_mut(&opening) {
+            served.lane = Some(lane);
+        }
+        // There may have been an update meanwhile.
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.nudge();
+        }
+    }
+
+    fn nudge(&mut self, opening: &OpeningId, version: u64) {
+        let Some(served) = self.pools.served.get(opening) else { return };
+        served.version.fetch_max(version, Ordering::Relaxed);
+        if let Some(lane) = served.lane.and_then(|lane| self.lanes.get_mut(&lane)) {
+            lane.nudge();
+        }
+    }
+
+    async fn leave(&mut self, opening: &OpeningId) {
+        if let Some(lane) = self.pools.served.remove(opening).and_then(|served| served.lane) {
+            self.tell(Event::LaneClosed { lane }).await;
+        }
+    }
+
+    fn forget_pool(&mut self, opening: &OpeningId) {
+        self.pools.announced.forget(opening);
+        self.pools.served.remove(opening);
+    }
+
+    /// Leaves the pools whose owners were not heard for a while.
+    pub(super) async fn leave_silent(&mut self) {
+        for opening in self.pools.announced.silent(self.clock.now()) {
+            self.leave(&opening).await;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A pool of workers that do nothing, to see how many calls a second there are.
+//!
+//! ```text
+//! cargo run --release --example pool -- --calls 1000000
+//! cargo run --release --example pool -- consumer --broker amqp://...     as often as you like
+//! cargo run --release --example pool -- --calls 1000000 --broker amqp://...
+//! ```
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use packhorse::cli::args::{BrokerArgs, ConsumerArgs};
+use packhorse::cli::{self, Exit, Failure, Threads, broker};
+use packhorse::pool::{self, MessagePack, Pool, PoolConfig, PoolError, Slot, Worker, WorkerError, Workers};
+
+/// The worker: it gives back what it gets.
+struct Echo;
+
+impl Worker for Echo {
+    const NAME: &'static str = "echo";
+    type Init = ();
+    type Job = u64;
+    type Update = ();
+    type Output = u64;
+    type Codec = MessagePack;
+
+    fn init((): (), _: Slot) -> Result<Self, WorkerError> {
+        Ok(Self)
+    }
+
+    fn run(&mut self, number: u64) -> Result<u64, WorkerError> {
+        Ok(number)
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(about = "Calls a worker that does nothing, and counts the calls a second", args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    role: Option<Role>,
+    #[command(flatten)]
+    calls: Calls,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Do the calls of pools at a broker
+    Consumer(Box<ConsumerArgs>),
+}
+
+#[derive(Debug, Args)]
+struct Calls {
+    /// How often the worker is called
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    calls: u64,
+    /// Calls in each pack; as many as seems best by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pack: Option<u32>,
+    /// Workers in this process, without a broker
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 2)]
+    slots: u32,
+    /// Workers to wait for, with a broker
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: u64,
+    #[command(flatten)]
+    broker: BrokerArgs,
+}
+
+fn main() -> ExitCode {
+    let Options { role, calls } = match cli::args::parse() {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    match role {
+        Some(Role::Consumer(args)) => cli::consumer(*args, &["consumer"], Workers::new().with::<Echo>()),
+        None => cli::enter("warn", false, Threads::working(None), run(calls)),
+    }
+}
+
+async fn run(calls: Calls) -> Result<Exit, Failure> {
+    let url = broker::optional(&calls.broker)?;
+    let config = url.map_or_else(|| PoolConfig::embedded(calls.slots), PoolConfig::broker);
+    let failed = |error: PoolError| Failure::unfinished(error);
+    let pool: Pool<Echo> = pool::open(PoolConfig { pack: calls.pack, ..config }, &()).await.map_err(failed)?;
+    pool.wait_for_workers(calls.workers, Duration::from_secs(60)).await.map_err(failed)?;
+    let begun = Instant::now();
+    let mut results = pool.imap_unordered(0..calls.calls).map_err(failed)?;
+    let (mut count, mut sum) = (0, 0_u64);
+    while let Some(result) = results.next().await {
+        sum = sum.wrapping_add(result.map_err(failed)?);
+        count += 1;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let wanted = (0..calls.calls).fold(0, u64::wrapping_add);
+    let status = pool.status().await.map_err(failed)?;
+    pool.close().await.map_err(failed)?;
+    let counts = status.counts;
+    println!("{} calls in {} tasks counted by the owner", counts.items_done, counts.tasks_done);
+    println!("{:.0} calls per second", calls.calls as f64 / seconds);
+    let is_right = (count, sum, counts.items_done) == (calls.calls, wanted, calls.calls);
+    Ok(if is_right { Exit::Success } else { Exit::ItemsFailed })
+}

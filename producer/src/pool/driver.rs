@@ -1,0 +1,264 @@
+//! Plans packs as tasks of the pool's job, and delivers their results.
+//!
+//! Invariant: the driver knows each call from its pack until its result is delivered, and each
+//! result is delivered once. The owner counts the outcome of each task once, and what a slot leaves
+//! of a pack is a new task.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use shared::protocol::id::{Class, OpeningId, PlanHash};
+use shared::protocol::message::{Notes, Place, Planned, Verdict};
+use shared::protocol::payload::Payload;
+use shared::protocol::workload::call::{CallResult, Pack, PackBuilder, Results};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use super::error::PoolError;
+use super::home::{Home, News, Stream};
+use super::pack::{Delivery, Packed, Terminate};
+use super::sizes::Sizes;
+
+/// Tasks that are out at a time, at most. That many small ones keep all slots of many consumers
+/// busy; of larger ones there are two for each slot.
+const OUT_MAX: usize = 1_024;
+
+/// Tasks that are out while no slot is known.
+const OUT_MIN: usize = 4;
+
+/// News that are handled before their results are confirmed to the owner, at most.
+const BATCH: usize = 256;
+
+/// A pack that is out.
+struct Flight {
+    packed: Packed,
+    /// How long its work should take.
+    expected: Duration,
+    sent_at: Instant,
+}
+
+/// Runs a pool's job.
+pub(super) struct Driver {
+    home: Arc<dyn Home>,
+    stream: Box<dyn Stream>,
+    packs: mpsc::Receiver<Packed>,
+    terminate: mpsc::UnboundedReceiver<Terminate>,
+    sizes: Arc<Sizes>,
+    served: watch::Sender<(u32, u64)>,
+    class: Class,
+    opening: OpeningId,
+    flights: BTreeMap<u64, Flight>,
+    /// The sum over `flights`.
+    expected: Duration,
+    /// The number of the next task.
+    next: u64,
+    hash: PlanHash,
+    /// Tasks whose results were delivered, to be confirmed.
+    taken: Vec<u64>,
+    over: Arc<OnceLock<PoolError>>,
+}
+
+/// What a driver needs from the pool.
+pub(super) struct Wiring {
+    pub packs: mpsc::Receiver<Packed>,
+    pub terminate: mpsc::UnboundedReceiver<Terminate>,
+    pub sizes: Arc<Sizes>,
+    pub served: watch::Sender<(u32, u64)>,
+    /// Why the pool has ended.
+    pub over: Arc<OnceLock<PoolError>>,
+}
+
+impl Driver {
+    pub fn new(
+        home: Arc<dyn Home>,
+        stream: Box<dyn Stream>,
+        class: Class,
+        opening: OpeningId,
+        wiring: Wiring,
+    ) -> Self {
+        let Wiring { packs, terminate, sizes, served, over } = wiring;
+        Self {
+            home,
+            stream,
+            packs,
+            terminate,
+            sizes,
+            served,
+            class,
+            opening,
+            flights: BTreeMap::new(),
+            expected: Duration::ZERO,
+            next: 0,
+            hash: PlanHash::start(),
+            taken: Vec::new(),
+            over,
+        }
+    }
+
+    /// Runs until all callers are gone and all results are there, or the pool is terminated, or its
+    /// owner stops.
+    pub async fn run(mut self) {
+        let mut is_closed = false;
+        while !(is_closed && self.flights.is_empty()) {
+            let may_plan = !is_closed && self.may_plan();
+            tokio::select! {
+                biased;
+                Some(ended) = self.terminate.recv() => return self.end_now(ended).await,
+                news = poll_fn(|context| self.stream.poll_next(context)) => match news {
+                    Some(news) => self.hear_all(news).await,
+                    None => return self.stopped().await,
+                },
+                pack = self.packs.recv(), if may_plan => match pack {
+                    Some(packed) => self.plan(packed).await,
+                    None => is_closed = true,
+                },
+            }
+        }
+        let place = self.place();
+        self.home.end_plan(place, self.next).await;
+        let ended = self.home.end().await;
+        self.note(ended.err().map_or(PoolError::Closed, PoolError::Stopped));
+    }
+
+    fn note(&self, why: PoolError) {
+        // The first reason counts.
+        let _ = self.over.set(why);
+    }
+
+    async fn end_now(self, ended: Terminate) {
+        self.note(PoolError::Terminated);
+        self.home.cancel().await;
+        // It was cancelled, so how it ends is known.
+        let _ = self.home.end().await;
+        if let Some(ended) = ended {
+            let _ = ended.send(());
+        }
+    }
+
+    /// The owner has stopped by itself.
+    async fn stopped(self) {
+        let why = self.home.end().await.err().unwrap_or_else(|| "its owner has ended".to_owned());
+        self.note(PoolError::Stopped(why));
+    }
+
+    /// Whether another pack is to go out: two for each slot, or as many small ones as two packs of
+    /// the usual duration take.
+    fn may_plan(&self) -> bool {
+        let (out, slots) = (self.flights.len(), self.served.borrow().1);
+        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+        let room = self.sizes.target() * 2 * u32::try_from(slots.min(OUT_MAX)).unwrap_or(1);
+        out < OUT_MIN.max(slots.saturating_mul(2)).min(OUT_MAX * 16) || (out < OUT_MAX && self.expected < room)
+    }
+
+    fn place(&self) -> Place {
+        Place { opening: self.opening.clone(), after: self.hash.clone() }
+    }
+
+    async fn plan(&mut self, packed: Packed) {
+        let number = self.next;
+        let planned = Planned {
+            number,
+            class: self.class.clone(),
+            body: Some(packed.body.clone()),
+            items: packed.calls,
+            bytes: 0,
+            notes: Notes::default(),
+            at: None,
+        };
+        let place = self.place();
+        self.hash = planned.hash(&place.after);
+        self.next += 1;
+        let expected = self.sizes.expected(packed.calls as usize, packed.bytes);
+        self.expected += expected;
+        self.flights.insert(number, Flight { packed, expected, sent_at: Instant::now() });
+        // If the owner has stopped, its stream ends.
+        self.home.plan(place, Box::new(planned)).await;
+    }
+
+    /// Handles this and the news that are there already.
+    async fn hear_all(&mut self, news: News) {
+        let mut next = Some(news);
+        for _ in 0..BATCH {
+            let Some(news) = next.take() else { break };
+            match news {
+                News::Served { consumers, slots } => drop(self.served.send_replace((consumers, slots))),
+                News::Counted { number, verdict, micros } => self.counted(number, verdict, micros).await,
+            }
+            next = poll_fn(|context| {
+                Poll::Ready(match self.stream.poll_next(context) {
+                    Poll::Ready(news) => news,
+                    Poll::Pending => None,
+                })
+            })
+            .await;
+        }
+        if let Some(News::Served { consumers, slots }) = next {
+            self.served.send_replace((consumers, slots));
+        } else if let Some(News::Counted { number, verdict, micros }) = next {
+            self.counted(number, verdict, micros).await;
+        }
+        if !self.taken.is_empty() {
+            self.home.taken(std::mem::take(&mut self.taken)).await;
+        }
+    }
+
+    async fn counted(&mut self, number: u64, verdict: Verdict, micros: u64) {
+        let Some(Flight { packed, expected, sent_at }) = self.flights.remove(&number) else { return };
+        self.expected = self.expected.saturating_sub(expected);
+        self.taken.push(number);
+        let answer = match verdict {
+            Verdict::Done(answer) => answer,
+            Verdict::Failed(failure) | Verdict::Permanent(failure) => {
+                let (first, calls, reason) = (packed.first, packed.calls, failure.reason);
+                return packed.source.deliver(Delivery::GivenUp { first, calls, reason });
+            }
+        };
+        // The owner has read it, so it can be read.
+        let Ok((done, failed, left)) = Results::count(&answer) else { return };
+        let trip = sent_at.elapsed().saturating_sub(Duration::from_micros(micros));
+        self.sizes.learn(packed.calls as usize, packed.bytes, done + failed, micros, trip);
+        let Packed { source, first, tries, mut room, body, bytes, calls } = packed;
+        if left > 0 {
+            let rest = Packed { source: Arc::clone(&source), first, calls, bytes, body: body.clone(), tries, room: room.take() };
+            self.plan_rest(rest, left).await;
+        }
+        if failed > 0 && tries < source.retries {
+            let of = Packed { source, first, calls, bytes, body, tries, room };
+            return self.retry(of, &answer).await;
+        }
+        source.deliver(Delivery::Answer { first, answer, room });
+    }
+
+    /// A slot has left the last calls of a pack: they go out again, as a task of their own.
+    async fn plan_rest(&mut self, packed: Packed, left: u32) {
+        let Ok(pack) = Pack::parse(&packed.body) else { return };
+        let (from, mut builder) = (pack.calls.len() - left as usize, PackBuilder::default());
+        pack.calls[from..].iter().for_each(|call| builder.push_bytes(call));
+        let bytes = builder.bytes();
+        let body = builder.finish(pack.need, self.sizes.budget(left as usize));
+        let first = packed.first + from as u64;
+        self.plan(Packed { first, calls: left, bytes, body, ..packed }).await;
+    }
+
+    /// Delivers the results of a pack, and sends each call again that returned an error.
+    async fn retry(&mut self, packed: Packed, answer: &Payload) {
+        let (Ok(pack), Ok(results)) = (Pack::parse(&packed.body), Results::parse(answer)) else { return };
+        let Packed { source, first, tries, room, .. } = packed;
+        let mut done: Vec<(u64, CallResult)> = Vec::new();
+        for ((index, call), result) in (first..).zip(&pack.calls).zip(results.results) {
+            if result.is_ok() {
+                done.push((index, result));
+                continue;
+            }
+            let mut builder = PackBuilder::default();
+            builder.push_bytes(call);
+            let (bytes, body) = (builder.bytes(), builder.finish(pack.need, 0));
+            let source = Arc::clone(&source);
+            self.plan(Packed { source, first: index, calls: 1, bytes, body, tries: tries + 1, room: None }).await;
+        }
+        let room: Option<OwnedSemaphorePermit> = room;
+        source.deliver(Delivery::Results(done, room));
+    }
+}

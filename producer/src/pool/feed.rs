@@ -1,0 +1,145 @@
+//! Makes packs of a caller's arguments, on a thread of its own: an iterator may block, and may have
+//! no end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shared::protocol::limits::{PACK_BYTES, RESULT_BYTES_MAX};
+use shared::protocol::workload::call::{Codec, PackBuilder, Worker};
+use shared::system::threads::{self, NoThread};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::error::PoolError;
+use super::pack::{Delivery, Packed, Source};
+use super::sizes::Sizes;
+
+/// Kilobytes that the packs of one caller may have whose results it has not taken: what an endless
+/// iterator may get ahead of whoever reads the results.
+const AHEAD: usize = 16 * 1024;
+
+/// What a pack counts besides its bytes, in kilobytes: results take room, too.
+const PACK_WEIGHT: usize = 16;
+
+/// Where packs go, and what they are made with.
+#[derive(Clone)]
+pub(super) struct Packing {
+    pub runtime: Handle,
+    pub packs: mpsc::Sender<Packed>,
+    pub sizes: Arc<Sizes>,
+    /// The version of updates that calls need from now on.
+    pub version: Arc<AtomicU64>,
+}
+
+/// The order in which a caller wants its results, and how it gets them.
+pub(super) struct Wanted {
+    pub deliveries: mpsc::UnboundedSender<Delivery>,
+    /// How often each call is tried again that returns an error.
+    pub retries: u32,
+    /// The version that its calls need; `None`: the latest at the time of each pack.
+    pub version: Option<u64>,
+}
+
+/// Starts to make packs of these arguments.
+pub(super) fn start<W, I>(packing: Packing, arguments: I, wanted: Wanted) -> Result<(), NoThread>
+where
+    W: Worker,
+    I: IntoIterator<Item = W::Job> + Send + 'static,
+    W::Job: Send,
+{
+    let room = Arc::new(Semaphore::new(AHEAD));
+    let source = Arc::new(Source { deliveries: wanted.deliveries, retries: wanted.retries });
+    let mut feeder = Feeder { packing, source, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
+    let run = move || {
+        let is_open = arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
+        if is_open && feeder.flush() {
+            let calls = feeder.first;
+            feeder.source.deliver(Delivery::End { calls });
+        }
+    };
+    threads::start("pool feeder", run).map(drop)
+}
+
+struct Feeder {
+    packing: Packing,
+    source: Arc<Source>,
+    room: Arc<Semaphore>,
+    version: Option<u64>,
+    builder: PackBuilder,
+    /// The index of the pack's first call.
+    first: u64,
+}
+
+impl Feeder {
+    /// Adds an argument; `false` if nobody wants results any more.
+    fn add<W: Worker>(&mut self, argument: &W::Job) -> bool {
+        let before = self.builder.bytes();
+        let index = self.first + self.builder.len() as u64;
+        let failed = match self.builder.push(|to| W::Codec::write(argument, to)) {
+            Ok(()) if self.builder.bytes() - before > RESULT_BYTES_MAX => {
+                let bytes = self.builder.bytes() - before;
+                self.builder.pop();
+                Some(PoolError::TooLarge { index, bytes })
+            }
+            Ok(()) => None,
+            Err(cause) => Some(PoolError::Codec { index, cause }),
+        };
+        if let Some(error) = failed {
+            // The calls before it go out first, so that indices stay in order.
+            let is_open = self.flush();
+            self.first += 1;
+            self.source.deliver(Delivery::Failed { error, index });
+            return is_open;
+        }
+        if self.builder.len() > 1 && self.builder.bytes() > PACK_BYTES {
+            // It would have been enough without this one.
+            let last = self.builder.pop();
+            let is_open = self.flush();
+            self.builder.push_bytes(&last);
+            return is_open;
+        }
+        if self.packing.sizes.is_enough(self.builder.len(), self.builder.bytes()) { self.flush() } else { true }
+    }
+
+    /// Sends the pack, once there is room for it; `false` if nobody wants results any more.
+    fn flush(&mut self) -> bool {
+        if self.builder.is_empty() {
+            return !self.source.is_gone();
+        }
+        let Some(room) = self.wait_for_room() else { return false };
+        let packed = pack(&self.packing, &mut self.builder, &self.source, self.first, self.version, Some(room));
+        self.first += u64::from(packed.calls);
+        self.packing.packs.blocking_send(packed).is_ok() && !self.source.is_gone()
+    }
+
+    fn wait_for_room(&self) -> Option<OwnedSemaphorePermit> {
+        let weight = u32::try_from(PACK_WEIGHT + self.builder.bytes() / 1024).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room);
+        if let Ok(room) = Arc::clone(&room).try_acquire_many_owned(weight) {
+            return Some(room);
+        }
+        self.packing.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.source.gone() => None,
+                room = room.acquire_many_owned(weight) => room.ok(),
+            }
+        })
+    }
+}
+
+/// Makes a pack of the calls in `builder`.
+pub(super) fn pack(
+    packing: &Packing,
+    builder: &mut PackBuilder,
+    source: &Arc<Source>,
+    first: u64,
+    version: Option<u64>,
+    room: Option<OwnedSemaphorePermit>,
+) -> Packed {
+    let (calls, bytes) = (builder.len(), builder.bytes());
+    let need = version.unwrap_or_else(|| packing.version.load(Ordering::Acquire));
+    let body = builder.finish(need, packing.sizes.budget(calls));
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    Packed { source: Arc::clone(source), first, calls, bytes, body, tries: 0, room }
+}

@@ -1,0 +1,93 @@
+//! The call workload: results of calls. They go to the caller as they are counted, so a report shows
+//! errors only.
+
+use sha2::{Digest as _, Sha256};
+
+use shared::protocol::job::Counts;
+use shared::protocol::path::PathBytes;
+use shared::protocol::payload::Payload;
+use shared::protocol::reason::Reason;
+use shared::protocol::workload::call::{Results, Spec};
+
+use super::{Digest, Fold, Record, Settled, Tally};
+
+/// Bytes of an answer before its results: the version that its slot had, and what it left.
+const HEAD: usize = 12;
+
+impl Fold for Spec {
+    fn tally(&self, items: u32, answer: &Payload, _: bool) -> Result<Tally, Reason> {
+        let (done, failed, left) = Results::count(answer)?;
+        if u64::from(done) + u64::from(failed) + u64::from(left) != u64::from(items) || left == items {
+            let detail = format!("{done} results, {failed} errors and {left} calls left, of {items} calls");
+            return Err(Reason::Body { detail });
+        }
+        Ok(Tally { items_done: done.into(), items_failed: failed.into(), left, ..Tally::default() })
+    }
+
+    /// Of two slots one may have had a later version, and may have left more calls.
+    fn is_same(&self, _: u32, first: &Payload, second: &Payload) -> bool {
+        self.digest(first).agrees(&self.digest(second))
+    }
+
+    fn digest(&self, answer: &Payload) -> Digest {
+        let results = Results::count(answer).map_or(0, |(done, failed, _)| done.saturating_add(failed));
+        Digest::new(results, Sha256::digest(answer.bytes.get(HEAD..).unwrap_or_default()).as_slice())
+    }
+
+    fn records(&self, _: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {
+        let failed = |call: usize, reason: String| Record::Failed {
+            name: PathBytes(format!("call {call} of task {}", task.number).into_bytes()),
+            reason,
+        };
+        Ok(match &task.answer {
+            Some(Ok(answer)) => {
+                let results = Results::parse(answer)?.results.into_iter().enumerate();
+                results.filter_map(|(call, result)| Some(failed(call, result.err()?.to_string()))).collect()
+            }
+            Some(Err(reason)) => {
+                let name = PathBytes(format!("calls of task {}", task.number).into_bytes());
+                vec![Record::Failed { name, reason: reason.clone() }]
+            }
+            None => Vec::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::protocol::workload::call::{CallError, CallErrorKind, ResultsBuilder};
+
+    use super::*;
+
+    fn spec() -> Spec {
+        Spec { pool: "p".parse().expect("an id"), worker: "w".to_owned(), init: Payload::json("0") }
+    }
+
+    fn answer(at: u64, left: u32, results: &[&str]) -> Payload {
+        let mut builder = ResultsBuilder::default();
+        for result in results {
+            builder.push(|to| {
+                to.extend_from_slice(result.as_bytes());
+                let error = CallError { kind: CallErrorKind::Failed, message: (*result).to_owned() };
+                if result.is_empty() { Err(error) } else { Ok(()) }
+            });
+        }
+        builder.finish(at, left)
+    }
+
+    #[test]
+    fn results_errors_and_what_is_left_add_up_to_the_pack() {
+        let tally = spec().tally(4, &answer(0, 1, &["a", "", "b"]), false).expect("it adds up");
+        assert_eq!((tally.items_done, tally.items_failed, tally.left), (2, 1, 1));
+        assert!(spec().tally(3, &answer(0, 1, &["a", "", "b"]), false).is_err());
+        // It would go round for ever.
+        assert!(spec().tally(2, &answer(0, 2, &[]), false).is_err());
+    }
+
+    #[test]
+    fn answers_to_as_many_calls_are_compared_whatever_version_their_slots_had() {
+        assert!(spec().is_same(2, &answer(1, 0, &["a", "b"]), &answer(2, 0, &["a", "b"])));
+        assert!(!spec().is_same(2, &answer(1, 0, &["a", "b"]), &answer(1, 0, &["a", "c"])));
+        assert!(spec().is_same(3, &answer(1, 1, &["a", "b"]), &answer(1, 0, &["a", "b", "c"])));
+    }
+}

@@ -1,0 +1,40 @@
+//! Results that were taken leave the store, unless an open task needs them.
+
+use rusqlite::{Connection, params};
+use shared::protocol::id::{JobId, TaskId};
+
+use super::StoreError;
+
+/// The row id of a job, as an SQL expression. The parameter 1 is the job.
+const JOB: &str = "(SELECT id FROM jobs WHERE job = ?1)";
+
+/// The tables with a row for each task.
+const TABLES: [&str; 4] = ["parts", "outcomes", "dead", "tasks"];
+
+/// Removes the rows of these tasks.
+pub(super) fn release(db: &Connection, job: &JobId, from: u64, below: u64) -> Result<(), StoreError> {
+    for table in TABLES {
+        db.prepare_cached(&format!(
+            "DELETE FROM {table} WHERE job_id = {JOB} AND number >= ?2 AND number < ?3
+               AND NOT EXISTS (SELECT 1 FROM needs WHERE needs.job_id = {table}.job_id AND need = {table}.number)"
+        ))?
+        .execute(params![job.as_str(), from, below])?;
+    }
+    db.prepare_cached("UPDATE jobs SET released = ?2 WHERE job = ?1")?.execute(params![job.as_str(), below])?;
+    Ok(())
+}
+
+/// A task waits no more: removes the rows of those that it needed, that were released before, and
+/// that no other task needs.
+pub(super) fn release_needs(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
+    for table in TABLES {
+        db.prepare_cached(&format!(
+            "DELETE FROM {table} WHERE job_id = {JOB} AND number < (SELECT released FROM jobs WHERE job = ?1)
+               AND number IN (SELECT need.value FROM tasks JOIN json_each(tasks.needs) AS need
+                              WHERE job_id = {JOB} AND tasks.number = ?2)
+               AND NOT EXISTS (SELECT 1 FROM needs WHERE needs.job_id = {table}.job_id AND need = {table}.number)"
+        ))?
+        .execute(params![task.job.as_str(), task.number])?;
+    }
+    Ok(())
+}
