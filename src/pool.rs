@@ -39,9 +39,8 @@ use consumer::work::Site;
 use reducer::owner::Reached;
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, Streamed, command_owner_id, fresh_job_id};
 use reducer::store::Place as StorePlace;
-use sha2::{Digest as _, Sha256};
-use shared::protocol::id::{JobId, OpeningId, hex};
-use shared::protocol::job::{JobSpec, JobStatus};
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned};
 use shared::protocol::payload::Payload;
@@ -59,6 +58,9 @@ pub use shared::protocol::workload::call::{
 
 /// Tasks of a pool that may be out. The pool itself sends two packs for each slot.
 const WINDOW: usize = limits::WINDOW_MAX;
+
+/// A pool has no report: the SHA-256 of no bytes.
+const NO_REPORT: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Where a pool's calls are done, and how they are packed.
 #[derive(Debug, Clone)]
@@ -166,9 +168,7 @@ impl Local {
         let over = async {
             let over = following.wait_for(|reached| reached.is_over || reached.is_finished).await.map(drop);
             over.map_err(|_| "its owner has ended".to_owned())?;
-            // A pool has no report: what it would have written is empty.
-            let sha256 = hex(&Sha256::digest([]));
-            self.handle.reported(self.job.clone(), self.opening.clone(), sha256).await;
+            self.handle.reported(self.job.clone(), self.opening.clone(), NO_REPORT.to_owned()).await;
             self.handle.finished(self.following.clone()).await.map_err(|error| error.to_string())?;
             self.status().await.ok_or_else(|| "its owner has ended".to_owned())
         };
@@ -213,8 +213,11 @@ impl Home for Local {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stop, workers)) = workers {
             stop.stop();
-            // It ends within its own time limit.
-            let _ = workers.await;
+            let is_cancelled = finished.as_ref().is_ok_and(|status| status.state == JobState::Cancelled);
+            if !is_cancelled {
+                // It ends within its own time limit.
+                let _ = workers.await;
+            }
         }
         self.stop_owner.stop();
         let _ = tokio::time::timeout(limits::STOP_TIMEOUT, self.handle.ended()).await;

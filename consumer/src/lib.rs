@@ -28,5 +28,5 @@ pub mod work;
 pub mod workers;
 
 pub use isolation::Isolation;
-pub use workers::Workers;
 pub use service::{ConsumerConfig, ConsumerError, LaneConfig, LaneError, Lanes, Service, run};
+pub use workers::Workers;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use packhorse::cli::args::{BrokerArgs, ConsumerArgs};
-use packhorse::cli::{self, Exit, Failure, Threads, broker};
+use packhorse::cli::{self, Exit, Failure, Threads, broker, term};
 use packhorse::pool::{self, MessagePack, Pool, PoolConfig, PoolError, Slot, Worker, WorkerError, Workers};
 
 /// The worker: it gives back what it gets.
@@ -35,7 +35,10 @@ impl Worker for Echo {
 }
 
 #[derive(Debug, Parser)]
-#[command(about = "Calls a worker that does nothing, and counts the calls a second", args_conflicts_with_subcommands = true)]
+#[command(
+    about = "Calls a worker that does nothing, and counts the calls a second",
+    args_conflicts_with_subcommands = true
+)]
 struct Options {
     #[command(subcommand)]
     role: Option<Role>,
@@ -96,8 +99,13 @@ async fn run(calls: Calls) -> Result<Exit, Failure> {
     let status = pool.status().await.map_err(failed)?;
     pool.close().await.map_err(failed)?;
     let counts = status.counts;
-    println!("{} calls in {} tasks counted by the owner", counts.items_done, counts.tasks_done);
-    println!("{:.0} calls per second", calls.calls as f64 / seconds);
+    let text = format!(
+        "{} calls in {} tasks counted by the owner\n{:.0} calls per second\n",
+        counts.items_done,
+        counts.tasks_done,
+        calls.calls as f64 / seconds
+    );
+    term::print(text.as_bytes())?;
     let is_right = (count, sum, counts.items_done) == (calls.calls, wanted, calls.calls);
     Ok(if is_right { Exit::Success } else { Exit::ItemsFailed })
 }

@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use shared::protocol::id::{JobId, TaskId};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Task};
+use shared::protocol::message::{Address, Planned, Task};
 use shared::protocol::reason::Reason;
 use shared::system::clock::Moment;
 
 use crate::fold::{self, DerivedTask};
-use crate::owner::{Config, Effect, Event, Known, Owner};
+use crate::owner::{Config, Effect, Event, Known, Owner, Write};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
@@ -38,6 +38,8 @@ pub struct Ledger {
     takeovers: BTreeMap<JobId, Takeover>,
     /// What this turn leaves for the next one.
     rest: Rest,
+    /// Tasks that this turn has planned, so that those which it also sends are not read again.
+    fresh: BTreeMap<TaskId, (StoredTask, Known)>,
 }
 
 /// A task for the driver, after the commit.
@@ -68,7 +70,7 @@ impl Ledger {
         let jobs = jobs.collect::<Result<_, StoreError>>()?;
         owner.restore(jobs, store.cancelled_last(limits::CANCELLED_KEPT)?, now);
         let rest = Rest::of(&owner, &store)?;
-        Ok(Self { owner, store, takeovers: BTreeMap::new(), rest })
+        Ok(Self { owner, store, takeovers: BTreeMap::new(), rest, fresh: BTreeMap::new() })
     }
 
     pub fn owner(&self) -> &Owner {
@@ -120,6 +122,7 @@ impl Ledger {
         // Within the transaction: outside, each look into the store takes and gives back its locks.
         let actions = effects.into_iter().filter_map(|effect| self.complete(effect, now).transpose());
         let actions = actions.collect::<Result<_, StoreError>>()?;
+        self.fresh.clear();
         self.store.commit_turn()?;
         self.owner.forget_ended();
         Ok(actions)
@@ -145,6 +148,7 @@ impl Ledger {
             hooks.after_step(&mut step);
             for write in &step.writes {
                 self.store.write(write, now)?;
+                self.keep_fresh(write);
             }
             for write in &step.writes {
                 events.extend(self.consequence(write)?);
@@ -152,6 +156,15 @@ impl Ledger {
             effects.extend(step.effects);
         }
         Ok(())
+    }
+
+    /// Keeps a task that was planned now, if all of it is to be done.
+    fn keep_fresh(&mut self, write: &Write) {
+        let Write::Task { job, planned, plan, kept: None } = write else { return };
+        let Planned { number, class, body: Some(body), items, at, .. } = &**planned else { return };
+        let task = StoredTask { class: class.clone(), planned_at: *at, body: body.clone() };
+        let known = Known { items: *items, plan: plan.clone(), kept: None };
+        self.fresh.insert(TaskId { job: job.clone(), number: *number }, (task, known));
     }
 
     /// Removes earlier openings whose answers were taken over, a few tasks at a time, once the
@@ -221,7 +234,10 @@ impl Ledger {
                 let DerivedTask { class, body } = derived.task(id.number).ok_or_else(missing)?;
                 (StoredTask { class, planned_at: None, body }, Known::derived())
             }
-            None => self.store.task(&id.job, id.number, fold)?.ok_or_else(missing)?,
+            None => match self.fresh.remove(&id) {
+                Some(fresh) => fresh,
+                None => self.store.task(&id.job, id.number, fold)?.ok_or_else(missing)?,
+            },
         };
         let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use consumer::{ConsumerConfig, Workers};
 use consumer::isolation::{self, Isolation};
 use consumer::work::{Compare, Site};
+use consumer::{ConsumerConfig, Workers};
 use shared::protocol::id::Class;
 use shared::protocol::limits;
 use shared::protocol::workload::Workload;

@@ -130,7 +130,10 @@ async fn a_call_is_tried_again_only_if_that_was_asked_for() {
 async fn arguments_may_be_endless() {
     let pool = embedded(2, None).await;
     static PULLED: AtomicU64 = AtomicU64::new(0);
-    let endless = (0..).inspect(|_| drop(PULLED.fetch_add(1, Ordering::Relaxed))).map(Do::Add);
+    let endless = (0..).map(|number| {
+        PULLED.fetch_add(1, Ordering::Relaxed);
+        Do::Add(number)
+    });
     let mut results = pool.imap(endless).expect("it is open");
     for number in 0..10_000 {
         assert_eq!(results.next().await, Some(Ok(Answer::Sum(1_000 + number))));
@@ -164,9 +167,10 @@ async fn each_worker_handles_each_update_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_pool_ends_its_calls_at_once() {
     let pool = embedded(1, Some(1)).await;
-    let mut results = pool.imap(vec![Do::Sleep(20), Do::Sleep(60_000), Do::Add(1)]).expect("it is open");
-    assert_eq!(results.next().await, Some(Ok(Answer::Sum(0))));
-    let terminated = tokio::time::timeout(Duration::from_secs(30), pool.terminate()).await;
+    assert_eq!(pool.apply(&Do::Sleep(20)).await, Ok(Answer::Sum(0)));
+    let mut results = pool.imap(vec![Do::Sleep(60_000), Do::Add(1)]).expect("it is open");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let terminated = tokio::time::timeout(Duration::from_secs(5), pool.terminate()).await;
     assert!(terminated.is_ok());
     assert_eq!(results.next().await, Some(Err(PoolError::Terminated)));
     assert_eq!(results.next().await, None);

@@ -74,6 +74,7 @@ struct State {
 }
 
 /// What a slot's thread does next.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Next {
     Work(Assigned, Arc<AtomicBool>),
     CatchUp,

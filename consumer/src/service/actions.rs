@@ -1,7 +1,9 @@
 //! Performs the engine's actions.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use shared::protocol::message::{DeadLetter, Task};
 use shared::protocol::reason::Reason;
@@ -43,15 +45,15 @@ impl Running {
             Action::Answer { tag, outcome } => {
                 self.config.done.fetch_add(1, Ordering::Relaxed);
                 let publish = publish::outcome(Arc::clone(&self.transport), self.clock, *outcome);
-                self.publish(publish, Event::Confirmed { tag });
+                self.publish(publish, Event::Confirmed { tag }).await;
             }
             Action::Lease { tag, lease } => {
                 let task = &lease.address.task;
                 tracing::info!(%task, started = lease.is_started, "A lease replaces the delivery of this task.");
                 let publish = publish::lease(Arc::clone(&self.transport), self.clock, *lease);
-                self.publish(publish, Event::Leased { tag });
+                self.publish(publish, Event::Leased { tag }).await;
             }
-            Action::DeadLetter { tag, reason } => self.dead_letter(tag, &reason),
+            Action::DeadLetter { tag, reason } => self.dead_letter(tag, &reason).await,
             Action::Ack { tag } => {
                 if let Some(delivery) = self.settle(tag) {
                     delivery.acker.ack().await;
@@ -103,7 +105,7 @@ impl Running {
         }
     }
 
-    fn dead_letter(&mut self, tag: Tag, reason: &Reason) {
+    async fn dead_letter(&mut self, tag: Tag, reason: &Reason) {
         let Some(delivery) = self.held.get(&tag).and_then(|held| held.delivery.as_ref()) else { return };
         let id = &delivery.message.id;
         tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
@@ -114,17 +116,25 @@ impl Running {
             tokio::time::sleep(delay).await;
             transport::dead_letter(&*transport, &key, dead_letter).await
         };
-        self.publish(publish, Event::Confirmed { tag });
+        self.publish(publish, Event::Confirmed { tag }).await;
     }
 
-    fn publish(&mut self, publish: impl Future<Output = Result<(), TransportError>> + Send + 'static, then: Event) {
+    async fn publish(
+        &mut self,
+        publish: impl Future<Output = Result<(), TransportError>> + Send + 'static,
+        then: Event,
+    ) {
         let inputs = self.inputs.clone();
-        self.publishes.spawn(async move {
+        let mut publish = Box::pin(async move {
             let input = match publish.await {
                 Ok(()) => Input::Event(then),
                 Err(error) => Input::Failed(error),
             };
             let _ = inputs.send(input);
         });
+        // In one process an outcome is taken at once.
+        if poll_fn(|context| Poll::Ready(publish.as_mut().poll(context))).await.is_pending() {
+            self.publishes.spawn(publish);
+        }
     }
 }

@@ -69,9 +69,8 @@ pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mps
             Ok(Incoming::Delivery(delivery)) => {
                 let message = &delivery.message;
                 let input = match message.kind.as_str() {
-                    kind::CANCEL => Cancel::from_message(message).map(|Cancel { openings }| {
-                        Input::Event(Event::Cancelled(openings))
-                    }),
+                    kind::CANCEL => Cancel::from_message(message)
+                        .map(|Cancel { openings }| Input::Event(Event::Cancelled(openings))),
                     kind::ANNOUNCEMENT => {
                         Announcement::from_message(message).map(|announced| Input::Announced(Box::new(announced)))
                     }

@@ -70,7 +70,7 @@ impl Announced {
         let is_silent = |heard: &Heard| now.saturating_sub(heard.heard_at) > heard.heartbeat * MISSED_MAX;
         let silent: Vec<_> =
             self.0.iter().filter(|(_, heard)| is_silent(heard)).map(|(opening, _)| opening.clone()).collect();
-        silent.iter().for_each(|opening| drop(self.0.remove(opening)));
+        self.0.retain(|opening, _| !silent.contains(opening));
         silent
     }
 }

@@ -10,10 +10,13 @@ use shared::protocol::limits::RESULT_BYTES_MAX;
 use shared::protocol::payload::{ContentType, Payload};
 use shared::protocol::workload::call::{CallError, CallErrorKind, Codec, Slot, Worker, WorkerError};
 
+/// Makes a worker of what it begins with.
+type Make = fn(&Payload, Slot) -> Result<Box<dyn Instance>, String>;
+
 /// A kind of worker.
 pub(crate) struct Kind {
     pub codec: ContentType,
-    make: fn(&Payload, Slot) -> Result<Box<dyn Instance>, String>,
+    make: Make,
 }
 
 impl Kind {

@@ -153,7 +153,9 @@ impl Owner {
             };
             match asker.ask(&self.owner, request, limits::CONTROL_TIMEOUT).await {
                 Ok(Some(Reply::Updates(updates))) => return Ok(updates),
-                Ok(Some(Reply::UnknownJob)) => return Err(format!("its owner does not know job {} any more", self.job)),
+                Ok(Some(Reply::UnknownJob)) => {
+                    return Err(format!("its owner does not know job {} any more", self.job));
+                }
                 Ok(Some(Reply::Refused { reason })) => return Err(reason),
                 Ok(_) => {}
                 Err(error) => return Err(error.to_string()),

@@ -3,6 +3,7 @@
 //! A plan made again, also in another process, yields the same tasks as long as its files have not
 //! changed. So a producer that continues a job plans it from the start, and compares.
 
+mod call;
 mod digest;
 pub mod files;
 mod steps;
@@ -55,7 +56,7 @@ impl Plan {
     /// ignore it.
     pub fn new(spec: &JobSpec, roots: &[PathBuf]) -> Result<Self, PlanError> {
         Ok(Self(match spec {
-            JobSpec::Call(_) => return Err(PlanError::NoPlan),
+            JobSpec::Call(_) => return Err(call::refused()),
             JobSpec::Digest(spec) => Box::new(digest::DigestPlan::new(spec, roots)?),
             JobSpec::Words(spec) => Box::new(words::WordsPlan::new(spec, roots)?),
             JobSpec::Steps(spec) => Box::new(steps::StepsPlan::new(spec)),

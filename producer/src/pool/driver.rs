@@ -71,13 +71,7 @@ pub(super) struct Wiring {
 }
 
 impl Driver {
-    pub fn new(
-        home: Arc<dyn Home>,
-        stream: Box<dyn Stream>,
-        class: Class,
-        opening: OpeningId,
-        wiring: Wiring,
-    ) -> Self {
+    pub fn new(home: Arc<dyn Home>, stream: Box<dyn Stream>, class: Class, opening: OpeningId, wiring: Wiring) -> Self {
         let Wiring { packs, terminate, sizes, served, over } = wiring;
         Self {
             home,
@@ -221,8 +215,16 @@ impl Driver {
         self.sizes.learn(packed.calls as usize, packed.bytes, done + failed, micros, trip);
         let Packed { source, first, tries, mut room, body, bytes, calls } = packed;
         if left > 0 {
-            let rest = Packed { source: Arc::clone(&source), first, calls, bytes, body: body.clone(), tries, room: room.take() };
-            self.plan_rest(rest, left).await;
+            let rest = Packed {
+                source: Arc::clone(&source),
+                first,
+                calls,
+                bytes,
+                body: body.clone(),
+                tries,
+                room: room.take(),
+            };
+            self.plan_rest(rest, left, micros / u64::from((done + failed).max(1))).await;
         }
         if failed > 0 && tries < source.retries {
             let of = Packed { source, first, calls, bytes, body, tries, room };
@@ -231,15 +233,21 @@ impl Driver {
         source.deliver(Delivery::Answer { first, answer, room });
     }
 
-    /// A slot has left the last calls of a pack: they go out again, as a task of their own.
-    async fn plan_rest(&mut self, packed: Packed, left: u32) {
+    /// A slot has left the last calls of a pack, and needed so many microseconds for each of the
+    /// others: those go out again, in tasks of their own.
+    async fn plan_rest(&mut self, packed: Packed, left: u32, micros: u64) {
         let Ok(pack) = Pack::parse(&packed.body) else { return };
-        let (from, mut builder) = (pack.calls.len() - left as usize, PackBuilder::default());
-        pack.calls[from..].iter().for_each(|call| builder.push_bytes(call));
-        let bytes = builder.bytes();
-        let body = builder.finish(pack.need, self.sizes.budget(left as usize));
-        let first = packed.first + from as u64;
-        self.plan(Packed { first, calls: left, bytes, body, ..packed }).await;
+        let from = pack.calls.len() - left as usize;
+        let (mut first, mut room) = (packed.first + from as u64, packed.room);
+        for calls in pack.calls[from..].chunks(self.sizes.cut(micros)) {
+            let mut builder = PackBuilder::default();
+            calls.iter().for_each(|call| builder.push_bytes(call));
+            let (count, bytes) = (u32::try_from(calls.len()).unwrap_or(u32::MAX), builder.bytes());
+            let body = builder.finish(pack.need, self.sizes.budget(calls.len()));
+            let (source, tries, room) = (Arc::clone(&packed.source), packed.tries, room.take());
+            self.plan(Packed { source, first, calls: count, bytes, body, tries, room }).await;
+            first += u64::from(count);
+        }
     }
 
     /// Delivers the results of a pack, and sends each call again that returned an error.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::protocol::limits::RESULT_BYTES_MAX;
 use shared::protocol::workload::call::{CallError, CodecError};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum PoolError {
     #[error("call {index}: {cause}")]
     Codec { index: u64, cause: CodecError },
     /// An argument that no message holds.
-    #[error("call {index}: its argument has {bytes} bytes, and may have {max}", max = shared::protocol::limits::RESULT_BYTES_MAX)]
+    #[error("call {index}: its argument has {bytes} bytes, and may have {RESULT_BYTES_MAX}")]
     TooLarge { index: u64, bytes: usize },
     /// An update, or what workers begin with, cannot be written or sent.
     #[error("{0}")]

@@ -49,7 +49,8 @@ where
 {
     let room = Arc::new(Semaphore::new(AHEAD));
     let source = Arc::new(Source { deliveries: wanted.deliveries, retries: wanted.retries });
-    let mut feeder = Feeder { packing, source, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
+    let mut feeder =
+        Feeder { packing, source, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
     let run = move || {
         let is_open = arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
         if is_open && feeder.flush() {

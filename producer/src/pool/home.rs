@@ -30,7 +30,8 @@ pub trait Home: Send + Sync {
     async fn cancel(&self);
 
     /// Waits for the job's end, and ends the owner and what else runs for the pool; returns the
-    /// last status, or why the owner has stopped before.
+    /// last status, or why the owner has stopped before. If the job was cancelled, calls may still
+    /// run in this process; it does not wait for them.
     async fn end(&self) -> Result<JobStatus, String>;
 }
 

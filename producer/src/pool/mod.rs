@@ -92,25 +92,14 @@ fn write<W: Worker, T: serde::Serialize>(value: &T, what: &str) -> Result<Payloa
 impl<W: Worker> Pool<W> {
     /// A pool whose job this owner has opened. `pack` is the number of calls in each pack; `None`:
     /// as many as seems best. It must be called within a tokio runtime.
-    pub fn new(
-        home: Arc<dyn Home>,
-        stream: Box<dyn Stream>,
-        spec: &Spec,
-        opened: &Opened,
-        pack: Option<u32>,
-    ) -> Self {
+    pub fn new(home: Arc<dyn Home>, stream: Box<dyn Stream>, spec: &Spec, opened: &Opened, pack: Option<u32>) -> Self {
         let (packs, taken) = mpsc::channel(PACKS_AHEAD);
         let (terminate, terminated) = mpsc::unbounded_channel();
         let (served, serving) = watch::channel((0, 0));
         let (running, ended) = watch::channel(());
         let (sizes, version, over) = (Arc::new(Sizes::new(pack)), Arc::<AtomicU64>::default(), Arc::default());
-        let wiring = Wiring {
-            packs: taken,
-            terminate: terminated,
-            sizes: Arc::clone(&sizes),
-            served,
-            over: Arc::clone(&over),
-        };
+        let wiring =
+            Wiring { packs: taken, terminate: terminated, sizes: Arc::clone(&sizes), served, over: Arc::clone(&over) };
         let driver = Driver::new(Arc::clone(&home), stream, spec.class(), opened.opening.clone(), wiring);
         tokio::spawn(async move {
             driver.run().await;

@@ -17,10 +17,7 @@ const TARGET: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 /// A target is so many times the round trip of a pack.
 const ROUND_TRIPS: u32 = 20;
 
-/// Of an average, the new value counts as a fifth.
-const NEW: u64 = 5;
-
-/// The average duration of calls whose argument has a size of so many bits.
+/// The usual duration of calls whose argument has a size of so many bits.
 #[derive(Debug, Default)]
 struct Known {
     /// Nanoseconds; meaningful if `calls` is not 0.
@@ -78,6 +75,13 @@ impl Sizes {
         Duration::from_nanos(nanos) > self.target()
     }
 
+    /// Into how many calls each to cut what a slot has left, if it needed so many microseconds for
+    /// each call.
+    pub fn cut(&self, micros: u64) -> usize {
+        let fit = self.target().as_micros() / u128::from(micros.max(1));
+        usize::try_from(fit).unwrap_or(PACK_CALLS_MAX).clamp(1, PACK_CALLS_MAX)
+    }
+
     /// How long the slot may work on a pack before it leaves the other calls, microseconds; 0: as
     /// long as it takes.
     pub fn budget(&self, calls: usize) -> u64 {
@@ -96,12 +100,20 @@ impl Sizes {
 
     /// A slot has done `done` calls of a pack of `calls` in so many microseconds; the pack was under
     /// way for `trip` besides.
+    ///
+    /// What is taken for the usual duration falls fast and rises slowly: on a busy machine a slot
+    /// may have waited for a core. If the slot had to leave calls, the duration is taken as it was.
     pub fn learn(&self, calls: usize, bytes: usize, done: u32, micros: u64, trip: Duration) {
         let known = &self.known[bits(bytes / calls.max(1))];
         let nanos = micros.saturating_mul(1_000) / u64::from(done.max(1));
         let before = known.nanos.load(Ordering::Relaxed);
         let is_first = known.calls.swap(done.max(1), Ordering::Relaxed) == 0;
-        let after = if is_first { nanos } else { before - before / NEW + nanos / NEW };
+        let has_left = (done as usize) < calls;
+        let after = match nanos {
+            _ if is_first || has_left => nanos,
+            nanos if nanos < before => before.midpoint(nanos),
+            nanos => nanos.min(before + before / 4 + 100),
+        };
         known.nanos.store(after, Ordering::Relaxed);
         let trip = u64::try_from(trip.as_nanos()).unwrap_or(u64::MAX).max(1);
         let shortest = self.trip.load(Ordering::Relaxed);
@@ -129,6 +141,9 @@ mod tests {
             assert_eq!(next, (calls * 2).min(20));
         }
         assert_eq!(sizes.target(), TARGET.0);
+        // A slot that waited for a core changes little.
+        sizes.learn(20, 160, 20, 1_000_000, TRIP);
+        assert!(sizes.is_enough(16, 128) && !sizes.is_enough(15, 120));
         // A call that takes longer than the target goes alone.
         sizes.learn(1, 1_000, 1, 5_000_000, TRIP);
         assert!(sizes.is_enough(1, 1_000));

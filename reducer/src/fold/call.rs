@@ -1,8 +1,6 @@
 //! The call workload: results of calls. They go to the caller as they are counted, so a report shows
 //! errors only.
 
-use sha2::{Digest as _, Sha256};
-
 use shared::protocol::job::Counts;
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
@@ -31,7 +29,7 @@ impl Fold for Spec {
 
     fn digest(&self, answer: &Payload) -> Digest {
         let results = Results::count(answer).map_or(0, |(done, failed, _)| done.saturating_add(failed));
-        Digest::new(results, Sha256::digest(answer.bytes.get(HEAD..).unwrap_or_default()).as_slice())
+        Digest::of_results(results, answer.bytes.get(HEAD..).unwrap_or_default())
     }
 
     fn records(&self, _: &Counts, task: &Settled) -> Result<Vec<Record>, Reason> {

@@ -11,15 +11,20 @@ pub struct Digest {
     hash: [u8; 16],
 }
 
+fn beginning(hash: &[u8]) -> [u8; 16] {
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
 impl Digest {
-    /// `hash` must have at least 16 bytes; others are taken as zeros.
-    pub(super) fn new(results: u32, hash: &[u8]) -> Self {
-        Self { results, hash: hash.first_chunk().copied().unwrap_or_default() }
+    /// Of an answer with so many results, which are these bytes.
+    pub(super) fn of_results(results: u32, bytes: &[u8]) -> Self {
+        Self { results, hash: beginning(Sha256::digest(bytes).as_slice()) }
     }
 
+    /// Of a whole answer.
     pub(super) fn of(answer: &Payload) -> Self {
         let hash = Sha256::new_with_prefix(answer.content_type.as_str()).chain_update("\n").chain_update(&answer.bytes);
-        Self::new(0, hash.finalize().as_slice())
+        Self { results: 0, hash: beginning(hash.finalize().as_slice()) }
     }
 
     /// Whether nothing shows that the two answers differ.

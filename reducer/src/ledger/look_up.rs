@@ -20,19 +20,8 @@ use crate::takeover::Takeover;
 impl Ledger {
     /// Adds to an input what the store knows about it.
     pub(super) fn look_up(&mut self, arrived: Arrived, now: Moment) -> Result<Event, StoreError> {
-        if let Some(job) = arrived.job() {
-            self.bring_back(job, now)?;
-            if let (None, Some((opening, tag))) = (self.owner.job(job), arrived.of_opening())
-                && self.store.is_forgotten(opening)?
-                && !mutant::is(Mutant::RefuseLate)
-            {
-                return Ok(Event::Late { tag });
-            }
-            if let Some((task, tag)) = arrived.of_task()
-                && self.owner.job(job).and_then(|job| job.stream()).is_some_and(|stream| stream.is_past(task))
-            {
-                return Ok(Event::Late { tag });
-            }
+        if let Some(late) = self.late(&arrived, now)? {
+            return Ok(late);
         }
         Ok(match arrived {
             Arrived::Open { request, opening, reply } => self.asked(*request, opening, reply, now)?,
@@ -96,6 +85,20 @@ impl Ledger {
                 event
             }
         })
+    }
+
+    /// A message that comes too late: about a job that was forgotten, or about a task of which
+    /// nothing is left. The job of any other message is in memory afterwards, if there is one.
+    fn late(&mut self, arrived: &Arrived, now: Moment) -> Result<Option<Event>, StoreError> {
+        let Some(job) = arrived.job() else { return Ok(None) };
+        self.bring_back(job, now)?;
+        let Some(known) = self.owner.job(job) else {
+            let Some((opening, tag)) = arrived.of_opening() else { return Ok(None) };
+            let is_late = self.store.is_forgotten(opening)? && !mutant::is(Mutant::RefuseLate);
+            return Ok(is_late.then_some(Event::Late { tag }));
+        };
+        let past = arrived.of_task().filter(|(task, _)| known.stream().is_some_and(|stream| stream.is_past(*task)));
+        Ok(past.map(|(_, tag)| Event::Late { tag }))
     }
 
     /// Takes a job into memory that is in the store alone.

@@ -4,7 +4,7 @@
 
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::limits::UPDATE_BYTES_MAX;
-use shared::protocol::message::{Announcement, Reply};
+use shared::protocol::message::{Announcement, Reply, Updates};
 use shared::protocol::payload::Payload;
 use shared::system::clock::Moment;
 
@@ -48,15 +48,14 @@ impl Owner {
         open.iter().for_each(|id| self.announce(id, now, step));
     }
 
+    /// The updates that a consumer fetches, if its job is still this opening.
+    pub(super) fn updates(&self, id: &JobId, opening: &OpeningId, updates: Option<Updates>) -> Reply {
+        let is_it = self.jobs.get(id).is_some_and(|job| !job.is_other(opening));
+        updates.filter(|_| is_it).map_or(Reply::UnknownJob, Reply::Updates)
+    }
+
     /// Adds an update of a job's workers. The reply is its version.
-    pub(super) fn update(
-        &mut self,
-        id: &JobId,
-        opening: &OpeningId,
-        update: Update,
-        now: Moment,
-        step: &mut Step,
-    ) {
+    pub(super) fn update(&mut self, id: &JobId, opening: &OpeningId, update: Update, now: Moment, step: &mut Step) {
         let Update { body, replaces, reply } = update;
         let refused = |reason: String| Reply::Refused { reason };
         let Some(job) = self.jobs.get_mut(id).filter(|job| !job.is_other(opening) && job.is_open()) else {
@@ -67,9 +66,8 @@ impl Owner {
             return step.reply(reply, refused(reason));
         }
         let Some(version) = job.updates.add(body.len() as u64, replaces) else {
-            let reason = format!(
-                "the updates of job {id} would take more than 512 MiB; send one that replaces those before it"
-            );
+            let reason =
+                format!("the updates of job {id} would take more than 512 MiB; send one that replaces those before it");
             return step.reply(reply, refused(reason));
         };
         step.writes.push(Write::Update { job: id.clone(), version, replaces, body });

@@ -3,8 +3,8 @@
 use shared::protocol::id::{Class, JobId, OpeningId, TaskId};
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{
-    Announcement, DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply, Updates,
-    Verdict,
+    Announcement, DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
+    Updates, Verdict,
 };
 use shared::protocol::workload::Workload;
 

@@ -42,18 +42,19 @@ use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash,
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::Reply;
+use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
 use crate::fold;
 
+pub use announce::Update;
 use consumers::Consumers;
 pub use contiguous::Contiguous;
 use dispatch::Dispatch;
 pub use event::{Effect, Event, Reached, ReplyTo, Step, Tag};
 pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Namesake, Standing, TakenOver};
 use intake::Arrival;
-pub use announce::Update;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Remembered, Resumed, Updates};
 pub use lease::Holder;
 use memory::{Ended, Sums};
@@ -239,8 +240,7 @@ impl Owner {
             Event::Taken { job, opening, numbers } => self.taken(&job, &opening, &numbers, &mut step),
             Event::Update { job, opening, update } => self.update(&job, &opening, update, now, &mut step),
             Event::Updates { job, opening, updates, reply } => {
-                let is_it = self.jobs.get(&job).is_some_and(|job| !job.is_other(&opening));
-                step.reply(reply, updates.filter(|_| is_it).map_or(Reply::UnknownJob, Reply::Updates));
+                step.reply(reply, self.updates(&job, &opening, updates));
             }
             Event::Late { tag } => step.ack(tag),
             Event::Explain { job, number, counted, waits, reply } => {
@@ -264,14 +264,7 @@ impl Owner {
                 self.unsendable(&task, &opening, known, reason, now, &mut step);
             }
             Event::Presence { presence, cancelled } => self.presence(*presence, &cancelled, now, &mut step),
-            Event::QueueState { workload, class, ready } => {
-                if ready.unwrap_or(0) == 0 {
-                    self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
-                    self.resend_silent(&(workload, class), ready.is_none(), now, &mut step);
-                } else {
-                    self.queued(&(workload, class), now);
-                }
-            }
+            Event::QueueState { workload, class, ready } => self.looked(workload, class, ready, now, &mut step),
             Event::Interrupted => self.resend_all(now, &mut step),
             Event::Reported { job, opening, sha256 } => self.reported(&job, &opening, sha256, now, &mut step),
             Event::Unreported { job, opening, reason } => self.unreported(&job, &opening, reason),
@@ -280,6 +273,17 @@ impl Owner {
             Event::Stop => {}
         }
         step
+    }
+
+    /// The broker has told the state of a queue: its number of messages, or that there is no such
+    /// queue.
+    fn looked(&mut self, workload: Workload, class: Class, ready: Option<u32>, now: Moment, step: &mut Step) {
+        if ready.unwrap_or(0) == 0 {
+            self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
+            self.resend_silent(&(workload, class), ready.is_none(), now, step);
+        } else {
+            self.queued(&(workload, class), now);
+        }
     }
 
     /// The same states, with what this process knows of the jobs in its memory.

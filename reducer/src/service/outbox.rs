@@ -1,11 +1,15 @@
 //! Performs the owner's effects: publishing tasks, replies, acks, reports.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 
 use shared::protocol::id::{Class, OpeningId, OwnerId};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Announcement, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind};
+use shared::protocol::message::{
+    Address, Announcement, Cancel, DeadLetter, Death, JobRequest, Message, Reply, Task, kind,
+};
 use shared::protocol::topology::{self};
 use shared::protocol::workload::Workload;
 use shared::system::random;
@@ -46,11 +50,17 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
             match action {
                 Action::Publish(task) => {
                     let wiring = Arc::clone(&wiring);
-                    publishing.spawn(async move {
-                        // The sender lives in `wiring`, so this wait can only end with `true`.
-                        let _ = wiring.listening.subscribe().wait_for(|&listening| listening).await;
+                    let mut publish = Box::pin(async move {
+                        if !*wiring.listening.borrow() {
+                            // The sender lives in `wiring`, so this wait can only end with `true`.
+                            let _ = wiring.listening.subscribe().wait_for(|&listening| listening).await;
+                        }
                         wiring.publish_task(&task).await;
                     });
+                    // In one process a task is taken at once.
+                    if poll_fn(|context| Poll::Ready(publish.as_mut().poll(context))).await.is_pending() {
+                        publishing.spawn(publish);
+                    }
                 }
                 Action::Other(effect) => wiring.perform(effect).await,
             }

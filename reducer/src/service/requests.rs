@@ -175,7 +175,11 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     if !topology::is_reply_key(&key) {
         return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is not a reply key") });
     }
-    let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
+    answer_to(request, ReplyTo::Remote { key, correlation: message.id.clone() }, wiring).await;
+    Ok(())
+}
+
+async fn answer_to(request: Request, reply: ReplyTo, wiring: &Arc<Wiring>) {
     match request {
         Request::Open(_) if matches!(wiring.kind, Kind::Command { .. }) => {
             let reason = format!("{} is the owner of one command, which takes no other jobs", wiring.owner());
@@ -228,5 +232,4 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
             }));
         }
     }
-    Ok(())
 }

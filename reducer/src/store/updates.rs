@@ -34,12 +34,12 @@ impl Store {
     /// first one on, with what workers begin with. `None` if there is no such opening.
     pub(crate) fn updates(&self, opening: &OpeningId, after: Option<u64>) -> Result<Option<Updates>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT spec, (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id) FROM jobs WHERE opening = ?",
+            "SELECT spec, (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id)
+             FROM jobs WHERE opening = ?",
         )?;
         let row = statement.query_row([opening.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)));
         let Some((spec, version)) = row.optional()? else { return Ok(None) };
-        let spec: JobSpec =
-            serde_json::from_str(&spec).map_err(|error| StoreError::Content(error.to_string()))?;
+        let spec: JobSpec = serde_json::from_str(&spec).map_err(|error| StoreError::Content(error.to_string()))?;
         let init = spec.contract().init().filter(|_| after.is_none()).cloned();
         let mut bytes = init.as_ref().map_or(0, |init| init.len());
         let mut statement = self.connection.prepare_cached(

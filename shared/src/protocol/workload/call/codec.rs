@@ -37,7 +37,11 @@ impl Codec for MessagePack {
     fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
         let mut reader = rmp_serde::Deserializer::new(bytes);
         let value = T::deserialize(&mut reader).map_err(|error| CodecError(error.to_string()))?;
-        if reader.into_inner().is_empty() { Ok(value) } else { Err(CodecError("there are bytes after the value".into())) }
+        if reader.into_inner().is_empty() {
+            Ok(value)
+        } else {
+            Err(CodecError("there are bytes after the value".into()))
+        }
     }
 }
 

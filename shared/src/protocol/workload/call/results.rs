@@ -87,10 +87,11 @@ impl Results {
     }
 }
 
-fn read(answer: &Payload, mut each: impl FnMut(Result<CallResult, Reason>) -> Result<(), Reason>) -> Result<(u64, u32), Reason> {
-    pieces(answer, |bytes, is_error| {
-        each(if is_error { from_json(&bytes).map(Err) } else { Ok(Ok(bytes)) })
-    })
+fn read(
+    answer: &Payload,
+    mut each: impl FnMut(Result<CallResult, Reason>) -> Result<(), Reason>,
+) -> Result<(u64, u32), Reason> {
+    pieces(answer, |bytes, is_error| each(if is_error { from_json(&bytes).map(Err) } else { Ok(Ok(bytes)) }))
 }
 
 /// Calls `each` with the bytes of each result, and whether it is an error.
