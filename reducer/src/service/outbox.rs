@@ -14,7 +14,7 @@ use shared::protocol::topology::{self};
 use shared::protocol::workload::Workload;
 use shared::system::random;
 use shared::system::shutdown::Shutdown;
-use shared::transport::{self, PublishError, TransportError, Unpublished, until_taken};
+use shared::transport::{self, Delivery, PublishError, TransportError, Unpublished, until_taken};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -46,6 +46,8 @@ pub(super) async fn tick(inbox: mpsc::Sender<Arrived>, shutdown: Shutdown) {
 pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wiring>) {
     tokio::spawn(async move {
         let mut publishing = JoinSet::new();
+        let (acks, acked) = mpsc::unbounded_channel();
+        let acking = tokio::spawn(ack(acked));
         while let Some(action) = outputs.recv().await {
             match action {
                 Action::Publish(task) => {
@@ -62,16 +64,33 @@ pub(super) fn spawn(mut outputs: mpsc::UnboundedReceiver<Action>, wiring: Arc<Wi
                         publishing.spawn(publish);
                     }
                 }
-                Action::Other(effect) => wiring.perform(effect).await,
+                Action::Other(Effect::Ack(tag)) => {
+                    if let Some(delivery) = wiring.deliveries.take(tag) {
+                        // The task ends after this one.
+                        let _ = acks.send(delivery);
+                    }
+                }
+                Action::Other(effect) => wiring.perform(effect),
             }
             while publishing.try_join_next().is_some() {}
         }
         // The next process that opens the store resends tasks that are not confirmed by now.
         publishing.abort_all();
+        drop(acks);
+        let _ = acking.await;
         // A cancellation may end this command: its sender must still get the reply.
         wiring.replying.wait(limits::REPLY_PATIENCE).await;
         wiring.finish();
     });
+}
+
+/// Acks what was committed: all deliveries that have gathered together, and beside the sending of
+/// tasks.
+async fn ack(mut acked: mpsc::UnboundedReceiver<Box<Delivery>>) {
+    let mut deliveries = Vec::new();
+    while acked.recv_many(&mut deliveries, usize::from(limits::OWNER_PREFETCH)).await > 0 {
+        transport::ack_all(deliveries.drain(..)).await;
+    }
 }
 
 impl Wiring {
@@ -109,13 +128,8 @@ impl Wiring {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    async fn perform(self: &Arc<Self>, effect: Effect) {
+    fn perform(self: &Arc<Self>, effect: Effect) {
         match effect {
-            Effect::Ack(tag) => {
-                if let Some(delivery) = self.deliveries.take(tag) {
-                    delivery.acker.ack().await;
-                }
-            }
             Effect::DeadLetter { tag, reason } => self.dead_letter(tag, reason),
             Effect::Reply { to, reply } => self.reply(to, *reply),
             Effect::Probe { workload, class } => self.probe(workload, class),
@@ -135,8 +149,8 @@ impl Wiring {
             Effect::Finished { opening, .. } => {
                 self.followers.reached(&opening, |reached| reached.is_finished = true);
             }
-            // The ledger has turned this into Action::Publish.
-            Effect::Send { .. } => {}
+            // The ledger has turned the one into Action::Publish, and the loop does the other.
+            Effect::Send { .. } | Effect::Ack(_) => {}
         }
     }
 

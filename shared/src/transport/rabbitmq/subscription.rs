@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Notify, oneshot};
 
+use super::acks::{Ack, Acks};
 use super::fault::rpc;
 use super::properties;
 use super::session::Session;
@@ -31,6 +33,7 @@ struct State {
     delivered: u64,
     /// Unsettled deliveries of this epoch.
     held: Arc<AtomicUsize>,
+    acks: Arc<Mutex<Acks>>,
     failed: Option<TransportError>,
 }
 
@@ -44,13 +47,17 @@ impl Inbox {
         self.news.notify_one();
     }
 
-    /// Adds a delivery of the current epoch.
-    pub(super) fn deliver(&self, delivery: lapin::message::Delivery) {
+    /// Adds a delivery of the current epoch, which came over this channel.
+    pub(super) fn deliver(&self, delivery: lapin::message::Delivery, channel: &Channel) {
+        let (held, acks) = self.hold(delivery.delivery_tag);
         let acker = Settle {
             acker: delivery.acker,
+            channel: channel.clone(),
+            tag: delivery.delivery_tag,
             epoch: self.epoch.load(Ordering::SeqCst),
             present: Arc::clone(&self.epoch),
-            held: self.hold(),
+            held,
+            acks,
         };
         let mut message = properties::to_message(&delivery.properties, delivery.data);
         let delivery = Delivery {
@@ -62,11 +69,12 @@ impl Inbox {
         self.change(|state| state.deliveries.push_back(delivery));
     }
 
-    fn hold(&self) -> Arc<AtomicUsize> {
+    fn hold(&self, tag: u64) -> (Arc<AtomicUsize>, Arc<Mutex<Acks>>) {
         let mut state = self.state();
         state.delivered += 1;
         state.held.fetch_add(1, Ordering::SeqCst);
-        Arc::clone(&state.held)
+        lock(&state.acks).deliver(tag);
+        (Arc::clone(&state.held), Arc::clone(&state.acks))
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -81,6 +89,7 @@ impl Inbox {
             state.deliveries.clear();
             state.delivered = 0;
             state.held = Arc::default();
+            state.acks = Arc::default();
         });
     }
 
@@ -139,11 +148,19 @@ impl Subscription for Inlet {
 #[derive(Debug)]
 struct Settle {
     acker: lapin::Acker,
+    channel: Channel,
+    /// Its number on the channel.
+    tag: u64,
     epoch: u64,
     present: Arc<AtomicU64>,
     /// Counts the delivery until it is settled. If the acker is dropped, the delivery stays
     /// unsettled and counted.
     held: Arc<AtomicUsize>,
+    acks: Arc<Mutex<Acks>>,
+}
+
+fn lock(acks: &Mutex<Acks>) -> MutexGuard<'_, Acks> {
+    acks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Settle {
@@ -156,16 +173,23 @@ impl Settle {
 /// subscription's task notices by itself that the channel is gone.
 #[async_trait]
 impl Acker for Settle {
+    /// Whoever acks many at once polls all of these before the first goes on, and that one sends
+    /// for all.
     async fn ack(self: Box<Self>) {
-        if !self.is_stale()
-            && let Err(fault) = rpc(self.acker.ack(BasicAckOptions::default())).await
-        {
-            tracing::debug!("an ack was lost: {fault}");
+        lock(&self.acks).ack(self.tag);
+        tokio::task::yield_now().await;
+        // There must be no await between this line and the sending: a cancelled one loses the acks.
+        let acks = if self.is_stale() { Vec::new() } else { lock(&self.acks).take() };
+        for Ack { tag, multiple } in acks {
+            if let Err(fault) = rpc(self.channel.basic_ack(tag, BasicAckOptions { multiple })).await {
+                tracing::debug!("an ack was lost: {fault}");
+            }
         }
         self.held.fetch_sub(1, Ordering::SeqCst);
     }
 
     async fn nack(self: Box<Self>, requeue: bool) {
+        lock(&self.acks).give_back(self.tag);
         let options = BasicNackOptions { multiple: false, requeue };
         if !self.is_stale()
             && let Err(fault) = rpc(self.acker.nack(options)).await
