@@ -42,7 +42,7 @@ use reducer::store::Place as StorePlace;
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::message::{JobRequest, Opened, Place, PlanEnd, Planned};
+use shared::protocol::message::{self, JobRequest, Opened, PlanEnd, Planned};
 use shared::protocol::payload::Payload;
 use shared::system::shutdown::{self, Stopper};
 use shared::transport::{BrokerUrl, Transport, connect};
@@ -63,38 +63,53 @@ const WINDOW: usize = limits::WINDOW_MAX;
 const NO_REPORT: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Where a pool's calls are done, and how they are packed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PoolConfig {
-    /// The broker; in this process if `None`.
-    pub broker: Option<BrokerUrl>,
-    /// Workers in this process, each on a thread of its own; without a meaning at a broker.
-    pub slots: u32,
+    pub place: Place,
     /// Calls in each pack; `None`: as many as seems best.
     pub pack: Option<u32>,
+}
+
+/// Where a pool's calls are done.
+#[derive(Clone)]
+pub enum Place {
+    /// In this process, by so many workers, each on a thread of its own.
+    Here { slots: u32 },
+    /// By the workers of all consumers at this broker that know the kind of worker.
+    Broker(Box<BrokerUrl>),
+    /// The same on a transport that is connected already. The pool closes it at its end.
+    Transport(Arc<dyn Transport>),
 }
 
 impl PoolConfig {
     /// This many workers in this process, each on a thread of its own.
     pub fn embedded(slots: u32) -> Self {
-        Self { broker: None, slots, pack: None }
+        Self { place: Place::Here { slots }, pack: None }
     }
 
     /// The workers of all consumers at this broker that know the kind of worker.
     pub fn broker(url: BrokerUrl) -> Self {
-        Self { broker: Some(url), slots: 0, pack: None }
+        Self { place: Place::Broker(Box::new(url)), pack: None }
     }
 }
 
 /// Opens a pool, whose workers begin with `init`. Call it within a tokio runtime of several threads.
 pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<W>, PoolError> {
     let spec = producer::pool::spec::<W>(fresh_job_id(), init)?;
-    let (url, pack) = (config.broker.clone().unwrap_or_else(BrokerUrl::embedded), config.pack);
+    let url = match &config.place {
+        Place::Broker(url) => BrokerUrl::clone(url),
+        Place::Here { .. } | Place::Transport(_) => BrokerUrl::embedded(),
+    };
     let store = Opening::begin(StorePlace::Temporary, command_owner_id(url.user()));
-    let transport = connect(&url, None).await.map_err(|error| PoolError::Stopped(error.to_string()))?;
-    let workers = config.broker.is_none().then(|| {
-        let workers = Workers::new().with::<W>();
-        ConsumerConfig { workers, slots: config.slots, ..ConsumerConfig::new(Site::new(), Vec::new()) }
-    });
+    let (transport, workers) = match config.place {
+        Place::Transport(transport) => (transport, None),
+        Place::Broker(_) => (connected(&url).await?, None),
+        Place::Here { slots } => {
+            let workers = Workers::new().with::<W>();
+            let workers = ConsumerConfig { workers, slots, ..ConsumerConfig::new(Site::new(), Vec::new()) };
+            (connected(&url).await?, Some(workers))
+        }
+    };
     let home = Local::start(JobSpec::Call(spec.clone()), store, Arc::clone(&transport), workers).await;
     let (home, opened, stream) = match home {
         Ok(started) => started,
@@ -103,7 +118,11 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
             return Err(PoolError::Stopped(error));
         }
     };
-    Ok(Pool::new(Arc::new(home), Box::new(Streams(stream)), &spec, &opened, pack))
+    Ok(Pool::new(Arc::new(home), Box::new(Streams(stream)), &spec, &opened, config.pack))
+}
+
+async fn connected(url: &BrokerUrl) -> Result<Arc<dyn Transport>, PoolError> {
+    connect(url, None).await.map_err(|error| PoolError::Stopped(error.to_string()))
 }
 
 /// The owner of the pool's job, and what runs beside it.
@@ -182,11 +201,11 @@ impl Local {
 
 #[async_trait]
 impl Home for Local {
-    async fn plan(&self, place: Place, planned: Box<Planned>) -> bool {
+    async fn plan(&self, place: message::Place, planned: Box<Planned>) -> bool {
         self.handle.planned(self.job.clone(), place, planned).await
     }
 
-    async fn end_plan(&self, place: Place, tasks: u64) {
+    async fn end_plan(&self, place: message::Place, tasks: u64) {
         self.handle.end_plan(PlanEnd { job: self.job.clone(), tasks }, place).await;
     }
 

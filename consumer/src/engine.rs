@@ -295,6 +295,7 @@ impl Consumer {
             heartbeat_millis: self.config.heartbeat_millis,
             leaving: self.stopping,
             roots: Vec::new(),
+            troubles: Vec::new(),
         }))
     }
 }

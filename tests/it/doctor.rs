@@ -129,6 +129,7 @@ fn presence(version: &str, at: SystemTime) -> Message {
         heartbeat_millis: 60_000,
         leaving: false,
         roots: Vec::new(),
+        troubles: Vec::new(),
     };
     Message::json(kind::PRESENCE, "strange".to_owned(), &body, at)
 }

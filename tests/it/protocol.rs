@@ -375,6 +375,7 @@ fn heartbeats() -> Vec<String> {
             source: "nas:/export/photos".to_owned(),
             is_empty: false,
         }],
+        troubles: Vec::new(),
     };
     let message = Message::json(kind::PRESENCE, "5t1x".to_owned(), &presence, now());
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());

@@ -60,7 +60,10 @@ impl Running {
                 }
             }
             Action::Drop { tag } => drop(self.settle(tag)),
-            Action::Announce(presence) => self.heartbeats.announce(presence),
+            Action::Announce(mut presence) => {
+                presence.troubles = self.pools.troubles();
+                self.heartbeats.announce(presence);
+            }
             Action::Stopped => return true,
         }
         false

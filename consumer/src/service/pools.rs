@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::protocol::id::OpeningId;
-use shared::protocol::message::Announcement;
+use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::limits::{ANNOUNCED_MAX, TROUBLE_CHARS};
+use shared::protocol::message::{Announcement, Trouble};
 use tokio::sync::mpsc;
 
 use super::lanes::LaneConfig;
@@ -19,6 +20,19 @@ use crate::workers::{Announced, Kind, Log, Owner, Ready, Serve, makers};
 pub(super) struct Pools {
     announced: Announced,
     served: BTreeMap<OpeningId, Served>,
+    /// Why slots of a pool have no worker.
+    failed: BTreeMap<OpeningId, String>,
+}
+
+impl Pools {
+    /// What heartbeats tell of pools that are not served.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let trouble = |(opening, reason): (&OpeningId, &String)| Trouble {
+            opening: opening.clone(),
+            reason: reason.chars().take(TROUBLE_CHARS).collect(),
+        };
+        self.failed.iter().take(ANNOUNCED_MAX).map(trouble).collect()
+    }
 }
 
 struct Served {
@@ -60,13 +74,13 @@ impl Running {
         let Announcement { job, opening, owner, worker, codec, .. } = announcement.clone();
         if kind.codec != codec {
             let ours = &kind.codec;
-            tracing::error!(%job, worker, %codec, %ours, "This consumer's worker of that name has another codec.");
-            return;
+            let reason = format!("worker {worker:?} of this consumer has values as {ours}, and the pool's are {codec}");
+            return self.not_served(job, opening, reason);
         }
         let version = Arc::new(AtomicU64::new(announcement.version));
         self.pools.served.insert(opening.clone(), Served { version: Arc::clone(&version), lane: None });
         let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
-        let source = Owner { transport, runtime, owner, job, opening: opening.clone(), asker: None };
+        let source = Owner { transport, runtime, owner, job: job.clone(), opening: opening.clone(), asker: None };
         let log = Arc::new(Log::new(Box::new(source)));
         let (ready, mut heard) = mpsc::unbounded_channel::<Ready>();
         let consumer = self.engine.id().to_string();
@@ -74,8 +88,8 @@ impl Running {
         let executor = match own_doers("call", self.config.slots, make, self.sink()) {
             Ok(executor) => Box::new(executor),
             Err(error) => {
-                tracing::error!(%error, "A pool is not served.");
-                return self.forget_pool(&opening);
+                self.forget_pool(&opening);
+                return self.not_served(job, opening, error.to_string());
             }
         };
         let inputs = self.inputs.clone();
@@ -97,12 +111,15 @@ impl Running {
     pub(super) async fn prepared(&mut self, prepared: Prepared) {
         let Prepared { announcement, executor, ready, failed } = prepared;
         let Announcement { job, opening, workload, class, .. } = announcement;
-        if let Some(error) = failed {
-            tracing::error!(%job, ready, error, "Slots of this consumer have no worker for this pool.");
+        match failed {
+            Some(reason) => self.not_served(job, opening.clone(), reason),
+            None => drop(self.pools.failed.remove(&opening)),
         }
         if ready == 0 || !self.pools.served.contains_key(&opening) {
             self.forget_pool(&opening);
             tokio::task::spawn_blocking(move || executor.close());
+            // Its owner hears at once why.
+            self.tell(Event::HeartbeatDue).await;
             return;
         }
         // Two packs for each slot: one that is worked on, and the next.
@@ -126,7 +143,13 @@ impl Running {
         }
     }
 
+    fn not_served(&mut self, job: JobId, opening: OpeningId, reason: String) {
+        tracing::error!(%job, reason, "Slots of this consumer have no worker for a pool.");
+        self.pools.failed.insert(opening, reason);
+    }
+
     async fn leave(&mut self, opening: &OpeningId) {
+        self.pools.failed.remove(opening);
         if let Some(lane) = self.pools.served.remove(opening).and_then(|served| served.lane) {
             self.tell(Event::LaneClosed { lane }).await;
         }

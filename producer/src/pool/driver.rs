@@ -28,6 +28,9 @@ const OUT_MAX: usize = 1_024;
 /// Tasks that are out while no slot is known.
 const OUT_MIN: usize = 4;
 
+/// Interval of looks whether calls wait without a worker.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// News that are handled before their results are confirmed to the owner, at most.
 const BATCH: usize = 256;
 
@@ -58,6 +61,8 @@ pub(super) struct Driver {
     /// Tasks whose results were delivered, to be confirmed.
     taken: Vec<u64>,
     over: Arc<OnceLock<PoolError>>,
+    /// How often in a row calls waited without a worker.
+    idle_looks: u32,
 }
 
 /// What a driver needs from the pool.
@@ -88,6 +93,7 @@ impl Driver {
             hash: PlanHash::start(),
             taken: Vec::new(),
             over,
+            idle_looks: 0,
         }
     }
 
@@ -95,6 +101,7 @@ impl Driver {
     /// owner stops.
     pub async fn run(mut self) {
         let mut is_closed = false;
+        let mut look = tokio::time::interval(LOOK);
         while !(is_closed && self.flights.is_empty()) {
             let may_plan = !is_closed && self.may_plan();
             tokio::select! {
@@ -104,6 +111,7 @@ impl Driver {
                     Some(news) => self.hear_all(news).await,
                     None => return self.stopped().await,
                 },
+                _ = look.tick() => self.look().await,
                 pack = self.packs.recv(), if may_plan => match pack {
                     Some(packed) => self.plan(packed).await,
                     None => is_closed = true,
@@ -114,6 +122,22 @@ impl Driver {
         self.home.end_plan(place, self.next).await;
         let ended = self.home.end().await;
         self.note(ended.err().map_or(PoolError::Closed, PoolError::Stopped));
+    }
+
+    /// Says why calls wait, if no worker does them.
+    async fn look(&mut self) {
+        let is_idle = self.served.borrow().1 == 0 && !self.flights.is_empty();
+        if !is_idle {
+            self.idle_looks = 0;
+            return;
+        }
+        self.idle_looks += 1;
+        // At the second look, so that consumers have had the time to hear of the pool.
+        if self.idle_looks == 2 {
+            let why = self.home.status().await.and_then(|status| status.waits);
+            let why = why.unwrap_or_else(|| "start a consumer that has registered its kind of worker".to_owned());
+            tracing::warn!(calls = self.flights.len(), "Calls of a pool wait, and it has no workers: {why}.");
+        }
     }
 
     fn note(&self, why: PoolError) {

@@ -32,8 +32,17 @@ pub enum PoolError {
     Closed,
     #[error("the pool was terminated before the call had a result")]
     Terminated,
-    #[error("the pool waited {} s for {wanted} workers, and has {there}", .waited.as_secs_f64())]
-    NoWorkers { wanted: u64, there: u64, waited: Duration },
+    #[error(
+        "the pool waited {} s for {wanted} workers, and has {there}{}", .waited.as_secs_f64(),
+        .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
+    NoWorkers {
+        wanted: u64,
+        there: u64,
+        waited: Duration,
+        /// What the pool's owner knows about it.
+        why: Option<String>,
+    },
     /// The owner of the pool's job has stopped.
     #[error("the pool has stopped: {0}")]
     Stopped(String),

@@ -245,7 +245,10 @@ impl<W: Worker> Pool<W> {
         match there {
             Ok(Ok(served)) => Ok(served.1),
             Ok(Err(_)) => Err(self.why_over()),
-            Err(_) => Err(PoolError::NoWorkers { wanted, there: self.workers_count(), waited: timeout }),
+            Err(_) => {
+                let why = self.shared.home.status().await.and_then(|status| status.waits);
+                Err(PoolError::NoWorkers { wanted, there: self.workers_count(), waited: timeout, why })
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::protocol::id::{Class, ConsumerId, HeldTask};
+use shared::protocol::id::{Class, ConsumerId, HeldTask, OpeningId};
 use shared::protocol::message::Presence;
 use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
@@ -109,6 +109,16 @@ impl Consumers {
         !than.is_empty() && self.alive.iter().any(|(id, (presence, _))| is_other(id) && serves(presence))
     }
 
+    /// Why a live consumer cannot serve an announced job, with the consumer's host.
+    pub fn trouble(&self, opening: &OpeningId) -> Option<String> {
+        let troubles = self
+            .alive
+            .values()
+            .flat_map(|(presence, _)| presence.troubles.iter().map(move |trouble| (&presence.host, trouble)));
+        let mut of_job = troubles.filter(|(_, trouble)| trouble.opening == *opening);
+        of_job.next().map(|(host, trouble)| format!("{} (on {host})", trouble.reason))
+    }
+
     pub fn serving(&self, queue: &QueueKey) -> Served {
         self.served.get(queue).copied().unwrap_or_default()
     }
@@ -131,6 +141,7 @@ mod tests {
             heartbeat_millis: 10_000,
             leaving,
             roots: Vec::new(),
+            troubles: Vec::new(),
         }
     }
 

@@ -301,7 +301,13 @@ impl Owner {
     /// The status of a job that need not be in memory. `sum` is that of its label.
     pub(crate) fn status_of(&self, job: &Job, sum: i64, now: Moment) -> JobStatus {
         let live = |class: &Class| self.consumers.serving(&(job.workload(), class.clone())).consumers;
-        job.status(&self.config.owner, now, live, fold::of(job.spec()).label().map(|label| (label, sum)))
+        let mut status =
+            job.status(&self.config.owner, now, live, fold::of(job.spec()).label().map(|label| (label, sum)));
+        if let Some(trouble) = self.consumers.trouble(job.opening()).filter(|_| job.is_open()) {
+            let trouble = format!("a consumer has no workers for it: {trouble}");
+            status.waits = Some(status.waits.map_or_else(|| trouble.clone(), |waits| format!("{waits}; {trouble}")));
+        }
+        status
     }
 
     fn finish_if_complete(&mut self, id: &JobId, step: &mut Step) {

@@ -57,6 +57,9 @@ pub const PACK_CALLS_MAX: usize = 1_000;
 /// Bytes of the calls of one pack, at most, if it has more than one: as a task's message.
 pub const PACK_BYTES: usize = 256 * 1024;
 
+/// Characters of the reason why a consumer cannot serve an announced job.
+pub const TROUBLE_CHARS: usize = 500;
+
 /// Jobs with workers of their own that one consumer serves at a time. Each has slots, with threads
 /// and workers.
 pub const ANNOUNCED_MAX: usize = 64;

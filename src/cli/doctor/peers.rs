@@ -258,6 +258,7 @@ mod tests {
             heartbeat_millis: 1_000,
             leaving: false,
             roots: Vec::new(),
+            troubles: Vec::new(),
         };
         Message::json(kind::PRESENCE, "1".to_owned(), &body, at(sent))
     }

@@ -257,6 +257,7 @@ impl World {
             heartbeat_millis: 10_000,
             leaving: false,
             roots: Vec::new(),
+            troubles: Vec::new(),
         })))
     }
 

@@ -105,6 +105,7 @@ fn what_is_held_of_another_opening_keeps_no_task_from_being_sent_again() {
             heartbeat_millis: 10_000,
             leaving: false,
             roots: Vec::new(),
+            troubles: Vec::new(),
         })));
         world.pass(Duration::from_secs(10));
     }

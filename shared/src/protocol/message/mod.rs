@@ -28,6 +28,7 @@ pub use part::{Part, Parts};
 pub use plan::{Notes, Place, PlanEnd, PlanFailure, Planned};
 pub use request::{
     Ended, JobRequest, LaneState, Opened, Presence, Reply, ReportChunk, ReportOf, ReportPlace, Request, RootState,
+    Trouble,
 };
 pub use session::Session;
 pub use task::{Address, Task};

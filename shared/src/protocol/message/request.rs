@@ -273,6 +273,18 @@ pub struct Presence {
     /// File systems of the consumer's roots, as far as it knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<RootState>,
+    /// Announced jobs that it should serve and cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
+}
+
+/// Why a consumer does not serve an announced job. It tries again with the next announcement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    pub opening: OpeningId,
+    /// In plain English, for display: at most [`TROUBLE_CHARS`](crate::protocol::limits::TROUBLE_CHARS)
+    /// characters.
+    pub reason: String,
 }
 
 impl Presence {

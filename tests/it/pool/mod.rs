@@ -1,4 +1,8 @@
 //! Pools of a user's worker: order, errors, panics, updates, endless arguments, the end.
+//!
+//! - `joins`: consumers that come, leave and die while a pool runs
+
+mod joins;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
