@@ -16,6 +16,7 @@
 //! - `rests`: tasks of which a part of the answer is known
 //! - `sending`: windows, retries, dead letters, silent tasks
 //! - `stale`: messages of other openings and other plans
+//! - `streams`: results that a caller takes as they come, and updates of workers
 //! - `takeover`: answers taken over from earlier openings
 //! - `waiting`: what a job waits for that a user can resolve
 
@@ -35,6 +36,7 @@ mod restart;
 mod rests;
 mod sending;
 mod stale;
+mod streams;
 mod takeover;
 mod waiting;
 
