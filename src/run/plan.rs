@@ -3,10 +3,10 @@
 
 use std::os::fd::AsFd;
 
+use producer::client::retrace::{End, Next, Retrace};
 use producer::plan::Plan;
 use producer::plan::files::Own;
 use producer::planner::{Planner, Step};
-use producer::retrace::{End, Next, Retrace};
 use reducer::report::Target;
 use reducer::service::Handle;
 use reducer::store;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use producer::retrace::Retrace;
+use producer::client::retrace::Retrace;
 use rand::RngExt;
 use reducer::ledger::{Action, Arrived, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};

@@ -1,9 +1,9 @@
-//! A producer: the submission's engine over a synthetic plan, wired as `producer::service` wires it.
+//! A producer: the submission's engine over a synthetic plan, wired as `producer::client` wires it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use producer::submission::{Action, Config, Event, Submission};
+use producer::client::engine::{Action, Config, Event, Submission};
 use shared::protocol::id::JobId;
 use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Message, PlanEnd, Reply, Request, kind};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use producer::retrace::{End, Next, Retrace};
+use producer::client::retrace::{End, Next, Retrace};
 use reducer::ledger::Arrived;
 use reducer::owner::Event;
 use shared::protocol::job::JobState;

@@ -15,7 +15,7 @@ use shared::protocol::message::{Opened, Place, Planned, Reply};
 use shared::protocol::notice::{self, Unserved, Waiting};
 use shared::system::clock::Moment;
 
-use crate::retrace::{End, Next, Retrace};
+use crate::client::retrace::{End, Next, Retrace};
 
 #[derive(Debug, Clone)]
 pub struct Config {

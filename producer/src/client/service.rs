@@ -18,10 +18,10 @@ use shared::transport::{Oversize, Transport, TransportError, Unpublished, until_
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::client::engine::{Action, Config, Event, Submission};
 use crate::plan::files::Own;
 use crate::plan::{Plan, PlanError};
 use crate::planner::{BrokenOff, Planner, Step};
-use crate::submission::{Action, Config, Event, Submission};
 
 pub struct ProducerConfig {
     pub request: JobRequest,
