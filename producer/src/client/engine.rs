@@ -1,21 +1,46 @@
-//! The engine of a submission: opens a job with its owner, publishes the plan, ends it, waits.
+//! The engine of a submission: opens a job with its owner, hands over the plan, ends it, waits.
 //!
 //! No I/O, no clock. A lost request is repeated. A plan's message may arrive twice, since the owner
 //! takes each number once.
+//!
+//! # Layout
+//! - `planning`: the plan, compared and handed over
+//! - `replies`: what the owner says of the job
 
+mod planning;
+mod replies;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use shared::protocol::id::{OpeningId, OwnerId};
-use shared::protocol::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{Opened, Place, Planned, Reply};
-use shared::protocol::notice::{self, Unserved, Waiting};
+use shared::protocol::notice::{Unserved, Waiting};
 use shared::system::clock::Moment;
 
-use crate::client::retrace::{End, Next, Retrace};
+use crate::client::retrace::Retrace;
+
+/// Interval of status requests once a derived plan is sent, since the end is near.
+const LAST_LOOKS: Duration = Duration::from_millis(50);
+
+/// How a plan gets to those who do its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Road {
+    /// The owner gets each task over a broker, which may lose it after its confirm.
+    Broker,
+    /// The owner is in this process, so it gets each task. This process also writes the report,
+    /// which begins when it is settled whether the tasks that the owner has still hold. Items that
+    /// failed, or whose file had changed when it was read, are tried again: only here does the
+    /// owner know of changed files.
+    Process,
+    /// The plan follows from the job's spec. Its producer sends the tasks straight to their queue,
+    /// one at a time, and the owner gets the plan end alone.
+    Queue,
+}
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -27,6 +52,11 @@ pub struct Config {
     pub recheck: bool,
     /// The broker's address as notices show it.
     pub broker: String,
+    pub road: Road,
+    /// Whether the plan can be made again from the start, for an owner that has lost it.
+    pub can_plan_again: bool,
+    /// Time between two status requests.
+    pub look: Duration,
 }
 
 #[derive(Debug)]
@@ -37,9 +67,9 @@ pub enum Event {
     Planned(Box<Planned>),
     /// The plan has no more tasks.
     PlanEnded,
-    /// The broker confirmed the task of this number.
+    /// The owner or the broker has the task of this number.
     Confirmed(u64),
-    /// The broker confirmed the plan end.
+    /// The owner or the broker has the plan end.
     PlanEndConfirmed,
     /// Time passes.
     Tick,
@@ -54,8 +84,16 @@ pub enum Action {
     },
     /// Ask the owner for the job's status, then report [`Event::Replied`].
     AskStatus,
-    /// Make the plan, from its first task.
-    StartPlan,
+    /// The owner has opened the job. Comes once for each opening.
+    Opened(Box<Opened>),
+    /// Make the plan.
+    StartPlan {
+        /// The number of its first task: 0, unless the plan is derived.
+        from: u64,
+    },
+    /// The tasks that the owner has still hold, so the report may begin. Comes for [`Road::Process`]
+    /// alone.
+    Settled,
     /// Publish a planned task, then report [`Event::Confirmed`].
     Publish { planned: Box<Planned>, place: Place },
     /// Publish the plan end, then report [`Event::PlanEndConfirmed`].
@@ -72,11 +110,15 @@ pub enum Action {
     Refused(String),
     /// The job has the plan of another producer, which found different files.
     Overtaken,
+    /// The owner does not have the job's plan any more, and it cannot be made again.
+    Forgotten,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     Opening,
+    /// Asking how many items failed or changed, before the plan is compared.
+    Counting,
     Planning,
     Ending,
     Waiting,
@@ -90,6 +132,8 @@ pub struct Submission {
     asking: bool,
     asked_at: Moment,
     said_no_owner: bool,
+    /// Since when no request was answered.
+    silent_since: Option<Moment>,
     unserved: Unserved,
     waiting: Waiting,
     next: u64,
@@ -99,6 +143,13 @@ pub struct Submission {
     opening: Option<OpeningId>,
     /// The opening to replace, since its plan differs from the present one.
     instead_of: Option<OpeningId>,
+    /// Whether the tasks that the owner has are known to hold, or the report does not depend on it.
+    is_settled: bool,
+    /// Items that failed, in planning or later, or whose file differed from the planned one when it
+    /// was read.
+    unsettled: u64,
+    /// Those of them that failed in planning, and that this plan finds again.
+    unlisted: u64,
     /// Whether this producer has planned to the end.
     plan_ended: bool,
     /// Numbers of the tasks that were published and not yet confirmed.
@@ -112,17 +163,21 @@ impl Submission {
     /// The first [`Event::Tick`] asks the owner to open the job.
     pub fn new(config: Config) -> Self {
         Self {
+            is_settled: config.road != Road::Process,
             config,
             phase: Phase::Opening,
             asking: false,
             asked_at: Moment::ZERO,
             said_no_owner: false,
+            silent_since: None,
             unserved: Unserved::default(),
             waiting: Waiting::default(),
             next: 0,
             retrace: None,
             opening: None,
             instead_of: None,
+            unsettled: 0,
+            unlisted: 0,
             plan_ended: false,
             unconfirmed: BTreeSet::new(),
             incomplete: None,
@@ -134,7 +189,14 @@ impl Submission {
         // A task that the broker keeps refusing must not open a gap in the numbers that is wider
         // than the owner can buffer.
         let under_way = self.unconfirmed.first().map_or(0, |first| self.next - first);
-        self.phase == Phase::Planning && !self.plan_ended && under_way < limits::PLAN_WINDOW as u64
+        let window = if self.is_derived() { 1 } else { limits::PLAN_WINDOW as u64 };
+        self.phase == Phase::Planning && !self.plan_ended && under_way < window
+    }
+
+    /// Whether the status shows how far the submission's job is: not that of another opening, nor
+    /// one from before the comparison.
+    pub fn is_current(&self, status: &JobStatus) -> bool {
+        self.is_settled && !self.is_begun_anew(status)
     }
 
     pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
@@ -164,11 +226,12 @@ impl Submission {
         if self.asking || self.phase == Phase::Over {
             return Vec::new();
         }
-        let due = self.asked_at + limits::STATUS_INTERVAL;
+        let look = if self.is_derived() && self.phase == Phase::Waiting { LAST_LOOKS } else { self.config.look };
         match self.phase {
             Phase::Opening => vec![self.ask(Action::AskOpen { instead_of: self.instead_of.clone() }, now)],
+            Phase::Counting => vec![self.ask(Action::AskStatus, now)],
             // Planning may take long, and the job may be cancelled meanwhile.
-            _ if now >= due => vec![self.ask(Action::AskStatus, now)],
+            _ if self.is_settled && now >= self.asked_at + look => vec![self.ask(Action::AskStatus, now)],
             _ => Vec::new(),
         }
     }
@@ -179,74 +242,8 @@ impl Submission {
         action
     }
 
-    fn replied(&mut self, reply: Option<Reply>, now: Moment) -> Vec<Action> {
-        match reply {
-            None if self.said_no_owner => Vec::new(),
-            None => {
-                self.said_no_owner = true;
-                vec![Action::Say(notice::no_owner(&self.config.owner, &self.config.broker))]
-            }
-            Some(reply) => {
-                self.said_no_owner = false;
-                self.answered(reply, now)
-            }
-        }
-    }
-
-    fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
-        match reply {
-            Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened),
-            // Another producer opened the job again, or the owner's store was replaced by an older
-            // one.
-            Reply::Status(status) if self.is_begun_anew(&status) => {
-                *self = Self::new(self.config.clone());
-                vec![Action::Say("the job was opened again meanwhile; comparing its plan".to_owned())]
-            }
-            Reply::Status(status) if self.is_other(&status) => self.plan_again(),
-            // Another producer finished the job. Whether its plan is the same is known when this
-            // plan ends.
-            Reply::Status(status) if status.state == JobState::Finished && self.is_planning() => Vec::new(),
-            Reply::Status(status) if status.state == JobState::Finished => self.done(Some(status)),
-            // A cancelled job ends the submission even without `wait`. The report may not be
-            // written yet: until then there is no `report_sha256`.
-            Reply::Status(status) if status.state == JobState::Cancelled => {
-                self.plan_ended = true;
-                self.phase = Phase::Waiting;
-                if status.report_sha256.is_some() { self.over(Some(status)) } else { self.say_waits(&status, now) }
-            }
-            Reply::Status(status) if self.is_lost(&status, now) => {
-                *self = Self::new(self.config.clone());
-                vec![Action::Say("a part of the plan was lost with the reducer's queue; planning it again".to_owned())]
-            }
-            Reply::Status(_) if !self.config.wait => {
-                if self.phase == Phase::Waiting && self.incomplete.is_none() {
-                    self.done(None)
-                } else {
-                    Vec::new()
-                }
-            }
-            Reply::Status(status) => {
-                let unserved = self.unserved.check(&self.config.spec, &status, &self.config.broker, now);
-                let mut say: Vec<Action> = unserved.into_iter().map(Action::Say).collect();
-                say.extend(self.say_waits(&status, now));
-                say
-            }
-            // The owner has lost or replaced its store: begin again.
-            Reply::UnknownJob => {
-                *self = Self::new(self.config.clone());
-                vec![Action::Say("the reducer does not know the job any more; submitting it again".to_owned())]
-            }
-            Reply::Refused { reason } => {
-                self.phase = Phase::Over;
-                vec![Action::Refused(reason)]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn say_waits(&mut self, status: &JobStatus, now: Moment) -> Vec<Action> {
-        let text = self.waiting.check(&status.job, status.waits.clone(), now);
-        text.into_iter().map(Action::Say).collect()
+    fn is_derived(&self) -> bool {
+        self.config.road == Road::Queue
     }
 
     fn is_planning(&self) -> bool {
@@ -258,95 +255,28 @@ impl Submission {
         self.opening.as_ref().is_some_and(|opening| *opening != status.opening)
     }
 
-    /// Whether the job's plan differs from this producer's: another producer's tasks came first,
-    /// and the files changed between the two walks.
-    fn is_other(&self, status: &JobStatus) -> bool {
-        let is_other = |ours: &Retrace| status.plan.as_ref().is_some_and(|plan| plan != ours.hash());
-        self.phase == Phase::Waiting && self.plan_ended && self.retrace.as_ref().is_some_and(is_other)
-    }
-
-    /// Whether the rest of the plan is lost: the broker confirmed all of it, and the owner received
-    /// no more for [`limits::PLAN_SILENCE`]. A queue can be lost with confirmed messages.
-    fn is_lost(&mut self, status: &JobStatus, now: Moment) -> bool {
-        let planned = status.counts.tasks_planned;
-        let is_incomplete = status.state == JobState::Planning || planned < self.next;
-        if self.phase != Phase::Waiting || !is_incomplete {
-            self.incomplete = None;
-            return false;
+    /// Begins from the start, unless the plan cannot be made again: then the submission is over.
+    fn begin_again(&mut self, notice: &str) -> Vec<Action> {
+        if !self.config.can_plan_again {
+            return self.forgotten();
         }
-        match self.incomplete {
-            Some((then, since)) if then == planned => now.saturating_sub(since) >= limits::PLAN_SILENCE,
-            _ => {
-                self.incomplete = Some((planned, now));
-                false
-            }
-        }
-    }
-
-    fn opened(&mut self, opened: Opened) -> Vec<Action> {
-        let mut actions = Vec::new();
-        match self.instead_of.take() {
-            // The owner kept the old opening: its plan came from another producer.
-            Some(before) if before == opened.opening => {
-                self.phase = Phase::Over;
-                return vec![Action::Overtaken];
-            }
-            Some(_) => actions.push(Action::Say(notice::changed(&opened.job))),
-            None => {}
-        }
-        self.opening = Some(opened.opening.clone());
-        if opened.has_ended() || (opened.has_whole_plan() && !self.config.recheck) {
-            self.phase = Phase::Waiting;
-            actions.extend(if self.config.wait { Vec::new() } else { self.done(None) });
-            return actions;
-        }
-        self.next = 0;
-        self.retrace = Some(Retrace::new(&opened));
-        self.phase = Phase::Planning;
-        actions.push(Action::StartPlan);
-        actions
-    }
-
-    fn planned(&mut self, planned: Box<Planned>) -> Vec<Action> {
-        let Some(retrace) = self.retrace.as_mut().filter(|_| self.phase == Phase::Planning) else { return Vec::new() };
-        self.next = planned.number + 1;
-        match retrace.take(&planned) {
-            Next::Known => Vec::new(),
-            Next::New(place) => {
-                self.unconfirmed.insert(planned.number);
-                vec![Action::Publish { planned, place }]
-            }
-            Next::Differs => self.plan_again(),
-        }
-    }
-
-    fn plan_ended(&mut self) -> Vec<Action> {
-        let Some(retrace) = self.retrace.as_ref().filter(|_| self.phase == Phase::Planning) else { return Vec::new() };
-        self.plan_ended = true;
-        match retrace.end() {
-            End::Known => {
-                self.phase = Phase::Waiting;
-                if self.config.wait { Vec::new() } else { self.done(None) }
-            }
-            End::New(..) => self.end_plan_if_confirmed(),
-            End::Differs => self.plan_again(),
-        }
+        *self = Self::new(self.config.clone());
+        vec![Action::Say(notice.to_owned())]
     }
 
     /// Asks for a new opening with a new plan: the files have changed since the owner got its plan.
     fn plan_again(&mut self) -> Vec<Action> {
+        if !self.config.can_plan_again {
+            return self.forgotten();
+        }
         let instead_of = self.opening.take();
         *self = Self { instead_of, ..Self::new(self.config.clone()) };
         Vec::new()
     }
 
-    fn end_plan_if_confirmed(&mut self) -> Vec<Action> {
-        if self.phase != Phase::Planning || !self.plan_ended || !self.unconfirmed.is_empty() {
-            return Vec::new();
-        }
-        let Some(End::New(tasks, place)) = self.retrace.as_ref().map(Retrace::end) else { return Vec::new() };
-        self.phase = Phase::Ending;
-        vec![Action::EndPlan { tasks, place }]
+    fn forgotten(&mut self) -> Vec<Action> {
+        self.phase = Phase::Over;
+        vec![Action::Forgotten]
     }
 
     /// Ends the submission; without `wait` it returns no status.

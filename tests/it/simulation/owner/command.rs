@@ -29,7 +29,7 @@ impl OwnerRole {
     /// A command's plan goes on where its store stands.
     pub(super) fn opened(&mut self, opened: Opened, out: &mut Vec<Do>) {
         if opened.plan_end.is_none() {
-            self.plan = Some((Plan::begin(Moment::ZERO), Retrace::new(&opened)));
+            self.plan = Some((Plan::begin(Moment::ZERO, 0), Retrace::new(&opened)));
             out.push(Do::After(Duration::ZERO, Alarm::Plan));
         }
     }
