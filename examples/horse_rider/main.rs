@@ -149,7 +149,7 @@ async fn ride(rider: u32, interactive: bool, args: CaravanArgs, broker: BrokerAr
         Err(ProducerError::Stopped(_)) => {
             Err(Failure::new(Exit::Interrupted, "stopped on the way; the same command goes on from here"))
         }
-        Err(ProducerError::Refused(reason)) => {
+        Err(reason @ (ProducerError::Refused(_) | ProducerError::Forgotten { .. })) => {
             Err(Failure::usage(format!("{reason}; here a job is a rider of a caravan: name another --caravan")))
         }
         Err(ProducerError::Transport(error)) => Err(error.into()),

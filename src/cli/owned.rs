@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use consumer::ConsumerConfig;
 use consumer::work::Site;
+use producer::ProducerError;
 use producer::plan::files::Naming;
 use reducer::report::{Format, Target, check_file};
-use reducer::service::{OpenError, Opening, command_owner_id, fresh_job_id};
+use reducer::service::{Opening, command_owner_id, fresh_job_id};
 use reducer::store::Place;
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::message::{JobRequest, Opened};
@@ -127,9 +128,9 @@ fn finish(result: Result<JobStatus, RunError>, args: &JobArgs, is_unseen: bool) 
             };
             Err(Failure::new(Exit::Interrupted, format!("stopped before the job was done{hint}")))
         }
-        Err(RunError::Service(error) | RunError::Open(OpenError::Failed(error))) => Err(error.into()),
-        Err(RunError::Transport(error)) => Err(error.into()),
-        Err(error @ RunError::Open(OpenError::Refused(_))) => Err(Failure::usage(error)),
+        Err(RunError::Service(error)) => Err(error.into()),
+        Err(RunError::Client(ProducerError::Transport(error))) => Err(error.into()),
+        Err(error @ RunError::Client(ProducerError::Refused(_))) => Err(Failure::usage(error)),
         Err(error) => Err(Failure::unfinished(error)),
     }
 }

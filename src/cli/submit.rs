@@ -1,18 +1,21 @@
 //! Jobs that a reducer owns: the command plans, and by default waits for the job's end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use producer::client::source::Repeatable;
 use producer::plan::files::Naming;
-use producer::{ProducerConfig, ProducerError};
+use producer::{Client, ClientConfig, ProducerError, Remote};
 use reducer::service::fresh_job_id;
 use serde_json::json;
 use shared::protocol::id::JobId;
 use shared::protocol::job::JobStatus;
+use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Opened};
 use shared::system::environment;
+use shared::system::shutdown::Shutdown;
 use shared::transport::ask::Asker;
 use shared::transport::{BrokerUrl, Transport};
-use tokio::sync::oneshot;
 
 use super::args::{OutputArgs, SubmitArgs};
 use super::asked::Asked;
@@ -47,23 +50,23 @@ pub async fn run(
     let Some(transport) = reached.transpose()? else { return Ok(Exit::Interrupted) };
     let progress = Progress::new(!args.out.quiet && watch.is_none(), false);
     let (shown, watching) = (progress.clone(), watch.clone());
-    let (opened, told_opened) = oneshot::channel();
-    let config = ProducerConfig {
+    let config = ClientConfig {
         request: request.clone(),
         owner: args.owner.clone(),
-        roots,
         wait: !args.no_wait,
         recheck: !args.recheck.no_recheck,
+        look: limits::STATUS_INTERVAL,
         broker: url.to_string(),
-        opened,
         notify: term::notify(),
         progress: Arc::new(move |status| {
             shown.show(status);
             watching.iter().for_each(|watch| watch.show(status));
         }),
     };
-    let running = producer::run(config, Arc::clone(&transport), shutdown.clone());
-    let (result, named) = tokio::join!(running, name(&request, told_opened, args));
+    // If the job is never opened, the command fails for another reason.
+    let mut named = Ok(false);
+    let opened = |opened: &Opened| named = name(&request, opened, args);
+    let result = submit(config, roots, Arc::clone(&transport), shutdown.clone(), opened).await;
     progress.clear();
     let told = match &result {
         Ok(Some(status)) => {
@@ -90,6 +93,22 @@ pub async fn run(
     }
 }
 
+/// Calls `opened` when the owner has committed the job.
+async fn submit(
+    config: ClientConfig,
+    roots: Vec<PathBuf>,
+    transport: Arc<dyn Transport>,
+    shutdown: Shutdown,
+    opened: impl FnOnce(&Opened),
+) -> Result<Option<JobStatus>, ProducerError> {
+    let link = shutdown.unless_asked(Remote::new(transport, config.owner.clone())).await;
+    let link = link.ok_or_else(|| ProducerError::Stopped(config.request.job.clone()))??;
+    let source = Repeatable::of(config.request.spec.clone(), roots);
+    let mut client = Client::new(config, link, source, shutdown);
+    opened(&client.open().await?);
+    client.finish().await
+}
+
 /// The job's id, if the user gave one as a flag or in the environment.
 fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
     const NAME: &str = "PACKHORSE_JOB";
@@ -102,10 +121,8 @@ fn given_id(args: &SubmitArgs) -> Result<Option<JobId>, Failure> {
 
 /// Tells the user how the job was opened, and prints an id that the user did not give. Returns
 /// whether the job is resumed without checking for changes.
-async fn name(request: &JobRequest, opened: oneshot::Receiver<Opened>, args: &SubmitArgs) -> Result<bool, Failure> {
-    // If the job was never opened, the command fails for another reason.
-    let Ok(opened) = opened.await else { return Ok(false) };
-    owned::tell_opened(request, &opened, !args.recheck.no_recheck, args.out.quiet);
+fn name(request: &JobRequest, opened: &Opened, args: &SubmitArgs) -> Result<bool, Failure> {
+    owned::tell_opened(request, opened, !args.recheck.no_recheck, args.out.quiet);
     if request.resume {
         print_id(&opened.job, args.out)?;
     }

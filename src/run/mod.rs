@@ -2,6 +2,7 @@
 //! workers in this process, it is the whole system in one process.
 
 mod follow;
+mod link;
 mod plan;
 
 use std::path::PathBuf;
@@ -9,24 +10,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consumer::ConsumerConfig;
-use producer::plan::PlanError;
-use producer::planner::BrokenOff;
+use producer::{Client, ClientConfig, ProducerError};
 use reducer::owner::Reached;
 use reducer::report::ReportError;
-use reducer::service::{self, Handle, Kind, OpenError, Opening, ServiceConfig, ServiceError};
+use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Opened};
-use shared::protocol::notice::{Notify, Unserved, Waiting};
-use shared::system::clock::Clock;
+use shared::protocol::notice::Notify;
 use shared::system::shutdown::{self, Shutdown};
-use shared::system::threads::NoThread;
-use shared::transport::{Transport, TransportError};
+use shared::transport::Transport;
 use tokio::sync::watch;
 
 use follow::Report;
 pub use follow::{Output, SideOutput};
+pub use link::Local;
+
+/// Interval of status requests to the owner in this process. It asks no broker.
+const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 pub struct RunConfig {
@@ -56,17 +58,7 @@ pub struct RunConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Transport(#[from] TransportError),
-    #[error(transparent)]
     Service(#[from] ServiceError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    BrokenOff(#[from] BrokenOff),
-    #[error(transparent)]
-    Thread(#[from] NoThread),
     #[error(transparent)]
     Report(#[from] ReportError),
     /// The job that was to be resumed was planned for other directories.
@@ -75,8 +67,21 @@ pub enum RunError {
          none"
     )]
     FromElsewhere(JobId),
+    /// The job was not submitted, for another reason.
+    #[error(transparent)]
+    Client(ProducerError),
     #[error("stopped before the job was done")]
     Stopped,
+}
+
+impl From<ProducerError> for RunError {
+    fn from(error: ProducerError) -> Self {
+        match error {
+            ProducerError::Overtaken(job) => Self::FromElsewhere(job),
+            ProducerError::Stopped(_) => Self::Stopped,
+            error => Self::Client(error),
+        }
+    }
 }
 
 /// Runs a job to its end and gives its final status.
@@ -109,10 +114,7 @@ pub async fn run(
         let transport = Arc::clone(&transport);
         tokio::spawn(consumer::run(workers, transport, workers_stop))
     });
-    let result = match unless(&shutdown, open(&config, &handle)).await {
-        Ok(opened) => drive(&config, &handle, opened, &shutdown).await,
-        Err(error) => Err(error),
-    };
+    let result = drive(&config, &handle, &shutdown).await;
     stop_workers.stop();
     if let Some(workers) = workers {
         // The consumer stops within its own time limit. If it failed, the job has failed as well.
@@ -129,41 +131,25 @@ async fn unless<T>(shutdown: &Shutdown, doing: impl Future<Output = Result<T, Ru
     shutdown.unless_asked(doing).await.unwrap_or(Err(RunError::Stopped))
 }
 
-async fn open(config: &RunConfig, handle: &Handle) -> Result<Opened, RunError> {
-    let opened = handle.open(config.request.clone()).await?;
+async fn drive(config: &RunConfig, handle: &Handle, shutdown: &Shutdown) -> Result<JobStatus, RunError> {
+    let mut client =
+        Client::new(submission(config, handle), Local::new(handle), plan::source(config, handle), shutdown.clone());
+    let opened = while_owned(handle, client.open()).await?;
     (config.opened)(&opened);
-    Ok(opened)
-}
-
-async fn drive(
-    config: &RunConfig,
-    handle: &Handle,
-    opened: Opened,
-    shutdown: &Shutdown,
-) -> Result<JobStatus, RunError> {
     // Open the output before the walk: the walk counts this run's own files, which it leaves out,
     // and a repeated run must count the same.
     let sink = config.output.target.begin()?;
-    let retraced = async {
-        tokio::select! {
-            biased;
-            rest = plan::retrace(config, handle, opened) => rest,
-            ended = ended(handle) => ended,
-        }
-    };
-    let plan::Rest { opened, to_plan } = unless(shutdown, retraced).await?;
-    let (job, opening) = (opened.job, opened.opening);
+    // The report must not begin before it is known whether the tasks of an earlier run still hold.
+    let Opened { job, opening, .. } = while_owned(handle, client.settle()).await?;
     let following = handle.follow(job.clone(), opening.clone()).await;
     let mut report = follow::spawn(handle, &job, following.clone(), config.output.clone(), sink);
-    let plan = plan::plan(handle, &job, to_plan);
-    let watch = watch(config, handle, &job);
     let whole = async {
         tokio::select! {
             biased;
             result = finish(handle, &job, opening, following, &mut report) => result,
             result = ended(handle) => result,
             // A plan that succeeds does not end the run; the other branches do.
-            Err(error) = async { tokio::try_join!(biased; plan, async { watch.await; Ok(()) }) } => Err(error),
+            Err(error) = client.finish() => Err(error.into()),
         }
     };
     let result = unless(shutdown, whole).await;
@@ -171,28 +157,31 @@ async fn drive(
     result
 }
 
+fn submission(config: &RunConfig, handle: &Handle) -> ClientConfig {
+    ClientConfig {
+        request: config.request.clone(),
+        owner: handle.owner().clone(),
+        wait: true,
+        recheck: config.recheck,
+        look: LOOK,
+        broker: config.broker.clone(),
+        notify: Arc::clone(&config.notify),
+        progress: Arc::clone(&config.progress),
+    }
+}
+
+/// Awaits `doing`, as long as the owner runs.
+async fn while_owned<T>(handle: &Handle, doing: impl Future<Output = Result<T, ProducerError>>) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        done = doing => Ok(done?),
+        ended = ended(handle) => ended,
+    }
+}
+
 /// Waits for the owner to end, which is a failure as long as the job runs.
 async fn ended<T>(handle: &Handle) -> Result<T, RunError> {
     handle.ended().await.map_err(RunError::from).and(Err(RunError::Stopped))
-}
-
-/// Shows progress, and tells the user what the job waits for, for instance a consumer.
-async fn watch(config: &RunConfig, handle: &Handle, job: &JobId) {
-    let (clock, mut unserved, mut waiting) = (Clock::start(), Unserved::default(), Waiting::default());
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let Some(status) = handle.status(job).await else { return };
-        (config.progress)(&status);
-        if let Some(text) = unserved.check(&config.request.spec, &status, &config.broker, clock.now()) {
-            (config.notify)(text);
-        }
-        if let Some(text) = waiting.check(job, status.waits.clone(), clock.now()) {
-            (config.notify)(text);
-        }
-        if status.state.is_over() {
-            return;
-        }
-    }
 }
 
 async fn finish(

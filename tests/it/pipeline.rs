@@ -3,8 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
-use producer::rider::{self, RiderConfig};
+use producer::client::source::Derived;
+use producer::{Client, ClientConfig, Remote};
 use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::job::JobSpec;
+use shared::protocol::limits;
+use shared::protocol::message::JobRequest;
 use shared::protocol::topology;
 use shared::protocol::workload::steps;
 use shared::transport::{Subscribe, Subscription, Transport, connect};
@@ -128,14 +132,26 @@ async fn two_jobs_of_different_kinds_progress_together_and_each_is_exact() {
     let producer = cluster.producer(&["t", "--job", "files"]);
     let transport = connect(cluster.broker.url(), None).await.expect("connected");
     let spec = steps::Spec { caravan: JobId::from_name(b"caravan"), rider: 0, whips: 300, needs: 0 };
-    let (owner, broker) = ("main".parse().expect("an id"), cluster.broker.url().to_string());
-    let config = RiderConfig { spec, owner, broker, notify: Arc::new(|_| {}), progress: Arc::new(|_| {}), cues: None };
+    let (job, spec) = (spec.job(), JobSpec::Steps(spec));
+    let owner: OwnerId = "main".parse().expect("an id");
+    let config = ClientConfig {
+        request: JobRequest::new(job, spec.clone()),
+        owner: owner.clone(),
+        wait: true,
+        recheck: false,
+        look: limits::STATUS_INTERVAL,
+        broker: cluster.broker.url().to_string(),
+        notify: Arc::new(|_| {}),
+        progress: Arc::new(|_| {}),
+    };
     let (_stopper, shutdown) = shared::system::shutdown::channel();
-    let ride = tokio::time::timeout(crate::world::LIMIT, rider::run(config, Arc::clone(&transport), shutdown));
-    let ride = ride.await.expect("it ends").expect("it rides");
+    let link = Remote::straight(Arc::clone(&transport), owner, &spec).await.expect("linked");
+    let mut rider = Client::new(config, link, Derived::new(spec, None), shutdown);
+    let ride = tokio::time::timeout(crate::world::LIMIT, rider.finish());
+    let status = ride.await.expect("it ends").expect("it rides").expect("its status");
     transport.close().await;
-    assert_eq!(ride.status.sum, Some(("caravan caravan".to_owned(), 299 * 300 / 2)));
-    assert_eq!((ride.sent, ride.status.counts.tasks_done), (300, 300));
+    assert_eq!(status.sum, Some(("caravan caravan".to_owned(), 299 * 300 / 2)));
+    assert_eq!(status.counts.tasks_done, 300);
     cluster.reaches("files", "items_done", 500);
     assert_eq!(cluster.status("files").expect("it is known")["counts"]["tasks_open"], 1);
     fs::remove_file(cluster.world.path("t/zzz")).expect("removed");

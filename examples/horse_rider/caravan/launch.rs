@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use consumer::ConsumerError;
 use producer::ProducerError;
-use producer::rider::{Cues, Ride};
+use producer::client::source::Cues;
 use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
 use reducer::store::Place;
 use shared::protocol::limits;
@@ -14,7 +14,7 @@ use shared::system::shutdown::{self, Shutdown};
 use shared::transport::{BrokerUrl, Transport, TransportError, connect};
 use tokio::task::JoinSet;
 
-use super::{Caravan, Role, distance, steps_of};
+use super::{Caravan, Ride, Role, distance, steps_of};
 
 /// Who sets out, and where they meet.
 pub struct Launch {

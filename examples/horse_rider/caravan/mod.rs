@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use consumer::work::Site;
 use consumer::{ConsumerConfig, ConsumerError};
-use producer::ProducerError;
-use producer::rider::{Cues, Ride, RiderConfig};
+use producer::client::source::{Cues, Derived};
+use producer::{Client, ClientConfig, ProducerError, Remote};
 use shared::protocol::id::{JobId, OwnerId};
-use shared::protocol::job::JobStatus;
+use shared::protocol::job::{JobSpec, JobState, JobStatus};
+use shared::protocol::limits;
+use shared::protocol::message::JobRequest;
 use shared::protocol::workload::{Workload, steps};
 use shared::system::shutdown::Shutdown;
 use shared::transport::Transport;
@@ -42,6 +44,22 @@ impl fmt::Display for Role {
             Self::Horse(number) => write!(f, "horse {number}"),
         }
     }
+}
+
+/// Interval of status requests of a rider that is controlled by hand, since the user watches.
+const CUED_LOOKS: Duration = Duration::from_millis(50);
+
+/// How a rider has ridden.
+#[derive(Debug, Clone)]
+pub struct Ride {
+    /// Number of the first whip that this process sent: 0, unless it continued an earlier ride.
+    pub first: u64,
+    /// Whips sent by this process.
+    pub sent: u64,
+    /// Whether every whip had its answer before, so that this process sent none.
+    pub was_over: bool,
+    /// The job's status at its end.
+    pub status: JobStatus,
 }
 
 /// Takes what a role says.
@@ -78,9 +96,14 @@ impl Caravan {
         let (tell, warn) = (Arc::clone(&self.tell), Arc::clone(&self.warn));
         let is_cued = cues.is_some();
         let told = Mutex::new((Instant::now(), 0));
-        let config = RiderConfig {
-            spec: steps::Spec { caravan: self.name.clone(), rider, whips: self.whips, needs: 0 },
+        let spec = steps::Spec { caravan: self.name.clone(), rider, whips: self.whips, needs: 0 };
+        let (job, spec) = (spec.job(), JobSpec::Steps(spec));
+        let config = ClientConfig {
+            request: JobRequest::new(job.clone(), spec.clone()),
             owner: self.owner.clone(),
+            wait: true,
+            recheck: false,
+            look: if is_cued { CUED_LOOKS } else { limits::STATUS_INTERVAL },
             broker: self.broker.clone(),
             notify: Arc::new(move |text| warn(role, &text)),
             progress: Arc::new(move |status| {
@@ -91,9 +114,11 @@ impl Caravan {
                     tell(role, &standing(status));
                 }
             }),
-            cues,
         };
-        let ride = producer::rider::run(config, transport, shutdown).await?;
+        let link = Remote::straight(transport, self.owner.clone(), &spec);
+        let link = shutdown.unless_asked(link).await.ok_or_else(|| ProducerError::Stopped(job.clone()))??;
+        let mut client = Client::new(config, link, Derived::new(spec, cues), shutdown);
+        let ride = ride(&mut client).await?;
         if ride.was_over {
             let text = format!("has arrived before; to ride again, name another caravan: --caravan {}-2", self.name);
             (self.warn)(role, &text);
@@ -134,6 +159,20 @@ impl Caravan {
         tell(count);
         result.map(|()| count)
     }
+}
+
+/// Rides to the end of the job. A job that was begun before continues at the first whip without an
+/// answer.
+async fn ride(client: &mut Client<Remote, Derived>) -> Result<Ride, ProducerError> {
+    let opened = client.open().await?;
+    let first = opened.planned;
+    let status = client.finish().await?.ok_or_else(|| ProducerError::Stopped(opened.job.clone()))?;
+    if status.state == JobState::Cancelled {
+        return Err(ProducerError::Cancelled(opened.job));
+    }
+    let was_over = opened.plan_end.is_some_and(|whips| first >= whips);
+    let sent = if opened.plan_end.is_some() { 0 } else { status.counts.tasks_planned.saturating_sub(first) };
+    Ok(Ride { first, sent, was_over, status })
 }
 
 fn standing(status: &JobStatus) -> String {

@@ -39,6 +39,11 @@ trait Tasks: Debug + Send {
     /// The next task, or `None` when the plan is complete.
     fn next_task(&mut self) -> Option<Planned>;
 
+    /// Leaves out the next tasks, this many.
+    fn skip(&mut self, tasks: u64) {
+        let _ = (0..tasks).try_for_each(|_| self.next_task().map(drop));
+    }
+
     /// The files that the plan is made of, if it is made of files.
     fn files(&mut self) -> Option<&mut FilesPlan> {
         None
@@ -74,6 +79,12 @@ impl Plan {
         if let Some(files) = self.0.files() {
             files.leave_out(own);
         }
+        self
+    }
+
+    /// The same plan from this task on.
+    pub fn starting_at(mut self, number: u64) -> Self {
+        self.0.skip(number);
         self
     }
 

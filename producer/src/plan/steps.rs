@@ -38,6 +38,10 @@ impl Tasks for StepsPlan {
             at: None,
         })
     }
+
+    fn skip(&mut self, tasks: u64) {
+        self.next = self.next.saturating_add(tasks);
+    }
 }
 
 #[cfg(test)]

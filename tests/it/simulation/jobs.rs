@@ -301,8 +301,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn begin(begun: Moment) -> Self {
-        Self { begun, hash: PlanHash::start(), number: 0, after: None }
+    /// A plan from task `number` on, which is 0 unless the plan is derived.
+    pub fn begin(begun: Moment, number: u64) -> Self {
+        Self { begun, hash: PlanHash::start(), number, after: None }
     }
 
     pub fn next_task(&mut self, job: &Job, now: Moment) -> Option<Planned> {

@@ -12,8 +12,8 @@
 //! - `broker`: queues as RabbitMQ has them
 //! - `role`: the seam between the world and what runs in it
 //! - `deeds`: what people do about the jobs of a run
-//! - `owner`, `consumer`, `producer`, `rider`: the engines with their drivers; `operator`: somebody at a
-//!   terminal; `processes`: all of them
+//! - `owner`, `consumer`, `producer`: the engines with their drivers; `operator`: somebody at a terminal;
+//!   `processes`: all of them
 //! - `jobs`, `work`: what there is to do, and what comes of it; `oracle`: what must come of it;
 //!   `watch`: what must hold at each step
 //! - `faults`: lists of faults; `shrink`: shorter ones; `schedule`: a seed's run
@@ -34,7 +34,6 @@ mod oracle;
 mod owner;
 mod processes;
 mod producer;
-mod rider;
 mod role;
 mod schedule;
 mod shrink;

@@ -9,9 +9,8 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use producer::retrace::Retrace;
 use rand::RngExt;
 use reducer::ledger::{Action, Arrived, Ledger};
 use reducer::owner::{Config, Effect, Event, ReplyTo, Tag};
@@ -21,13 +20,14 @@ use reducer::store::{Place, Reader, Store};
 use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::message::{Address, Cancel, DeadLetter, JobRequest, Message, Presence, Reply, Request, kind};
+use shared::protocol::message::{Address, Cancel, DeadLetter, Message, Presence, Reply, Request, kind};
 use shared::protocol::topology::{self, Topology};
 use shared::system::clock::Moment;
 
 use self::broken::Holders;
+use self::command::Client;
 use super::broker::DeliveryTag;
-use super::jobs::{Job, Plan};
+
 use super::mutants::Mutant;
 use super::oracle::Seen;
 use super::role::{Alarm, Do, Input, Lane, Role, Stage};
@@ -56,7 +56,8 @@ pub(super) struct OwnerRole {
     turning: bool,
     /// Buried deliveries, by the token under which they are published.
     burying: BTreeMap<u64, DeliveryTag>,
-    plan: Option<(Plan, Retrace)>,
+    /// What submits a command's job.
+    client: Option<Client>,
     /// The tasks of each opening that this process has sent and that have no outcome.
     out: BTreeMap<OpeningId, (JobId, BTreeSet<u64>)>,
     holders: Holders,
@@ -85,7 +86,7 @@ impl OwnerRole {
             inbox: Vec::new(),
             turning: false,
             burying: BTreeMap::new(),
-            plan: None,
+            client: None,
             out: BTreeMap::new(),
             holders: Holders::default(),
             seed,
@@ -231,11 +232,7 @@ impl OwnerRole {
                 message.correlation = Some(correlation);
                 out.push(Do::Hint { to: (topology::CONTROL, key), message });
             }
-            Effect::Reply { to: ReplyTo::Local(_), reply } => match *reply {
-                Reply::Opened(opened) => self.opened(opened, out),
-                Reply::Refused { reason } => self.refused(&reason, stage, out),
-                _ => {}
-            },
+            Effect::Reply { to: ReplyTo::Local(_), reply } => self.replied(*reply, stage, out),
             Effect::Probe { workload, class } => {
                 if !stage.breaks(Mutant::NeverProbe) {
                     out.push(Do::Look { workload, class });
@@ -332,10 +329,10 @@ impl Role for OwnerRole {
         let call = Message::json(kind::REQUEST, stage.number().to_string(), &Request::Ping, UNIX_EPOCH);
         out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message: call });
         out.push(Do::After(limits::OWNER_TICK, Alarm::Tick));
-        if let Some(Job { id, spec, .. }) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)).cloned() {
-            out.push(declare_classes(&spec));
-            let (request, reply) = (Box::new(JobRequest::new(id, spec)), ReplyTo::Local(0));
-            self.tell(Arrived::Open { request, opening: stage.opening(), reply }, stage, &mut out);
+        if let Some(job) = self.setup.command.as_ref().and_then(|job| stage.jobs.job(job)) {
+            out.push(declare_classes(&job.spec));
+            self.client = Some(Client::new(job));
+            out.push(Do::After(Duration::ZERO, Alarm::Look));
         }
         out
     }
@@ -359,6 +356,7 @@ impl Role for OwnerRole {
             Input::Alarm(Alarm::Turn) => return self.turn(stage),
             Input::Alarm(Alarm::Report(job)) => self.report(job, stage, &mut out),
             Input::Alarm(Alarm::Plan) => self.go_on_planning(stage, &mut out),
+            Input::Alarm(Alarm::Look) => self.look(stage, &mut out),
             Input::Alarm(Alarm::Tick) => {
                 if stage.breaks(Mutant::LeaseForEver) {
                     for presence in self.holders.heartbeats() {

@@ -15,7 +15,6 @@ use super::jobs::{Job, Runner, class};
 use super::operator::OperatorRole;
 use super::owner::{OwnerRole, OwnerSetup};
 use super::producer::ProducerRole;
-use super::rider::RiderRole;
 use super::role::Role;
 use super::wire::Wire;
 use super::work::Sight;
@@ -35,10 +34,8 @@ pub(super) enum Kind {
         serves: Vec<(Workload, Class)>,
         sight: Sight,
     },
+    /// A producer or a rider.
     Producer {
-        job: JobId,
-    },
-    Rider {
         job: JobId,
     },
     Operator {
@@ -121,7 +118,6 @@ impl Process {
                 Box::new(ConsumerRole::new(self.name.clone(), cores, serves, sight))
             }
             Kind::Producer { job } => Box::new(ProducerRole::new(job)),
-            Kind::Rider { job } => Box::new(RiderRole::new(job)),
             Kind::Operator { job, deed } => Box::new(OperatorRole::new(job, deed)),
         });
     }

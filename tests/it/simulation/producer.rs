@@ -1,9 +1,11 @@
-//! A producer: the submission's engine over a synthetic plan, wired as `producer::service` wires it.
+//! A producer or a rider: the submission's engine over a synthetic plan, wired as `producer::client`
+//! wires it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use producer::submission::{Action, Config, Event, Submission};
+use producer::client::engine::{Action, Config, Event, Road, Submission};
+use producer::client::remote::straight::Straight;
 use shared::protocol::id::JobId;
 use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Message, PlanEnd, Reply, Request, kind};
@@ -61,6 +63,8 @@ pub(super) struct ProducerRole {
     engine: Option<Submission>,
     questions: Questions,
     plan: Option<Plan>,
+    /// Where a rider sends its tasks.
+    straight: Option<Straight>,
     /// What a publish under a token was for: of the present plan only.
     publishing: BTreeMap<u64, For>,
 }
@@ -73,7 +77,8 @@ enum For {
 
 impl ProducerRole {
     pub fn new(job: JobId) -> Self {
-        Self { job, engine: None, questions: Questions::default(), plan: None, publishing: BTreeMap::new() }
+        let (questions, publishing) = (Questions::default(), BTreeMap::new());
+        Self { job, engine: None, questions, plan: None, straight: None, publishing }
     }
 
     fn tell(&mut self, event: Event, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -92,20 +97,30 @@ impl ProducerRole {
                 self.questions.ask(&job, &request, stage, out);
             }
             Action::AskStatus => self.questions.ask(&job, &Request::Status { job: id }, stage, out),
-            Action::StartPlan => {
+            Action::StartPlan { from } => {
                 self.publishing.clear();
-                self.plan = Some(Plan::begin(stage.now));
+                self.plan = Some(Plan::begin(stage.now, from));
                 out.push(Do::After(Duration::ZERO, Alarm::Plan));
             }
             Action::Publish { planned, place } => {
-                let message = planned.to_message(&id, &place, UNIX_EPOCH);
-                self.publish(&job, message, For::Task(planned.number), stage, out);
+                let number = planned.number;
+                let to_owner = (topology::OUTCOMES, job.owner.to_string());
+                let (to, message) = match &self.straight {
+                    None => (to_owner, planned.to_message(&id, &place, UNIX_EPOCH)),
+                    Some(straight) => {
+                        let (key, message) = straight.message(&id, &job.owner, *planned, place, UNIX_EPOCH);
+                        ((topology::TASKS, key), message)
+                    }
+                };
+                self.publish(to, message, For::Task(number), stage, out);
             }
             Action::EndPlan { tasks, place } => {
                 let message = PlanEnd { job: id, tasks }.to_message(&place, UNIX_EPOCH);
-                self.publish(&job, message, For::PlanEnd, stage, out);
+                self.publish((topology::OUTCOMES, job.owner.to_string()), message, For::PlanEnd, stage, out);
             }
-            Action::Say(_) => {}
+            Action::Opened(_) | Action::Settled | Action::Say(_) => {}
+            // Its user is told to run it again, and does.
+            Action::Forgotten => out.push(Do::Die),
             Action::Done(_) | Action::Overtaken => out.push(Do::Exit),
             Action::Refused(reason) => {
                 if !stage.oracle.is_cancelled(id.as_str()) {
@@ -116,9 +131,16 @@ impl ProducerRole {
         }
     }
 
-    fn publish(&mut self, job: &Job, message: Message, what: For, stage: &mut Stage, out: &mut Vec<Do>) {
+    fn publish(
+        &mut self,
+        to: (&'static str, String),
+        message: Message,
+        what: For,
+        stage: &mut Stage,
+        out: &mut Vec<Do>,
+    ) {
         let token = stage.number();
-        out.push(Do::Publish { to: (topology::OUTCOMES, job.owner.to_string()), message, token });
+        out.push(Do::Publish { to, message, token });
         match what {
             For::Task(number) if stage.breaks(Mutant::PlanEndBeforeConfirm) => {
                 self.tell(Event::Confirmed(number), stage, out);
@@ -142,7 +164,9 @@ impl ProducerRole {
             None => {
                 let walked = (plan.begun, plan.hash.clone());
                 self.plan = None;
-                stage.jobs.walked.insert(self.job.clone(), walked);
+                if self.straight.is_none() {
+                    stage.jobs.walked.insert(self.job.clone(), walked);
+                }
                 self.tell(Event::PlanEnded, stage, out);
             }
         }
@@ -153,9 +177,20 @@ impl Role for ProducerRole {
     fn start(&mut self, stage: &mut Stage) -> Vec<Do> {
         let Some(job) = stage.jobs.job(&self.job) else { return vec![Do::Exit] };
         let wait = job.runner != Runner::Producer { waits: false };
-        let (owner, spec, broker) = (job.owner.clone(), job.spec.clone(), String::new());
-        self.engine = Some(Submission::new(Config { owner, spec, wait, recheck: true, broker }));
+        self.straight = (job.runner == Runner::Rider).then(|| Straight::new(&job.spec));
+        let is_straight = self.straight.is_some();
+        self.engine = Some(Submission::new(Config {
+            owner: job.owner.clone(),
+            spec: job.spec.clone(),
+            wait,
+            recheck: true,
+            broker: String::new(),
+            road: if is_straight { Road::Queue } else { Road::Broker },
+            can_plan_again: !is_straight,
+            look: limits::STATUS_INTERVAL,
+        }));
         let mut out = self.questions.begin(stage);
+        out.extend(self.straight.as_ref().map(|straight| Do::Declare(straight.topology.clone())));
         out.push(Do::After(Duration::ZERO, Alarm::Tick));
         out
     }

@@ -49,6 +49,8 @@ pub(super) enum Alarm {
     Work(DeliveryTag),
     /// The plan has its next task.
     Plan,
+    /// Time passes for a command's client.
+    Look,
     /// A question has waited for its answer for long enough.
     Patience(String),
     /// Somebody closes a lane of a consumer, for so many milliseconds.

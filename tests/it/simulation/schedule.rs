@@ -165,7 +165,7 @@ fn around(jobs: &Jobs, directory: &Path, window: usize) -> Vec<Process> {
         let id = job.id.clone();
         let (name, kind) = match job.runner {
             Runner::Producer { .. } => (format!("producer of {id}"), Kind::Producer { job: id }),
-            Runner::Rider => (format!("rider of {id}"), Kind::Rider { job: id }),
+            Runner::Rider => (format!("rider of {id}"), Kind::Producer { job: id }),
             Runner::Command => (id.to_string(), Kind::Command { job: id }),
         };
         processes.push(Process::new(name, kind, directory, window));

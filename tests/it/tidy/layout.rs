@@ -83,7 +83,7 @@ const ENGINES: [&str; 8] = [
     "consumer/src/engine/",
     "consumer/src/parts.rs",
     "consumer/src/recalled.rs",
-    "producer/src/submission.rs",
+    "producer/src/client/engine",
     "reducer/src/owner/",
     "reducer/src/fold/",
     "shared/src/protocol/message/",
@@ -93,7 +93,7 @@ const ENGINES: [&str; 8] = [
 const WORKLOADS: [&str; 3] = ["producer/src/plan/", "consumer/src/work/", "reducer/src/fold/"];
 
 /// What serves every workload alike: engines, services, stores, transports and messages.
-const FOR_ALL_WORKLOADS: [&str; 17] = [
+const FOR_ALL_WORKLOADS: [&str; 16] = [
     "consumer/src/engine",
     "consumer/src/executor/",
     "consumer/src/isolation/",
@@ -101,8 +101,7 @@ const FOR_ALL_WORKLOADS: [&str; 17] = [
     "consumer/src/publish/",
     "consumer/src/recalled.rs",
     "consumer/src/service",
-    "producer/src/service.rs",
-    "producer/src/submission",
+    "producer/src/client/",
     "reducer/src/ledger",
     "reducer/src/owner/",
     "reducer/src/service/",

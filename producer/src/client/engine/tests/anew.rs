@@ -6,7 +6,7 @@ use super::*;
 fn where_the_tree_has_changed_the_job_is_opened_anew() {
     let mut bench = Bench::new(true);
     bench.step(Event::Tick);
-    assert_eq!(bench.reply(opened(2, None)), ["plan"]);
+    assert_eq!(bench.reply(opened(2, None)), ["opened", "plan 0"]);
     assert!(bench.step(Event::Planned(Box::new(planned(0)))).is_empty());
     let other = Planned { bytes: 1, class: Class::from_name(b"other"), ..planned(1) };
     assert!(bench.step(Event::Planned(Box::new(other.clone()))).is_empty(), "its owner has another");
@@ -15,17 +15,30 @@ fn where_the_tree_has_changed_the_job_is_opened_anew() {
     let Reply::Opened(anew) = opened(0, None) else { unreachable!() };
     let second = OpeningId::from_name(b"second");
     let told = bench.reply(Reply::Opened(Opened { opening: second.clone(), ..anew }));
-    assert!(told.len() == 2 && told[0].contains("has changed since") && told[1] == "plan", "{told:?}");
+    assert!(told[0].contains("has changed since") && told[1..] == ["opened", "plan 0"], "{told:?}");
     let published = bench.submission.step(Event::Planned(Box::new(planned(0))), bench.now);
     let [Action::Publish { place, .. }] = published.as_slice() else { panic!("{published:?}") };
     assert_eq!(*place, Place { opening: second, after: PlanHash::start() });
 }
 
 #[test]
+fn each_task_says_which_plan_it_goes_on_with() {
+    let mut bench = Bench::planning(true, 1);
+    let mut places = Vec::new();
+    for number in 1..3 {
+        for action in bench.submission.step(Event::Planned(Box::new(planned(number))), bench.now) {
+            let Action::Publish { place, .. } = action else { panic!("{action:?}") };
+            places.push(place);
+        }
+    }
+    assert_eq!(places, [1, 2].map(|tasks| Place { opening: opening(), after: hash(tasks) }));
+}
+
+#[test]
 fn who_may_not_open_the_job_anew_is_told_that_it_is_anothers() {
     let mut bench = Bench::new(true);
     bench.step(Event::Tick);
-    assert_eq!(bench.reply(opened(0, Some(0))), ["plan"]);
+    assert_eq!(bench.reply(opened(0, Some(0))), ["opened", "plan 0"]);
     assert!(bench.step(Event::Planned(Box::new(planned(0)))).is_empty());
     assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
     assert_eq!(bench.reply(opened(0, Some(0))), ["overtaken"]);
@@ -69,5 +82,28 @@ fn whose_plan_is_not_the_jobs_asks_for_it_anew_and_is_told_if_that_is_not_to_be(
         assert_eq!(told, [""; 0]);
         assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
         assert_eq!(bench.reply(opened(1, Some(1))), ["overtaken"]);
+    }
+}
+
+/// A stream of tasks, say, whose first ones are gone.
+#[test]
+fn a_plan_that_cannot_be_made_again_ends_with_the_owners_store() {
+    let losses: [fn() -> Reply; 2] = [
+        || Reply::UnknownJob,
+        || {
+            let Reply::Status(mut other) = status(JobState::Planning, &[]) else { unreachable!() };
+            other.opening = OpeningId::from_name(b"second");
+            Reply::Status(other)
+        },
+    ];
+    for loss in losses {
+        let mut bench = Bench::new(true);
+        bench.submission.config.can_plan_again = false;
+        bench.step(Event::Tick);
+        bench.open(0, None);
+        bench.plan(0);
+        assert_eq!(bench.reply(loss()), ["forgotten"]);
+        assert!(!bench.submission.wants_more());
+        assert!(bench.pass(Duration::from_secs(60)).is_empty());
     }
 }

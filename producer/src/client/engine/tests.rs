@@ -1,11 +1,13 @@
 //! A submission in virtual time: lost requests, owners that lose their store, delayed plan ends.
 
 mod anew;
+mod process;
+mod queue;
 
 use std::time::Duration;
 
 use shared::protocol::id::{Class, JobId, PlanHash};
-use shared::protocol::job::Counts;
+use shared::protocol::job::{Counts, JobState};
 use shared::protocol::message::Notes;
 use shared::protocol::workload::steps;
 
@@ -18,8 +20,20 @@ struct Bench {
 
 impl Bench {
     fn new(wait: bool) -> Self {
-        let (owner, broker) = (OwnerId::from_name(b"main"), "amqp://b".to_owned());
-        let submission = Submission::new(Config { owner, spec: spec(), wait, recheck: true, broker });
+        Self::on(Road::Broker, wait)
+    }
+
+    fn on(road: Road, wait: bool) -> Self {
+        let submission = Submission::new(Config {
+            owner: OwnerId::from_name(b"main"),
+            spec: spec(),
+            wait,
+            recheck: true,
+            broker: "amqp://b".to_owned(),
+            road,
+            can_plan_again: road != Road::Queue,
+            look: limits::STATUS_INTERVAL,
+        });
         Self { submission, now: Duration::from_secs(1_000) }
     }
 
@@ -45,7 +59,7 @@ impl Bench {
     }
 
     fn open(&mut self, known: u64, plan_end: Option<u64>) {
-        assert_eq!(self.reply(opened(known, plan_end)), ["plan"]);
+        assert_eq!(self.reply(opened(known, plan_end)), ["opened", "plan 0"]);
         for number in 0..known {
             assert!(self.step(Event::Planned(Box::new(planned(number)))).is_empty(), "its owner has {number}");
         }
@@ -61,13 +75,16 @@ fn name(action: &Action) -> String {
         Action::AskOpen { instead_of: None } => "ask open".to_owned(),
         Action::AskOpen { instead_of: Some(opening) } => format!("ask open instead of {opening}"),
         Action::AskStatus => "ask status".to_owned(),
-        Action::StartPlan => "plan".to_owned(),
+        Action::Opened(_) => "opened".to_owned(),
+        Action::StartPlan { from } => format!("plan {from}"),
+        Action::Settled => "settled".to_owned(),
         Action::Publish { planned, .. } => format!("publish {}", planned.number),
         Action::EndPlan { tasks, .. } => format!("plan end {tasks}"),
         Action::Say(text) => format!("say {text}"),
         Action::Done(status) => format!("done {}", status.is_some()),
         Action::Refused(reason) => format!("refused {reason}"),
         Action::Overtaken => "overtaken".to_owned(),
+        Action::Forgotten => "forgotten".to_owned(),
     }
 }
 
@@ -242,7 +259,7 @@ fn a_plan_that_its_owner_has_is_made_again_and_then_waited_for() {
 
 #[test]
 fn a_plan_that_is_not_to_be_made_again_is_only_waited_for() {
-    for (wait, expected) in [(false, ["done false"].as_slice()), (true, &[])] {
+    for (wait, expected) in [(false, ["opened", "done false"].as_slice()), (true, &["opened"])] {
         let mut bench = Bench::new(wait);
         bench.submission.config.recheck = false;
         bench.step(Event::Tick);
@@ -349,19 +366,6 @@ fn a_plan_that_was_lost_on_its_way_is_planned_again_from_where_the_owner_stands(
     bench.plan(1);
     bench.step(Event::Confirmed(1));
     assert_eq!(bench.step(Event::PlanEnded), ["plan end 2"]);
-}
-
-#[test]
-fn each_task_says_which_plan_it_goes_on_with() {
-    let mut bench = Bench::planning(true, 1);
-    let mut places = Vec::new();
-    for number in 1..3 {
-        for action in bench.submission.step(Event::Planned(Box::new(planned(number))), bench.now) {
-            let Action::Publish { place, .. } = action else { panic!("{action:?}") };
-            places.push(place);
-        }
-    }
-    assert_eq!(places, [1, 2].map(|tasks| Place { opening: opening(), after: hash(tasks) }));
 }
 
 fn waiting_for(state: JobState, waits: &str) -> Reply {

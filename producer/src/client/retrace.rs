@@ -37,6 +37,8 @@ pub struct Retrace {
     is_complete: bool,
     next: u64,
     hash: PlanHash,
+    /// A derived plan has no chain of hashes: what its tasks are follows from the job's spec.
+    is_derived: bool,
 }
 
 impl Retrace {
@@ -48,7 +50,18 @@ impl Retrace {
             is_complete: opened.plan_end.is_some(),
             next: 0,
             hash: PlanHash::start(),
+            is_derived: false,
         }
+    }
+
+    /// The rest of a derived plan: it begins at the first task without an answer.
+    pub fn derived(opened: &Opened) -> Self {
+        Self { known: 0, next: opened.planned, is_derived: true, ..Self::new(opened) }
+    }
+
+    /// Number of the plan's next task.
+    pub const fn next(&self) -> u64 {
+        self.next
     }
 
     /// Whether the owner has a part of the plan to compare with.
@@ -59,7 +72,9 @@ impl Retrace {
     /// Takes the plan's next task.
     pub fn take(&mut self, planned: &Planned) -> Next {
         let after = self.hash.clone();
-        self.hash = planned.hash(&after);
+        if !self.is_derived {
+            self.hash = planned.hash(&after);
+        }
         self.next += 1;
         match self.next {
             next if next < self.known => Next::Known,
