@@ -9,11 +9,9 @@
 //! - `memory`: jobs that have ended and are in the store alone
 //! - `needs`: tasks that need others
 //! - `opening`: which job a request gets
-//! - `parts`: outcomes whose answers come in parts
-//! - `planning`: plans with gaps, and walks that were begun again
+//! - `parts`, `planning`: answers in parts; plans with gaps, and walks that were begun again
 //! - `reporting`: reports piece by piece
-//! - `restart`: a new process on the same store
-//! - `rests`: tasks of which a part of the answer is known
+//! - `restart`, `rests`: a new process on the same store; tasks of which a part of the answer is known
 //! - `sending`: windows, retries, dead letters, silent tasks
 //! - `stale`: messages of other openings and other plans
 //! - `streams`: results that a caller takes as they come, and updates of workers

@@ -244,7 +244,10 @@ fn an_update_that_fits_no_message_is_refused() {
     let opening = world.opening();
     let update = Update { body, replaces: false, reply: ReplyTo::Local(0) };
     let actions = world.event(Event::Update { job: job(), opening, update });
-    let refused = |action: &Action| matches!(action, Action::Other(Effect::Reply { reply, .. }) if matches!(**reply, Reply::Refused { .. }));
+    let refused = |action: &Action| match action {
+        Action::Other(Effect::Reply { reply, .. }) => matches!(**reply, Reply::Refused { .. }),
+        _ => false,
+    };
     assert!(actions.iter().any(refused));
     assert_eq!(fetched(&mut world, Some(0)).version, 0);
 }

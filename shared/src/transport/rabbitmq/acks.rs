@@ -3,34 +3,31 @@
 //! Invariant: an ack of several deliveries covers only such as were acked or given back, and none
 //! that is still held.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// An ack to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ack {
-    /// The delivery's number on its channel.
-    pub tag: u64,
-    /// Whether it also acks all deliveries of the channel before this one.
-    pub multiple: bool,
-}
-
-/// The deliveries of one channel.
-#[derive(Debug, Default)]
-pub(super) struct Acks {
+/// The deliveries of one channel, by their numbers on it. `A` sends the ack of one.
+#[derive(Debug)]
+pub(super) struct Acks<A> {
     /// Delivered, and neither acked nor given back.
     held: BTreeSet<u64>,
     /// Acked by whoever had them, and not yet sent.
-    acked: BTreeSet<u64>,
+    acked: BTreeMap<u64, A>,
 }
 
-impl Acks {
+impl<A> Default for Acks<A> {
+    fn default() -> Self {
+        Self { held: BTreeSet::new(), acked: BTreeMap::new() }
+    }
+}
+
+impl<A> Acks<A> {
     pub fn deliver(&mut self, tag: u64) {
         self.held.insert(tag);
     }
 
-    pub fn ack(&mut self, tag: u64) {
+    pub fn ack(&mut self, tag: u64, acker: A) {
         if self.held.remove(&tag) {
-            self.acked.insert(tag);
+            self.acked.insert(tag, acker);
         }
     }
 
@@ -39,16 +36,17 @@ impl Acks {
         self.held.remove(&tag);
     }
 
-    /// The acks to send now.
-    pub fn take(&mut self) -> Vec<Ack> {
+    /// The acks to send now, each with whether it is also of all deliveries before it.
+    pub fn take(&mut self) -> Vec<(A, bool)> {
         let mut acked = std::mem::take(&mut self.acked);
-        let Some(last) = acked.last().copied() else { return Vec::new() };
-        // None before this one is held.
-        let first_held = self.held.first().copied().unwrap_or(last + 1);
-        let rest = acked.split_off(&first_held);
-        let together = acked.last().map(|&tag| Ack { tag, multiple: acked.len() > 1 });
-        let alone = rest.into_iter().map(|tag| Ack { tag, multiple: false });
-        together.into_iter().chain(alone).collect()
+        // None before the first that is held.
+        let alone = match self.held.first() {
+            Some(first_held) => acked.split_off(first_held),
+            None => BTreeMap::new(),
+        };
+        let is_multiple = acked.len() > 1;
+        let together = acked.pop_last().map(|(_, last)| (last, is_multiple));
+        together.into_iter().chain(alone.into_values().map(|acker| (acker, false))).collect()
     }
 }
 
@@ -59,8 +57,8 @@ mod tests {
     fn acks(delivered: u64, acked: &[u64]) -> Vec<(u64, bool)> {
         let mut acks = Acks::default();
         (1..=delivered).for_each(|tag| acks.deliver(tag));
-        acked.iter().for_each(|&tag| acks.ack(tag));
-        let sent = acks.take().into_iter().map(|ack| (ack.tag, ack.multiple)).collect();
+        acked.iter().for_each(|&tag| acks.ack(tag, tag));
+        let sent = acks.take();
         assert_eq!(acks.take(), []);
         sent
     }
@@ -84,10 +82,10 @@ mod tests {
         let mut acks = Acks::default();
         (1..=3).for_each(|tag| acks.deliver(tag));
         acks.give_back(2);
-        [1, 3].into_iter().for_each(|tag| acks.ack(tag));
-        assert_eq!(acks.take(), [Ack { tag: 3, multiple: true }]);
-        // A tag that is not held is not acked.
-        acks.ack(2);
+        [1, 3].into_iter().for_each(|tag| acks.ack(tag, tag));
+        assert_eq!(acks.take(), [(3, true)]);
+        // A delivery that is not held is not acked.
+        acks.ack(2, 2);
         assert_eq!(acks.take(), []);
     }
 }

@@ -156,7 +156,7 @@ impl Source {
                 () = session.closed() => Ending::Unwanted,
                 _ = &mut dropped => Ending::Unwanted,
                 () = feed.epoch.over() => Ending::Lost,
-                () = pour(&mut feed.consumer, &feed.channel, &inbox) => Ending::Lost,
+                () = pour(&mut feed.consumer, &inbox) => Ending::Lost,
                 () = self.until_stale(&inbox) => Ending::Lost,
             };
             let interruption = session.interrupt();
@@ -198,8 +198,8 @@ impl Feed {
 
 /// Returns when the consumer ends. The stream ends when the broker cancels the consumer, for
 /// example because the queue was deleted; an error means that the channel was closed.
-async fn pour(consumer: &mut Consumer, channel: &Channel, inbox: &Inbox) {
+async fn pour(consumer: &mut Consumer, inbox: &Inbox) {
     while let Some(Ok(delivery)) = consumer.next().await {
-        inbox.deliver(delivery, channel);
+        inbox.deliver(delivery);
     }
 }

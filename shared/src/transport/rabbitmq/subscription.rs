@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Notify, oneshot};
 
-use super::acks::{Ack, Acks};
+use super::acks::Acks;
 use super::fault::rpc;
 use super::properties;
 use super::session::Session;
@@ -33,7 +32,7 @@ struct State {
     delivered: u64,
     /// Unsettled deliveries of this epoch.
     held: Arc<AtomicUsize>,
-    acks: Arc<Mutex<Acks>>,
+    acks: Arc<Mutex<Acks<lapin::Acker>>>,
     failed: Option<TransportError>,
 }
 
@@ -47,12 +46,11 @@ impl Inbox {
         self.news.notify_one();
     }
 
-    /// Adds a delivery of the current epoch, which came over this channel.
-    pub(super) fn deliver(&self, delivery: lapin::message::Delivery, channel: &Channel) {
+    /// Adds a delivery of the current epoch.
+    pub(super) fn deliver(&self, delivery: lapin::message::Delivery) {
         let (held, acks) = self.hold(delivery.delivery_tag);
         let acker = Settle {
             acker: delivery.acker,
-            channel: channel.clone(),
             tag: delivery.delivery_tag,
             epoch: self.epoch.load(Ordering::SeqCst),
             present: Arc::clone(&self.epoch),
@@ -69,7 +67,7 @@ impl Inbox {
         self.change(|state| state.deliveries.push_back(delivery));
     }
 
-    fn hold(&self, tag: u64) -> (Arc<AtomicUsize>, Arc<Mutex<Acks>>) {
+    fn hold(&self, tag: u64) -> (Arc<AtomicUsize>, Arc<Mutex<Acks<lapin::Acker>>>) {
         let mut state = self.state();
         state.delivered += 1;
         state.held.fetch_add(1, Ordering::SeqCst);
@@ -148,7 +146,6 @@ impl Subscription for Inlet {
 #[derive(Debug)]
 struct Settle {
     acker: lapin::Acker,
-    channel: Channel,
     /// Its number on the channel.
     tag: u64,
     epoch: u64,
@@ -156,10 +153,10 @@ struct Settle {
     /// Counts the delivery until it is settled. If the acker is dropped, the delivery stays
     /// unsettled and counted.
     held: Arc<AtomicUsize>,
-    acks: Arc<Mutex<Acks>>,
+    acks: Arc<Mutex<Acks<lapin::Acker>>>,
 }
 
-fn lock(acks: &Mutex<Acks>) -> MutexGuard<'_, Acks> {
+fn lock(acks: &Mutex<Acks<lapin::Acker>>) -> MutexGuard<'_, Acks<lapin::Acker>> {
     acks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -176,12 +173,12 @@ impl Acker for Settle {
     /// Whoever acks many at once polls all of these before the first goes on, and that one sends
     /// for all.
     async fn ack(self: Box<Self>) {
-        lock(&self.acks).ack(self.tag);
+        lock(&self.acks).ack(self.tag, self.acker.clone());
         tokio::task::yield_now().await;
         // There must be no await between this line and the sending: a cancelled one loses the acks.
         let acks = if self.is_stale() { Vec::new() } else { lock(&self.acks).take() };
-        for Ack { tag, multiple } in acks {
-            if let Err(fault) = rpc(self.channel.basic_ack(tag, BasicAckOptions { multiple })).await {
+        for (acker, multiple) in acks {
+            if let Err(fault) = rpc(acker.ack(BasicAckOptions { multiple })).await {
                 tracing::debug!("an ack was lost: {fault}");
             }
         }
