@@ -24,6 +24,9 @@ pub struct LaneSpec {
     pub class: Class,
     /// Tasks that the lane does at a time, at most.
     pub slots: u32,
+    /// Tasks that are started before a slot is free for them: short ones would otherwise wait for
+    /// the consumer's loop.
+    pub ahead: u32,
     /// Whether a running task occupies one of the consumer's cores.
     pub uses_cores: bool,
 }
@@ -87,7 +90,7 @@ impl Consumer {
         if self.stopping {
             return;
         }
-        self.cores.add(lane, spec.slots, spec.uses_cores);
+        self.cores.add(lane, &spec);
         self.lanes.0.insert(lane, (spec, Phase::Open));
         actions.push(Action::Subscribe { lane });
         if self.announced {

@@ -45,7 +45,7 @@ pub(in crate::engine) fn without_lanes(cores: u32) -> Timed {
 
 pub(in crate::engine) fn opened(lane: Lane, slots: u32) -> Event {
     let (workload, class) = (Workload::Steps, Class::from_name(b"any"));
-    Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, uses_cores: true } }
+    Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, ahead: 0, uses_cores: true } }
 }
 
 /// A consumer with lane 0, which may use all cores.

@@ -30,8 +30,8 @@ pub(crate) trait Executor: Debug + Send {
     /// How many tasks it does at a time.
     fn slots(&self) -> u32;
 
-    /// Starts a task in a free slot. Its end is reported to the executor's sink. The caller starts
-    /// no more tasks at a time than there are slots.
+    /// Starts a task in a free slot, or as soon as one is free. Its end is reported to the
+    /// executor's sink.
     fn start(&mut self, assigned: Assigned);
 
     /// Tells the work on a task to stop. Its end is reported all the same. A task that does not run

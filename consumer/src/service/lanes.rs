@@ -23,6 +23,8 @@ pub struct LaneConfig {
     pub class: Class,
     /// Tasks that the lane does at a time, at most.
     pub slots: u32,
+    /// Tasks that are started before a slot is free for them.
+    pub ahead: u32,
     /// Unacked deliveries of the lane.
     pub prefetch: u16,
     /// Whether its tasks share the consumer's cores with the other lanes that use cores. The tasks
@@ -34,7 +36,7 @@ impl LaneConfig {
     /// A lane that uses cores. Its prefetch is `slots`, and what the workload has waiting besides.
     pub fn new(workload: Workload, class: Class, slots: u32) -> Self {
         let prefetch = u16::try_from(slots).unwrap_or(u16::MAX).saturating_add(work::of(workload).spare());
-        Self { workload, class, slots, prefetch, uses_cores: true }
+        Self { workload, class, slots, ahead: 0, prefetch, uses_cores: true }
     }
 }
 
@@ -187,10 +189,10 @@ impl Running {
     ) -> Lane {
         let lane = self.next_lane;
         self.next_lane += 1;
-        let LaneConfig { workload, class, uses_cores, .. } = config.clone();
+        let LaneConfig { workload, class, ahead, uses_cores, .. } = config.clone();
         let slots = threads.slots();
         self.lanes.insert(lane, OpenLane { config, threads, processes, opened, listener: None });
-        self.tell(Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, uses_cores } }).await;
+        self.tell(Event::LaneOpened { lane, spec: LaneSpec { workload, class, slots, ahead, uses_cores } }).await;
         lane
     }
 

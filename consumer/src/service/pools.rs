@@ -15,6 +15,10 @@ use crate::engine::{Event, Lane};
 use crate::executor::{Executor, own_doers};
 use crate::workers::{Announced, Kind, Log, Owner, Ready, Serve, makers};
 
+/// Packs that a consumer takes before it has done them, at least: enough that its slots do not wait
+/// for the broker where packs have a few short calls.
+const PACKS_TAKEN: u32 = 64;
+
 /// The pools that this process serves.
 #[derive(Default)]
 pub(super) struct Pools {
@@ -122,9 +126,11 @@ impl Running {
             self.tell(Event::HeartbeatDue).await;
             return;
         }
-        // Two packs for each slot: one that is worked on, and the next.
-        let prefetch = u16::try_from(executor.slots() * 2).unwrap_or(u16::MAX);
-        let config = LaneConfig { prefetch, ..LaneConfig::new(workload, class, executor.slots()) };
+        // The pool sends two packs for each slot, and more only of short ones.
+        let slots = executor.slots();
+        let taken = slots.saturating_mul(2).max(PACKS_TAKEN);
+        let (prefetch, ahead) = (u16::try_from(taken).unwrap_or(u16::MAX), taken - slots);
+        let config = LaneConfig { ahead, prefetch, ..LaneConfig::new(workload, class, slots) };
         let lane = self.open_with(config, executor, None, None).await;
         if let Some(served) = self.pools.served.get_mut(&opening) {
             served.lane = Some(lane);

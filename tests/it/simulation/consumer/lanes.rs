@@ -24,7 +24,7 @@ impl ConsumerRole {
     pub(super) fn open(&mut self, served: usize, stage: &mut Stage, out: &mut Vec<Do>) {
         let (workload, class) = self.serves[served].clone();
         let (slots, uses_cores) = (stage.random.random_range(1..=self.cores), stage.random.random_bool(0.9));
-        let spec = LaneSpec { workload, class, slots, uses_cores };
+        let spec = LaneSpec { workload, class, slots, ahead: 0, uses_cores };
         let lane = self.next_lane;
         self.next_lane += 1;
         self.lanes.insert(lane, OpenLane { spec: spec.clone(), served, is_open: true });
