@@ -164,9 +164,9 @@ impl Rider {
     }
 
     async fn end_plan(&self, plan_end: &PlanEnd, opening: &OpeningId) -> Result<(), ProducerError> {
-        let owner = self.config.owner.as_str();
+        let key = topology::plan_key(&self.config.owner);
         let place = Place { opening: opening.clone(), after: PlanHash::start() };
-        self.send(topology::OUTCOMES, owner, &plan_end.to_message(&place, self.clock.system())).await
+        self.send(topology::PLANS, &key, &plan_end.to_message(&place, self.clock.system())).await
     }
 
     fn unsendable(&self, message: &Message, oversize: Oversize) -> ProducerError {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use shared::protocol::id::OwnerId;
 use shared::protocol::message::Message;
 use shared::protocol::payload::Payload;
-use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, PLANS, Queue, TASKS};
 use shared::protocol::workload::{Workload, files::Root, steps};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
 
@@ -19,11 +19,12 @@ const USERS: [&str; 5] = ["producer", "consumer", "reducer", "alice", "bob"];
 /// The form of an id of a command of user bob.
 const BOBS: &str = "bob-0123456789abcdef";
 const ALICES: &str = "alice-0123456789abcdef";
+const ALICES_PLAN: &str = "plan.alice-0123456789abcdef";
 const ALICES_TASK: &str = "digest.t.alice-0123456789abcdef";
 const BOBS_TASK: &str = "digest.t.bob-0123456789abcdef";
 const ALICES_REQUEST: &str = "owner.alice-0123456789abcdef";
 /// The key of a dead task of the service.
-const LETTER: &str = "digest.t.main";
+const DEAD_KEY: &str = "digest.t.main";
 
 #[test]
 fn the_committed_definitions_are_what_the_code_prints() {
@@ -192,13 +193,13 @@ type Keys = &'static [(&'static str, &'static [&'static str])];
 
 /// What each user may publish: an exchange and the routing keys there. Nothing else.
 const MAY_PUBLISH: [(&str, Keys); 5] = [
-    ("producer", &[(OUTCOMES, &["main"]), (CONTROL, &["owner.main", "owners"])]),
-    ("consumer", &[(OUTCOMES, &["main", ALICES, BOBS]), (DEAD, &[LETTER, "refused"]), (CONTROL, &["presence"])]),
+    ("producer", &[(PLANS, &["plan.main"]), (CONTROL, &["owner.main", "owners"])]),
+    ("consumer", &[(OUTCOMES, &["main", ALICES, BOBS]), (DEAD, &[DEAD_KEY, "refused"]), (CONTROL, &["presence"])]),
     (
         "reducer",
         &[
             (TASKS, &["digest.t.main"]),
-            (DEAD, &[LETTER, "refused"]),
+            (DEAD, &[DEAD_KEY, "refused"]),
             (CONTROL, &["owner.main", "owners", "consumers", "reply.x"]),
         ],
     ),
@@ -212,11 +213,12 @@ async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
     let (queue, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
     // Past all exchanges, by the name of a queue.
     let by_name = [queue.name.as_str()];
-    let all: [(&str, &[&str]); 7] = [
+    let all: [(&str, &[&str]); 8] = [
         ("", &by_name),
         (TASKS, &["digest.t.main", ALICES_TASK, BOBS_TASK]),
         (OUTCOMES, &["main", ALICES, BOBS]),
-        (DEAD, &[LETTER, "refused"]),
+        (PLANS, &["plan.main", "plan.other", ALICES_PLAN]),
+        (DEAD, &[DEAD_KEY, "refused"]),
         (CONTROL, &["owner.main", ALICES_REQUEST, "owners", "consumers", "presence", "reply.x"]),
         (topology::UNROUTED, &["any"]),
         ("amq.topic", &["any"]),
@@ -340,12 +342,34 @@ async fn nobody_gets_what_is_for_others_by_a_binding() {
     let (alices, _) = topology::command_owner(&OwnerId::from_name(ALICES.as_bytes()));
     let foreign: [(&str, &Queue, Keys); 4] = [
         ("producer", &producers, &[(CONTROL, &["#", "owner.main", "owners", "presence"]), (TASKS, &["#"])]),
-        ("consumer", &consumers, &[(CONTROL, &["#", "reply.x", "presence", "owners"]), (OUTCOMES, &["#", "main"])]),
-        ("reducer", &producers, &[(CONTROL, &["#", ALICES_REQUEST]), (TASKS, &["#"]), (OUTCOMES, &["#", ALICES])]),
+        (
+            "consumer",
+            &consumers,
+            &[
+                (CONTROL, &["#", "reply.x", "presence", "owners"]),
+                (OUTCOMES, &["#", "main"]),
+                (PLANS, &["#", "plan.main"]),
+            ],
+        ),
+        (
+            "reducer",
+            &producers,
+            &[
+                (CONTROL, &["#", ALICES_REQUEST]),
+                (TASKS, &["#"]),
+                (OUTCOMES, &["#", ALICES]),
+                (PLANS, &["#", "plan.main"]),
+            ],
+        ),
         (
             "alice",
             &alices,
-            &[(OUTCOMES, &[BOBS, "main", "#", "*"]), (DEAD, &["#", LETTER, "*.*.main"]), (TASKS, &["#"])],
+            &[
+                (OUTCOMES, &[BOBS, "main", "#", "*"]),
+                (PLANS, &["#", ALICES_PLAN]),
+                (DEAD, &["#", DEAD_KEY, "*.*.main"]),
+                (TASKS, &["#"]),
+            ],
         ),
     ];
     for (user, queue, bindings) in foreign {

@@ -226,8 +226,8 @@ fn plans() -> Vec<String> {
     let (start, plan_end) = (PlanHash::start(), PlanEnd { job: job(), tasks: 1 });
     let end = place(planned.hash(&start));
     vec![
-        show(topology::OUTCOMES, "main", &planned.to_message(&job(), &place(start), now())),
-        show(topology::OUTCOMES, "main", &plan_end.to_message(&end, now())),
+        show(topology::PLANS, "plan.main", &planned.to_message(&job(), &place(start), now())),
+        show(topology::PLANS, "plan.main", &plan_end.to_message(&end, now())),
     ]
 }
 

@@ -13,8 +13,11 @@ use crate::protocol::workload::{TaskQueue, Workload};
 
 /// Exchange for tasks; routing key: [`task_key`].
 pub const TASKS: &str = "packhorse.v1.tasks";
-/// Exchange for outcomes, plans and plan ends; routing key: the owner's id.
+/// Exchange for outcomes, parts and leases; routing key: the owner's id.
 pub const OUTCOMES: &str = "packhorse.v1.outcomes";
+/// Exchange for plans and plan ends; routing key: [`plan_key`]. It is another one than [`OUTCOMES`],
+/// so that a consumer's user has no right to send plans, and a producer's none to send outcomes.
+pub const PLANS: &str = "packhorse.v1.plans";
 /// Exchange for messages that a consumer refused or the broker gave up; routing key: the original
 /// one.
 pub const DEAD: &str = "packhorse.v1.dead";
@@ -135,6 +138,7 @@ pub fn shared() -> Topology {
             exchange(UNROUTED, None),
             exchange(TASKS, Some(UNROUTED)),
             exchange(OUTCOMES, Some(UNROUTED)),
+            exchange(PLANS, Some(UNROUTED)),
             exchange(DEAD, None),
             exchange(CONTROL, None),
         ],
@@ -181,11 +185,13 @@ pub fn task_key(workload: Workload, class: &Class, owner: &OwnerId) -> String {
 /// The queue of a reducer service: it outlives the owner's process.
 pub fn service_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     let queue = Queue { single_active_consumer: true, ..durable(owner_queue_name(owner)) };
-    let bindings = owner_bindings(owner);
+    let mut bindings = owner_bindings(owner);
+    bindings.push(binding(&queue.name, PLANS, &plan_key(owner)));
     (queue, bindings)
 }
 
-/// The queue of an owner inside one command: it is deleted with its connection.
+/// The queue of an owner inside one command: it is deleted with its connection. The command plans
+/// by itself, so the queue takes no plans.
 pub fn command_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     (exclusive(owner_queue_name(owner)), owner_bindings(owner))
 }
@@ -200,6 +206,24 @@ fn owner_bindings(owner: &OwnerId) -> Vec<Binding> {
     let name = owner_queue_name(owner);
     vec![binding(&name, OUTCOMES, owner.as_str()), binding(&name, DEAD, &format!("*.*.{owner}"))]
 }
+
+pub fn plan_key(owner: &OwnerId) -> String {
+    format!("{PLAN}{owner}")
+}
+
+/// The exchange that a message in an owner's queue came over: [`OUTCOMES`], [`PLANS`] or [`DEAD`].
+/// The keys that the queue is bound with have one, two and three words, so a key tells the exchange.
+pub fn exchange_of(key: &str, owner: &OwnerId) -> &'static str {
+    if key == owner.as_str() {
+        OUTCOMES
+    } else if key.strip_prefix(PLAN) == Some(owner.as_str()) {
+        PLANS
+    } else {
+        DEAD
+    }
+}
+
+const PLAN: &str = "plan.";
 
 /// The queue in which an owner receives requests and heartbeats.
 pub fn owner_control(owner: &OwnerId) -> (Queue, Vec<Binding>) {
@@ -283,6 +307,20 @@ mod tests {
         assert!(queue.name.len() <= 255 && binding.key.len() <= 255);
         assert!(task_key(Workload::Digest, &class, &owner).len() <= 255);
         assert!(service_owner(&owner).0.name.len() <= 255);
+    }
+
+    #[test]
+    fn the_key_of_a_message_tells_an_owner_the_exchange() {
+        let owner = OwnerId::from_name(b"main");
+        let (_, bindings) = service_owner(&owner);
+        assert_eq!(bindings.len(), 3);
+        for binding in bindings {
+            let key = binding.key.replace('*', "x");
+            assert_eq!(exchange_of(&key, &owner), binding.exchange, "{key}");
+        }
+        assert_eq!(exchange_of(&task_key(Workload::Steps, &Class::from_name(b"any"), &owner), &owner), DEAD);
+        let (_, bindings) = command_owner(&owner);
+        assert!(bindings.iter().all(|binding| binding.exchange != PLANS), "a command plans by itself");
     }
 
     #[test]

@@ -176,14 +176,14 @@ mod tests {
     #[test]
     fn what_differs_or_cannot_be_made_is_a_fault_of_its_own_name() {
         let differs = judged(&[Role::Consumer], &found(Arguments::Other("x-max-length".to_owned()), 0));
-        // Five exchanges, two traces, two queues of tasks; the traces are empty besides.
-        assert_eq!(differs.iter().filter(|finding| finding.level == Level::Fail).count(), 9);
+        // Six exchanges, two traces, two queues of tasks; the traces are empty besides.
+        assert_eq!(differs.iter().filter(|finding| finding.level == Level::Fail).count(), 10);
         let forbidden = Standing::Missing(Err(Refusal::Forbidden("refused".to_owned())));
-        assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 9);
+        assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 10);
         assert_eq!(level(&judged(&[Role::Consumer], &forbidden)), [Level::Fail]);
         // A producer declares neither task queues nor the owner's queue.
-        assert_eq!(judged(&[Role::Producer], &forbidden).len(), 7);
-        assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 10);
+        assert_eq!(judged(&[Role::Producer], &forbidden).len(), 8);
+        assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 11);
     }
 
     #[test]

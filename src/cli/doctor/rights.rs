@@ -2,7 +2,7 @@
 
 use shared::protocol::definitions::Role;
 use shared::protocol::id::{Class, JobId};
-use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, PLANS, Queue, TASKS};
 use shared::protocol::workload::{Workload, steps};
 use shared::system::random;
 use shared::transport::rabbitmq::probe::Refusal;
@@ -51,7 +51,7 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
     match role {
         Role::Producer => vec![
             own(topology::replies(&token)),
-            to(OUTCOMES, owner.as_str()),
+            to(PLANS, &topology::plan_key(owner)),
             to(CONTROL, &topology::owner_request_key(owner)),
             to(CONTROL, topology::ALL_OWNERS),
         ],

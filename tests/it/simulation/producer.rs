@@ -118,7 +118,7 @@ impl ProducerRole {
 
     fn publish(&mut self, job: &Job, message: Message, what: For, stage: &mut Stage, out: &mut Vec<Do>) {
         let token = stage.number();
-        out.push(Do::Publish { to: (topology::OUTCOMES, job.owner.to_string()), message, token });
+        out.push(Do::Publish { to: (topology::PLANS, topology::plan_key(&job.owner)), message, token });
         match what {
             For::Task(number) if stage.breaks(Mutant::PlanEndBeforeConfirm) => {
                 self.tell(Event::Confirmed(number), stage, out);

@@ -68,7 +68,7 @@ impl RiderRole {
             Reply::Status(status) if status.state.is_over() => out.push(Do::Exit),
             Reply::Refused { .. } if stage.oracle.is_cancelled(self.job.as_str()) => out.push(Do::Exit),
             // The plan end was confirmed, and lost with its queue.
-            Reply::Status(status) if status.state == JobState::Planning && self.is_seal_lost(stage.now) => {
+            Reply::Status(status) if status.state == JobState::Planning && self.is_plan_end_lost(stage.now) => {
                 (self.plan_end, self.incomplete) = (false, None);
                 self.next = u64::MAX;
                 self.send_next(stage, out);
@@ -80,7 +80,7 @@ impl RiderRole {
         }
     }
 
-    fn is_seal_lost(&mut self, now: Moment) -> bool {
+    fn is_plan_end_lost(&mut self, now: Moment) -> bool {
         self.plan_end && now.saturating_sub(*self.incomplete.get_or_insert(now)) >= limits::PLAN_SILENCE
     }
 
@@ -105,7 +105,7 @@ impl RiderRole {
         } else {
             let plan_end = PlanEnd { job: id.clone(), tasks: spec.whips };
             let place = Place { opening: opened.opening.clone(), after: PlanHash::start() };
-            ((topology::OUTCOMES, opened.owner.to_string()), plan_end.to_message(&place, UNIX_EPOCH))
+            ((topology::PLANS, topology::plan_key(&opened.owner)), plan_end.to_message(&place, UNIX_EPOCH))
         };
         let token = stage.number();
         self.sending = Some(token);

@@ -191,7 +191,7 @@ fn neither_memory_nor_store_grows_with_the_jobs_that_were_forgotten() {
         let spec = steps::Spec { caravan, rider: number % 3, whips: 0, needs: 0 };
         let id = spec.job();
         world.event(opening(id.clone(), JobSpec::Steps(spec)));
-        world.seal_of(&id, 0);
+        world.plan_end_of(&id, 0);
         let opening = world.status_of(&id).expect("it is known").opening;
         world.event(Event::Reported { job: id, opening, sha256: "00".to_owned() });
         world.pass(limits::OWNER_TICK);

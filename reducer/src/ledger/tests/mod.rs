@@ -195,7 +195,7 @@ impl World {
     }
 
     /// Ends the plan of another job, which has no tasks in the store.
-    fn seal_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
+    fn plan_end_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
         let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
         let (tag, place) = (self.tag(), Place { opening, after: PlanHash::start() });
         self.event(Event::PlanEnd { plan_end: PlanEnd { job: job.clone(), tasks }, place, tag })

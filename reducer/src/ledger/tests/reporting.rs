@@ -85,7 +85,7 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX, needs: 0 };
     let rider = spec.job();
     world.event(opening(rider.clone(), JobSpec::Steps(spec)));
-    world.seal_of(&rider, 0);
+    world.plan_end_of(&rider, 0);
     let mut render = Render::new(&world.path, &rider, Format::Text).expect("a report");
     let mut whole = Vec::new();
     render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");

@@ -112,7 +112,7 @@ fn what_is_held_of_another_opening_keeps_no_task_from_being_sent_again() {
 }
 
 #[test]
-fn a_letter_of_another_opening_says_nothing_about_a_task() {
+fn a_dead_letter_of_another_opening_says_nothing_about_a_task() {
     let mut first = World::new();
     first.open_with(1);
     let mut again = World::begun_again();

@@ -9,7 +9,7 @@
 use super::{Role, User};
 use crate::protocol::id::OwnerId;
 use crate::protocol::topology::{
-    ALL_CONSUMERS, ALL_OWNERS, CONSUMER_QUEUES, CONTROL, CONTROL_QUEUES, DEAD, OUTCOMES, OWNER_QUEUES, PRESENCE,
+    ALL_CONSUMERS, ALL_OWNERS, CONSUMER_QUEUES, CONTROL, CONTROL_QUEUES, DEAD, OUTCOMES, OWNER_QUEUES, PLANS, PRESENCE,
     REPLY_QUEUES, TASKS,
 };
 
@@ -50,10 +50,10 @@ fn producer(owner: &OwnerId) -> Rights {
     let replies = exclusive(REPLY_QUEUES, ID);
     Rights {
         configure: any_of(&[&replies]),
-        write: any_of(&[&name(OUTCOMES), &name(CONTROL), &replies]),
+        write: any_of(&[&name(PLANS), &name(CONTROL), &replies]),
         read: any_of(&[&name(CONTROL), &replies]),
         topics: vec![
-            topic(OUTCOMES, &[owner.as_str()], &[]),
+            topic(PLANS, &[&format!(r"plan\.{owner}")], &[]),
             topic(CONTROL, &[&format!(r"owner\.{owner}"), ALL_OWNERS], &[&reply()]),
         ],
     }

@@ -179,7 +179,6 @@ pub struct Opened {
     /// Hash of the plan up to `planned`.
     pub after: PlanHash,
     /// Number of tasks, if the plan is complete.
-    #[serde(rename = "sealed")]
     pub plan_end: Option<u64>,
     /// This job, if it has ended; otherwise the latest earlier job that has ended, with the same
     /// spec and report.
