@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
-use shared::protocol::id::JobId;
+use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::{Counts, JobSpec};
 
 use super::{Checksum, manifest};
@@ -36,6 +36,8 @@ pub enum ReportError {
     },
     #[error("the store has no job {0}")]
     UnknownJob(JobId),
+    #[error("job {job} was opened again in the meantime, or is in another store; check its status")]
+    OtherOpening { job: JobId },
     /// The job is not over, or was opened again while its report was written.
     #[error("job {job} has changed while its report was written: only {tasks} of its tasks can be reported now")]
     Incomplete { job: JobId, tasks: u64 },
@@ -78,6 +80,14 @@ impl Render {
         let reader = Reader::open(store)?;
         let spec = reader.spec(job)?.ok_or_else(|| ReportError::UnknownJob(job.clone()))?;
         Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Checksum::default() })
+    }
+
+    /// Checks that the job still has this opening.
+    pub(super) fn check_opening(&self, opening: &OpeningId) -> Result<(), ReportError> {
+        match self.reader.opening(&self.job)? {
+            Some(current) if current == *opening => Ok(()),
+            _ => Err(ReportError::OtherOpening { job: self.job.clone() }),
+        }
     }
 
     /// Writes the tasks below `answered` that are not written yet, and calls `failed` for each

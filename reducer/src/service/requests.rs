@@ -215,9 +215,9 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
         }
         // Handled above.
         Request::Claim { .. } => {}
-        Request::Report { job, of, from } => {
+        Request::Report { job, opening, of, from } => {
             tokio::spawn(report(Arc::clone(wiring), reply, move |store, bytes| {
-                match report::chunk(store, &job, of, from, bytes) {
+                match report::chunk(store, &job, &opening, of, from, bytes) {
                     Ok(chunk) => Reply::Report(chunk),
                     Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
                     Err(error) => Reply::Refused { reason: error.to_string() },

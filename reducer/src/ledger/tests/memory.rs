@@ -145,10 +145,12 @@ fn only_a_job_that_has_ended_is_forgotten() {
     world.done(0);
     assert!(refusal(&forget(&mut world)).is_some_and(|reason| reason.contains("report is not written")));
     world.report();
-    let other = Some(OpeningId::from_name(b"other"));
-    let reply = Some(ReplyTo::Local(0));
-    let actions = world.event(Event::ForgetJob { job: job(), opening: other, reply });
-    assert!(refusal(&actions).is_some_and(|reason| reason.contains("opened again")));
+    let others = [(world.opening_of("other"), "opened again"), (OpeningId::from_name(b"s-o"), "in another store")];
+    for (other, reason) in others {
+        let (opening, reply) = (Some(other), Some(ReplyTo::Local(0)));
+        let actions = world.event(Event::ForgetJob { job: job(), opening, reply });
+        assert!(refusal(&actions).is_some_and(|told| told.contains(reason)), "{reason}");
+    }
     assert_eq!((refusal(&forget(&mut world)), world.status_of(&job()).is_none()), (None, true));
 }
 

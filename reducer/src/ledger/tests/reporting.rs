@@ -19,7 +19,7 @@ fn fetched(world: &World, of: ReportOf) -> (Vec<u8>, usize) {
 fn fetched_in(world: &World, of: ReportOf, bytes: usize) -> (Vec<u8>, usize) {
     let (mut text, mut pieces, mut from) = (Vec::new(), 0, ReportPlace::default());
     loop {
-        let piece = chunk(&world.path, &job(), of, from, bytes).expect("a piece");
+        let piece = chunk(&world.path, &job(), &world.opening(), of, from, bytes).expect("a piece");
         text.extend(from_base64(&piece.text_base64).expect("base64"));
         pieces += 1;
         if piece.last {
