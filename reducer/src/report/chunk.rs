@@ -48,7 +48,7 @@ pub(crate) fn chunk(
             place.byte += room as u64;
         } else {
             text.extend_from_slice(rest);
-            place = ReportPlace { task: place.task + 1, byte: 0 };
+            place = ReportPlace { task: render.place(), byte: 0 };
         }
     }
     Ok(ReportChunk { next: place, last: false, text_base64: to_base64(&text) })

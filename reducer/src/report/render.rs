@@ -127,8 +127,12 @@ impl Render {
         let number = self.next;
         self.look_at_plan()?;
         let Some(account) = &self.account else { return Ok(None) };
+        let mut next = number + 1;
         let records: Vec<Record> = match self.reader.section(&self.job, &self.spec, number)? {
             Some(section) => {
+                if let (Some(derived), None) = (fold::of(&self.spec).derived(), &section.settled.answer) {
+                    next = self.reader.after_unanswered(&self.job, derived, number)?;
+                }
                 let planned = section.plan_failures.into_iter();
                 let planned = planned.map(|f| Record::Failed { name: f.name, reason: f.reason });
                 let records = fold::of(&self.spec).records(account, &section.settled);
@@ -141,7 +145,7 @@ impl Render {
                 _ => return Ok(None),
             },
         };
-        self.next += 1;
+        self.next = next;
         Ok(Some(self.text(&records, failed)))
     }
 
@@ -174,6 +178,11 @@ impl Render {
 
     pub fn spec(&self) -> &JobSpec {
         &self.spec
+    }
+
+    /// The number of the task that comes next.
+    pub(super) const fn place(&self) -> u64 {
+        self.next
     }
 
     pub(super) fn seek(&mut self, task: u64) {

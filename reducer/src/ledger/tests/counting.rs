@@ -178,7 +178,7 @@ fn a_report_that_comes_again_does_not_move_the_end_of_a_job() {
 }
 
 /// A horse's answer to one whip.
-fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
+pub(super) fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
     let task = TaskId { job: job.clone(), number };
     let opening = world.ledger().owner().status(job, world.now).expect("the job is known").opening;
     let (plan, workload) = (PlanHash::start(), Workload::Steps);

@@ -22,6 +22,7 @@
 mod cancelling;
 mod counting;
 mod dead;
+mod derived;
 mod expired;
 mod explaining;
 mod leases;
