@@ -8,7 +8,7 @@ use shared::protocol::id::OwnerId;
 use shared::protocol::message::Message;
 use shared::protocol::payload::Payload;
 use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, PLANS, Queue, TASKS};
-use shared::protocol::workload::{Workload, files::Root, steps};
+use shared::protocol::workload::{TaskQueue, Workload, files::Root, steps};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
 
 use crate::broker::{self, Broker};
@@ -249,6 +249,7 @@ tries = {
     "delete owner": lambda channel: channel.queue_delete(owner),
     "delete exchange": lambda channel: channel.exchange_delete(exchange),
     "remake tasks": lambda channel: channel.queue_declare(tasks, durable=True, arguments={"x-max-length": 1}),
+    "make light": lambda channel: channel.queue_declare("packhorse.v1.light.steps.mine", durable=True),
     "make": lambda channel: channel.queue_declare("packhorse.v1.tasks.digest.mine", durable=True),
     "unbind": lambda channel: channel.queue_unbind(tasks, exchange, "digest.t.*"),
     "purge tasks": lambda channel: channel.queue_purge(tasks),
@@ -270,7 +271,7 @@ async fn nobody_takes_away_what_others_need_but_what_one_may_read() {
     defined.world.file("vandal.py", VANDAL);
     let (tasks, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
     let (owner, _) = topology::service_owner(&OwnerId::from_name(b"main"));
-    let may = ["", "purge tasks\n", "purge owner\n", "", ""];
+    let may = ["", "make light\npurge tasks\n", "make light\npurge owner\n", "make light\n", "make light\n"];
     for (user, may) in USERS.into_iter().zip(may) {
         let url = defined.url(user).to_string().replace(":***@", &format!(":{user}%27s@"));
         let args = ["vandal.py", &url, &tasks.name, &owner.name, TASKS];
@@ -299,6 +300,7 @@ fn queues() -> Vec<(&'static str, Queue, Vec<Binding>)> {
         one("tasks", topology::tasks(Workload::Digest, &class)),
         one("words", topology::tasks(Workload::Words, &class)),
         one("steps", topology::tasks(Workload::Steps, &steps::class())),
+        one("light", topology::tasks_in(TaskQueue::Light, Workload::Steps, &steps::class())),
         one("undefined tasks", topology::tasks(Workload::Digest, &Root::class_of("undefined"))),
     ];
     for (name, queue) in ["dead", "unrouted"].into_iter().zip(topology::shared().queues) {
@@ -312,10 +314,10 @@ async fn each_user_may_read_what_its_work_needs_and_nothing_else() {
     let defined = Defined::new().await;
     let may: [(&str, &[&str]); 5] = [
         ("producer", &["replies"]),
-        ("consumer", &["calls", "tasks", "words", "steps"]),
-        ("reducer", &["owner main", "requests main", "replies"]),
-        ("alice", &["owner alice", "requests alice"]),
-        ("bob", &["owner bob", "requests bob"]),
+        ("consumer", &["calls", "tasks", "words", "steps", "light"]),
+        ("reducer", &["owner main", "requests main", "replies", "light"]),
+        ("alice", &["owner alice", "requests alice", "light"]),
+        ("bob", &["owner bob", "requests bob", "light"]),
     ];
     for (user, may) in may {
         let transport = defined.connect(user).await;
@@ -356,7 +358,7 @@ async fn nobody_gets_what_is_for_others_by_a_binding() {
             &producers,
             &[
                 (CONTROL, &["#", ALICES_REQUEST]),
-                (TASKS, &["#"]),
+                (TASKS, &["#", "steps.any.*", ALICES_TASK]),
                 (OUTCOMES, &["#", ALICES]),
                 (PLANS, &["#", "plan.main"]),
             ],
@@ -368,7 +370,7 @@ async fn nobody_gets_what_is_for_others_by_a_binding() {
                 (OUTCOMES, &[BOBS, "main", "#", "*"]),
                 (PLANS, &["#", ALICES_PLAN]),
                 (DEAD, &["#", DEAD_KEY, "*.*.main"]),
-                (TASKS, &["#"]),
+                (TASKS, &["#", "steps.any.*", BOBS_TASK]),
             ],
         ),
     ];

@@ -23,6 +23,7 @@ mod found;
 mod intake;
 mod job;
 mod lease;
+mod light;
 mod memory;
 mod needs;
 mod opening;
@@ -40,6 +41,7 @@ use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash,
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::Reply;
+use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
@@ -53,6 +55,7 @@ pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Name
 use intake::Arrival;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Resumed};
 pub use lease::Holder;
+use light::LightQueues;
 use memory::{Ended, Sums};
 use outcome::Answered;
 use recall::Recalls;
@@ -83,6 +86,9 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// Jobs that have ended and stay in memory, at most.
     pub ended_kept: usize,
+    /// Whether a workload's task queues vanish when they are not used. A test answers for itself as
+    /// long as no workload has such queues.
+    pub is_light: fn(Workload) -> bool,
     /// Whether the queues of an earlier process, and the messages in them, ended with that process.
     pub queues_end: bool,
 }
@@ -100,6 +106,7 @@ impl Config {
             dispatches_on_open: false,
             keep: None,
             ended_kept: limits::ENDED_KEPT,
+            is_light: |workload| workload.descriptor().queue.is_light(),
             queues_end: false,
         }
     }
@@ -115,6 +122,7 @@ pub struct Owner {
     ended: Ended,
     consumers: Consumers,
     dispatch: Dispatch,
+    light_queues: LightQueues,
     jitter: Jitter,
     /// Jobs whose account has changed since the last [`Owner::take_changed`].
     changed: Vec<JobId>,
@@ -132,6 +140,7 @@ impl Owner {
             ended: Ended::default(),
             consumers,
             dispatch: Dispatch::default(),
+            light_queues: LightQueues::default(),
             jitter,
             changed: Vec::new(),
         }
@@ -260,6 +269,10 @@ impl Owner {
             }
             Event::Presence { presence, cancelled } => self.presence(*presence, &cancelled, now, &mut step),
             Event::QueueState { workload, class, ready } => {
+                if ready.is_none() {
+                    self.light_queues.lost(&(workload, class.clone()));
+                    self.keep_light_queues(now, &mut step);
+                }
                 if ready.unwrap_or(0) == 0 {
                     self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
                     self.resend_silent(&(workload, class), ready.is_none(), now, &mut step);

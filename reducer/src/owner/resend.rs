@@ -48,6 +48,8 @@ impl Owner {
 
     pub(super) fn tick(&mut self, now: Moment, step: &mut Step) {
         self.consumers.forget_silent(now);
+        // Before anything is sent: a task has to find its queue.
+        self.keep_light_queues(now, step);
         // Half a heartbeat is often enough to see that a queue held messages until shortly before a
         // consumer took the task.
         let look = self.config.heartbeat / 2;

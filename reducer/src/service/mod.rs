@@ -162,7 +162,10 @@ pub async fn start(
     let clock = Clock::start();
     let spec = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
     let mut topology = topology::shared();
-    spec.iter().for_each(|spec| topology.extend(queues::of(spec)));
+    // An owner binds light queues by its name, which the store tells.
+    let is_light = spec.as_ref().is_some_and(|spec| spec.workload().descriptor().queue.is_light());
+    let (now, later) = if is_light { (None, spec.as_deref()) } else { (spec.as_deref(), None) };
+    now.into_iter().for_each(|spec| topology.extend(queues::of(spec)));
     let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
     let (store, ()) = (store?, declared?);
     let owner = store.owner().clone();
@@ -179,8 +182,8 @@ pub async fn start(
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
     // Tasks of unfinished jobs are sent from now on and must find their queues: no consumer may
     // have declared them yet.
-    for spec in ledger.owner().open_specs() {
-        queues::declare(&transport, spec).await?;
+    for spec in ledger.owner().open_specs().chain(later) {
+        queues::declare(&transport, spec, &owner).await?;
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
@@ -202,6 +205,7 @@ pub async fn start(
         replying: Replying::default(),
         listening: watch::Sender::new(false),
         looking: UnderWay::default(),
+        declaring: UnderWay::default(),
         opening: UnderWay::default(),
         reporting: Mutex::default(),
         _claim: claim,

@@ -2,18 +2,45 @@
 
 use std::sync::Arc;
 
+use shared::protocol::id::{Class, OwnerId};
 use shared::protocol::job::JobSpec;
-use shared::protocol::topology::{self, Topology};
+use shared::protocol::topology::{self, Binding, Queue, Topology};
+use shared::protocol::workload::Workload;
 use shared::transport::{Transport, TransportError};
 
-/// The queues of all classes that a job's tasks may have.
+use super::wiring::Wiring;
+
+/// The queues of all classes that a job's tasks may have, if they are not light.
 pub(super) fn of(spec: &JobSpec) -> Topology {
-    let declared = spec.classes().iter().map(|class| topology::tasks(spec.workload(), class)).unzip();
-    let (queues, bindings) = declared;
+    all(spec, topology::tasks)
+}
+
+fn all(spec: &JobSpec, queue: impl Fn(Workload, &Class) -> (Queue, Binding)) -> Topology {
+    let (queues, bindings) = spec.classes().iter().map(|class| queue(spec.workload(), class)).unzip();
     Topology { exchanges: Vec::new(), queues, bindings }
 }
 
 /// Declares the queues of all classes that a job's tasks may have.
-pub(super) async fn declare(transport: &Arc<dyn Transport>, spec: &JobSpec) -> Result<(), TransportError> {
-    transport.declare(&of(spec)).await
+pub(super) async fn declare(
+    transport: &Arc<dyn Transport>,
+    spec: &JobSpec,
+    owner: &OwnerId,
+) -> Result<(), TransportError> {
+    transport.declare(&all(spec, |workload, class| topology::tasks_of(workload, class, owner))).await
+}
+
+impl Wiring {
+    /// Declares one queue, in the background: the broker may answer late.
+    pub(super) fn declare(self: &Arc<Self>, workload: Workload, class: Class) {
+        let Some(begun) = self.declaring.begin((workload, class.clone())) else { return };
+        let wiring = Arc::clone(self);
+        tokio::spawn(async move {
+            let (queue, binding) = topology::tasks_of(workload, &class, wiring.owner());
+            let declared = Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] };
+            if let Err(error) = wiring.transport.declare(&declared).await {
+                tracing::warn!(%error, "A queue cannot be declared again; it is tried again.");
+            }
+            drop(begun);
+        });
+    }
 }

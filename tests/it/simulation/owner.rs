@@ -237,6 +237,11 @@ impl OwnerRole {
                 Reply::Refused { reason } => self.refused(&reason, stage, out),
                 _ => {}
             },
+            Effect::Declare { workload, class } => {
+                let (queue, binding) = topology::tasks_of(workload, &class, &self.setup.owner);
+                let (queues, bindings) = (vec![queue], vec![binding]);
+                out.push(Do::Declare(Topology { exchanges: Vec::new(), queues, bindings }));
+            }
             Effect::Probe { workload, class } => {
                 if !stage.breaks(Mutant::NeverProbe) {
                     out.push(Do::Look { workload, class });

@@ -26,6 +26,7 @@ mod derived;
 mod expired;
 mod explaining;
 mod leases;
+mod light;
 mod memory;
 mod needs;
 mod opening;
@@ -259,10 +260,6 @@ impl World {
             leaving: false,
             roots: Vec::new(),
         })))
-    }
-
-    fn queue_state(&mut self, ready: Option<u32>) -> Vec<Action> {
-        self.event(Event::QueueState { workload: Workload::Digest, class: class(), ready })
     }
 
     fn report(&mut self) -> Vec<Action> {
