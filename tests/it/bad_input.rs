@@ -254,10 +254,10 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
         assert!(reasons.keys().any(|reason| reason.contains(wanted)), "{wanted}: {reasons:#?}");
     }
     transport.close().await;
-    // They are of no opening of the job.
+    // They are of no opening that this store has drawn.
     let accounted = strange.len() as u64 - 1;
     eventually("every dead letter of the job is accounted for", || {
-        let count = cluster.status("j")?["counts"]["dropped"]["another opening"].as_u64()?;
+        let count = cluster.status("j")?["counts"]["dropped"]["another store"].as_u64()?;
         (count >= accounted).then_some(())
     });
 

@@ -37,8 +37,9 @@ impl Wiring {
         tokio::spawn(async move {
             let (queue, binding) = topology::tasks_of(workload, &class, wiring.owner());
             let declared = Topology { exchanges: Vec::new(), queues: vec![queue], bindings: vec![binding] };
-            if let Err(error) = wiring.transport.declare(&declared).await {
-                tracing::warn!(%error, "A queue cannot be declared again; it is tried again.");
+            match wiring.transport.declare(&declared).await {
+                Ok(()) | Err(TransportError::Closed) => {}
+                Err(error) => tracing::warn!(%error, "A queue cannot be declared again; it is tried again."),
             }
             drop(begun);
         });
