@@ -268,18 +268,7 @@ impl Owner {
                 self.unsendable(&task, &opening, known, reason, now, &mut step);
             }
             Event::Presence { presence, cancelled } => self.presence(*presence, &cancelled, now, &mut step),
-            Event::QueueState { workload, class, ready } => {
-                if ready.is_none() {
-                    self.light_queues.lost(&(workload, class.clone()));
-                    self.keep_light_queues(now, &mut step);
-                }
-                if ready.unwrap_or(0) == 0 {
-                    self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
-                    self.resend_silent(&(workload, class), ready.is_none(), now, &mut step);
-                } else {
-                    self.queued(&(workload, class), now);
-                }
-            }
+            Event::QueueState { workload, class, ready } => self.queue_state((workload, class), ready, now, &mut step),
             Event::Interrupted => self.resend_all(now, &mut step),
             Event::Reported { job, opening, sha256 } => self.reported(&job, &opening, sha256, now, &mut step),
             Event::Unreported { job, opening, reason } => self.unreported(&job, &opening, reason),

@@ -78,6 +78,20 @@ impl Owner {
         self.resend(id, now, step, |flight| flight.is_due(now));
     }
 
+    /// The state of a task queue: how many messages are ready; `None` if there is no such queue.
+    pub(super) fn queue_state(&mut self, queue: QueueKey, ready: Option<u32>, now: Moment, step: &mut Step) {
+        if ready.is_none() {
+            self.light_queues.lost(&queue);
+            self.keep_light_queues(now, step);
+        }
+        if ready.unwrap_or(0) == 0 {
+            self.recalls.forget(queue.0, &queue.1, now, self.config.heartbeat * 2);
+            self.resend_silent(&queue, ready.is_none(), now, step);
+        } else {
+            self.queued(&queue, now);
+        }
+    }
+
     /// A queue holds messages, so tasks that no consumer names may wait in it.
     pub(super) fn queued(&mut self, queue: &QueueKey, now: Moment) {
         let jobs = self.jobs.values_mut().filter(|job| job.is_open() && job.workload() == queue.0);

@@ -161,11 +161,7 @@ pub async fn start(
 ) -> Result<Handle, ServiceError> {
     let clock = Clock::start();
     let spec = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
-    let mut topology = topology::shared();
-    // An owner binds light queues by its name, which the store tells.
-    let is_light = spec.as_ref().is_some_and(|spec| spec.workload().descriptor().queue.is_light());
-    let (now, later) = if is_light { (None, spec.as_deref()) } else { (spec.as_deref(), None) };
-    now.into_iter().for_each(|spec| topology.extend(queues::of(spec)));
+    let (topology, later) = queues::at_start(spec.as_deref());
     let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
     let (store, ()) = (store?, declared?);
     let owner = store.owner().clone();

@@ -10,9 +10,13 @@ use shared::transport::{Transport, TransportError};
 
 use super::wiring::Wiring;
 
-/// The queues of all classes that a job's tasks may have, if they are not light.
-pub(super) fn of(spec: &JobSpec) -> Topology {
-    all(spec, topology::tasks)
+/// What is declared before the store is open, for a command with this job; and the job, if its queues
+/// have to wait: an owner binds light queues by its name, which the store tells.
+pub(super) fn at_start(spec: Option<&JobSpec>) -> (Topology, Option<&JobSpec>) {
+    let mut topology = topology::shared();
+    let is_light = |spec: &&JobSpec| spec.workload().descriptor().queue.is_light();
+    spec.iter().filter(|spec| !is_light(spec)).for_each(|spec| topology.extend(all(spec, topology::tasks)));
+    (topology, spec.filter(is_light))
 }
 
 fn all(spec: &JobSpec, queue: impl Fn(Workload, &Class) -> (Queue, Binding)) -> Topology {
