@@ -5,7 +5,7 @@ use std::io;
 use reducer::fold::Record;
 use reducer::report::{Checksum, ReportError, Target, receipt_text};
 use serde::Deserialize;
-use shared::protocol::id::{JobId, OwnerId};
+use shared::protocol::id::{JobId, OpeningId, OwnerId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits;
 use shared::protocol::message::{Reply, ReportOf, ReportPlace, Request};
@@ -78,9 +78,9 @@ impl Source {
     }
 
     /// Asks until the reducer answers with this piece of the report.
-    async fn chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Chunk, Failure> {
+    async fn chunk(&mut self, opening: &OpeningId, of: ReportOf, from: ReportPlace) -> Result<Chunk, Failure> {
         loop {
-            match self.ask_chunk(of, from).await? {
+            match self.ask_chunk(opening, of, from).await? {
                 Some(chunk) => return Ok(chunk),
                 None => self.note_silence(),
             }
@@ -88,9 +88,14 @@ impl Source {
     }
 
     /// Asks for a piece of the report; `None` if the reducer does not answer in time.
-    async fn ask_chunk(&mut self, of: ReportOf, from: ReportPlace) -> Result<Option<Chunk>, Failure> {
+    async fn ask_chunk(
+        &mut self,
+        opening: &OpeningId,
+        of: ReportOf,
+        from: ReportPlace,
+    ) -> Result<Option<Chunk>, Failure> {
         let (job, owner) = (&self.job, &self.owner);
-        let piece = Request::Report { job: job.clone(), of, from };
+        let piece = Request::Report { job: job.clone(), opening: opening.clone(), of, from };
         match self.asker.ask(owner, &piece, limits::CONTROL_TIMEOUT * 5).await? {
             Some(Reply::Report(chunk)) => {
                 let text = from_base64(&chunk.text_base64)
@@ -112,7 +117,7 @@ pub async fn report(mut source: Source, output: &Target, shutdown: Shutdown) -> 
         write(&mut source, &status, output).await?;
         let mut failures = Failures::of(&status);
         while let Some(from) = failures.next {
-            failures.take(source.chunk(ReportOf::Failures, from).await?, &complain)?;
+            failures.take(source.chunk(&status.opening, ReportOf::Failures, from).await?, &complain)?;
         }
         term::say(&receipt_text(&status, &ending::recompute(output)));
         Ok(ending::verdict(&status, false))
@@ -141,7 +146,7 @@ async fn write(source: &mut Source, status: &JobStatus, output: &Target) -> Resu
     });
     let (mut from, mut sha256) = (Some(ReportPlace::default()), Checksum::default());
     while let Some(place) = from {
-        let (text, next) = source.chunk(ReportOf::Results, place).await?;
+        let (text, next) = source.chunk(&status.opening, ReportOf::Results, place).await?;
         from = next;
         sha256.update(&text);
         if pieces.send(Piece::Text(text)).await.is_err() {
@@ -170,7 +175,7 @@ pub async fn failures(
 ) -> Result<bool, Failure> {
     let mut failures = Failures::of(status);
     while let Some(from) = failures.next {
-        let Some(chunk) = source.ask_chunk(ReportOf::Failures, from).await? else { return Ok(false) };
+        let Some(chunk) = source.ask_chunk(&status.opening, ReportOf::Failures, from).await? else { return Ok(false) };
         failures.take(chunk, tell)?;
     }
     Ok(true)

@@ -198,7 +198,7 @@ pub async fn dead(transport: &Arc<dyn Transport>, count: usize) -> BTreeMap<Stri
     while reasons.values().sum::<usize>() < count {
         let next = tokio::time::timeout(LIMIT, dead_letters.next()).await;
         let next = next.unwrap_or_else(|_| panic!("only these: {reasons:#?}"));
-        let Incoming::Delivery(delivery) = next.expect("a letter") else { continue };
+        let Incoming::Delivery(delivery) = next.expect("a dead letter") else { continue };
         *reasons.entry(delivery.message.text("reason").unwrap_or("none").to_owned()).or_default() += 1;
         delivery.acker.ack().await;
     }
@@ -229,14 +229,19 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
     (outcome.id, outcome.correlation) = ("none.0".to_owned(), Some("none".to_owned()));
     let planned = Message { kind: "planned".to_owned(), ..task(0, "{}") }.with_text("after", "start");
     let plan_end =
-        Message { kind: "seal".to_owned(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
+        Message { kind: "plan_end".to_owned(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
+    // What a consumer's user might send as a plan, and a producer's as an outcome.
+    let (over_outcomes, over_plans) = (plan_end.clone(), outcome.clone());
     let to_owner = [
-        (outcome, "an outcome for task none.0 of a job that this owner does not have"),
-        (planned, r#"header "items": it is missing"#),
-        (plan_end, "a plan end for job none"),
+        (topology::OUTCOMES, outcome, "an outcome for task none.0 of a job that this owner does not have"),
+        (topology::PLANS, planned, r#"header "items": it is missing"#),
+        (topology::PLANS, plan_end, "a plan end for job none"),
+        (topology::OUTCOMES, over_outcomes, r#"a message of kind "plan_end" over packhorse.v1.outcomes"#),
+        (topology::PLANS, over_plans, r#"a message of kind "outcome" over packhorse.v1.plans"#),
     ];
-    for (message, _) in &to_owner {
-        transport.publish(topology::OUTCOMES, "main", message.clone()).await.expect("published");
+    for (exchange, message, _) in &to_owner {
+        let key = if *exchange == topology::PLANS { "plan.main" } else { "main" };
+        transport.publish(exchange, key, message.clone()).await.expect("published");
     }
     let stray = Message::new("nonsense", "x".to_owned(), Payload::json("{}"), SystemTime::now());
     transport.publish(topology::OUTCOMES, "main", stray.clone()).await.expect("published");
@@ -244,14 +249,15 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
 
     // And the two strays.
     let reasons = dead(&transport, strange.len() + to_owner.len() + 2).await;
-    for (_, wanted) in strange.iter().chain(&to_owner) {
+    let of_owner = to_owner.iter().map(|(_, _, wanted)| wanted);
+    for wanted in strange.iter().map(|(_, wanted)| wanted).chain(of_owner) {
         assert!(reasons.keys().any(|reason| reason.contains(wanted)), "{wanted}: {reasons:#?}");
     }
     transport.close().await;
-    // They are of no opening of the job.
+    // They are of no opening that this store has drawn.
     let accounted = strange.len() as u64 - 1;
     eventually("every dead letter of the job is accounted for", || {
-        let count = cluster.status("j")?["counts"]["dropped"]["another opening"].as_u64()?;
+        let count = cluster.status("j")?["counts"]["dropped"]["another store"].as_u64()?;
         (count >= accounted).then_some(())
     });
 

@@ -97,7 +97,7 @@ async fn a_plan_from_before_a_store_was_lost_cuts_no_job_short() {
     let world = &cluster.world;
     world.tree("t", 100);
     let first = reducer(&cluster, "main", &[]);
-    let mut recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
+    let mut recorder = Recorder::of(&cluster, topology::PLANS, "plan.main").await;
     cluster.producer(&["t", "--job", "J", "--no-wait"]).wait().exits(0);
     // One task, and the end.
     let plan = recorder.hears(&[kind::PLANNED, kind::PLAN_END], 2).await;
@@ -108,9 +108,9 @@ async fn a_plan_from_before_a_store_was_lost_cuts_no_job_short() {
     }
     let reducer = reducer(&cluster, "main", &[]);
     let producer = cluster.producer(&["t", "--job", "J"]);
-    recorder.says(topology::OUTCOMES, "main", &plan).await;
+    recorder.says(topology::PLANS, "plan.main", &plan).await;
     cluster.reaches("J", "tasks_planned", 1);
-    recorder.says(topology::OUTCOMES, "main", &plan).await;
+    recorder.says(topology::PLANS, "plan.main", &plan).await;
     let consumer = cluster.consumer(&[]);
     producer.wait().exits(0);
     let report = cluster.report("J");
@@ -239,12 +239,12 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     assert!(done.err.contains("its schema is 4, this one's 8") && done.err.contains("Name another"), "{}", done.err);
     remove_store(&cluster, "main.store");
     let reducer = reducer(&cluster, "main", &[]);
-    let recorder = Recorder::of(&cluster, topology::OUTCOMES, "main").await;
+    let recorder = Recorder::of(&cluster, topology::PLANS, "plan.main").await;
     let text = r#"{"job":"old","tasks":1}"#;
     let mut old =
-        Message::new(kind::PLAN_END, "old.seal".to_owned(), Payload::json(text), std::time::SystemTime::now());
+        Message::new(kind::PLAN_END, "old.plan_end".to_owned(), Payload::json(text), std::time::SystemTime::now());
     old.headers.insert("schema".to_owned(), shared::protocol::message::HeaderValue::Integer(1));
-    recorder.says(topology::OUTCOMES, "main", &[old]).await;
+    recorder.says(topology::PLANS, "plan.main", &[old]).await;
     reducer.says("unknown schema version 1, this program speaks 3");
     reducer.stop().exits(0);
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use shared::protocol::id::OwnerId;
 use shared::protocol::message::Message;
 use shared::protocol::payload::Payload;
-use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
-use shared::protocol::workload::{Workload, files::Root, steps};
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, PLANS, Queue, TASKS};
+use shared::protocol::workload::{TaskQueue, Workload, files::Root, steps};
 use shared::transport::{BrokerUrl, PublishError, Subscribe, Transport, TransportError, connect};
 
 use crate::broker::{self, Broker};
@@ -19,11 +19,12 @@ const USERS: [&str; 5] = ["producer", "consumer", "reducer", "alice", "bob"];
 /// The form of an id of a command of user bob.
 const BOBS: &str = "bob-0123456789abcdef";
 const ALICES: &str = "alice-0123456789abcdef";
+const ALICES_PLAN: &str = "plan.alice-0123456789abcdef";
 const ALICES_TASK: &str = "digest.t.alice-0123456789abcdef";
 const BOBS_TASK: &str = "digest.t.bob-0123456789abcdef";
 const ALICES_REQUEST: &str = "owner.alice-0123456789abcdef";
 /// The key of a dead task of the service.
-const LETTER: &str = "digest.t.main";
+const DEAD_KEY: &str = "digest.t.main";
 
 #[test]
 fn the_committed_definitions_are_what_the_code_prints() {
@@ -192,13 +193,13 @@ type Keys = &'static [(&'static str, &'static [&'static str])];
 
 /// What each user may publish: an exchange and the routing keys there. Nothing else.
 const MAY_PUBLISH: [(&str, Keys); 5] = [
-    ("producer", &[(OUTCOMES, &["main"]), (CONTROL, &["owner.main", "owners"])]),
-    ("consumer", &[(OUTCOMES, &["main", ALICES, BOBS]), (DEAD, &[LETTER, "refused"]), (CONTROL, &["presence"])]),
+    ("producer", &[(PLANS, &["plan.main"]), (CONTROL, &["owner.main", "owners"])]),
+    ("consumer", &[(OUTCOMES, &["main", ALICES, BOBS]), (DEAD, &[DEAD_KEY, "refused"]), (CONTROL, &["presence"])]),
     (
         "reducer",
         &[
             (TASKS, &["digest.t.main"]),
-            (DEAD, &[LETTER, "refused"]),
+            (DEAD, &[DEAD_KEY, "refused"]),
             (CONTROL, &["owner.main", "owners", "consumers", "reply.x"]),
         ],
     ),
@@ -212,11 +213,12 @@ async fn each_user_may_publish_what_its_work_needs_and_nothing_else() {
     let (queue, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
     // Past all exchanges, by the name of a queue.
     let by_name = [queue.name.as_str()];
-    let all: [(&str, &[&str]); 7] = [
+    let all: [(&str, &[&str]); 8] = [
         ("", &by_name),
         (TASKS, &["digest.t.main", ALICES_TASK, BOBS_TASK]),
         (OUTCOMES, &["main", ALICES, BOBS]),
-        (DEAD, &[LETTER, "refused"]),
+        (PLANS, &["plan.main", "plan.other", ALICES_PLAN]),
+        (DEAD, &[DEAD_KEY, "refused"]),
         (CONTROL, &["owner.main", ALICES_REQUEST, "owners", "consumers", "presence", "reply.x"]),
         (topology::UNROUTED, &["any"]),
         ("amq.topic", &["any"]),
@@ -247,6 +249,7 @@ tries = {
     "delete owner": lambda channel: channel.queue_delete(owner),
     "delete exchange": lambda channel: channel.exchange_delete(exchange),
     "remake tasks": lambda channel: channel.queue_declare(tasks, durable=True, arguments={"x-max-length": 1}),
+    "make light": lambda channel: channel.queue_declare("packhorse.v1.light.steps.mine", durable=True),
     "make": lambda channel: channel.queue_declare("packhorse.v1.tasks.digest.mine", durable=True),
     "unbind": lambda channel: channel.queue_unbind(tasks, exchange, "digest.t.*"),
     "purge tasks": lambda channel: channel.queue_purge(tasks),
@@ -268,7 +271,7 @@ async fn nobody_takes_away_what_others_need_but_what_one_may_read() {
     defined.world.file("vandal.py", VANDAL);
     let (tasks, _) = topology::tasks(Workload::Digest, &Root::class_of("t"));
     let (owner, _) = topology::service_owner(&OwnerId::from_name(b"main"));
-    let may = ["", "purge tasks\n", "purge owner\n", "", ""];
+    let may = ["", "make light\npurge tasks\n", "make light\npurge owner\n", "make light\n", "make light\n"];
     for (user, may) in USERS.into_iter().zip(may) {
         let url = defined.url(user).to_string().replace(":***@", &format!(":{user}%27s@"));
         let args = ["vandal.py", &url, &tasks.name, &owner.name, TASKS];
@@ -297,6 +300,7 @@ fn queues() -> Vec<(&'static str, Queue, Vec<Binding>)> {
         one("tasks", topology::tasks(Workload::Digest, &class)),
         one("words", topology::tasks(Workload::Words, &class)),
         one("steps", topology::tasks(Workload::Steps, &steps::class())),
+        one("light", topology::tasks_in(TaskQueue::Light, Workload::Steps, &steps::class())),
         one("undefined tasks", topology::tasks(Workload::Digest, &Root::class_of("undefined"))),
     ];
     for (name, queue) in ["dead", "unrouted"].into_iter().zip(topology::shared().queues) {
@@ -310,10 +314,10 @@ async fn each_user_may_read_what_its_work_needs_and_nothing_else() {
     let defined = Defined::new().await;
     let may: [(&str, &[&str]); 5] = [
         ("producer", &["replies"]),
-        ("consumer", &["calls", "tasks", "words", "steps"]),
-        ("reducer", &["owner main", "requests main", "replies"]),
-        ("alice", &["owner alice", "requests alice"]),
-        ("bob", &["owner bob", "requests bob"]),
+        ("consumer", &["calls", "tasks", "words", "steps", "light"]),
+        ("reducer", &["owner main", "requests main", "replies", "light"]),
+        ("alice", &["owner alice", "requests alice", "light"]),
+        ("bob", &["owner bob", "requests bob", "light"]),
     ];
     for (user, may) in may {
         let transport = defined.connect(user).await;
@@ -340,12 +344,34 @@ async fn nobody_gets_what_is_for_others_by_a_binding() {
     let (alices, _) = topology::command_owner(&OwnerId::from_name(ALICES.as_bytes()));
     let foreign: [(&str, &Queue, Keys); 4] = [
         ("producer", &producers, &[(CONTROL, &["#", "owner.main", "owners", "presence"]), (TASKS, &["#"])]),
-        ("consumer", &consumers, &[(CONTROL, &["#", "reply.x", "presence", "owners"]), (OUTCOMES, &["#", "main"])]),
-        ("reducer", &producers, &[(CONTROL, &["#", ALICES_REQUEST]), (TASKS, &["#"]), (OUTCOMES, &["#", ALICES])]),
+        (
+            "consumer",
+            &consumers,
+            &[
+                (CONTROL, &["#", "reply.x", "presence", "owners"]),
+                (OUTCOMES, &["#", "main"]),
+                (PLANS, &["#", "plan.main"]),
+            ],
+        ),
+        (
+            "reducer",
+            &producers,
+            &[
+                (CONTROL, &["#", ALICES_REQUEST]),
+                (TASKS, &["#", "steps.any.*", ALICES_TASK]),
+                (OUTCOMES, &["#", ALICES]),
+                (PLANS, &["#", "plan.main"]),
+            ],
+        ),
         (
             "alice",
             &alices,
-            &[(OUTCOMES, &[BOBS, "main", "#", "*"]), (DEAD, &["#", LETTER, "*.*.main"]), (TASKS, &["#"])],
+            &[
+                (OUTCOMES, &[BOBS, "main", "#", "*"]),
+                (PLANS, &["#", ALICES_PLAN]),
+                (DEAD, &["#", DEAD_KEY, "*.*.main"]),
+                (TASKS, &["#", "steps.any.*", BOBS_TASK]),
+            ],
         ),
     ];
     for (user, queue, bindings) in foreign {

@@ -67,7 +67,7 @@ fn address(workload: Workload, job: &str, number: u64) -> Address {
 }
 
 fn opening() -> OpeningId {
-    "7c0s5v2b9k1m3q4t".parse().expect("an id")
+    "2b9k1m3q4t7c0s5v-7c0s5v2b9k1m3q4t".parse().expect("an id")
 }
 
 fn place(after: PlanHash) -> Place {
@@ -226,8 +226,8 @@ fn plans() -> Vec<String> {
     let (start, plan_end) = (PlanHash::start(), PlanEnd { job: job(), tasks: 1 });
     let end = place(planned.hash(&start));
     vec![
-        show(topology::OUTCOMES, "main", &planned.to_message(&job(), &place(start), now())),
-        show(topology::OUTCOMES, "main", &plan_end.to_message(&end, now())),
+        show(topology::PLANS, "plan.main", &planned.to_message(&job(), &place(start), now())),
+        show(topology::PLANS, "plan.main", &plan_end.to_message(&end, now())),
     ]
 }
 
@@ -255,7 +255,7 @@ fn what_is_seldom_in_an_opening_is_on_the_page() {
         "\"origin\":\"0123456789abcdef\"",
         "\"resume\":true",
         "\"report\":\"NAME\"",
-        "\"instead_of\":\"7c0s5v2b9k1m3q4t\"",
+        "\"instead_of\":\"2b9k1m3q4t7c0s5v-7c0s5v2b9k1m3q4t\"",
     ];
     for (field, of) in fields.map(|field| (field, &text)).into_iter().chain([(&*ended, &ended)]) {
         assert!(page.contains(field) && of.contains(field), "{field}");
@@ -266,7 +266,7 @@ fn requests() -> Vec<String> {
     let open = Request::Open(Box::new(JobRequest::new(job(), spec())));
     let mut examples = vec![show(topology::CONTROL, &topology::owner_request_key(&owner()), &request(1, &open))];
     let place = ReportPlace { task: 0, byte: 0 };
-    let report = |of| Request::Report { job: job(), of, from: place };
+    let report = |of| Request::Report { job: job(), opening: opening(), of, from: place };
     examples.extend(bodies(&[
         Request::Status { job: job() },
         Request::Jobs,

@@ -40,6 +40,7 @@ fn queue(kind: QueueKind) -> Queue {
         dead_letter: None,
         delivery_limit: None,
         single_active_consumer: false,
+        expires: None,
     }
 }
 

@@ -193,16 +193,18 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
     for (message, _) in &tasks {
         stranger.says(topology::TASKS, &stranger.key, message.clone()).await;
         // The same as a dead letter of a task that its owner waits for.
-        stranger.says(topology::DEAD, &stranger.key, message.clone().with_text("reason", "forged letter")).await;
+        stranger.says(topology::DEAD, &stranger.key, message.clone().with_text("reason", "forged dead letter")).await;
     }
     let outcomes = [
         clear(kind::OUTCOME, "j.0", "{}").with_text("status", "done"),
         Message { kind: kind::OUTCOME.to_owned(), ..first() },
         Message { kind: kind::PLAN_END.to_owned(), ..first() },
-        clear(kind::PLAN_END, "j.seal", r#"{"job":"j","tasks":1}"#),
+        clear(kind::PLAN_END, "j.plan_end", r#"{"job":"j","tasks":1}"#),
     ];
     for message in &outcomes {
-        stranger.says(topology::OUTCOMES, "main", message.clone()).await;
+        let is_plan = message.kind == kind::PLAN_END;
+        let (exchange, key) = if is_plan { (topology::PLANS, "plan.main") } else { (topology::OUTCOMES, "main") };
+        stranger.says(exchange, key, message.clone()).await;
     }
     let mut request = Message::json(kind::REQUEST, "q".to_owned(), &Request::Jobs, SystemTime::now());
     request.reply_to = Some("reply.stranger".to_owned());
@@ -215,7 +217,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
         assert!(reasons.keys().any(|reason| reason.contains(wanted)), "{wanted}: {reasons:#?}");
     }
     assert_eq!(reasons.values().sum::<usize>(), 14, "{reasons:#?}");
-    assert_eq!(reasons.get("forged letter"), Some(&tasks.len()), "{reasons:#?}");
+    assert_eq!(reasons.get("forged dead letter"), Some(&tasks.len()), "{reasons:#?}");
     assert_same(&keyed.start(REDUCER, &["--job", "j"]).wait().exits(0).out, &wanted);
     for count in ["dead_letters", "tasks_failed", "conflicts", "duplicates"] {
         assert_eq!(keyed.count("j", count), Some(0), "{count}");

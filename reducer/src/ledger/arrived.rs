@@ -11,7 +11,7 @@ pub enum Arrived {
     /// A producer opens a job.
     Open {
         request: Box<JobRequest>,
-        /// The id for the opening if the job is a new one. It must be unique.
+        /// The random part of the opening's id if the job is a new one. It must be unique.
         opening: OpeningId,
         /// Receives [`shared::protocol::message::Opened`].
         reply: ReplyTo,

@@ -126,6 +126,7 @@ impl Ledger {
             None => request,
         };
         self.bring_back(&request.job, now)?;
+        let opening = OpeningId::in_store(self.store.id(), &opening);
         let (ended_before, namesake) = (self.store.ended_before(&request, now)?, self.store.namesake(&request)?);
         let sum = sum_of(&self.store, &request.spec)?;
         Ok(Event::Open { request: Box::new(request), opening, ended_before, namesake, sum, reply })

@@ -4,7 +4,7 @@ use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::message::Reply;
 use shared::system::clock::Moment;
 
-use super::{Effect, Job, Owner, ReplyTo, Step, Write};
+use super::{Effect, Owner, ReplyTo, Step, Write};
 
 impl Owner {
     pub(super) fn is_cancelled(&self, job: &JobId) -> bool {
@@ -20,9 +20,7 @@ impl Owner {
         now: Moment,
         step: &mut Step,
     ) {
-        let is_other = |job: &Job| opening.is_some_and(|opening| job.is_other(opening));
-        if self.jobs.get(id).is_some_and(is_other) {
-            let reason = format!("job {id} was opened again in the meantime; check its status, and cancel it again");
+        if let Some(reason) = self.jobs.get(id).zip(opening).and_then(|(job, opening)| job.refuses(opening)) {
             return step.reply(reply, Reply::Refused { reason });
         }
         // A job with all its outcomes has ended, even if its report is not written yet.

@@ -19,6 +19,11 @@ impl Contiguous {
         (number < end).then_some((start, end))
     }
 
+    /// The first number from this one on that is missing.
+    pub fn gap_from(&self, number: u64) -> u64 {
+        self.run(number).map_or(number, |(_, end)| end)
+    }
+
     /// Adds a number; returns whether it is new.
     pub fn insert(&mut self, number: u64) -> bool {
         if self.contains(number) {
@@ -95,6 +100,7 @@ mod tests {
         let mut set = Contiguous::up_to(5);
         assert!(set.remove(2) && !set.remove(2) && !set.contains(2));
         assert_eq!((set.prefix(), set.end()), (2, 5));
+        assert_eq!([0, 2, 3, 5].map(|number| set.gap_from(number)), [2, 2, 5, 5]);
         assert!(set.remove(0) && set.remove(4));
         assert_eq!((set.prefix(), set.end(), set.runs.len()), (0, 4, 2));
         for number in [4, 0, 2] {

@@ -271,6 +271,11 @@ pub enum Effect {
         to: ReplyTo,
         reply: Box<Reply>,
     },
+    /// Declare a task queue again, before the broker deletes it because nobody uses it.
+    Declare {
+        workload: Workload,
+        class: Class,
+    },
     /// Ask the broker for the state of a task queue.
     Probe {
         workload: Workload,

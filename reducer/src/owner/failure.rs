@@ -5,7 +5,6 @@ use shared::protocol::limits;
 use shared::protocol::message::{Address, DeadLetter, Failure, Outcome, Verdict};
 use shared::system::clock::Moment;
 
-use super::stale::Stale;
 use super::{Job, Known, Owner, Step, Tag, Write};
 
 impl Owner {
@@ -93,8 +92,8 @@ impl Owner {
         let task = dead_letter.task.clone();
         let is_out = |job: &&mut Job| job.is_open() && job.may_be_out(task.number);
         let Some(job) = self.jobs.get_mut(&task.job).filter(is_out) else { return };
-        if dead_letter.of.as_ref().is_some_and(|(opening, _)| job.is_other(opening)) {
-            return self.drop_stale(&task.job, Stale::Opening, None, step);
+        if let Some((opening, _)) = dead_letter.of.as_ref().filter(|(opening, _)| job.is_other(opening)) {
+            return self.drop_other(&task.job, opening, None, step);
         }
         // Only a message that this owner sent says anything about its task.
         let is_its =

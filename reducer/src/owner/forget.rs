@@ -19,8 +19,8 @@ impl Owner {
     ) -> Reply {
         let Some((job, status)) = self.jobs.get(id).zip(self.status(id, now)) else { return Reply::UnknownJob };
         let refused = |reason: &str| Reply::Refused { reason: format!("job {id} {reason}") };
-        if opening.is_some_and(|opening| job.is_other(opening)) {
-            return refused("was opened again in the meantime; check its status");
+        if let Some(reason) = opening.and_then(|opening| job.refuses(opening)) {
+            return Reply::Refused { reason };
         }
         if !job.ending.is_finished() && !mutant::is(Mutant::ForgetOpen) {
             return refused("has not ended, or its report is not written yet; packhorse cancel ends it");

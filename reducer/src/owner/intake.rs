@@ -35,7 +35,7 @@ impl Owner {
             return step.dead_letter(tag, format!("task {number} is beyond the plan of job {id}"));
         };
         if is_other {
-            return self.drop_stale(id, Stale::Opening, tag, step);
+            return self.drop_other(id, &arrival.place.opening, tag, step);
         }
         // Just ack a task of a cancelled job: its producer learns of the cancellation otherwise.
         if is_cancelled || is_planned {
@@ -131,7 +131,7 @@ impl Owner {
             return step.dead_letter(tag, format!("a plan end for job {id}, which this owner does not have"));
         };
         if job.is_other(&place.opening) {
-            return self.drop_stale(&id, Stale::Opening, tag, step);
+            return self.drop_other(&id, &place.opening, tag, step);
         }
         if job.ending.is_cancelled() {
             return step.ack(tag);

@@ -24,6 +24,7 @@ mod found;
 mod intake;
 mod job;
 mod lease;
+mod light;
 mod memory;
 mod needs;
 mod opening;
@@ -57,6 +58,7 @@ pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Name
 use intake::Arrival;
 pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Remembered, Resumed, Updates};
 pub use lease::Holder;
+use light::LightQueues;
 use memory::{Ended, Sums};
 use outcome::Answered;
 use recall::Recalls;
@@ -87,6 +89,9 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// Jobs that have ended and stay in memory, at most.
     pub ended_kept: usize,
+    /// Whether a workload's task queues vanish when they are not used. A test answers for itself as
+    /// long as no workload has such queues.
+    pub is_light: fn(Workload) -> bool,
     /// Whether the queues of an earlier process, and the messages in them, ended with that process.
     pub queues_end: bool,
 }
@@ -104,6 +109,7 @@ impl Config {
             dispatches_on_open: false,
             keep: None,
             ended_kept: limits::ENDED_KEPT,
+            is_light: |workload| workload.descriptor().queue.is_light(),
             queues_end: false,
         }
     }
@@ -119,6 +125,7 @@ pub struct Owner {
     ended: Ended,
     consumers: Consumers,
     dispatch: Dispatch,
+    light_queues: LightQueues,
     jitter: Jitter,
     /// Jobs whose account has changed since the last [`Owner::take_changed`].
     changed: Vec<JobId>,
@@ -136,6 +143,7 @@ impl Owner {
             ended: Ended::default(),
             consumers,
             dispatch: Dispatch::default(),
+            light_queues: LightQueues::default(),
             jitter,
             changed: Vec::new(),
         }
@@ -264,7 +272,7 @@ impl Owner {
                 self.unsendable(&task, &opening, known, reason, now, &mut step);
             }
             Event::Presence { presence, cancelled } => self.presence(*presence, &cancelled, now, &mut step),
-            Event::QueueState { workload, class, ready } => self.looked(workload, class, ready, now, &mut step),
+            Event::QueueState { workload, class, ready } => self.queue_state((workload, class), ready, now, &mut step),
             Event::Interrupted => self.resend_all(now, &mut step),
             Event::Reported { job, opening, sha256 } => self.reported(&job, &opening, sha256, now, &mut step),
             Event::Unreported { job, opening, reason } => self.unreported(&job, &opening, reason),
@@ -273,17 +281,6 @@ impl Owner {
             Event::Stop => {}
         }
         step
-    }
-
-    /// The broker has told the state of a queue: its number of messages, or that there is no such
-    /// queue.
-    fn looked(&mut self, workload: Workload, class: Class, ready: Option<u32>, now: Moment, step: &mut Step) {
-        if ready.unwrap_or(0) == 0 {
-            self.recalls.forget(workload, &class, now, self.config.heartbeat * 2);
-            self.resend_silent(&(workload, class), ready.is_none(), now, step);
-        } else {
-            self.queued(&(workload, class), now);
-        }
     }
 
     /// The same states, with what this process knows of the jobs in its memory.

@@ -55,6 +55,8 @@ impl Owner {
         self.consumers.forget_silent(now);
         self.tell_served(step);
         self.announce_due(now, step);
+        // Before anything is sent: a task has to find its queue.
+        self.keep_light_queues(now, step);
         // Half a heartbeat is often enough to see that a queue held messages until shortly before a
         // consumer took the task.
         let look = self.config.heartbeat / 2;
@@ -81,6 +83,20 @@ impl Owner {
 
     pub(super) fn send_due(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         self.resend(id, now, step, |flight| flight.is_due(now));
+    }
+
+    /// The state of a task queue: how many messages are ready; `None` if there is no such queue.
+    pub(super) fn queue_state(&mut self, queue: QueueKey, ready: Option<u32>, now: Moment, step: &mut Step) {
+        if ready.is_none() {
+            self.light_queues.lost(&queue);
+            self.keep_light_queues(now, step);
+        }
+        if ready.unwrap_or(0) == 0 {
+            self.recalls.forget(queue.0, &queue.1, now, self.config.heartbeat * 2);
+            self.resend_silent(&queue, ready.is_none(), now, step);
+        } else {
+            self.queued(&queue, now);
+        }
     }
 
     /// A queue holds messages, so tasks that no consumer names may wait in it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::protocol::id::JobId;
+use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::message::{ReportChunk, ReportOf, ReportPlace};
 use shared::protocol::path::to_base64;
 
@@ -23,6 +23,7 @@ const CHUNK_TASKS: u64 = 256;
 pub(crate) fn chunk(
     store: &Path,
     job: &JobId,
+    opening: &OpeningId,
     of: ReportOf,
     from: ReportPlace,
     bytes: usize,
@@ -32,6 +33,7 @@ pub(crate) fn chunk(
         ReportOf::Failures => Format::JsonFailures,
     };
     let mut render = Render::new(store, job, format)?;
+    render.check_opening(opening)?;
     render.seek(from.task);
     let (mut text, mut place) = (Vec::new(), from);
     while text.len() < bytes && place.task - from.task < CHUNK_TASKS {
@@ -46,7 +48,7 @@ pub(crate) fn chunk(
             place.byte += room as u64;
         } else {
             text.extend_from_slice(rest);
-            place = ReportPlace { task: place.task + 1, byte: 0 };
+            place = ReportPlace { task: render.place(), byte: 0 };
         }
     }
     Ok(ReportChunk { next: place, last: false, text_base64: to_base64(&text) })

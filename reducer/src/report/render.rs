@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
-use shared::protocol::id::JobId;
+use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::{Counts, JobSpec};
 
 use super::{Checksum, manifest};
@@ -36,6 +36,8 @@ pub enum ReportError {
     },
     #[error("the store has no job {0}")]
     UnknownJob(JobId),
+    #[error("job {job} was opened again in the meantime, or is in another store; check its status")]
+    OtherOpening { job: JobId },
     /// The job is not over, or was opened again while its report was written.
     #[error("job {job} has changed while its report was written: only {tasks} of its tasks can be reported now")]
     Incomplete { job: JobId, tasks: u64 },
@@ -80,6 +82,14 @@ impl Render {
         Ok(Self { reader, job: job.clone(), spec, format, next: 0, account: None, sha256: Checksum::default() })
     }
 
+    /// Checks that the job still has this opening.
+    pub(super) fn check_opening(&self, opening: &OpeningId) -> Result<(), ReportError> {
+        match self.reader.opening(&self.job)? {
+            Some(current) if current == *opening => Ok(()),
+            _ => Err(ReportError::OtherOpening { job: self.job.clone() }),
+        }
+    }
+
     /// Writes the tasks below `answered` that are not written yet, and calls `failed` for each
     /// failed item. With [`u64::MAX`] it returns an error unless the whole report of a job that is
     /// over is written.
@@ -117,8 +127,12 @@ impl Render {
         let number = self.next;
         self.look_at_plan()?;
         let Some(account) = &self.account else { return Ok(None) };
+        let mut next = number + 1;
         let records: Vec<Record> = match self.reader.section(&self.job, &self.spec, number)? {
             Some(section) => {
+                if let (Some(derived), None) = (fold::of(&self.spec).derived(), &section.settled.answer) {
+                    next = self.reader.after_unanswered(&self.job, derived, number)?;
+                }
                 let planned = section.plan_failures.into_iter();
                 let planned = planned.map(|f| Record::Failed { name: f.name, reason: f.reason });
                 let records = fold::of(&self.spec).records(account, &section.settled);
@@ -131,7 +145,7 @@ impl Render {
                 _ => return Ok(None),
             },
         };
-        self.next += 1;
+        self.next = next;
         Ok(Some(self.text(&records, failed)))
     }
 
@@ -164,6 +178,11 @@ impl Render {
 
     pub fn spec(&self) -> &JobSpec {
         &self.spec
+    }
+
+    /// The number of the task that comes next.
+    pub(super) const fn place(&self) -> u64 {
+        self.next
     }
 
     pub(super) fn seek(&mut self, task: u64) {

@@ -131,7 +131,7 @@ impl Handle {
     /// Opens a job: commits a new one, or continues an existing one.
     pub async fn open(&self, request: JobRequest) -> Result<Opened, OpenError> {
         if self.declared.as_deref() != Some(&request.spec) {
-            let declared = queues::declare(&self.transport, &request.spec).await;
+            let declared = queues::declare(&self.transport, &request.spec, &self.owner).await;
             declared.map_err(|error| OpenError::Refused(error.to_string()))?;
         }
         match self.ask(|reply| Arrived::Open { request: Box::new(request), opening: fresh_opening(), reply }).await {

@@ -1,10 +1,10 @@
-//! Receives the messages of the owner's own queue: outcomes, plans, plan ends, and its dead
-//! letters.
+//! Receives the messages of the owner's own queue: outcomes, plans, plan ends, dead letters.
 
 use std::sync::Arc;
 
 use shared::protocol::message::{DeadLetter, Lease, Message, Outcome, Part, PlanEnd, Planned, kind};
 use shared::protocol::reason::Reason;
+use shared::protocol::topology;
 use shared::system::shutdown::Shutdown;
 use shared::transport::{Delivery, Incoming, Subscription};
 
@@ -27,15 +27,14 @@ async fn listen(mut own: Box<dyn Subscription>, is_command: bool, wiring: &Arc<W
     loop {
         match own.next().await {
             Ok(Incoming::Delivery(delivery)) => {
-                // Messages to the owner have its name as routing key; dead letters of its tasks
-                // have other keys.
-                if delivery.key != wiring.owner().as_str() {
+                let exchange = topology::exchange_of(&delivery.key, wiring.owner());
+                if exchange == topology::DEAD {
                     dead_letter(delivery, wiring).await;
                     continue;
                 }
                 let message = delivery.message.clone();
                 let tag = wiring.deliveries.hold(delivery);
-                match read(&message, tag) {
+                match read(&message, exchange, tag) {
                     Ok(event) => wiring.tell(event).await,
                     Err(reason) => wiring.dead_letter(tag, reason.to_string()),
                 }
@@ -61,9 +60,19 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
     }
 }
 
-/// Parses a message of an owner's own queue into an input of the ledger. `tag` is the delivery that brought it.
-pub fn read(message: &Message, tag: Tag) -> Result<Arrived, Reason> {
-    let tag = Some(tag);
+/// Parses a message of an owner's own queue into an input of the ledger. A message is refused if it
+/// came over another exchange than its kind, because the broker's users have rights by exchanges: a
+/// consumer may send no plans, and a producer no outcomes. `tag` is the delivery that brought it.
+pub fn read(message: &Message, exchange: &str, tag: Tag) -> Result<Arrived, Reason> {
+    let arrived = parse(message, Some(tag))?;
+    let is_plan = [kind::PLANNED, kind::PLAN_END].contains(&message.kind.as_str());
+    if exchange == if is_plan { topology::PLANS } else { topology::OUTCOMES } {
+        return Ok(arrived);
+    }
+    Err(Reason::Exchange { kind: message.kind.clone(), exchange: exchange.to_owned() })
+}
+
+fn parse(message: &Message, tag: Option<Tag>) -> Result<Arrived, Reason> {
     match message.kind.as_str() {
         kind::OUTCOME => Ok(Arrived::Outcome { outcome: Box::new(Outcome::from_message(message)?), tag }),
         kind::LEASE => Ok(Arrived::Lease { lease: Box::new(Lease::from_message(message)?), tag }),

@@ -162,8 +162,7 @@ pub async fn start(
 ) -> Result<Handle, ServiceError> {
     let clock = Clock::start();
     let spec = if let Kind::Command { spec } = &config.kind { Some(spec.clone()) } else { None };
-    let mut topology = topology::shared();
-    spec.iter().for_each(|spec| topology.extend(queues::of(spec)));
+    let (topology, later) = queues::at_start(spec.as_deref());
     let (store, declared) = tokio::join!(config.store.store(), transport.declare(&topology));
     let (store, ()) = (store?, declared?);
     let owner = store.owner().clone();
@@ -180,8 +179,8 @@ pub async fn start(
     let (ledger, actions) = Ledger::new(engine, store, clock.now(), is_fresh)?;
     // Tasks of unfinished jobs are sent from now on and must find their queues: no consumer may
     // have declared them yet.
-    for spec in ledger.owner().open_specs() {
-        queues::declare(&transport, spec).await?;
+    for spec in ledger.owner().open_specs().chain(later) {
+        queues::declare(&transport, spec, &owner).await?;
     }
 
     let (inbox, inputs) = mpsc::channel(INBOX);
@@ -203,6 +202,7 @@ pub async fn start(
         replying: Replying::default(),
         listening: watch::Sender::new(false),
         looking: UnderWay::default(),
+        declaring: UnderWay::default(),
         opening: UnderWay::default(),
         reporting: Mutex::default(),
         _claim: claim,

@@ -132,6 +132,7 @@ impl Wiring {
         match effect {
             Effect::DeadLetter { tag, reason } => self.dead_letter(tag, reason),
             Effect::Reply { to, reply } => self.reply(to, *reply),
+            Effect::Declare { workload, class } => self.declare(workload, class),
             Effect::Probe { workload, class } => self.probe(workload, class),
             Effect::Recall { openings } => self.recall(openings),
             Effect::Followed { opening, reached: now } => self.followers.reached(&opening, |reached| *reached = now),
@@ -178,7 +179,7 @@ impl Wiring {
         let Some(begun) = self.opening.begin((request.job.clone(), asker)) else { return };
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            let declared = queues::declare(&wiring.transport, &request.spec).await;
+            let declared = queues::declare(&wiring.transport, &request.spec, &wiring.owner).await;
             drop(begun);
             match declared {
                 Ok(()) => {

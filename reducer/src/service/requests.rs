@@ -222,9 +222,9 @@ async fn answer_to(request: Request, reply: ReplyTo, wiring: &Arc<Wiring>) {
         }
         // Handled above.
         Request::Claim { .. } => {}
-        Request::Report { job, of, from } => {
+        Request::Report { job, opening, of, from } => {
             tokio::spawn(report(Arc::clone(wiring), reply, move |store, bytes| {
-                match report::chunk(store, &job, of, from, bytes) {
+                match report::chunk(store, &job, &opening, of, from, bytes) {
                     Ok(chunk) => Reply::Report(chunk),
                     Err(report::ReportError::UnknownJob(_)) => Reply::UnknownJob,
                     Err(error) => Reply::Refused { reason: error.to_string() },

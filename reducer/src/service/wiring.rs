@@ -36,6 +36,8 @@ pub(super) struct Wiring {
     pub listening: watch::Sender<bool>,
     /// Task queues whose state the broker is being asked for.
     pub looking: UnderWay<(Workload, Class)>,
+    /// Task queues that are being declared again.
+    pub declaring: UnderWay<(Workload, Class)>,
     /// By job and by who asks for it: several may open one job at a time, and each waits for a
     /// reply.
     pub opening: UnderWay<(JobId, Option<String>)>,

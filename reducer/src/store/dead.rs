@@ -79,7 +79,7 @@ pub(super) fn write_task(db: &Connection, task: &TaskId, now: Moment) -> Result<
     Ok(())
 }
 
-pub(super) fn write_letter(db: &Connection, dead_letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
+pub(super) fn write_dead_letter(db: &Connection, dead_letter: &DeadLetter, now: Moment) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT INTO dead_letters (job_id, number, reason, at, host, attempt)
          VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?)",

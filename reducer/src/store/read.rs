@@ -287,6 +287,17 @@ impl Reader {
         Ok(Some(Section { plan_failures, settled: Settled { number, body, answer } }))
     }
 
+    /// After a task of a derived plan without an outcome: the next task with one, or the end of the
+    /// plan. A job of a billion tasks may be cancelled after a few.
+    pub fn after_unanswered(&self, job: &JobId, derived: &dyn Derived, number: u64) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce((SELECT min(number) FROM outcomes WHERE job_id = id AND number > ?2), plan_end, ?3)
+             FROM jobs WHERE job = ?1",
+        )?;
+        let next = statement.query_row(params![job.as_str(), number, derived.tasks()], |row| row.get(0)).optional()?;
+        Ok(next.unwrap_or(0).max(number + 1))
+    }
+
     fn derived_section(&self, job: &JobId, derived: &dyn Derived, number: u64) -> Result<Option<Section>, StoreError> {
         let Some(task) = derived.task(number) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(&format!(

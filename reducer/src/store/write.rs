@@ -67,7 +67,7 @@ impl Store {
                 )?
                 .execute(params![label, amount])?;
             }
-            Write::DeadLetter { dead_letter } => super::dead::write_letter(db, dead_letter, now)?,
+            Write::DeadLetter { dead_letter } => super::dead::write_dead_letter(db, dead_letter, now)?,
             Write::Replayed { task } => {
                 // It may wait for others again.
                 self.present.dependants = true;

@@ -102,14 +102,14 @@ impl Definitions {
         })
     }
 
-    /// Everything that outlives a process.
+    /// Everything that outlives a process, but light queues: these are made when they are needed.
     fn topology(&self) -> Topology {
         let mut topology = topology::shared();
         let mut add = |queue: Queue, bindings: Vec<Binding>| {
             topology.queues.push(queue);
             topology.bindings.extend(bindings);
         };
-        for workload in Workload::ALL {
+        for workload in Workload::ALL.into_iter().filter(|workload| !workload.descriptor().queue.is_light()) {
             for class in workload.descriptor().classes.for_roots(self.roots.iter().map(String::as_str)) {
                 let (queue, binding) = topology::tasks(workload, &class);
                 add(queue, vec![binding]);

@@ -149,11 +149,24 @@ id!(
     StoreId
 );
 id!(
-    /// One opening of one job in one store. The owner draws it at random, commits it before it
-    /// publishes anything, and puts it on every message about the job. A job of the same name in
-    /// another store has another opening, and so has a job that was begun again.
+    /// One opening of one job in one store: the store's id, `-`, and a random part. The owner draws
+    /// it, commits it before it publishes anything, and puts it on every message about the job. A
+    /// job of the same name in another store has another opening, and so has a job that was begun
+    /// again.
     OpeningId
 );
+impl OpeningId {
+    /// The opening with this random part in a store.
+    pub fn in_store(store: &StoreId, random: &Self) -> Self {
+        Self::from_name(format!("{store}-{random}").as_bytes())
+    }
+
+    /// The id of the store that drew it.
+    pub fn store(&self) -> &str {
+        self.0.split_once('-').map_or(&self.0, |(store, _)| store)
+    }
+}
+
 id!(
     /// Identifies a plan up to and including one of its tasks. Each task's hash covers the hash
     /// before it and the whole content of the task.
@@ -236,6 +249,14 @@ mod tests {
         let id: TaskId = "photos-2026.17".parse().expect("valid");
         assert_eq!((id.job.as_str(), id.number), ("photos-2026", 17));
         assert_eq!(id.to_string(), "photos-2026.17");
+    }
+
+    #[test]
+    fn an_opening_tells_its_store() {
+        let store = StoreId::from_name(b"2b9k1m3q4t7c0s5v");
+        let opening = OpeningId::in_store(&store, &OpeningId::from_name(b"7c0s5v2b9k1m3q4t"));
+        assert_eq!(opening.as_str(), "2b9k1m3q4t7c0s5v-7c0s5v2b9k1m3q4t");
+        assert_eq!(opening.store(), store.as_str());
     }
 
     #[test]

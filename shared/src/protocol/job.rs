@@ -55,8 +55,8 @@ pub enum JobState {
 impl JobState {
     /// The state of a job by three facts: its plan is complete, its report is written, it was
     /// cancelled.
-    pub const fn of(is_sealed: bool, is_finished: bool, is_cancelled: bool) -> Self {
-        match (is_cancelled, is_finished, is_sealed) {
+    pub const fn of(is_planned: bool, is_finished: bool, is_cancelled: bool) -> Self {
+        match (is_cancelled, is_finished, is_planned) {
             (true, _, _) => Self::Cancelled,
             (false, true, _) => Self::Finished,
             (false, false, true) => Self::Running,

@@ -116,6 +116,12 @@ pub const DELIVERY_LIMIT: u32 = 20;
 /// queue is full, the broker drops the oldest message.
 pub const TRACE_MESSAGES_MAX: u32 = 10_000;
 
+/// After this long without a consumer and without a declaration the broker deletes a light queue,
+/// with the tasks in it. Owners with open jobs declare theirs again with each heartbeat interval, so
+/// a restart of an owner or of a broker's node fits in; and the queues of pools that have ended are
+/// gone soon.
+pub const LIGHT_QUEUE_EXPIRES: Duration = Duration::from_secs(5 * 60);
+
 /// Messages in the whip queue of the horse and rider example, at most: the number in the original
 /// exercise.
 pub const WHIP_CAPACITY: u32 = 16;

@@ -25,6 +25,11 @@ pub enum Reason {
     Kind {
         kind: String,
     },
+    /// Messages of this kind do not travel over this exchange.
+    Exchange {
+        kind: String,
+        exchange: String,
+    },
     Header {
         name: String,
         detail: String,
@@ -69,6 +74,7 @@ impl fmt::Display for Reason {
                 write!(f, "unknown schema version {version}, this program speaks {SCHEMA}")
             }
             Self::Kind { kind } => write!(f, "unknown kind {kind:?}"),
+            Self::Exchange { kind, exchange } => write!(f, "a message of kind {kind:?} over {exchange}"),
             Self::Header { name, detail } => write!(f, "header {name:?}: {detail}"),
             Self::Body { detail } => write!(f, "body: {detail}"),
             Self::PathEscapes { path } => write!(f, "path {path:?} escapes its root"),

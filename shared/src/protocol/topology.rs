@@ -7,14 +7,21 @@ mod arguments;
 
 pub use arguments::Argument;
 
+use std::time::Duration;
+
 use crate::protocol::id::{Class, ConsumerId, JobId, OwnerId};
-use crate::protocol::limits::{DELIVERY_LIMIT, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX};
+use crate::protocol::limits::{
+    DELIVERY_LIMIT, LIGHT_QUEUE_EXPIRES, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, TRACE_MESSAGES_MAX,
+};
 use crate::protocol::workload::{TaskQueue, Workload};
 
 /// Exchange for tasks; routing key: [`task_key`].
 pub const TASKS: &str = "packhorse.v1.tasks";
-/// Exchange for outcomes, plans and plan ends; routing key: the owner's id.
+/// Exchange for outcomes, parts and leases; routing key: the owner's id.
 pub const OUTCOMES: &str = "packhorse.v1.outcomes";
+/// Exchange for plans and plan ends; routing key: [`plan_key`]. It is another one than [`OUTCOMES`],
+/// so that a consumer's user has no right to send plans, and a producer's none to send outcomes.
+pub const PLANS: &str = "packhorse.v1.plans";
 /// Exchange for messages that a consumer refused or the broker gave up; routing key: the original
 /// one.
 pub const DEAD: &str = "packhorse.v1.dead";
@@ -35,6 +42,9 @@ pub const PRESENCE: &str = "presence";
 /// Routing key on [`CONTROL`] that asks every consumer for a heartbeat at once.
 pub const ALL_CONSUMERS: &str = "consumers";
 
+/// Prefix of the names of light queues. They are told apart from other task queues by name, because
+/// the broker's rights go by names: roles may make and delete light queues, and no others.
+pub const LIGHT_QUEUES: &str = "packhorse.v1.light.";
 /// Prefix of the names of owners' queues.
 pub const OWNER_QUEUES: &str = "packhorse.v1.owner.";
 /// Prefix of the names of the queues in which owners receive requests.
@@ -86,6 +96,9 @@ pub struct Queue {
     pub delivery_limit: Option<u32>,
     /// Whether one consumer gets all messages while the others stand by.
     pub single_active_consumer: bool,
+    /// How long the queue may have no consumer and not be declared before the broker deletes it;
+    /// `None`: for ever.
+    pub expires: Option<Duration>,
 }
 
 /// Sends messages of an exchange to a queue, by routing key. A key is words separated by dots; `*`
@@ -129,12 +142,14 @@ pub fn shared() -> Topology {
         dead_letter: None,
         delivery_limit: None,
         single_active_consumer: false,
+        expires: None,
     };
     Topology {
         exchanges: vec![
             exchange(UNROUTED, None),
             exchange(TASKS, Some(UNROUTED)),
             exchange(OUTCOMES, Some(UNROUTED)),
+            exchange(PLANS, Some(UNROUTED)),
             exchange(DEAD, None),
             exchange(CONTROL, None),
         ],
@@ -144,11 +159,20 @@ pub fn shared() -> Topology {
     }
 }
 
-/// The task queue of one workload and class.
+/// The task queue of one workload and class, as a consumer declares it: it takes the tasks of all
+/// owners.
 pub fn tasks(workload: Workload, class: &Class) -> (Queue, Binding) {
-    let name = format!("{TASKS}.{workload}.{class}");
+    tasks_in(workload.descriptor().queue, workload, class)
+}
+
+/// The same for a queue of this kind.
+pub fn tasks_in(kind: TaskQueue, workload: Workload, class: &Class) -> (Queue, Binding) {
+    let name = match kind {
+        TaskQueue::Durable | TaskQueue::Exact(_) => format!("{TASKS}.{workload}.{class}"),
+        TaskQueue::Light => format!("{LIGHT_QUEUES}{workload}.{class}"),
+    };
     let binding = binding(&name, TASKS, &format!("{workload}.{class}.*"));
-    let queue = match workload.descriptor().queue {
+    let queue = match kind {
         TaskQueue::Exact(messages) => Queue {
             kind: QueueKind::Classic,
             messages_max: Some(messages),
@@ -157,8 +181,27 @@ pub fn tasks(workload: Workload, class: &Class) -> (Queue, Binding) {
             ..durable(name)
         },
         TaskQueue::Durable => durable(name),
+        TaskQueue::Light => Queue {
+            kind: QueueKind::Classic,
+            delivery_limit: None,
+            expires: Some(LIGHT_QUEUE_EXPIRES),
+            ..durable(name)
+        },
     };
     (queue, binding)
+}
+
+/// The task queue of one workload and class, as an owner declares it.
+pub fn tasks_of(workload: Workload, class: &Class, owner: &OwnerId) -> (Queue, Binding) {
+    tasks_of_in(workload.descriptor().queue, workload, class, owner)
+}
+
+/// The same for a queue of this kind. An owner binds a light queue, which it makes itself, with the
+/// key of its own tasks: its user has no right to bind others'.
+pub fn tasks_of_in(kind: TaskQueue, workload: Workload, class: &Class, owner: &OwnerId) -> (Queue, Binding) {
+    let (queue, all) = tasks_in(kind, workload, class);
+    let own = if kind.is_light() { binding(&queue.name, TASKS, &task_key(workload, class, owner)) } else { all };
+    (queue, own)
 }
 
 fn durable(name: String) -> Queue {
@@ -171,6 +214,7 @@ fn durable(name: String) -> Queue {
         dead_letter: Some(DEAD.to_owned()),
         delivery_limit: Some(DELIVERY_LIMIT),
         single_active_consumer: false,
+        expires: None,
     }
 }
 
@@ -181,11 +225,13 @@ pub fn task_key(workload: Workload, class: &Class, owner: &OwnerId) -> String {
 /// The queue of a reducer service: it outlives the owner's process.
 pub fn service_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     let queue = Queue { single_active_consumer: true, ..durable(owner_queue_name(owner)) };
-    let bindings = owner_bindings(owner);
+    let mut bindings = owner_bindings(owner);
+    bindings.push(binding(&queue.name, PLANS, &plan_key(owner)));
     (queue, bindings)
 }
 
-/// The queue of an owner inside one command: it is deleted with its connection.
+/// The queue of an owner inside one command: it is deleted with its connection. The command plans
+/// by itself, so the queue takes no plans.
 pub fn command_owner(owner: &OwnerId) -> (Queue, Vec<Binding>) {
     (exclusive(owner_queue_name(owner)), owner_bindings(owner))
 }
@@ -200,6 +246,24 @@ fn owner_bindings(owner: &OwnerId) -> Vec<Binding> {
     let name = owner_queue_name(owner);
     vec![binding(&name, OUTCOMES, owner.as_str()), binding(&name, DEAD, &format!("*.*.{owner}"))]
 }
+
+pub fn plan_key(owner: &OwnerId) -> String {
+    format!("{PLAN}{owner}")
+}
+
+/// The exchange that a message in an owner's queue came over: [`OUTCOMES`], [`PLANS`] or [`DEAD`].
+/// The keys that the queue is bound with have one, two and three words, so a key tells the exchange.
+pub fn exchange_of(key: &str, owner: &OwnerId) -> &'static str {
+    if key == owner.as_str() {
+        OUTCOMES
+    } else if key.strip_prefix(PLAN) == Some(owner.as_str()) {
+        PLANS
+    } else {
+        DEAD
+    }
+}
+
+const PLAN: &str = "plan.";
 
 /// The queue in which an owner receives requests and heartbeats.
 pub fn owner_control(owner: &OwnerId) -> (Queue, Vec<Binding>) {
@@ -246,6 +310,7 @@ pub fn lookalikes() -> Vec<Queue> {
     let command = OwnerId::from_name(format!("{LOOKALIKE}-0000000000000000").as_bytes());
     let mut queues: Vec<Queue> = Workload::ALL.map(|workload| tasks(workload, &class).0).into();
     queues.extend([
+        tasks_in(TaskQueue::Light, Workload::Steps, &class).0,
         service_owner(&owner).0,
         command_owner(&command).0,
         owner_control(&owner).0,
@@ -286,11 +351,39 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_message_tells_an_owner_the_exchange() {
+        let owner = OwnerId::from_name(b"main");
+        let (_, bindings) = service_owner(&owner);
+        assert_eq!(bindings.len(), 3);
+        for binding in bindings {
+            let key = binding.key.replace('*', "x");
+            assert_eq!(exchange_of(&key, &owner), binding.exchange, "{key}");
+        }
+        assert_eq!(exchange_of(&task_key(Workload::Steps, &Class::from_name(b"any"), &owner), &owner), DEAD);
+        let (_, bindings) = command_owner(&owner);
+        assert!(bindings.iter().all(|binding| binding.exchange != PLANS), "a command plans by itself");
+    }
+
+    #[test]
+    fn an_owner_binds_a_light_queue_to_its_own_tasks_alone() {
+        let (class, owner) = (Class::from_name(b"any"), OwnerId::from_name(b"main"));
+        let (queue, all) = tasks_in(TaskQueue::Light, Workload::Steps, &class);
+        assert_eq!((&*queue.name, &*all.key), ("packhorse.v1.light.steps.any", "steps.any.*"));
+        assert_eq!((queue.kind, queue.expires), (QueueKind::Classic, Some(LIGHT_QUEUE_EXPIRES)));
+        let bounds = (queue.messages_max, queue.bytes_max, queue.overflow, queue.dead_letter.as_deref());
+        assert_eq!(bounds, (Some(QUEUE_MESSAGES_MAX), Some(QUEUE_BYTES_MAX), Overflow::Reject, Some(DEAD)));
+        let (same, own) = tasks_of_in(TaskQueue::Light, Workload::Steps, &class, &owner);
+        assert_eq!((same, &*own.key), (queue, "steps.any.main"));
+        assert_eq!(tasks_of(Workload::Digest, &class, &owner), tasks(Workload::Digest, &class));
+    }
+
+    #[test]
     fn every_length_limit_states_its_overflow_and_no_work_is_dropped() {
         let class = Class::from_name(b"any");
         let owner = OwnerId::from_name(b"main");
         let mut queues = vec![service_owner(&owner).0, command_owner(&owner).0, owner_control(&owner).0];
         queues.extend(Workload::ALL.map(|workload| tasks(workload, &class).0));
+        queues.push(tasks_in(TaskQueue::Light, Workload::Steps, &class).0);
         for queue in queues {
             assert_eq!(queue.overflow, Overflow::Reject, "{}", queue.name);
             assert!(queue.messages_max.is_some(), "{}", queue.name);

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_that_is_too_large_leaves_its_envelope() {
+    async fn a_dead_letter_that_is_too_large_leaves_its_envelope() {
         let full = Full { refusals: Mutex::new(1), ..Full::default() };
         dead_letter(&full, "refused", message("large")).await.expect("dead-lettered");
         let taken = full.taken.into_inner().unwrap_or_else(PoisonError::into_inner);

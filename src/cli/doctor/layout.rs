@@ -110,6 +110,10 @@ fn absent(part: &Part) -> Finding {
 /// Producers need only the shared parts; task queues are declared by the roles that use them.
 fn is_needed(scope: &Scope, part: &Part) -> bool {
     let Part::Queue(queue) = part else { return true };
+    // A light queue is made when it is needed, by roles that may: see the finding on permissions.
+    if queue.expires.is_some() {
+        return false;
+    }
     let of_tasks = rights::tasks(scope).any(|(workload, class)| topology::tasks(workload, &class).0.name == queue.name);
     let of_owner = topology::service_owner(&scope.owner).0.name == queue.name;
     match (of_tasks, of_owner) {
@@ -143,6 +147,8 @@ fn trace(subject: &str, name: &str, part: &Part, standing: &Standing, deaths: &D
 
 #[cfg(test)]
 mod tests {
+    use shared::protocol::workload::{TaskQueue, steps};
+
     use super::super::finding::Level;
     use super::*;
 
@@ -176,14 +182,23 @@ mod tests {
     #[test]
     fn what_differs_or_cannot_be_made_is_a_fault_of_its_own_name() {
         let differs = judged(&[Role::Consumer], &found(Arguments::Other("x-max-length".to_owned()), 0));
-        // Five exchanges, two traces, two queues of tasks; the traces are empty besides.
-        assert_eq!(differs.iter().filter(|finding| finding.level == Level::Fail).count(), 9);
+        // Six exchanges, two traces, two queues of tasks; the traces are empty besides.
+        assert_eq!(differs.iter().filter(|finding| finding.level == Level::Fail).count(), 10);
         let forbidden = Standing::Missing(Err(Refusal::Forbidden("refused".to_owned())));
-        assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 9);
+        assert_eq!(judged(&[Role::Consumer], &forbidden).len(), 10);
         assert_eq!(level(&judged(&[Role::Consumer], &forbidden)), [Level::Fail]);
         // A producer declares neither task queues nor the owner's queue.
-        assert_eq!(judged(&[Role::Producer], &forbidden).len(), 7);
-        assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 10);
+        assert_eq!(judged(&[Role::Producer], &forbidden).len(), 8);
+        assert_eq!(judged(&[Role::Reducer], &forbidden).len(), 11);
+    }
+
+    #[test]
+    fn a_light_queue_that_is_not_there_is_no_fault() {
+        let scope = Scope::of(&[Role::Consumer], &[]);
+        let light = topology::tasks_in(TaskQueue::Light, Workload::Steps, &steps::class()).0;
+        let forbidden = || Standing::Missing(Err(Refusal::Forbidden("refused".to_owned())));
+        let findings = judge(&scope, &[(Part::Queue(light), forbidden())], &Deaths::new());
+        assert_eq!(level(&findings), [Level::Ok]);
     }
 
     #[test]

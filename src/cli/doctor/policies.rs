@@ -90,7 +90,7 @@ fn join(troubles: &BTreeMap<String, BTreeSet<String>>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use shared::protocol::topology::{self, CONSUMER_QUEUES, CONTROL_QUEUES, OWNER_QUEUES, REPLY_QUEUES, TASKS};
+    use shared::protocol::topology::{self, CONSUMER_QUEUES, CONTROL_QUEUES, LIGHT_QUEUES, REPLY_QUEUES, TASKS};
 
     use super::super::finding::Level;
     use super::*;
@@ -119,7 +119,7 @@ mod tests {
         let line = all.line();
         for said in [
             format!("deleted with their messages (expires) in {REPLY_QUEUES}*;"),
-            format!("expire after about 2 s (message-ttl) in {CONSUMER_QUEUES}*, {CONTROL_QUEUES}*, {OWNER_QUEUES}*, "),
+            format!("expire after about 2 s (message-ttl) in {CONSUMER_QUEUES}*, {CONTROL_QUEUES}*, {LIGHT_QUEUES}*, "),
             format!("no more than 7 messages are taken (max-length, max-length-bytes) in {CONSUMER_QUEUES}*, "),
             r#"the routing key "else\nwhere""#.to_owned(),
             format!("when they come back 3 times (delivery-limit) in {CONSUMER_QUEUES}*, "),

@@ -1,9 +1,9 @@
 //! The permissions that each role needs, and the broker's answers. No I/O.
 
 use shared::protocol::definitions::Role;
-use shared::protocol::id::{Class, JobId};
-use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, Queue, TASKS};
-use shared::protocol::workload::{Workload, steps};
+use shared::protocol::id::{Class, JobId, OwnerId};
+use shared::protocol::topology::{self, Binding, CONTROL, DEAD, OUTCOMES, PLANS, Queue, TASKS};
+use shared::protocol::workload::{TaskQueue, Workload, steps};
 use shared::system::random;
 use shared::transport::rabbitmq::probe::Refusal;
 
@@ -30,8 +30,8 @@ impl Need {
     fn shown(&self) -> String {
         match self {
             Self::Own(queue, bindings) => {
-                let keys: Vec<&str> = bindings.iter().map(|binding| binding.key.as_str()).collect();
-                format!("have a queue {} bound to {CONTROL} with {}", queue.name, keys.join(", "))
+                let bound: Vec<_> = bindings.iter().map(|to| format!("{} with {}", to.exchange, to.key)).collect();
+                format!("have a queue {} bound to {}", queue.name, bound.join(", "))
             }
             Self::Declare(queue) => format!("declare {queue}"),
             Self::Publish(exchange, key) => format!("publish to {exchange} with key {key}"),
@@ -47,11 +47,21 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
     let own = |(queue, bindings)| Need::Own(queue, bindings);
     let to = |exchange, key: &str| Need::Publish(exchange, key.to_owned());
     let class = scope.classes().next().unwrap_or_else(steps::class);
+    // No workload of today has light queues, so the name of one is made of any workload's.
+    let name = Class::from_name(token.as_str().as_bytes());
+    let light = |owner: Option<&OwnerId>| {
+        let (kind, workload) = (TaskQueue::Light, Workload::Steps);
+        let (queue, binding) = match owner {
+            Some(owner) => topology::tasks_of_in(kind, workload, &name, owner),
+            None => topology::tasks_in(kind, workload, &name),
+        };
+        Need::Own(queue, vec![binding])
+    };
     let task_of = |owner| topology::task_key(Workload::Digest, &class, owner);
     match role {
         Role::Producer => vec![
             own(topology::replies(&token)),
-            to(OUTCOMES, owner.as_str()),
+            to(PLANS, &topology::plan_key(owner)),
             to(CONTROL, &topology::owner_request_key(owner)),
             to(CONTROL, topology::ALL_OWNERS),
         ],
@@ -63,6 +73,7 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
                 to(OUTCOMES, owner.as_str()),
                 Need::Publish(DEAD, task_of(owner)),
                 to(CONTROL, topology::PRESENCE),
+                light(None),
             ];
             needs.extend(tasks(scope).map(|(workload, class)| Need::Consume {
                 queue: topology::tasks(workload, &class).0.name,
@@ -77,6 +88,7 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
                 Need::Declare(topology::owner_control(owner).0.name),
                 Need::Consume { like: queue.clone(), queue },
                 Need::Publish(TASKS, task_of(owner)),
+                light(Some(owner)),
                 to(DEAD, "refused"),
                 to(CONTROL, topology::ALL_CONSUMERS),
                 reply(),
@@ -86,6 +98,7 @@ pub(super) fn needs(scope: &Scope, role: Role) -> Vec<Need> {
             own(topology::command_owner(command)),
             own(topology::owner_control(command)),
             Need::Publish(TASKS, task_of(command)),
+            light(Some(command)),
             to(DEAD, "refused"),
             to(CONTROL, topology::ALL_CONSUMERS),
             reply(),

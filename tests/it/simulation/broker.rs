@@ -127,7 +127,7 @@ impl Broker {
         let takes =
             |queue: &&LiveQueue| queue.bindings.iter().any(|(e, pattern)| e == exchange && matches(pattern, key));
         let names: Vec<_> = self.queues.values().filter(takes).map(|queue| queue.spec.name.clone()).collect();
-        let has_alternate = [topology::TASKS, topology::OUTCOMES].contains(&exchange);
+        let has_alternate = [topology::TASKS, topology::OUTCOMES, topology::PLANS].contains(&exchange);
         if names.is_empty() && has_alternate { self.route(topology::UNROUTED, key) } else { names }
     }
 

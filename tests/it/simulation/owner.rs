@@ -54,8 +54,8 @@ pub(super) struct OwnerRole {
     /// What is for the next turn, and the same as it came, whatever is broken on purpose.
     inbox: Vec<(Arrived, Option<Seen>)>,
     turning: bool,
-    /// Buried deliveries, by the token under which they are published.
-    burying: BTreeMap<u64, DeliveryTag>,
+    /// Deliveries that it dead-letters, by the token under which they are published.
+    dead_lettering: BTreeMap<u64, DeliveryTag>,
     /// What submits a command's job.
     client: Option<Client>,
     /// The tasks of each opening that this process has sent and that have no outcome.
@@ -85,7 +85,7 @@ impl OwnerRole {
             ledger: None,
             inbox: Vec::new(),
             turning: false,
-            burying: BTreeMap::new(),
+            dead_lettering: BTreeMap::new(),
             client: None,
             out: BTreeMap::new(),
             holders: Holders::default(),
@@ -117,13 +117,14 @@ impl OwnerRole {
         if stage.breaks(Mutant::AckBeforeCommit) {
             out.push(Do::Ack(tag));
         }
-        if key != self.setup.owner.as_str() {
+        let exchange = topology::exchange_of(key, &self.setup.owner);
+        if exchange == topology::DEAD {
             return match DeadLetter::read(&stage.trusted(message), &self.setup.owner) {
                 Some(dead_letter) => self.tell(Arrived::DeadLetter { dead_letter, tag: Some(tag) }, stage, out),
                 None => out.push(Do::Ack(tag)),
             };
         }
-        match read(&stage.trusted(message), tag) {
+        match read(&stage.trusted(message), exchange, tag) {
             Ok(mut arrived) => {
                 if message.untrusted.is_some() {
                     stage.oracle.complain(format!("{} counts, which does not open", message.id));
@@ -155,7 +156,7 @@ impl OwnerRole {
             stage.oracle.dead_lettered(&message.id, &reason);
         }
         let token = stage.number();
-        self.burying.insert(token, tag);
+        self.dead_lettering.insert(token, tag);
         let dead_letter = DeadLetter::wrap(message.clone(), reason, self.setup.owner.as_str());
         out.push(Do::Publish { to: (topology::DEAD, "refused".to_owned()), message: dead_letter, token });
     }
@@ -233,6 +234,11 @@ impl OwnerRole {
                 out.push(Do::Hint { to: (topology::CONTROL, key), message });
             }
             Effect::Reply { to: ReplyTo::Local(_), reply } => self.replied(*reply, stage, out),
+            Effect::Declare { workload, class } => {
+                let (queue, binding) = topology::tasks_of(workload, &class, &self.setup.owner);
+                let (queues, bindings) = (vec![queue], vec![binding]);
+                out.push(Do::Declare(Topology { exchanges: Vec::new(), queues, bindings }));
+            }
             Effect::Probe { workload, class } => {
                 if !stage.breaks(Mutant::NeverProbe) {
                     out.push(Do::Look { workload, class });
@@ -349,7 +355,7 @@ impl Role for OwnerRole {
                 self.tell(Event::Interrupted, stage, &mut out)
             }
             Input::Interrupted { .. } => {}
-            Input::Confirmed(token) => out.extend(self.burying.remove(&token).map(Do::Ack)),
+            Input::Confirmed(token) => out.extend(self.dead_lettering.remove(&token).map(Do::Ack)),
             Input::Looked { workload, class, ready } => {
                 self.tell(Event::QueueState { workload, class, ready }, stage, &mut out);
             }

@@ -104,7 +104,7 @@ impl ProducerRole {
             }
             Action::Publish { planned, place } => {
                 let number = planned.number;
-                let to_owner = (topology::OUTCOMES, job.owner.to_string());
+                let to_owner = (topology::PLANS, topology::plan_key(&job.owner));
                 let (to, message) = match &self.straight {
                     None => (to_owner, planned.to_message(&id, &place, UNIX_EPOCH)),
                     Some(straight) => {
@@ -116,7 +116,7 @@ impl ProducerRole {
             }
             Action::EndPlan { tasks, place } => {
                 let message = PlanEnd { job: id, tasks }.to_message(&place, UNIX_EPOCH);
-                self.publish((topology::OUTCOMES, job.owner.to_string()), message, For::PlanEnd, stage, out);
+                self.publish((topology::PLANS, topology::plan_key(&job.owner)), message, For::PlanEnd, stage, out);
             }
             Action::Opened(_) | Action::Settled | Action::Say(_) => {}
             // Its user is told to run it again, and does.

@@ -159,7 +159,7 @@ fn a_job_is_opened_planned_sealed_and_waited_for() {
 }
 
 #[test]
-fn the_seal_waits_for_every_confirm() {
+fn the_plan_end_waits_for_every_confirm() {
     let mut bench = Bench::planning(true, 5);
     for number in 5..8 {
         bench.plan(number);
@@ -269,7 +269,7 @@ fn a_plan_that_is_not_to_be_made_again_is_only_waited_for() {
 }
 
 #[test]
-fn without_waiting_it_is_over_when_the_seal_is_confirmed() {
+fn without_waiting_it_is_over_when_the_plan_end_is_confirmed() {
     let mut bench = Bench::planning(false, 0);
     bench.plan(0);
     assert_eq!(bench.pass(Duration::from_secs(60)), ["ask status"], "someone may have cancelled the job");

@@ -70,10 +70,10 @@ impl Remote {
     }
 
     fn publish(&mut self, message: Message, job: JobId, number: u64, then: Event) {
-        let (transport, owner) = (Arc::clone(&self.transport), self.owner.clone());
+        let (transport, key) = (Arc::clone(&self.transport), topology::plan_key(&self.owner));
         self.handing.spawn(async move {
             // Publishing waits while the owner's queue is full, and so does the plan.
-            match until_taken(&*transport, topology::OUTCOMES, owner.as_str(), || message.clone()).await {
+            match until_taken(&*transport, topology::PLANS, &key, || message.clone()).await {
                 Ok(()) => Ok(then),
                 Err(Unpublished::TooLarge(oversize)) => Err(ProducerError::TooLarge { job, number, oversize }),
                 Err(Unpublished::Transport(error)) => Err(error.into()),

@@ -108,7 +108,7 @@ fn a_job_without_tasks_is_complete_when_it_is_complete() {
 }
 
 #[test]
-fn a_seal_that_contradicts_the_plan_is_dropped_and_changes_nothing() {
+fn a_plan_end_that_contradicts_the_plan_is_dropped_and_changes_nothing() {
     let mut world = World::new();
     world.open();
     world.plan(0, 1);
@@ -138,7 +138,7 @@ fn what_failed_and_was_skipped_in_planning_is_part_of_the_account() {
 }
 
 #[test]
-fn a_plan_and_a_seal_for_an_unknown_job_are_refused() {
+fn a_plan_and_a_plan_end_for_an_unknown_job_are_refused() {
     let mut world = World::new();
     let place = Place { opening: OpeningId::from_name(b"o"), after: PlanHash::start() };
     let task = Arrived::Planned { job: job(), place: place.clone(), planned: Box::new(planned(0, 1)), tag: Some(1) };
@@ -178,7 +178,7 @@ fn a_report_that_comes_again_does_not_move_the_end_of_a_job() {
 }
 
 /// A horse's answer to one whip.
-fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
+pub(super) fn felt(world: &mut World, job: &JobId, number: u64, steps: u64) {
     let task = TaskId { job: job.clone(), number };
     let opening = world.ledger().owner().status(job, world.now).expect("the job is known").opening;
     let (plan, workload) = (PlanHash::start(), Workload::Steps);
@@ -206,7 +206,7 @@ fn a_rider_may_get_off_early_but_not_before_a_whip_that_was_felt() {
     felt(&mut world, &rider, 0, 0);
     felt(&mut world, &rider, 2, 2);
     for (tasks, is_taken) in [(2, false), (11, false), (4, true), (4, true), (5, false)] {
-        let actions = world.seal_of(&rider, tasks);
+        let actions = world.plan_end_of(&rider, tasks);
         assert_eq!(settled(&actions) == ["ack"], is_taken, "a plan end at {tasks}");
     }
     let counts = |world: &World| world.ledger().owner().status(&rider, world.now).expect("known").counts;
@@ -248,7 +248,7 @@ fn a_sum_is_that_of_all_its_jobs_in_memory_or_not() {
         let job = spec.job();
         world.event(opening(job.clone(), JobSpec::Steps(spec)));
         felt(&mut world, &job, 0, 5);
-        world.seal_of(&job, 1);
+        world.plan_end_of(&job, 1);
         let opening = world.status_of(&job).expect("known").opening;
         world.event(Event::Reported { job: job.clone(), opening, sha256: "00".to_owned() });
         assert!(world.ledger().owner().spec(&job).is_none());

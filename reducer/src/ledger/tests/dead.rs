@@ -84,7 +84,7 @@ fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
     let mut world = one_dead();
     world.dead_letter(0, 1);
     let (dead, more) = listed(&world, None);
-    assert_eq!((dead.len(), more), (1, 0), "a letter that comes home after the end is none");
+    assert_eq!((dead.len(), more), (1, 0), "a dead letter that comes home after the end is none");
     let detail = reader(&world).dead_task(&id(1)).expect("read").expect("it is dead");
     assert_eq!(detail.dead, dead[0]);
     assert_eq!((dead[0].state, dead[0].items, dead[0].attempts), (DeadState::Failed, 2, 2));
@@ -95,7 +95,7 @@ fn a_dead_task_is_kept_with_all_that_is_known_of_it() {
 }
 
 #[test]
-fn a_letter_that_came_home_is_listed_while_its_task_is_tried_again() {
+fn a_dead_letter_that_came_home_is_listed_while_its_task_is_tried_again() {
     let mut world = World::new();
     world.open_with(2);
     world.dead_letter(1, 1);

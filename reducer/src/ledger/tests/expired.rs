@@ -65,7 +65,7 @@ fn it_waits_longer_each_time_but_no_longer_than_it_takes_to_hear_of_a_consumer()
 }
 
 #[test]
-fn what_a_late_or_a_strangers_letter_says_is_counted_at_most() {
+fn what_a_late_or_a_strangers_dead_letter_says_is_counted_at_most() {
     let mut world = World::new();
     world.open_with(2);
     world.done(0);

@@ -145,10 +145,12 @@ fn only_a_job_that_has_ended_is_forgotten() {
     world.done(0);
     assert!(refusal(&forget(&mut world)).is_some_and(|reason| reason.contains("report is not written")));
     world.report();
-    let other = Some(OpeningId::from_name(b"other"));
-    let reply = Some(ReplyTo::Local(0));
-    let actions = world.event(Event::ForgetJob { job: job(), opening: other, reply });
-    assert!(refusal(&actions).is_some_and(|reason| reason.contains("opened again")));
+    let others = [(world.opening_of("other"), "opened again"), (OpeningId::from_name(b"s-o"), "in another store")];
+    for (other, reason) in others {
+        let (opening, reply) = (Some(other), Some(ReplyTo::Local(0)));
+        let actions = world.event(Event::ForgetJob { job: job(), opening, reply });
+        assert!(refusal(&actions).is_some_and(|told| told.contains(reason)), "{reason}");
+    }
     assert_eq!((refusal(&forget(&mut world)), world.status_of(&job()).is_none()), (None, true));
 }
 
@@ -191,7 +193,7 @@ fn neither_memory_nor_store_grows_with_the_jobs_that_were_forgotten() {
         let spec = steps::Spec { caravan, rider: number % 3, whips: 0, needs: 0 };
         let id = spec.job();
         world.event(opening(id.clone(), JobSpec::Steps(spec)));
-        world.seal_of(&id, 0);
+        world.plan_end_of(&id, 0);
         let opening = world.status_of(&id).expect("it is known").opening;
         world.event(Event::Reported { job: id, opening, sha256: "00".to_owned() });
         world.pass(limits::OWNER_TICK);

@@ -21,9 +21,11 @@
 mod cancelling;
 mod counting;
 mod dead;
+mod derived;
 mod expired;
 mod explaining;
 mod leases;
+mod light;
 mod memory;
 mod needs;
 mod opening;
@@ -195,7 +197,7 @@ impl World {
     }
 
     /// Ends the plan of another job, which has no tasks in the store.
-    fn seal_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
+    fn plan_end_of(&mut self, job: &JobId, tasks: u64) -> Vec<Action> {
         let opening = self.ledger().owner().status(job, self.now).expect("the job is known").opening;
         let (tag, place) = (self.tag(), Place { opening, after: PlanHash::start() });
         self.event(Event::PlanEnd { plan_end: PlanEnd { job: job.clone(), tasks }, place, tag })
@@ -259,10 +261,6 @@ impl World {
             roots: Vec::new(),
             troubles: Vec::new(),
         })))
-    }
-
-    fn queue_state(&mut self, ready: Option<u32>) -> Vec<Action> {
-        self.event(Event::QueueState { workload: Workload::Digest, class: class(), ready })
     }
 
     fn report(&mut self) -> Vec<Action> {

@@ -67,7 +67,9 @@ impl Steps {
     }
 
     fn failures(&self) -> Vec<String> {
-        let chunk = crate::report::chunk(&self.world.path, &self.job, ReportOf::Failures, Default::default(), 1 << 20);
+        let opening = self.world.ledger().owner().status(&self.job, self.world.now).expect("the job is known").opening;
+        let (path, of) = (&self.world.path, ReportOf::Failures);
+        let chunk = crate::report::chunk(path, &self.job, &opening, of, Default::default(), 1 << 20);
         let text = shared::protocol::path::from_base64(&chunk.expect("a report").text_base64).expect("base64");
         let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         let reason = |line| serde_json::from_slice::<serde_json::Value>(line).expect("JSON")["reason"].clone();
@@ -267,7 +269,8 @@ fn jobs_share_a_window_by_priority_and_in_turns() {
         };
         let request = JobRequest { priority, ..JobRequest::new(job(name), spec()) };
         let opening = OpeningId::from_name(name.as_bytes());
-        world.event(Arrived::Open { request: Box::new(request), opening: opening.clone(), reply: ReplyTo::Local(0) });
+        world.event(Arrived::Open { request: Box::new(request), opening, reply: ReplyTo::Local(0) });
+        let opening = world.opening_of(name);
         let mut hash = PlanHash::start();
         for number in 0..3 {
             let planned = planned(number, 1);
@@ -282,7 +285,7 @@ fn jobs_share_a_window_by_priority_and_in_turns() {
     while at < out.len() {
         let task: TaskId = out[at].parse().expect("an id");
         let known = world.ledger().known(&task).expect("it can be read").expect("it is planned");
-        let opening = OpeningId::from_name(task.job.as_str().as_bytes());
+        let opening = world.opening_of(task.job.as_str());
         let address =
             Address { task, opening, plan: known.plan, attempt: 1, owner: owner(), workload: Workload::Digest };
         let (host, verdict) = ("h".to_owned(), done(1));

@@ -23,10 +23,10 @@ impl World {
     }
 
     fn end_walk(&mut self, walk: &str, tasks: u64) -> Vec<Action> {
-        self.seal_after(tasks, after(walk, tasks))
+        self.plan_end_after(tasks, after(walk, tasks))
     }
 
-    fn seal_after(&mut self, tasks: u64, after: PlanHash) -> Vec<Action> {
+    fn plan_end_after(&mut self, tasks: u64, after: PlanHash) -> Vec<Action> {
         let (tag, place) = (self.tag(), self.place(after));
         self.event(Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks }, place, tag })
     }
@@ -83,17 +83,17 @@ fn two_walks_never_make_one_plan() {
     assert_eq!((opened.planned, opened.after.clone()), (3, after("a", 3)), "the hash is found in the store again");
     let end = of_walk("b", 3).hash(&opened.after);
     world.plan_after("b", 3, opened.after);
-    world.seal_after(4, end.clone());
+    world.plan_end_after(4, end.clone());
     assert_eq!((world.status().state, world.counts().tasks_planned), (JobState::Running, 4));
     assert_eq!(world.status().plan, Some(end), "it stands for the whole plan");
 }
 
 #[test]
-fn nothing_is_held_beyond_the_seal() {
+fn nothing_is_held_beyond_the_plan_end() {
     let mut world = World::new();
     world.open();
     world.plan_of("a", 3);
     world.plan_of("b", 0);
-    assert_eq!(settled(&world.end_walk("b", 1)), ["ack", "ack"], "the seal, and the task of another walk");
+    assert_eq!(settled(&world.end_walk("b", 1)), ["ack", "ack"], "the plan end, and the task of another walk");
     assert_eq!(settled(&world.plan_of("a", 4)), ["ack"]);
 }

@@ -19,7 +19,7 @@ fn fetched(world: &World, of: ReportOf) -> (Vec<u8>, usize) {
 fn fetched_in(world: &World, of: ReportOf, bytes: usize) -> (Vec<u8>, usize) {
     let (mut text, mut pieces, mut from) = (Vec::new(), 0, ReportPlace::default());
     loop {
-        let piece = chunk(&world.path, &job(), of, from, bytes).expect("a piece");
+        let piece = chunk(&world.path, &job(), &world.opening(), of, from, bytes).expect("a piece");
         text.extend(from_base64(&piece.text_base64).expect("base64"));
         pieces += 1;
         if piece.last {
@@ -85,7 +85,7 @@ fn the_report_of_a_rider_that_got_off_early_ends_where_it_did() {
     let spec = steps::Spec { caravan: job(), rider: 0, whips: limits::DERIVED_TASKS_MAX, needs: 0 };
     let rider = spec.job();
     world.event(opening(rider.clone(), JobSpec::Steps(spec)));
-    world.seal_of(&rider, 0);
+    world.plan_end_of(&rider, 0);
     let mut render = Render::new(&world.path, &rider, Format::Text).expect("a report");
     let mut whole = Vec::new();
     render.write_up_to(u64::MAX, &mut whole, &mut |_| {}).expect("it is written");

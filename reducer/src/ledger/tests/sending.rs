@@ -6,6 +6,12 @@ use super::*;
 
 const HEARTBEAT: Duration = limits::HEARTBEAT;
 
+impl World {
+    pub(super) fn queue_state(&mut self, ready: Option<u32>) -> Vec<Action> {
+        self.event(Event::QueueState { workload: Workload::Digest, class: class(), ready })
+    }
+}
+
 fn narrow(config: &mut Config) {
     config.window_min = 2;
     config.window_per_slot = 3;

@@ -8,6 +8,11 @@ fn dropped(world: &World) -> Vec<(String, u64)> {
 }
 
 impl World {
+    /// An opening with this random part in the store.
+    pub(super) fn opening_of(&self, random: &str) -> OpeningId {
+        OpeningId::in_store(self.ledger().store().id(), &OpeningId::from_name(random.as_bytes()))
+    }
+
     /// The same job in another store, or after it was opened again. Messages about the first one
     /// are stale for it.
     fn begun_again() -> Self {
@@ -27,9 +32,9 @@ fn an_answer_of_another_opening_is_dropped_and_counted() {
     again.plan(0, 1);
     again.end_plan(1);
     assert_eq!(settled(&again.event(late)), ["ack"]);
-    assert_eq!((again.counts().tasks_done, dropped(&again)), (0, vec![("another opening".to_owned(), 1)]));
+    assert_eq!((again.counts().tasks_done, dropped(&again)), (0, vec![("another store".to_owned(), 1)]));
     again.restart(false);
-    assert_eq!(dropped(&again), [("another opening".to_owned(), 1)], "it is in the store");
+    assert_eq!(dropped(&again), [("another store".to_owned(), 1)], "it is in the store");
 }
 
 /// A copy of the store from before the task was planned continues with another task of that number.
@@ -68,22 +73,24 @@ fn plans_and_their_ends_of_another_opening_are_dropped_and_counted() {
     let end = Event::PlanEnd { plan_end: PlanEnd { job: job(), tasks: 0 }, place, tag: Some(2) };
     assert_eq!(settled(&again.event(end)), ["ack"]);
     assert_eq!((again.status().state, again.counts().tasks_planned), (JobState::Planning, 0));
-    assert_eq!(dropped(&again), [("another opening".to_owned(), 2)]);
+    assert_eq!(dropped(&again), [("another store".to_owned(), 2)]);
 }
 
 #[test]
 fn a_cancellation_of_another_opening_is_refused() {
     let mut world = World::new();
     world.open_with(1);
-    let other = Some(OpeningId::from_name(b"another"));
-    let actions = world.event(Event::Cancel { job: job(), opening: other, reply: ReplyTo::Local(0) });
-    let refused = actions.iter().any(|action| match action {
-        Action::Other(Effect::Reply { reply, .. }) => {
-            matches!(&**reply, Reply::Refused { reason } if reason.contains("opened again"))
-        }
-        _ => false,
-    });
-    assert!(refused, "{actions:?}");
+    let others = [(world.opening_of("another"), "opened again"), (OpeningId::from_name(b"s-o"), "in another store")];
+    for (other, why) in others {
+        let actions = world.event(Event::Cancel { job: job(), opening: Some(other), reply: ReplyTo::Local(0) });
+        let refused = actions.iter().any(|action| match action {
+            Action::Other(Effect::Reply { reply, .. }) => {
+                matches!(&**reply, Reply::Refused { reason } if reason.contains(why))
+            }
+            _ => false,
+        });
+        assert!(refused, "{actions:?}");
+    }
     assert_eq!(world.status().state, JobState::Running);
     let own = Some(world.opening());
     world.event(Event::Cancel { job: job(), opening: own, reply: ReplyTo::Local(0) });
@@ -113,7 +120,7 @@ fn what_is_held_of_another_opening_keeps_no_task_from_being_sent_again() {
 }
 
 #[test]
-fn a_letter_of_another_opening_says_nothing_about_a_task() {
+fn a_dead_letter_of_another_opening_says_nothing_about_a_task() {
     let mut first = World::new();
     first.open_with(1);
     let mut again = World::begun_again();
@@ -128,7 +135,7 @@ fn a_letter_of_another_opening_says_nothing_about_a_task() {
     };
     again.event(Arrived::DeadLetter { dead_letter, tag: None });
     assert_eq!(sent(&again.pass(Duration::from_secs(60))), []);
-    assert_eq!((again.counts().dead_letters, dropped(&again)), (0, vec![("another opening".to_owned(), 1)]));
+    assert_eq!((again.counts().dead_letters, dropped(&again)), (0, vec![("another store".to_owned(), 1)]));
 }
 
 #[test]

@@ -219,10 +219,7 @@ impl Plan {
         if !derived.is_ended {
             return None;
         }
-        derived.watched = derived.watched.max(answered.prefix());
-        while derived.watched < derived.tasks && answered.contains(derived.watched) {
-            derived.watched += 1;
-        }
+        derived.watched = answered.gap_from(derived.watched);
         let number = derived.watched;
         (number < derived.tasks).then(|| {
             derived.watched += 1;

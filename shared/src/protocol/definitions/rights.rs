@@ -9,8 +9,8 @@
 use super::{Role, User};
 use crate::protocol::id::OwnerId;
 use crate::protocol::topology::{
-    ALL_CONSUMERS, ALL_OWNERS, CONSUMER_QUEUES, CONTROL, CONTROL_QUEUES, DEAD, OUTCOMES, OWNER_QUEUES, PRESENCE,
-    REPLY_QUEUES, TASKS,
+    ALL_CONSUMERS, ALL_OWNERS, CONSUMER_QUEUES, CONTROL, CONTROL_QUEUES, DEAD, LIGHT_QUEUES, OUTCOMES, OWNER_QUEUES,
+    PLANS, PRESENCE, REPLY_QUEUES, TASKS,
 };
 
 /// Pattern for one word of a routing key, or for the end of a queue's name. It has neither `*` nor
@@ -50,10 +50,10 @@ fn producer(owner: &OwnerId) -> Rights {
     let replies = exclusive(REPLY_QUEUES, ID);
     Rights {
         configure: any_of(&[&replies]),
-        write: any_of(&[&name(OUTCOMES), &name(CONTROL), &replies]),
+        write: any_of(&[&name(PLANS), &name(CONTROL), &replies]),
         read: any_of(&[&name(CONTROL), &replies]),
         topics: vec![
-            topic(OUTCOMES, &[owner.as_str()], &[]),
+            topic(PLANS, &[&format!(r"plan\.{owner}")], &[]),
             topic(CONTROL, &[&format!(r"owner\.{owner}"), ALL_OWNERS], &[&reply()]),
         ],
     }
@@ -61,12 +61,14 @@ fn producer(owner: &OwnerId) -> Rights {
 
 /// A consumer takes tasks, sends outcomes to their owners, and sends heartbeats.
 fn consumer() -> Rights {
-    let own = exclusive(CONSUMER_QUEUES, ID);
+    let (own, light) = (exclusive(CONSUMER_QUEUES, ID), light());
+    let tasks = queues(&format!("{TASKS}."), &format!(r"{ID}\.{ID}"));
     Rights {
-        configure: any_of(&[&own]),
-        write: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own]),
-        read: any_of(&[&name(CONTROL), &own, &queues(&format!("{TASKS}."), &format!(r"{ID}\.{ID}"))]),
+        configure: any_of(&[&own, &light]),
+        write: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own, &light]),
+        read: any_of(&[&name(TASKS), &name(CONTROL), &own, &light, &tasks]),
         topics: vec![
+            topic(TASKS, &[], &[&format!(r"{ID}\.{ID}\.\*")]),
             topic(OUTCOMES, &[ID], &[]),
             topic(DEAD, &[ANYTHING], &[]),
             topic(CONTROL, &[PRESENCE], &[ALL_CONSUMERS]),
@@ -77,12 +79,13 @@ fn consumer() -> Rights {
 /// A reducer consumes its owner's queue, sends tasks, and answers over the control exchange.
 fn reducer(owner: &OwnerId) -> Rights {
     let (own, replies) = (exclusive(CONTROL_QUEUES, owner.as_str()), exclusive(REPLY_QUEUES, ID));
+    let (light, tasks) = (light(), task_of(owner.as_str()));
     Rights {
-        configure: any_of(&[&own, &replies]),
-        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &replies]),
-        read: any_of(&[&name(CONTROL), &queues(OWNER_QUEUES, owner.as_str()), &own, &replies]),
+        configure: any_of(&[&own, &replies, &light]),
+        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &replies, &light]),
+        read: any_of(&[&name(TASKS), &name(CONTROL), &queues(OWNER_QUEUES, owner.as_str()), &own, &replies, &light]),
         topics: vec![
-            topic(TASKS, &[&task_of(owner.as_str())], &[]),
+            topic(TASKS, &[&tasks], &[&tasks]),
             topic(DEAD, &[ANYTHING], &[]),
             topic(
                 CONTROL,
@@ -98,12 +101,13 @@ fn reducer(owner: &OwnerId) -> Rights {
 fn submitter(user: &str) -> Rights {
     let id = format!("{user}-{TOKEN}");
     let (own, control) = (exclusive(OWNER_QUEUES, &id), exclusive(CONTROL_QUEUES, &id));
+    let (light, tasks) = (light(), task_of(&id));
     Rights {
-        configure: any_of(&[&own, &control]),
-        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &control]),
-        read: any_of(&[&name(OUTCOMES), &name(DEAD), &name(CONTROL), &own, &control]),
+        configure: any_of(&[&own, &control, &light]),
+        write: any_of(&[&name(TASKS), &name(DEAD), &name(CONTROL), &own, &control, &light]),
+        read: any_of(&[&name(TASKS), &name(OUTCOMES), &name(DEAD), &name(CONTROL), &own, &control, &light]),
         topics: vec![
-            topic(TASKS, &[&task_of(&id)], &[]),
+            topic(TASKS, &[&tasks], &[&tasks]),
             topic(OUTCOMES, &[], &[&id]),
             topic(DEAD, &["refused"], &[&format!(r"\*\.\*\.{id}")]),
             topic(CONTROL, &[ALL_CONSUMERS, &reply()], &[&format!(r"owner\.{id}"), ALL_OWNERS, PRESENCE]),
@@ -136,6 +140,12 @@ fn queues(prefix: &str, rest: &str) -> String {
 /// [`Alias`]: crate::transport::Alias
 fn exclusive(prefix: &str, id: &str) -> String {
     queues(prefix, id) + r"(\.[0-9]+)?"
+}
+
+/// Pattern for light queues, which are made when they are needed. Who makes one may read it, too:
+/// the broker requires `read` to declare a queue with a dead-letter exchange.
+fn light() -> String {
+    queues(LIGHT_QUEUES, &format!(r"{ID}\.{ID}"))
 }
 
 fn task_of(owner: &str) -> String {

@@ -54,6 +54,9 @@ pub struct Message {
     pub reply_to: Option<String>,
     pub headers: BTreeMap<String, HeaderValue>,
     pub body: Bytes,
+    /// `delivery_mode` 1: a durable queue may keep the message in memory alone, and lose it when its
+    /// node restarts. The owner's record makes up for it.
+    pub is_transient: bool,
     /// Why the message must not be acted on, set by the role that opened it. An untrusted message
     /// is passed on only as it came. This field does not travel.
     pub untrusted: Option<Untrusted>,

@@ -46,7 +46,7 @@ pub mod kind {
     /// Producer to owner: one task of the plan.
     pub const PLANNED: &str = "planned";
     /// Producer to owner: the plan is complete.
-    pub const PLAN_END: &str = "seal";
+    pub const PLAN_END: &str = "plan_end";
     /// Anyone to owners, over the control exchange.
     pub const REQUEST: &str = "request";
     /// Owner to the sender of a request.

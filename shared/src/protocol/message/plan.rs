@@ -183,7 +183,7 @@ pub struct PlanEnd {
 
 impl PlanEnd {
     pub fn to_message(&self, place: &Place, now: SystemTime) -> Message {
-        let mut message = Message::json(kind::PLAN_END, format!("{}.seal", self.job), self, now);
+        let mut message = Message::json(kind::PLAN_END, format!("{}.plan_end", self.job), self, now);
         message.correlation = Some(self.job.to_string());
         place.write(message)
     }

@@ -67,6 +67,8 @@ pub enum Request {
     /// Read a report's bytes from a place on, once the job is finished.
     Report {
         job: JobId,
+        /// The opening to report, so that no pieces of two reports are put together.
+        opening: OpeningId,
         #[serde(default, skip_serializing_if = "ReportOf::is_results")]
         of: ReportOf,
         /// The default for the start, then [`ReportChunk::next`] of the previous chunk.
@@ -193,7 +195,6 @@ pub struct Opened {
     /// Hash of the plan up to `planned`.
     pub after: PlanHash,
     /// Number of tasks, if the plan is complete.
-    #[serde(rename = "sealed")]
     pub plan_end: Option<u64>,
     /// This job, if it has ended; otherwise the latest earlier job that has ended, with the same
     /// spec and report.

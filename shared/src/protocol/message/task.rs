@@ -86,6 +86,7 @@ impl Task {
             let avoid: Vec<&str> = self.avoid.iter().map(ConsumerId::as_str).collect();
             message = message.with_text("avoid", avoid.join(" "));
         }
+        message.is_transient = self.address.workload.descriptor().queue.is_light();
         message
     }
 

@@ -44,6 +44,10 @@ impl Queue {
         if let Some(bytes) = self.bytes_max {
             all.push(("x-max-length-bytes", Argument::Integer(i64::try_from(bytes).unwrap_or(i64::MAX))));
         }
+        if let Some(expires) = self.expires {
+            let millis = i64::try_from(expires.as_millis()).unwrap_or(i64::MAX);
+            all.push(("x-expires", Argument::Integer(millis)));
+        }
         if self.single_active_consumer {
             all.push(("x-single-active-consumer", Argument::Flag(true)));
         }

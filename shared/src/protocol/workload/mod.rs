@@ -17,6 +17,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::id::Class;
+#[cfg(doc)]
+use crate::protocol::limits;
 use crate::protocol::payload::{ContentType, Payload};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +72,16 @@ pub enum TaskQueue {
     /// On one node, with room for exactly this many waiting tasks. A publisher waits while it is
     /// full.
     Exact(u32),
+    /// On one node and in its memory: half the cost of a durable hop. The owner's record makes up
+    /// for what a restart of that node loses. The queue is made when it is needed, and vanishes when
+    /// nobody has used it for [`limits::LIGHT_QUEUE_EXPIRES`].
+    Light,
+}
+
+impl TaskQueue {
+    pub const fn is_light(self) -> bool {
+        matches!(self, Self::Light)
+    }
 }
 
 /// The classes of a workload.

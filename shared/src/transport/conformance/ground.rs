@@ -81,6 +81,7 @@ impl Ground {
             dead_letter: None,
             delivery_limit: Some(DELIVERY_LIMIT),
             single_active_consumer: false,
+            expires: None,
         }
     }
 

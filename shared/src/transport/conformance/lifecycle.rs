@@ -1,13 +1,20 @@
 //! Cases: declaring, exclusive ownership, closing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::WAIT;
 use super::ground::{Consumer, Ground, binding, message, within};
-use crate::protocol::topology::{Exchange, Queue, QueueKind, Topology};
+use crate::protocol::message::Message;
+use crate::protocol::topology::{self, Exchange, Queue, QueueKind, Topology};
+use crate::protocol::workload::{TaskQueue, Workload, steps};
 use crate::transport::{PublishError, Subscribe, Transport, TransportError};
+
+/// How long the light queue of a case may be unused: a quarter of it is longer than a declaration
+/// takes on a busy machine.
+const EXPIRES: Duration = Duration::from_secs(2);
 
 pub(super) async fn declaring_twice_is_fine(ground: Arc<Ground>) {
     let exchange = Exchange { alternate: Some(ground.name("alternate")), ..ground.exchange("exchange") };
@@ -115,6 +122,34 @@ pub(super) async fn an_exclusive_queue_ends(ground: Arc<Ground>) {
     drop(consumer);
     ground.send(&exchange, 3..4).await;
     assert!(!next.expect(3..4).await[0].is_redelivered(), "the new queue has nothing of the old one");
+}
+
+/// A queue of light tasks with a short time, and neither a consumer nor a declaration.
+pub(super) async fn an_unused_light_queue_vanishes(ground: Arc<Ground>) {
+    let exchange = ground.exchange("exchange");
+    let (light, _) = topology::tasks_in(TaskQueue::Light, Workload::Steps, &steps::class());
+    let queue = Queue { name: ground.name("light"), expires: Some(EXPIRES), ..light };
+    ground.all_from(&exchange, &[&queue]).await;
+    let transient = Message { is_transient: true, ..message(0) };
+    ground.publish(&exchange, "some.key", transient).await.expect("published");
+    let mut consumer = ground.subscribe(&queue, 1).await;
+    sleep(EXPIRES * 2).await;
+    let held = consumer.expect(0..1).await;
+    assert!(held[0].message.is_transient, "the message came with another delivery mode");
+    drop(held);
+    drop(consumer);
+    for _ in 0..6 {
+        sleep(EXPIRES / 4).await;
+        ground.all_from(&exchange, &[&queue]).await;
+    }
+    ground.stands(&queue, 1, 0).await;
+    sleep(EXPIRES * 2).await;
+    let state = within("a queue's state", ground.transport().queue(&queue.name)).await;
+    assert_eq!(state, Ok(None), "it was neither consumed nor declared for {:?}", EXPIRES * 2);
+    ground.send(&exchange, 1..2).await;
+    ground.all_from(&exchange, &[&queue]).await;
+    ground.send(&exchange, 2..3).await;
+    ground.subscribe(&queue, 10).await.expect(2..3).await;
 }
 
 pub(super) async fn close_ends_a_pending_next(ground: Arc<Ground>) {

@@ -97,7 +97,8 @@ macro_rules! conformance_cases {
             limits: a_full_queue_refuses_exactly, a_limit_of_bytes_refuses, one_full_queue_refuses_for_all,
                 each_publisher_learns_of_its_own, drop_head_keeps_the_newest, too_large_is_refused;
             lifecycle: declaring_twice_is_fine, other_arguments_are_a_mismatch, states_of_queues,
-                an_exclusive_queue_is_occupied, an_exclusive_queue_ends, close_ends_a_pending_next,
+                an_exclusive_queue_is_occupied, an_exclusive_queue_ends, an_unused_light_queue_vanishes,
+                close_ends_a_pending_next,
                 close_gives_back, a_closed_transport_says_so, says_whether_it_is_ephemeral;
         }
     };

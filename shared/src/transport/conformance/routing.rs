@@ -29,6 +29,7 @@ pub(super) async fn carries_every_property(ground: Arc<Ground>) {
         ]),
         // Longer than one frame of any broker, with every byte value.
         body: (0..=255).cycle().take(300_000).collect::<Vec<u8>>().into(),
+        is_transient: true,
         untrusted: None,
     };
     ground.publish(&exchange, "a.key-of_its.own", sent.clone()).await.expect("published");

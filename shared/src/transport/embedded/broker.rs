@@ -25,6 +25,8 @@ pub(super) struct Broker {
     exchanges: BTreeMap<String, LiveExchange>,
     /// Every binding names a queue in this map.
     queues: BTreeMap<Arc<str>, LiveQueue>,
+    /// The queues that are deleted when they are unused for a time.
+    expiring: BTreeSet<Arc<str>>,
 }
 
 impl Broker {
@@ -60,7 +62,17 @@ impl Broker {
         }
     }
 
+    /// Deletes the queues that were unused for their time. Every request that could notice one
+    /// calls this first, so there is no timer.
+    fn expire(&mut self) {
+        let is_expired = |name: &&Arc<str>| self.queues.get(*name).is_some_and(LiveQueue::is_expired);
+        for name in self.expiring.iter().filter(is_expired).cloned().collect::<Vec<_>>() {
+            self.delete(&name);
+        }
+    }
+
     pub(super) fn declare(&mut self, topology: &Topology, connection: u64) -> Result<(), TransportError> {
+        self.expire();
         topology.exchanges.iter().try_for_each(|exchange| self.declare_exchange(exchange))?;
         topology.queues.iter().try_for_each(|queue| self.declare_queue(queue, connection))?;
         topology.bindings.iter().try_for_each(|binding| self.bind(binding))
@@ -83,15 +95,22 @@ impl Broker {
 
     fn declare_queue(&mut self, queue: &Queue, connection: u64) -> Result<(), TransportError> {
         let name = queue.name.clone();
-        match self.queues.get(queue.name.as_str()) {
+        match self.queues.get_mut(queue.name.as_str()) {
             None => {
-                self.queues.insert(name.into(), LiveQueue::new(queue.clone(), connection));
+                let name: Arc<str> = name.into();
+                self.queues.insert(Arc::clone(&name), LiveQueue::new(queue.clone(), connection));
+                if queue.expires.is_some() {
+                    self.expiring.insert(name);
+                }
                 Ok(())
             }
             Some(live) if live.spec.kind == QueueKind::Exclusive && live.connection != connection => {
                 Err(TransportError::Occupied { name })
             }
-            Some(live) if live.spec == *queue => Ok(()),
+            Some(live) if live.spec == *queue => {
+                live.touch();
+                Ok(())
+            }
             Some(live) => {
                 let cause = format!("it is {:?}, and {queue:?} was asked for", live.spec);
                 Err(TransportError::Mismatch { name, cause })
@@ -113,6 +132,7 @@ impl Broker {
     }
 
     pub(super) fn publish(&mut self, exchange: &str, key: &str, message: Message) -> Result<(), PublishError> {
+        self.expire();
         let queues = route(&self.exchanges, exchange, key).ok_or_else(|| TransportError::Other {
             action: format!("publishing to exchange {exchange}"),
             cause: "there is no such exchange".to_owned(),
@@ -159,6 +179,7 @@ impl Broker {
         subscription: &Subscribe,
         connection: u64,
     ) -> Result<(u64, Arc<Notify>), TransportError> {
+        self.expire();
         let spec = &subscription.queue;
         let existing = self.queues.get(spec.name.as_str());
         let is_new = existing.is_none();
@@ -194,6 +215,7 @@ impl Broker {
     /// Deletes a queue with its messages; these do not become dead letters.
     fn delete(&mut self, name: &str) {
         self.exchanges.values_mut().for_each(|exchange| exchange.unbind(name));
+        self.expiring.remove(name);
         if let Some(queue) = self.queues.remove(name) {
             queue.ring_all();
         }
@@ -209,10 +231,11 @@ impl Broker {
         self.dead_letter(dead.into_iter().collect());
     }
 
-    pub(super) fn queue_state(&self, name: &str) -> Option<QueueState> {
+    pub(super) fn queue_state(&mut self, name: &str) -> Option<QueueState> {
+        self.expire();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.queues
-            .get(name)
-            .map(|queue| QueueState { ready: count(queue.ready()), consumers: count(queue.consumers()) })
+        let queue = self.queues.get_mut(name)?;
+        queue.touch();
+        Some(QueueState { ready: count(queue.ready()), consumers: count(queue.consumers()) })
     }
 }

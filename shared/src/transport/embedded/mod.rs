@@ -14,6 +14,8 @@
 //! - A message that goes back takes its old place, in front of messages that were never delivered.
 //!   (RabbitMQ's quorum queues put a requeued message last if they have no delivery limit.)
 //! - A message with a delivery limit of n is given up when it goes back for the n + 1st time.
+//! - A queue that expires is deleted at the first request after its time. Asking for its state begins
+//!   the time again, as at RabbitMQ.
 //! - An exclusive queue is deleted when its subscription ends, or with the handle that declared it.
 //!
 //! # Layout

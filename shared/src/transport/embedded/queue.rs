@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::entry::{Consumer, Dead, Entry, Full, Taken, Verdict};
 use crate::protocol::limits::MEMORY_QUEUE_BYTES_MAX;
 use crate::protocol::message::{HeaderValue, Message};
@@ -20,14 +22,19 @@ pub(super) struct LiveQueue {
     ready_bytes: u64,
     /// Sorted by id, which is the order in which they subscribed.
     consumers: BTreeMap<u64, Consumer>,
+    /// When the queue was last declared, looked at, or left by its last consumer. `None` if it does
+    /// not expire, or has consumers.
+    unused_since: Option<Instant>,
     /// Consumers with room, each once; the front one is next. Unused with a single active consumer.
     turns: VecDeque<u64>,
 }
 
 impl LiveQueue {
     pub(super) fn new(spec: Queue, connection: u64) -> Self {
+        let unused_since = spec.expires.map(|_| Instant::now());
         Self {
             spec,
+            unused_since,
             connection,
             places: 0,
             ready: VecDeque::new(),
@@ -35,6 +42,15 @@ impl LiveQueue {
             consumers: BTreeMap::new(),
             turns: VecDeque::new(),
         }
+    }
+
+    /// The time after which an unused queue is deleted begins again.
+    pub(super) fn touch(&mut self) {
+        self.unused_since = self.spec.expires.filter(|_| self.consumers.is_empty()).map(|_| Instant::now());
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.unused_since.zip(self.spec.expires).is_some_and(|(since, expires)| since.elapsed() >= expires)
     }
 
     pub(super) fn ready(&self) -> usize {
@@ -135,6 +151,7 @@ impl LiveQueue {
 
     pub(super) fn add_consumer(&mut self, id: u64, consumer: Consumer) {
         self.consumers.insert(id, consumer);
+        self.touch();
         if !self.spec.single_active_consumer {
             self.turns.push_back(id);
         }
@@ -163,6 +180,7 @@ impl LiveQueue {
         let Some(consumer) = self.consumers.remove(&id) else { return Vec::new() };
         self.turns.retain(|&turn| turn != id);
         consumer.bell.notify_one();
+        self.touch();
         consumer.unacked.into_values().filter_map(|entry| self.put_back(entry)).collect()
     }
 

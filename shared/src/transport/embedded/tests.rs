@@ -38,6 +38,7 @@ fn queue(name: &str) -> Queue {
         dead_letter: None,
         delivery_limit: None,
         single_active_consumer: false,
+        expires: None,
     }
 }
 

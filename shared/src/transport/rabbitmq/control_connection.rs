@@ -139,17 +139,20 @@ impl Control {
         }
     }
 
+    /// Light queues are left out: whoever needs one declares it again, and a long life of this
+    /// process would gather those of all jobs that have ended.
     fn remember(&self, topology: &Topology) {
+        let passes = |name: &str| topology.queues.iter().any(|queue| queue.name == name && queue.expires.is_some());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for exchange in &topology.exchanges {
             known.exchanges.retain(|other| other.name != exchange.name);
             known.exchanges.push(exchange.clone());
         }
-        for queue in &topology.queues {
+        for queue in topology.queues.iter().filter(|queue| queue.expires.is_none()) {
             known.queues.retain(|other| other.name != queue.name);
             known.queues.push(queue.clone());
         }
-        for binding in &topology.bindings {
+        for binding in topology.bindings.iter().filter(|binding| !passes(&binding.queue)) {
             if !known.bindings.contains(binding) {
                 known.bindings.push(binding.clone());
             }

@@ -9,7 +9,10 @@ use crate::protocol::limits::HEADERS_BYTES_MAX;
 use crate::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Message};
 use crate::transport::TransportError;
 
-/// The message survives a restart of the broker. Without this, a confirmed message may be lost.
+/// Delivery mode of a message that may be lost with a restart of the broker.
+const TRANSIENT: u8 = 1;
+/// Delivery mode of a message that survives a restart of the broker. Without this, a confirmed
+/// message may be lost.
 const PERSISTENT: u8 = 2;
 
 /// Header in which quorum queues count returns of a message. Before RabbitMQ 4.3 every return
@@ -32,7 +35,7 @@ pub(super) fn of_message(message: &Message) -> Result<BasicProperties, Transport
         headers.insert(short("a header's name", name)?, value);
     }
     let mut properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
+        .with_delivery_mode(if message.is_transient { TRANSIENT } else { PERSISTENT })
         .with_timestamp(message.timestamp)
         .with_headers(FieldTable::from(headers));
     if !message.id.is_empty() {
@@ -87,6 +90,7 @@ pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message
         reply_to: text(properties.reply_to()),
         headers,
         body: body.into(),
+        is_transient: *properties.delivery_mode() == Some(TRANSIENT),
         untrusted: None,
     }
 }
@@ -149,6 +153,10 @@ mod tests {
         let properties = of_message(&message).expect("fits");
         assert_eq!(properties.delivery_mode(), &Some(2));
         assert_eq!(to_message(&properties, message.body.to_vec()), message);
+        let light = Message { is_transient: true, ..sample() };
+        let properties = of_message(&light).expect("fits");
+        assert_eq!(properties.delivery_mode(), &Some(1));
+        assert_eq!(to_message(&properties, light.body.to_vec()), light);
         let empty = of_message(&Message::default()).expect("fits");
         assert_eq!(to_message(&empty, Vec::new()), Message::default());
     }

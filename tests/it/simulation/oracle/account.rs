@@ -72,7 +72,7 @@ impl Oracle {
         })
     }
 
-    /// Letters of tasks that were not out, or of ended jobs, count for nothing.
+    /// Dead letters of tasks that were not out, or of ended jobs, count for nothing.
     fn check_deaths(&self, JobStatus { job, opening, counts, .. }: &JobStatus) -> Result<(), String> {
         let of = |opening: Option<&OpeningId>| self.deaths.get(&(job.clone(), opening.cloned())).copied();
         let deaths = [of(None), of(Some(opening))].map(Option::unwrap_or_default);

@@ -25,9 +25,10 @@ use super::{Classes, Contract, Descriptor, TaskQueue, Workload};
 use crate::protocol::id::{Class, JobId};
 use crate::protocol::payload::{ContentType, Payload};
 
-/// The owner's record makes up for what a queue may lose.
+/// The owner's record makes up for what a light queue may lose, and a queue of a pool vanishes after
+/// it.
 pub(super) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "call", queue: TaskQueue::Durable, classes: Classes::OfJobs };
+    Descriptor { name: "call", queue: TaskQueue::Light, classes: Classes::OfJobs };
 
 /// A pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
