@@ -2,6 +2,7 @@
 //!
 //! A changed message fails here and prints the example as it has to be.
 
+mod announced;
 mod sealed;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, LaneState,
     Lease, Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply,
-    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
+    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Update, Updates, Verdict, kind,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
@@ -22,6 +23,8 @@ use shared::protocol::workload::digest::{Algorithm, Batch, Spec};
 use shared::protocol::workload::files::{Files, Item, ItemFailure, Links, Root, Selection, Start, Times};
 use shared::protocol::workload::steps::{Answer, Whip};
 use shared::protocol::workload::words::{self, Manner, Mode};
+
+use announced::{announcement, pool, updates};
 
 const DIGEST: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
 
@@ -276,6 +279,8 @@ fn requests() -> Vec<String> {
         Request::Claim { session: session(), answers: Some("9f2e".to_owned()) },
         Request::Cancel { job: job(), opening: opening() },
         Request::ForgetJob { job: job(), opening: opening() },
+        Request::Updates { job: pool(), opening: opening(), after: None },
+        Request::Updates { job: pool(), opening: opening(), after: Some(1) },
     ]));
     let filter = Some(job().to_string());
     examples.extend(bodies(&[
@@ -347,6 +352,7 @@ fn replies() -> Vec<String> {
     let next = ReportPlace { task: 1, byte: 0 };
     examples.extend(bodies(&[
         Reply::Status(Box::new(status)),
+        Reply::Updates(updates()),
         Reply::Report(ReportChunk { next, last: true, text_base64: "YTk5OQo=".to_owned() }),
         Reply::Pong { owner: owner(), session: Some(session()) },
         Reply::Refused { reason: "job photos-2026 exists and asks for something else".to_owned() },
@@ -381,5 +387,7 @@ fn heartbeats() -> Vec<String> {
     let call = Message::json(kind::REQUEST, "c0de".to_owned(), &Request::Ping, now());
     let cancel = Cancel { openings: vec![opening()] }.to_message("8d2e".to_owned(), now());
     let to_all = |message| show(topology::CONTROL, topology::ALL_CONSUMERS, message);
-    vec![show(topology::CONTROL, topology::PRESENCE, &message), to_all(&call), to_all(&cancel)]
+    let announcement = announcement().to_message("61ac".to_owned(), now());
+    let presence = show(topology::CONTROL, topology::PRESENCE, &message);
+    vec![presence, to_all(&call), to_all(&cancel), to_all(&announcement)]
 }

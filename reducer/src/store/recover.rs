@@ -44,6 +44,7 @@ struct JobRow {
     plan: String,
     origin: Option<String>,
     updates: (u64, u64),
+    released: u64,
 }
 
 impl JobRow {
@@ -68,6 +69,7 @@ impl JobRow {
             priority: row.get(16)?,
             needs: row.get(17)?,
             updates: (row.get(18)?, row.get(19)?),
+            released: row.get(20)?,
         })
     }
 }
@@ -94,7 +96,8 @@ impl Store {
             "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
                     cancelled_at, report, plan, origin, opening, follows IS NOT NULL, priority, needs,
                     (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id),
-                    (SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM updates WHERE job_id = id)
+                    (SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM updates WHERE job_id = id),
+                    released
              FROM jobs WHERE {which}"
         ))?;
         let rows: Vec<JobRow> = statement.query_map(params, JobRow::read)?.collect::<Result<_, _>>()?;
@@ -129,6 +132,7 @@ impl Store {
             ready: Ready::resumed(serde_json::from_str(&row.sent).map_err(content)?),
             flights: BTreeMap::new(),
             updates: Updates::resumed(row.updates.0, row.updates.1),
+            released: row.released,
             request: JobRequest { report, origin, priority: row.priority, ..JobRequest::new(id, spec) },
         };
         if job.ending.is_open() {

@@ -1,7 +1,9 @@
 //! Pools of a user's worker: order, errors, panics, updates, endless arguments, the end.
 //!
+//! - `bytes`: any bytes, over every road
 //! - `joins`: consumers that come, leave and die while a pool runs
 
+mod bytes;
 mod joins;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -17,6 +17,7 @@
 //! - `jobs`, `work`: what there is to do, and what comes of it; `oracle`: what must come of it;
 //!   `watch`: what must hold at each step
 //! - `faults`: lists of faults; `shrink`: shorter ones; `schedule`: a seed's run
+//! - `streams`: a pool's job beside these, whose results are taken as they come
 //! - `mutants`: invariants broken on purpose, which have to be noticed
 
 mod broker;
@@ -37,6 +38,7 @@ mod producer;
 mod role;
 mod schedule;
 mod shrink;
+mod streams;
 mod watch;
 mod wire;
 mod work;

@@ -65,6 +65,8 @@ pub(crate) struct Job {
     unsent: BTreeMap<u64, Class>,
     /// Set if a caller in this process takes its results.
     stream: Option<Stream>,
+    /// Tasks below this number had left the store when this process began.
+    released: u64,
     /// When consumers were last told of it.
     announced_at: Option<Moment>,
     pub(super) updates: Updates,
@@ -88,6 +90,7 @@ pub(crate) struct Resumed {
     pub ready: Ready,
     pub flights: BTreeMap<u64, Flight>,
     pub updates: Updates,
+    pub released: u64,
 }
 
 impl Job {
@@ -110,6 +113,7 @@ impl Job {
             ready: Ready::default(),
             flights: BTreeMap::new(),
             updates: Updates::default(),
+            released: 0,
         })
     }
 
@@ -125,6 +129,7 @@ impl Job {
             flights: resumed.flights,
             unsent: BTreeMap::new(),
             stream: None,
+            released: resumed.released,
             announced_at: None,
             updates: resumed.updates,
             plan: resumed.plan,
@@ -192,7 +197,8 @@ impl Job {
 
     /// A caller in this process takes its results from now on.
     pub(super) fn begin_stream(&mut self) {
-        self.stream.get_or_insert_default();
+        let released = self.released;
+        self.stream.get_or_insert_with(|| Stream::after(released));
     }
 
     pub const fn announced_at(&self) -> Option<Moment> {

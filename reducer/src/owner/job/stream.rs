@@ -32,6 +32,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// A stream of a job whose tasks below this number have left the store.
+    pub fn after(released: u64) -> Self {
+        Self { taken: Contiguous::up_to(released), released, first: released, ..Self::default() }
+    }
+
     /// Whether the caller does not know yet that so many consumers and slots do the tasks.
     pub fn is_news(&mut self, consumers: u32, slots: u64) -> bool {
         self.served.replace((consumers, slots)) != Some((consumers, slots))
