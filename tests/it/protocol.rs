@@ -12,7 +12,7 @@ use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, LaneState,
     Lease, Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply,
-    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Update, Updates, Verdict, kind,
+    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;

@@ -6,7 +6,7 @@
 //! call once, and each repeat as what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -65,9 +65,9 @@ fn spec() -> Spec {
     Spec { pool: job(), worker: "w".to_owned(), init: Payload::json("0") }
 }
 
-fn start(path: &PathBuf, now: Moment) -> Result<(Ledger, Vec<Action>), String> {
+fn start(path: &Path, now: Moment) -> Result<(Ledger, Vec<Action>), String> {
     let owner = || "guest-pool".parse::<OwnerId>().expect("an id");
-    let store = Store::open(&StorePlace::File(path.clone()), owner).map_err(|error| error.to_string())?;
+    let store = Store::open(&StorePlace::File(path.to_owned()), owner).map_err(|error| error.to_string())?;
     Ledger::new(Config::new(owner()), store, now, true).map_err(|error| error.to_string())
 }
 
