@@ -1,12 +1,13 @@
 //! Somebody at a terminal: cancels or forgets a job, or has its failed tasks done again. As `packhorse cancel`,
 //! `packhorse jobs forget` and `packhorse dead` ask for it.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rand::RngExt;
-use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::id::{JobId, OpeningId, PlanHash};
 use shared::protocol::job::JobState;
-use shared::protocol::message::{Reply, Request};
+use shared::protocol::message::{Place, PlanEnd, Reply, Request};
+use shared::protocol::topology;
 
 use super::deeds::Deed;
 use super::producer::Questions;
@@ -32,13 +33,15 @@ pub(super) struct OperatorRole {
     phase: Phase,
     /// The opening that is to be cancelled, once it was looked at.
     opening: Option<OpeningId>,
+    /// The opening that was forgotten.
+    gone: Option<OpeningId>,
     /// Answers so far.
     heard: u32,
 }
 
 impl OperatorRole {
     pub fn new(job: JobId, deed: Deed) -> Self {
-        Self { job, deed, questions: Questions::default(), phase: Phase::Waiting, opening: None, heard: 0 }
+        Self { job, deed, questions: Questions::default(), phase: Phase::Waiting, opening: None, gone: None, heard: 0 }
     }
 
     fn ask(&mut self, stage: &mut Stage, out: &mut Vec<Do>) {
@@ -97,13 +100,22 @@ impl OperatorRole {
 }
 
 impl OperatorRole {
+    /// The plan end of a job that was forgotten, once more: a queue may have kept it.
+    fn late(&mut self, stage: &mut Stage) -> Option<Do> {
+        let (opening, job) = (self.gone.take()?, stage.jobs.job(&self.job)?);
+        let place = Place { opening, after: PlanHash::start() };
+        let message = PlanEnd { job: self.job.clone(), tasks: 0 }.to_message(&place, UNIX_EPOCH);
+        Some(Do::Hint { to: (topology::PLANS, topology::plan_key(&job.owner)), message })
+    }
+
     fn replied_to_forget(&mut self, reply: &Reply, stage: &mut Stage) -> Option<Duration> {
         match (self.opening.take(), reply) {
             (None, Reply::Status(status)) => {
                 self.opening = Some(status.opening.clone());
                 Some(Duration::ZERO)
             }
-            (Some(_), Reply::Status(status)) => {
+            (Some(opening), Reply::Status(status)) => {
+                self.gone = Some(opening);
                 if !status.state.is_over() {
                     stage.oracle.complain(format!("job {} is forgotten, and has not ended", status.job));
                 }
@@ -129,10 +141,12 @@ impl Role for OperatorRole {
             Input::Delivery { tag, message, .. } => {
                 out.push(Do::Ack(tag));
                 if let Some(reply) = self.questions.hear(&message) {
-                    out.push(match self.replied(&reply, stage) {
+                    let next = match self.replied(&reply, stage) {
                         Some(wait) => Do::After(wait, Alarm::Tick),
                         None => Do::Exit,
-                    });
+                    };
+                    out.extend(self.late(stage));
+                    out.push(next);
                 }
             }
             Input::Alarm(Alarm::Patience(id)) => {

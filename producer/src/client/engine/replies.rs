@@ -38,6 +38,8 @@ impl Submission {
     fn answered(&mut self, reply: Reply, now: Moment) -> Vec<Action> {
         match reply {
             Reply::Opened(opened) if self.phase == Phase::Opening => self.opened(opened, now),
+            // An answer to a question that was asked before the job was to be opened again.
+            Reply::Status(_) if self.phase == Phase::Opening => Vec::new(),
             Reply::Status(status) => self.heard_status(status, now),
             // The owner has lost or replaced its store: begin again.
             Reply::UnknownJob => self.begin_again("the reducer does not know the job any more; submitting it again"),

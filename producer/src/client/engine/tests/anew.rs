@@ -22,6 +22,18 @@ fn where_the_tree_has_changed_the_job_is_opened_anew() {
 }
 
 #[test]
+fn a_late_status_does_not_end_a_job_that_is_to_be_opened_anew() {
+    let mut bench = Bench::new(true);
+    bench.step(Event::Tick);
+    assert_eq!(bench.reply(opened(1, None)), ["opened", "plan 0"]);
+    assert_eq!(bench.pass(limits::STATUS_INTERVAL), ["ask status"]);
+    let other = Planned { bytes: 1, class: Class::from_name(b"other"), ..planned(0) };
+    assert!(bench.step(Event::Planned(Box::new(other))).is_empty(), "its owner has another");
+    assert!(bench.reply(status(JobState::Finished, &[])).is_empty());
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open instead of first"]);
+}
+
+#[test]
 fn each_task_says_which_plan_it_goes_on_with() {
     let mut bench = Bench::planning(true, 1);
     let mut places = Vec::new();
