@@ -104,6 +104,7 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
     let (transport, workers) = match config.place {
         Place::Transport(transport) => (transport, None),
         Place::Broker(_) => (connected(&url).await?, None),
+        Place::Here { slots: 0 } => return Err(PoolError::Refused("a pool needs at least one slot".to_owned())),
         Place::Here { slots } => {
             let workers = Workers::new().with::<W>();
             let workers = ConsumerConfig { workers, slots, ..ConsumerConfig::new(Site::new(), Vec::new()) };

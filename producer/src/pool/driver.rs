@@ -229,8 +229,11 @@ impl Driver {
         let answer = match verdict {
             Verdict::Done(answer) => answer,
             Verdict::Failed(failure) | Verdict::Permanent(failure) => {
-                let (first, calls, reason) = (packed.first, packed.calls, failure.reason);
-                return packed.source.deliver(Delivery::GivenUp { first, calls, reason });
+                if packed.calls > 1 {
+                    return self.plan_alone(packed).await;
+                }
+                let (first, reason) = (packed.first, failure.reason);
+                return packed.source.deliver(Delivery::GivenUp { index: first, reason });
             }
         };
         // The owner has read it, so it can be read.
@@ -258,7 +261,7 @@ impl Driver {
     }
 
     /// A slot has left the last calls of a pack, and needed so many microseconds for each of the
-    /// others: those go out again, in tasks of their own.
+    /// others: those that were left go out again, in tasks of their own.
     async fn plan_rest(&mut self, packed: Packed, left: u32, micros: u64) {
         let Ok(pack) = Pack::parse(&packed.body) else { return };
         let from = pack.calls.len() - left as usize;
@@ -272,6 +275,13 @@ impl Driver {
             self.plan(Packed { source, first, calls: count, bytes, body, tries, room }).await;
             first += u64::from(count);
         }
+    }
+
+    /// No consumer could do a pack: each of its calls goes out again in a task of its own, because
+    /// one of them may be to blame.
+    async fn plan_alone(&mut self, packed: Packed) {
+        let calls = packed.calls;
+        self.plan_rest(packed, calls, u64::MAX).await;
     }
 
     /// Delivers the results of a pack, and sends each call again that returned an error.

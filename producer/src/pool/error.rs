@@ -22,6 +22,9 @@ pub enum PoolError {
     /// An argument cannot be written, or a result cannot be read.
     #[error("call {index}: {cause}")]
     Codec { index: u64, cause: CodecError },
+    /// The iterator of arguments panicked; its message was printed. Calls before it have results.
+    #[error("the arguments end before call {index}: their iterator panicked")]
+    Arguments { index: u64 },
     /// An argument that no message holds.
     #[error("call {index}: its argument has {bytes} bytes, and may have {RESULT_BYTES_MAX}")]
     TooLarge { index: u64, bytes: usize },

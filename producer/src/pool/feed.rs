@@ -1,6 +1,7 @@
 //! Makes packs of a caller's arguments, on a thread of its own: an iterator may block, and may have
 //! no end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,11 +53,18 @@ where
     let mut feeder =
         Feeder { packing, source, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
     let run = move || {
-        let is_open = arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
-        if is_open && feeder.flush() {
-            let calls = feeder.first;
-            feeder.source.deliver(Delivery::End { calls });
+        let all = || arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
+        // What a panic leaves is only what was added before.
+        let fed = catch_unwind(AssertUnwindSafe(all));
+        if matches!(fed, Ok(false)) || !feeder.flush() {
+            return;
         }
+        if fed.is_err() {
+            let index = feeder.first;
+            feeder.source.deliver(Delivery::Failed { index, error: PoolError::Arguments { index } });
+            feeder.first += 1;
+        }
+        feeder.source.deliver(Delivery::End { calls: feeder.first });
     };
     threads::start("pool feeder", run).map(drop)
 }

@@ -283,6 +283,11 @@ impl<W: Worker> Pool<W> {
         if let Some(why) = self.shared.over.get() {
             return Err(why.clone());
         }
+        let latest = self.shared.version.load(Ordering::Acquire);
+        if let Some(version) = self.options.version.filter(|version| *version > latest) {
+            let reason = format!("version {version} is asked for, and the latest update has version {latest}");
+            return Err(PoolError::Refused(reason));
+        }
         self.shared.packing.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(PoolError::Closed)
     }
 

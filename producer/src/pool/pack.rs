@@ -62,8 +62,8 @@ pub(super) enum Delivery {
     Results(Vec<(u64, CallResult)>, Option<OwnedSemaphorePermit>),
     /// A call that was not sent.
     Failed { index: u64, error: PoolError },
-    /// These calls have no result.
-    GivenUp { first: u64, calls: u32, reason: String },
+    /// A call has no result.
+    GivenUp { index: u64, reason: String },
     /// There are so many calls in all.
     End { calls: u64 },
 }

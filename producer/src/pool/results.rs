@@ -88,9 +88,8 @@ impl<W: Worker> Results<W> {
                 results.into_iter().for_each(|(index, result)| self.add(index, vec![Ok(result)], None));
             }
             Delivery::Failed { index, error } => self.add(index, vec![Err(error)], None),
-            Delivery::GivenUp { first, calls, reason } => {
-                let given_up = |index| Err(PoolError::GivenUp { index, reason: reason.clone() });
-                self.add(first, (first..first + u64::from(calls)).map(given_up).collect(), None);
+            Delivery::GivenUp { index, reason } => {
+                self.add(index, vec![Err(PoolError::GivenUp { index, reason })], None);
             }
             Delivery::End { calls } => self.calls = Some(calls),
         }

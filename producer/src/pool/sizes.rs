@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(sizes.target(), TARGET.0);
         // A slot that waited for a core changes little.
         sizes.learn(20, 160, 20, 1_000_000, TRIP);
-        assert!(sizes.is_enough(16, 128) && !sizes.is_enough(15, 120));
+        assert!(sizes.is_enough(15, 120) && !sizes.is_enough(14, 112));
         // A call that takes longer than the target goes alone.
         sizes.learn(1, 1_000, 1, 5_000_000, TRIP);
         assert!(sizes.is_enough(1, 1_000));

@@ -64,6 +64,12 @@ pub trait Fold: Debug {
         Ok(body)
     }
 
+    /// Whether a caller that streams the job plans the items of a task that was given up again, each
+    /// in a task of its own: one of them may be to blame, and must fail alone.
+    fn tries_items_alone(&self) -> bool {
+        false
+    }
+
     /// The records of one settled task, in the order of its items. `account` is the job's; where
     /// [`Fold::needs_whole_plan`] says so, it must be that of the complete plan.
     fn records(&self, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason>;

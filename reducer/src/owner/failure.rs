@@ -6,6 +6,7 @@ use shared::protocol::message::{Address, DeadLetter, Failure, Outcome, Verdict};
 use shared::system::clock::Moment;
 
 use super::{Job, Known, Owner, Step, Tag, Write};
+use crate::fold;
 
 impl Owner {
     pub(super) fn failed(
@@ -45,7 +46,12 @@ impl Owner {
         step: &mut Step,
     ) {
         let Some(job) = self.jobs.get_mut(&outcome.address.task.job) else { return };
-        job.account.failed(items);
+        // Whoever streams the job plans them again.
+        if items > 1 && job.stream().is_some() && fold::of(job.spec()).tries_items_alone() {
+            job.account.failed_and_left(items);
+        } else {
+            job.account.failed(items);
+        }
         self.changed.push(outcome.address.task.job.clone());
         let task = outcome.address.task.clone();
         self.stream(&outcome, step);

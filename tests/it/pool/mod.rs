@@ -133,6 +133,30 @@ async fn a_call_is_tried_again_only_if_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_for_is_refused() {
+    assert!(matches!(pool::open::<Adder>(PoolConfig::embedded(0), &0).await, Err(PoolError::Refused(_))));
+    let pool = embedded(1, None).await;
+    let ahead = pool.with(CallOptions { version: Some(1), ..CallOptions::default() });
+    assert!(matches!(ahead.apply(&Do::Add(1)).await, Err(PoolError::Refused(_))));
+    assert_eq!(pool.update_workers(&7).await, Ok(1));
+    assert_eq!(ahead.apply(&Do::Tell).await, Ok(Answer::Updates(vec![7])));
+    let too_large = "x".repeat(900 * 1024);
+    assert!(matches!(pool.apply(&Do::Fail(too_large)).await, Err(PoolError::TooLarge { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_that_panic_end_there() {
+    let pool = embedded(1, Some(2)).await;
+    let mut results = pool.imap((0..5).map(|number| if number < 3 { Do::Add(number) } else { panic!("no more") }));
+    let results = results.as_mut().expect("it is open");
+    for number in 0..3 {
+        assert_eq!(results.next().await, Some(Ok(Answer::Sum(1_000 + number))));
+    }
+    assert_eq!(results.next().await, Some(Err(PoolError::Arguments { index: 3 })));
+    assert_eq!(results.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn arguments_may_be_endless() {
     let pool = embedded(2, None).await;
     static PULLED: AtomicU64 = AtomicU64::new(0);

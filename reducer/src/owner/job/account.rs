@@ -83,6 +83,14 @@ impl Account {
         counts.items_failed += u64::from(items);
     }
 
+    /// A task of this many items is given up, and other tasks do its items.
+    pub fn failed_and_left(&mut self, items: u32) {
+        let counts = &mut self.0;
+        counts.tasks_open -= 1;
+        counts.tasks_failed += 1;
+        counts.items_planned -= u64::from(items);
+    }
+
     /// A failed task of this many items is replayed.
     pub fn reopened(&mut self, items: u32) {
         let counts = &mut self.0;
