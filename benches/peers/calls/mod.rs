@@ -25,20 +25,20 @@ use crate::row::Row;
 
 pub const NOTE: &str = "A function returns its integer argument in 2 workers, and the caller adds up all results.";
 
-pub const NOTE_RABBIT: &str = "A function returns its integer argument in 2 worker processes of 1 slot, and the caller \
-    adds up all results. Packhorse commits each call to the owner's store and has each message confirmed. Celery goes \
-    over the same RabbitMQ, with acks_late, transient messages, a prefetch of 128 and results over rpc://; its messages \
-    are not confirmed. Dask and HyperQueue have servers of their own, which keep their account in memory. HyperQueue \
-    starts a Python process for each task and brings no return value back: the tasks print, and the caller reads their \
-    files.";
+pub const NOTE_RABBIT: &str = "A function returns its integer argument in 2 worker processes of 1 slot, and the \
+    caller adds up all results. Packhorse commits each call to the owner's store and has each message confirmed. \
+    Celery goes over the same RabbitMQ, with acks_late, transient messages, a prefetch of 128 and results over \
+    rpc://; its messages are not confirmed. Dask and HyperQueue have servers of their own, which keep their account \
+    in memory. HyperQueue starts a Python process for each task and brings no return value back: the tasks print, \
+    and the caller reads their files.";
 
 pub const NOTE_KILLED: &str = "One of two consumers is killed with SIGKILL while it works on calls, and another is \
     started.";
 
-pub const NOTE_LATENCY: &str = "2,000 calls a round, each begun after the result of the call before; p50 and p99 \
-    of each round. Bare: lapin alone publishes to a durable classic queue, consumes, replies to an exclusive queue, and \
-    acks after the reply's confirm; messages have delivery mode 1, and all are confirmed. Both ends of the bare one are \
-    in one process, on two connections; the pool and its consumer are two processes.";
+pub const NOTE_LATENCY: &str = "2,000 calls a round, each begun after the result of the call before; p50 and p99 of \
+    each round. Bare: lapin alone publishes to a durable classic queue, consumes, replies to an exclusive queue, and \
+    acks after the reply's confirm; messages have delivery mode 1, and all are confirmed. Both ends of the bare one \
+    are in one process, on two connections; the pool and its consumer are two processes.";
 
 /// Who is measured, and on how many calls.
 struct Contestant<'a> {
