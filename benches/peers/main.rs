@@ -6,24 +6,33 @@
 //! cargo bench --bench peers -- small latency      some parts
 //! ```
 //!
-//! Parts: `small`, `big`, `rabbit`, `words`, `frequencies`, `words-rabbit`, `memory`, `latency`.
+//! Parts: `small`, `big`, `rabbit`, `words`, `frequencies`, `words-rabbit`, `memory`, `latency`,
+//! `calls`, `calls-rabbit`, `calls-killed`, `call-latency`.
 //!
 //! Environment:
 //! - `PACKHORSE_BENCH_DIR`: where the files are made; they are kept and used again
 //! - `PACKHORSE_BENCH_ROUNDS`: rounds after the warm-up, 5 unless given
-//! - `PACKHORSE_BENCH_SCALE`: a factor on the numbers and sizes of files, 1 unless given
+//! - `PACKHORSE_BENCH_SCALE`: a factor on the numbers and sizes of files and on the numbers of calls, 1
+//!   unless given
+//! - `PACKHORSE_BENCH_PYTHON`: the Python that has the packages `celery`, `distributed` and
+//!   `hyperqueue`, `python3` unless given
+//! - `PACKHORSE_BENCH_POOL`: the example `pool`, built before; it is built unless given
 //! - `PACKHORSE_BENCH_REPORT`: where the report goes instead of docs/BENCHMARKS.md, which only a run
 //!   at full size may write
 //!
 //! # Layout
+//! - `calls`: calls of a pool, beside those of task queues in Python
 //! - `corpus`: the files
 //! - `measure`: rounds, medians, peaks of memory
+//! - `node`: RabbitMQ
 //! - `parts`: what is measured, and against which target
 //! - `peers`: the commands of others
 //! - `report`: the table and the document
 
+mod calls;
 mod corpus;
 mod measure;
+mod node;
 mod parts;
 mod peers;
 mod report;

@@ -29,25 +29,43 @@ impl Figures {
 /// Lets the contestants take turns, each round in the opposite order, after a round that warms the
 /// cache and is not counted. Gives their seconds.
 pub fn in_turn(rounds: usize, contestants: &[&dyn Fn()]) -> Vec<Figures> {
-    let mut seconds = vec![Vec::new(); contestants.len()];
+    let timed = contestants.iter().map(|contestant| {
+        move || {
+            let started = Instant::now();
+            contestant();
+            started.elapsed().as_secs_f64()
+        }
+    });
+    let timed: Vec<_> = timed.collect();
+    let timed: Vec<&dyn Fn() -> f64> = timed.iter().map(|contestant| contestant as &dyn Fn() -> f64).collect();
+    turns(rounds, &timed).into_iter().map(Figures::new).collect()
+}
+
+/// The same for contestants that measure for themselves. Gives what they gave.
+pub fn turns<T>(rounds: usize, contestants: &[&dyn Fn() -> T]) -> Vec<Vec<T>> {
+    let mut figures: Vec<Vec<T>> = contestants.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
         let mut order: Vec<usize> = (0..contestants.len()).collect();
         if round % 2 == 1 {
             order.reverse();
         }
         for index in order {
-            let started = Instant::now();
-            contestants[index]();
+            let figure = contestants[index]();
             if round > 0 {
-                seconds[index].push(started.elapsed().as_secs_f64());
+                figures[index].push(figure);
             }
         }
     }
-    seconds.into_iter().map(Figures::new).collect()
+    figures
 }
 
 pub fn packhorse(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_packhorse"));
+    ours(env!("CARGO_BIN_EXE_packhorse").as_ref(), arguments)
+}
+
+/// A program of ours, which meets no broker that this benchmark has not given it.
+pub fn ours(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments);
     for name in ["PACKHORSE_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"] {
         command.env_remove(name);
@@ -67,6 +85,12 @@ pub fn run(mut command: Command, out: &Path) {
     let file = File::create(out).expect("a file for output");
     let status = command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null()).status();
     assert!(status.expect("it runs").success(), "{command:?} fails");
+}
+
+/// Like [`run`], and gives what it printed.
+pub fn run_said(command: Command, out: &Path) -> String {
+    run(command, out);
+    std::fs::read_to_string(out).expect("it was written")
 }
 
 /// Like [`run`], and gives the command's peak of resident memory in MiB.
@@ -106,6 +130,16 @@ impl Role {
     /// The peak of its resident memory so far, in MiB.
     pub fn peak(&self) -> f64 {
         peak_mib(&self.0).expect("it still serves")
+    }
+
+    /// Seconds of a core that it has used so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("it still serves");
+        // The name of the program is the second field, in brackets, and may have blanks.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("ticks of a clock")).sum();
+        // Linux counts these in hundredths of a second, whatever its own clock does.
+        ticks / 100.0
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::Settings;
+use crate::calls;
 use crate::corpus;
-use crate::it::broker::{self, Broker};
-use crate::measure::{Figures, Role, in_turn, packhorse, run, run_watched, shell};
+use crate::measure::{Figures, in_turn, packhorse, run, run_watched, shell};
+use crate::node::Node;
 use crate::peers::{self, Peer};
 use crate::row::Row;
 
@@ -25,11 +26,18 @@ pub enum Part {
     WordsRabbit,
     Memory,
     Latency,
+    /// Calls of a pool in one process.
+    Calls,
+    CallsRabbit,
+    /// A consumer is killed while it has calls.
+    CallsKilled,
+    /// One call after the other.
+    CallLatency,
 }
 
 impl Part {
     /// Every part, in the order of the report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Small,
         Self::Big,
         Self::Rabbit,
@@ -38,6 +46,10 @@ impl Part {
         Self::WordsRabbit,
         Self::Memory,
         Self::Latency,
+        Self::Calls,
+        Self::CallsRabbit,
+        Self::CallsKilled,
+        Self::CallLatency,
     ];
 
     /// Its name on the command line.
@@ -51,6 +63,10 @@ impl Part {
             Self::WordsRabbit => "words-rabbit",
             Self::Memory => "memory",
             Self::Latency => "latency",
+            Self::Calls => "calls",
+            Self::CallsRabbit => "calls-rabbit",
+            Self::CallsKilled => "calls-killed",
+            Self::CallLatency => "call-latency",
         }
     }
 
@@ -68,6 +84,21 @@ impl Part {
             Self::WordsRabbit => "Words over RabbitMQ",
             Self::Memory => "Memory",
             Self::Latency => "One small file",
+            Self::Calls => "Calls that do nothing, one machine",
+            Self::CallsRabbit => "Calls that do nothing, over RabbitMQ",
+            Self::CallsKilled => "Calls while a consumer is killed",
+            Self::CallLatency => "One call after the other, over RabbitMQ",
+        }
+    }
+
+    /// What a reader has to know of the contestants.
+    pub const fn note(self) -> &'static str {
+        match self {
+            Self::Calls => calls::NOTE,
+            Self::CallsRabbit => calls::NOTE_RABBIT,
+            Self::CallsKilled => calls::NOTE_KILLED,
+            Self::CallLatency => calls::NOTE_LATENCY,
+            _ => "",
         }
     }
 
@@ -82,6 +113,10 @@ impl Part {
             Self::WordsRabbit => words_rabbit(settings),
             Self::Memory => memory(settings),
             Self::Latency => latency(settings),
+            Self::Calls => calls::embedded(settings),
+            Self::CallsRabbit => calls::rabbit(settings),
+            Self::CallsKilled => calls::killed(settings),
+            Self::CallLatency => calls::latency(settings),
         }
     }
 }
@@ -144,28 +179,6 @@ fn sorted_lines(path: &Path) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = bytes.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
     lines.sort();
     lines
-}
-
-/// A RabbitMQ node of this benchmark's own.
-struct Node {
-    url: String,
-    /// Dropping this stops the node.
-    _broker: Broker,
-}
-
-impl Node {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let broker = runtime.block_on(broker::own());
-        // The password of a private node is RabbitMQ's own default, and never shown.
-        Self { url: broker.url().to_string().replace("***", "guest"), _broker: broker }
-    }
-
-    fn role(&self, arguments: &[&str]) -> Role {
-        let mut command = packhorse(arguments);
-        command.env("PACKHORSE_BROKER", &self.url);
-        Role::start(command)
-    }
 }
 
 fn rabbit(settings: &Settings) -> Vec<Row> {
@@ -240,5 +253,9 @@ fn latency(settings: &Settings) -> Vec<Row> {
             millis.borrow_mut().push(started.elapsed().as_secs_f64() * 1_000.0);
         }
     }
-    vec![Row::millis("packhorse sha1 FILE, 4 KiB, start to finish, 50 times", &Figures::new(millis.into_inner()), 20.0)]
+    vec![Row::millis(
+        "packhorse sha1 FILE, 4 KiB, start to finish, 50 times",
+        &Figures::new(millis.into_inner()),
+        Some(20.0),
+    )]
 }

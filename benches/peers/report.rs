@@ -12,7 +12,7 @@ use crate::row::Row;
 const HEAD: &str = "\
 # Benchmarks
 
-Made by `cargo bench --bench peers`: contestants take turns in the same run, on the same files, with
+Made by `cargo bench --bench peers`: contestants take turns in the same run, on the same work, with
 a warm cache; figures are medians with the smallest and the largest in brackets. A target that is
 missed says so. Run it again: `cargo bench --bench peers -- PART...` replaces the sections of those
 parts.
@@ -27,6 +27,9 @@ pub struct Section {
 /// One part's section, with where and when it was measured: parts may be from different runs.
 pub fn section(part: Part, settings: &Settings, rows: Vec<Row>) -> Section {
     let mut text = format!("## {}\n\n{}\n\n", part.title(), circumstances(settings));
+    if !part.note().is_empty() {
+        let _ = write!(text, "{}\n\n", wrapped(part.note()));
+    }
     text.push_str("| what | figure | target | |\n| --- | --- | --- | --- |\n");
     rows.iter().for_each(|row| text.push_str(&row.line()));
     Section { part, text }

@@ -30,10 +30,23 @@ impl Row {
         Self { what: what.to_owned(), figure: format!("{peak:.0} MiB"), target }
     }
 
-    pub fn millis(what: &str, figures: &Figures, limit: f64) -> Self {
+    pub fn millis(what: &str, figures: &Figures, limit: Option<f64>) -> Self {
         let (min, max) = figures.spread();
-        let figure = format!("{:.1} ms ({min:.1} to {max:.1})", figures.median());
-        Self { what: what.to_owned(), figure, target: Some((format!("under {limit:.0} ms"), figures.median() < limit)) }
+        let figure = format!("{:.2} ms ({min:.2} to {max:.2})", figures.median());
+        let target = limit.map(|limit| (format!("under {limit:.0} ms"), figures.median() < limit));
+        Self { what: what.to_owned(), figure, target }
+    }
+
+    pub fn calls_per_second(what: &str, figures: &Figures, at_least: Option<f64>) -> Self {
+        let (min, max) = figures.spread();
+        let figure = format!("{:.0} calls/s ({min:.0} to {max:.0})", figures.median());
+        let target = at_least.map(|least| (format!("at least {least:.0} calls/s"), figures.median() >= least));
+        Self { what: what.to_owned(), figure, target }
+    }
+
+    /// What is right or wrong and no number.
+    pub fn fact(what: &str, fact: &str, target: &str, is_met: bool) -> Self {
+        Self { what: what.to_owned(), figure: fact.to_owned(), target: Some((target.to_owned(), is_met)) }
     }
 
     pub fn line(&self) -> String {

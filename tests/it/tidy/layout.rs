@@ -39,7 +39,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("humantime", &["shared/src/system/clock.rs"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("futures-rustls", &["shared/src/transport/rabbitmq/"]),
-    ("lapin", &["shared/src/transport/rabbitmq/"]),
+    ("lapin", &["benches/peers/calls/", "shared/src/transport/rabbitmq/"]),
     ("rand", &["shared/src/system/random.rs"]),
     ("rmp-serde", &["shared/src/protocol/workload/call/codec.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
@@ -296,6 +296,8 @@ mod tests {
     fn packages_stay_in_their_rooms() {
         assert_eq!(count(rooms, "shared/src/transport/ask.rs", "use lapin::Channel;\nuse lapin;\nlapin::f();"), 3);
         assert_eq!(count(rooms, "shared/src/transport/rabbitmq/link.rs", "use lapin::Channel;"), 0);
+        assert_eq!(count(rooms, "examples/pool/main.rs", "use lapin::Channel;"), 1);
+        assert_eq!(count(rooms, "benches/peers/calls/bare.rs", "use lapin::Channel;"), 0);
         assert_eq!(count(rooms, "src/cli/mod.rs", "use clap::Parser;\nsha1::run();"), 1);
         assert_eq!(count(rooms, "src/bin/consumer.rs", "use clap::Parser;"), 0);
         assert_eq!(count(rooms, "reducer/src/owner/mod.rs", "let c: rusqlite::Connection;"), 1);
