@@ -21,8 +21,9 @@ use super::home::{Home, News, Stream};
 use super::pack::{Delivery, Packed, Terminate};
 use super::sizes::Sizes;
 
-/// Tasks that are out at a time, at most. That many small ones keep all slots of many consumers
-/// busy; of larger ones there are two for each slot.
+/// Tasks that are out at a time, at most, where packs are as large as they may be and still short:
+/// that many keep all slots of many consumers busy. Of others there are two for each slot: more
+/// packs that have yet to grow would only delay the larger ones.
 const OUT_MAX: usize = 1_024;
 
 /// Tasks that are out while no slot is known.
@@ -55,6 +56,8 @@ pub(super) struct Driver {
     flights: BTreeMap<u64, Flight>,
     /// The sum over `flights`.
     expected: Duration,
+    /// Whether the latest pack is as large as such packs become.
+    is_grown: bool,
     /// The number of the next task.
     next: u64,
     hash: PlanHash,
@@ -89,6 +92,7 @@ impl Driver {
             opening,
             flights: BTreeMap::new(),
             expected: Duration::ZERO,
+            is_grown: false,
             next: 0,
             hash: PlanHash::start(),
             taken: Vec::new(),
@@ -161,13 +165,14 @@ impl Driver {
         self.note(PoolError::Stopped(why));
     }
 
-    /// Whether another pack is to go out: two for each slot, or as many small ones as two packs of
-    /// the usual duration take.
+    /// Whether another pack is to go out: two for each slot, or as many of the largest as two packs
+    /// of the usual duration take.
     fn may_plan(&self) -> bool {
         let (out, slots) = (self.flights.len(), self.served.borrow().1);
         let slots = usize::try_from(slots).unwrap_or(usize::MAX);
         let room = self.sizes.target() * 2 * u32::try_from(slots.min(OUT_MAX)).unwrap_or(1);
-        out < OUT_MIN.max(slots.saturating_mul(2)).min(OUT_MAX * 16) || (out < OUT_MAX && self.expected < room)
+        let is_short = self.is_grown && out < OUT_MAX && self.expected < room;
+        is_short || out < OUT_MIN.max(slots.saturating_mul(2)).min(OUT_MAX * 16)
     }
 
     fn place(&self) -> Place {
@@ -189,6 +194,8 @@ impl Driver {
         self.hash = planned.hash(&place.after);
         self.next += 1;
         let expected = self.sizes.expected(packed.calls as usize, packed.bytes);
+        // Without room it is a single call, or what was left of a pack: such do not grow.
+        self.is_grown = packed.room.is_none() || self.sizes.is_largest(packed.calls as usize, packed.bytes);
         self.expected += expected;
         self.flights.insert(number, Flight { packed, expected, sent_at: Instant::now() });
         // If the owner has stopped, its stream ends.

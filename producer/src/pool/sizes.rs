@@ -82,6 +82,11 @@ impl Sizes {
         usize::try_from(fit).unwrap_or(PACK_CALLS_MAX).clamp(1, PACK_CALLS_MAX)
     }
 
+    /// Whether a pack is as large as a pack may be.
+    pub fn is_largest(&self, calls: usize, bytes: usize) -> bool {
+        self.fixed > 0 || calls >= PACK_CALLS_MAX || bytes >= PACK_BYTES
+    }
+
     /// How long the slot may work on a pack before it leaves the other calls, microseconds; 0: as
     /// long as it takes.
     pub fn budget(&self, calls: usize) -> u64 {
