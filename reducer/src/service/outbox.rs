@@ -303,8 +303,10 @@ impl Wiring {
     fn tell_consumers(self: &Arc<Self>, message: Message, what: &'static str) {
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = wiring.transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
-                tracing::warn!(%error, "{what} cannot be sent; it is sent again.");
+            match wiring.transport.publish(topology::CONTROL, topology::ALL_CONSUMERS, message).await {
+                // This process ends.
+                Ok(()) | Err(PublishError::Transport(TransportError::Closed)) => {}
+                Err(error) => tracing::warn!(%error, "{what} cannot be sent; it is sent again."),
             }
         });
     }
