@@ -236,7 +236,7 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     reducer(&cluster, "main", &[]).stop().exits(0);
     cluster.world.sql("main.store", "PRAGMA user_version = 4");
     let done = cluster.run(REDUCER, ["--state", "main.store"]).exits(2);
-    assert!(done.err.contains("its schema is 4, this one's 8") && done.err.contains("Name another"), "{}", done.err);
+    assert!(done.err.contains("its schema is 4, this one's 9") && done.err.contains("Name another"), "{}", done.err);
     remove_store(&cluster, "main.store");
     let reducer = reducer(&cluster, "main", &[]);
     let recorder = Recorder::of(&cluster, topology::PLANS, "plan.main").await;
