@@ -85,11 +85,13 @@ impl Page {
 
     fn translate(&self, line: &str) -> String {
         let horse_rider = horse_rider::example().to_str().expect("a plain name");
+        let pool = horse_rider::example().with_file_name("pool");
         let photos = self.world.path("photos");
         let line = line
             .replace("amqp://USER:PASSWORD@broker.example.org:5672/%2f", &self.url)
             .replace("/mnt/archive/photos", photos.to_str().expect("a plain name"))
-            .replace("cargo run --release --example horse_rider --", horse_rider);
+            .replace("cargo run --release --example horse_rider --", horse_rider)
+            .replace("cargo run --release --example pool --", pool.to_str().expect("a plain name"));
         self.ids.iter().fold(line, |line, (shown, real)| line.replace(shown, real))
     }
 

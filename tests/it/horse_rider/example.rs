@@ -13,7 +13,9 @@ pub fn example() -> &'static Path {
         let mut build = Command::new(cargo);
         // What `cargo test` compiles with, or all dependencies are compiled once more.
         let profile = if cfg!(debug_assertions) { "test" } else { "release" };
-        build.args(["build", "--quiet", "--workspace", "--profile", profile, "--example", "horse_rider"]);
+        // The other example as well, which a page of the guide runs.
+        build.args(["build", "--quiet", "--workspace", "--profile", profile]);
+        build.args(["--example", "horse_rider", "--example", "pool"]);
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         // Tests hear from cargo whose they are. Build scripts that look at the same variables would run again,
         // and all that depends on them be compiled again, here and in the next `cargo test`.

@@ -7,7 +7,7 @@ mod bytes;
 mod joins;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use packhorse::pool::{
     self, CallErrorKind, CallOptions, MessagePack, Pool, PoolConfig, PoolError, Slot, Worker, WorkerError,
@@ -169,10 +169,15 @@ async fn arguments_may_be_endless() {
         assert_eq!(results.next().await, Some(Ok(Answer::Sum(1_000 + number))));
     }
     // It waits for whoever takes the results.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let pulled = PULLED.load(Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(PULLED.load(Ordering::Relaxed), pulled);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let pulled = PULLED.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if PULLED.load(Ordering::Relaxed) == pulled {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{pulled} arguments, and it goes on");
+    }
     drop(results);
     assert_eq!(pool.close().await, Ok(()));
 }

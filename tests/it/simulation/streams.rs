@@ -42,7 +42,8 @@ struct Known {
 }
 
 struct World {
-    ledger: Ledger,
+    /// `None` while no process has the store.
+    ledger: Option<Ledger>,
     path: PathBuf,
     now: Moment,
     rng: SmallRng,
@@ -83,7 +84,8 @@ impl World {
         let (tasks, out, rng) = (BTreeMap::new(), Vec::new(), SmallRng::seed_from_u64(seed));
         let (duplicates, conflicts, results) = (0, 0, 0);
         let hash = PlanHash::start();
-        let mut world = Self { ledger, path, now, rng, opening, hash, tasks, out, duplicates, conflicts, results };
+        let mut world =
+            Self { ledger: Some(ledger), path, now, rng, opening, hash, tasks, out, duplicates, conflicts, results };
         world.follow()?;
         Ok(world)
     }
@@ -94,7 +96,8 @@ impl World {
     }
 
     fn tell(&mut self, arrived: Vec<Arrived>) -> Result<(), String> {
-        let actions = self.ledger.turn(arrived, self.now).map_err(|error| error.to_string())?;
+        let ledger = self.ledger.as_mut().ok_or("no process runs")?;
+        let actions = ledger.turn(arrived, self.now).map_err(|error| error.to_string())?;
         self.perform(actions)
     }
 
@@ -147,7 +150,7 @@ impl World {
             return Ok(());
         }
         let place = self.rng.random_range(0..self.out.len());
-        let task = if self.rng.random_bool(0.7) { self.out.swap_remove(place) } else { self.out[place].clone() };
+        let task = self.out[place].clone();
         let number = task.address.task.number;
         let known = self.tasks.get_mut(&number).expect("it was planned");
         let done = self.rng.random_range(1..=known.calls);
@@ -162,11 +165,9 @@ impl World {
         }
         let verdict = Verdict::Done(builder.finish(0, known.calls - done));
         match known.counted {
+            // A first answer is never the other one: it is what repeats are compared with.
+            None if is_other => return Ok(()),
             None => {
-                // A first answer is never the other one: it is what repeats are compared with.
-                if is_other {
-                    return Ok(());
-                }
                 known.counted = Some(done);
                 self.results += u64::from(done);
             }
@@ -174,6 +175,9 @@ impl World {
                 self.duplicates += 1;
                 self.conflicts += u64::from(is_other && first == done);
             }
+        }
+        if self.rng.random_bool(0.7) {
+            self.out.swap_remove(place);
         }
         let (host, consumer) = ("h".to_owned(), None);
         let outcome =
@@ -196,8 +200,9 @@ impl World {
 
     /// The process is killed, and the next one takes the results that this one had not taken.
     fn restart(&mut self) -> Result<(), String> {
+        self.ledger = None;
         let (ledger, actions) = start(&self.path, self.now)?;
-        self.ledger = ledger;
+        self.ledger = Some(ledger);
         self.perform(actions)?;
         self.follow()?;
         // What was released before is known to nobody any more: its repeats are not compared.
@@ -223,6 +228,9 @@ impl World {
 
     fn finish(&mut self) -> Result<(), String> {
         while self.tasks.values().any(|known| known.counted.is_none()) {
+            if self.out.is_empty() {
+                return Err(format!("nothing is out, and not all is answered: {:?}", self.tasks));
+            }
             self.answer()?;
         }
         let place = Place { opening: self.opening.clone(), after: self.hash.clone() };
@@ -230,7 +238,8 @@ impl World {
         self.tell(vec![Event::PlanEnd { plan_end, place, tag: None }.into()])?;
         let opening = self.opening.clone();
         self.tell(vec![Event::Reported { job: job(), opening, sha256: "00".to_owned() }.into()])?;
-        let counts = self.ledger.owner().status(&job(), self.now).ok_or("the job is gone")?.counts;
+        let status = self.ledger.as_ref().and_then(|ledger| ledger.owner().status(&job(), self.now));
+        let counts = status.ok_or("the job is gone")?.counts;
         let found = (counts.tasks_done, counts.items_done, counts.items_planned, counts.tasks_open);
         let wanted = (self.tasks.len() as u64, self.results, self.results, 0);
         if found != wanted || (counts.duplicates, counts.conflicts) != (self.duplicates, self.conflicts) {
