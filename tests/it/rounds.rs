@@ -39,7 +39,7 @@ const ROUNDS: u64 = 2;
 const NODE_ROUNDS: u64 = 1;
 
 /// Draws of a moment in one round, until one is within the job's life.
-const DRAWS: u32 = 30;
+const DRAWS: u32 = 60;
 
 /// The job's id in every round.
 const ROUND: &str = "round";
