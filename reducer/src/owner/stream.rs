@@ -23,9 +23,13 @@ impl Owner {
     pub(super) fn stream(&mut self, outcome: &Outcome, step: &mut Step) {
         let task = &outcome.address.task;
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        // Most jobs are not streamed, and what follows costs.
+        if job.stream().is_none() {
+            return;
+        }
         let digest = match &outcome.verdict {
-            Verdict::Done(answer) if job.stream().is_some() => Some(fold::of(job.spec()).digest(answer)),
-            _ => None,
+            Verdict::Done(answer) => Some(fold::of(job.spec()).digest(answer)),
+            Verdict::Failed(_) | Verdict::Permanent(_) => None,
         };
         let opening = job.opening().clone();
         let Some(stream) = job.stream_mut() else { return };
