@@ -44,6 +44,7 @@ use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::{self, JobRequest, Opened, PlanEnd, Planned};
 use shared::protocol::payload::Payload;
+use shared::protocol::workload::call;
 use shared::system::shutdown::{self, Stopper};
 use shared::transport::{BrokerUrl, Transport, connect};
 use tokio::sync::{mpsc, watch};
@@ -111,7 +112,7 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
             (connected(&url).await?, Some(workers))
         }
     };
-    let home = Local::start(JobSpec::Call(spec.clone()), store, Arc::clone(&transport), workers).await;
+    let home = Local::start(spec.clone(), store, Arc::clone(&transport), workers).await;
     let (home, opened, stream) = match home {
         Ok(started) => started,
         Err(error) => {
@@ -139,15 +140,16 @@ struct Local {
 
 impl Local {
     async fn start(
-        spec: JobSpec,
+        spec: call::Spec,
         store: Opening,
         transport: Arc<dyn Transport>,
         workers: Option<ConsumerConfig>,
     ) -> Result<(Self, Opened, mpsc::UnboundedReceiver<Streamed>), String> {
+        let request = JobRequest::new(spec.pool.clone(), JobSpec::Call(spec));
         let (stop_owner, owner_stop) = shutdown::channel();
         let owner = ServiceConfig {
             store,
-            kind: Kind::Command { spec: Box::new(spec.clone()) },
+            kind: Kind::Command { spec: Box::new(request.spec.clone()) },
             window: Some(WINDOW),
             heartbeat: limits::HEARTBEAT,
             keep: None,
@@ -164,12 +166,7 @@ impl Local {
             });
             (stop, run)
         });
-        let request = JobRequest::new(fresh_job_id(), spec);
-        let job = match &request.spec {
-            JobSpec::Call(spec) => spec.pool.clone(),
-            _ => request.job.clone(),
-        };
-        let opened = handle.open(JobRequest { job, ..request }).await.map_err(|error| error.to_string())?;
+        let opened = handle.open(request).await.map_err(|error| error.to_string())?;
         let (job, opening) = (opened.job.clone(), opened.opening.clone());
         let following = handle.follow(job.clone(), opening.clone()).await;
         let stream = handle.stream(job.clone(), opening.clone()).await;

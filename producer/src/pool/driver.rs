@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use shared::protocol::id::{Class, OpeningId, PlanHash};
 use shared::protocol::message::{Notes, Place, Planned, Verdict};
 use shared::protocol::payload::Payload;
@@ -18,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::error::PoolError;
 use super::home::{Home, News, Stream};
-use super::pack::{Delivery, Packed, Terminate};
+use super::pack::{Delivery, Packed, Source, Terminate};
 use super::sizes::Sizes;
 
 /// Tasks that are out at a time, at most, where packs are as large as they may be and still short:
@@ -205,28 +206,23 @@ impl Driver {
     /// Handles this and the news that are there already.
     async fn hear_all(&mut self, news: News) {
         let mut next = Some(news);
-        for _ in 0..BATCH {
-            let Some(news) = next.take() else { break };
-            match news {
-                News::Served { consumers, slots } => drop(self.served.send_replace((consumers, slots))),
-                News::Counted { number, verdict, micros } => self.counted(number, verdict, micros).await,
+        for heard in 1.. {
+            match next {
+                Some(News::Served { consumers, slots }) => drop(self.served.send_replace((consumers, slots))),
+                Some(News::Counted { number, verdict, micros }) => self.counted(number, verdict, micros).await,
+                None => break,
             }
-            next = poll_fn(|context| {
-                Poll::Ready(match self.stream.poll_next(context) {
-                    Poll::Ready(news) => news,
-                    Poll::Pending => None,
-                })
-            })
-            .await;
-        }
-        if let Some(News::Served { consumers, slots }) = next {
-            self.served.send_replace((consumers, slots));
-        } else if let Some(News::Counted { number, verdict, micros }) = next {
-            self.counted(number, verdict, micros).await;
+            next = if heard < BATCH { self.next_there().await } else { None };
         }
         if !self.taken.is_empty() {
             self.home.taken(std::mem::take(&mut self.taken)).await;
         }
+    }
+
+    /// The next news, if it is there already.
+    async fn next_there(&mut self) -> Option<News> {
+        let next = poll_fn(|context| Poll::Ready(self.stream.poll_next(context))).await;
+        if let Poll::Ready(news) = next { news } else { None }
     }
 
     async fn counted(&mut self, number: u64, verdict: Verdict, micros: u64) {
@@ -247,48 +243,35 @@ impl Driver {
         let Ok((done, failed, left)) = Results::count(&answer) else { return };
         let trip = sent_at.elapsed().saturating_sub(Duration::from_micros(micros));
         self.sizes.learn(packed.calls as usize, packed.bytes, done + failed, micros, trip);
-        let Packed { source, first, tries, mut room, body, bytes, calls } = packed;
+        let mut packed = packed;
         if left > 0 {
-            let rest = Packed {
-                source: Arc::clone(&source),
-                first,
-                calls,
-                bytes,
-                body: body.clone(),
-                tries,
-                room: room.take(),
-            };
-            self.plan_rest(rest, left, micros / u64::from((done + failed).max(1))).await;
+            let room = packed.room.take();
+            self.plan_rest(&packed, room, left, micros / u64::from((done + failed).max(1))).await;
         }
-        if failed > 0 && tries < source.retries {
-            let of = Packed { source, first, calls, bytes, body, tries, room };
-            return self.retry(of, &answer).await;
+        if failed > 0 && packed.tries < packed.source.retries {
+            return self.retry(packed, &answer).await;
         }
+        let Packed { source, first, room, .. } = packed;
         source.deliver(Delivery::Answer { first, answer, room });
     }
 
     /// A slot has left the last calls of a pack, and needed so many microseconds for each of the
     /// others: those that were left go out again, in tasks of their own.
-    async fn plan_rest(&mut self, packed: Packed, left: u32, micros: u64) {
+    async fn plan_rest(&mut self, packed: &Packed, mut room: Option<OwnedSemaphorePermit>, left: u32, micros: u64) {
         let Ok(pack) = Pack::parse(&packed.body) else { return };
         let from = pack.calls.len() - left as usize;
-        let (mut first, mut room) = (packed.first + from as u64, packed.room);
+        let mut first = packed.first + from as u64;
         for calls in pack.calls[from..].chunks(self.sizes.cut(micros)) {
-            let mut builder = PackBuilder::default();
-            calls.iter().for_each(|call| builder.push_bytes(call));
-            let (count, bytes) = (u32::try_from(calls.len()).unwrap_or(u32::MAX), builder.bytes());
-            let body = builder.finish(pack.need, self.sizes.budget(calls.len()));
-            let (source, tries, room) = (Arc::clone(&packed.source), packed.tries, room.take());
-            self.plan(Packed { source, first, calls: count, bytes, body, tries, room }).await;
-            first += u64::from(count);
+            self.plan_calls(&packed.source, first, (calls, pack.need), packed.tries, room.take()).await;
+            first += calls.len() as u64;
         }
     }
 
     /// No consumer could do a pack: each of its calls goes out again in a task of its own, because
     /// one of them may be to blame.
-    async fn plan_alone(&mut self, packed: Packed) {
-        let calls = packed.calls;
-        self.plan_rest(packed, calls, u64::MAX).await;
+    async fn plan_alone(&mut self, mut packed: Packed) {
+        let room = packed.room.take();
+        self.plan_rest(&packed, room, packed.calls, u64::MAX).await;
     }
 
     /// Delivers the results of a pack, and sends each call again that returned an error.
@@ -299,15 +282,26 @@ impl Driver {
         for ((index, call), result) in (first..).zip(&pack.calls).zip(results.results) {
             if result.is_ok() {
                 done.push((index, result));
-                continue;
+            } else {
+                self.plan_calls(&source, index, (std::slice::from_ref(call), pack.need), tries + 1, None).await;
             }
-            let mut builder = PackBuilder::default();
-            builder.push_bytes(call);
-            let (bytes, body) = (builder.bytes(), builder.finish(pack.need, 0));
-            let source = Arc::clone(&source);
-            self.plan(Packed { source, first: index, calls: 1, bytes, body, tries: tries + 1, room: None }).await;
         }
-        let room: Option<OwnedSemaphorePermit> = room;
         source.deliver(Delivery::Results(done, room));
+    }
+
+    /// Sends calls of a pack once more, which need a version.
+    async fn plan_calls(
+        &mut self,
+        source: &Arc<Source>,
+        first: u64,
+        (calls, need): (&[Bytes], u64),
+        tries: u32,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        let mut builder = PackBuilder::default();
+        calls.iter().for_each(|call| builder.push_bytes(call));
+        let (count, bytes) = (u32::try_from(calls.len()).unwrap_or(u32::MAX), builder.bytes());
+        let body = builder.finish(need, self.sizes.budget(calls.len()));
+        self.plan(Packed { source: Arc::clone(source), first, calls: count, bytes, body, tries, room }).await;
     }
 }

@@ -65,8 +65,8 @@ impl Results {
     /// Reads an answer. The results share its bytes.
     pub fn parse(answer: &Payload) -> Result<Self, Reason> {
         let mut results = Vec::new();
-        let (at, left) = read(answer, |result| {
-            results.push(result?);
+        let (at, left) = pieces(answer, |bytes, is_error| {
+            results.push(if is_error { Err(from_json(&bytes)?) } else { Ok(bytes) });
             Ok(())
         })?;
         Ok(Self { at, left, results })
@@ -85,13 +85,6 @@ impl Results {
         })?;
         Ok((done, failed, left))
     }
-}
-
-fn read(
-    answer: &Payload,
-    mut each: impl FnMut(Result<CallResult, Reason>) -> Result<(), Reason>,
-) -> Result<(u64, u32), Reason> {
-    pieces(answer, |bytes, is_error| each(if is_error { from_json(&bytes).map(Err) } else { Ok(Ok(bytes)) }))
 }
 
 /// Calls `each` with the bytes of each result, and whether it is an error.
