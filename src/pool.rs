@@ -101,7 +101,7 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
         Place::Broker(url) => BrokerUrl::clone(url),
         Place::Here { .. } | Place::Transport(_) => BrokerUrl::embedded(),
     };
-    let store = Opening::begin(StorePlace::Temporary, command_owner_id(url.user()));
+    let store = Opening::begin(StorePlace::Memory, command_owner_id(url.user()));
     let (transport, workers) = match config.place {
         Place::Transport(transport) => (transport, None),
         Place::Broker(_) => (connected(&url).await?, None),

@@ -106,6 +106,9 @@ pub enum ConsumerError {
     Thread(#[from] NoThread),
 }
 
+/// Inputs that are handled before the slots hear of new tasks, at most.
+const TURN_INPUTS: usize = 64;
+
 /// Orders that wait for the consumer's loop, at most. Who gives one waits for its result.
 const ORDERS_MAX: usize = 16;
 
@@ -265,33 +268,43 @@ impl Running {
                     Input::Event(Event::HeartbeatDue)
                 }
             };
-            let event = match input {
-                Input::Delivery(lane, delivery) => self.hold(lane, delivery),
-                Input::Event(event) => event,
-                Input::Announced(announcement) => {
-                    if deadline.is_none() {
-                        self.announced(*announcement).await;
-                    }
-                    continue;
+            // What has gathered meanwhile is taken with it, so that slots are woken for several tasks.
+            let more = std::iter::from_fn(|| outputs.try_recv().ok()).take(TURN_INPUTS - 1);
+            for input in std::iter::once(input).chain(more) {
+                if self.take(input, deadline.is_some()).await? {
+                    self.end_all();
+                    self.heartbeats.take_leave().await;
+                    return Ok(());
                 }
-                Input::Prepared(prepared) => {
-                    self.prepared(*prepared).await;
-                    continue;
-                }
-                Input::HeartbeatSent => {
-                    self.heartbeats.sent();
-                    continue;
-                }
-                Input::Failed(error) => return Err(error.into()),
-            };
-            if self.tell(event).await {
-                self.end_all();
-                self.heartbeats.take_leave().await;
-                return Ok(());
             }
+            self.lanes.values_mut().for_each(OpenLane::go);
             while self.publishes.try_join_next().is_some() {}
             while self.listeners.try_join_next().is_some() {}
         }
+    }
+
+    /// Handles an input. Returns whether the consumer has stopped.
+    async fn take(&mut self, input: Input, is_stopping: bool) -> Result<bool, ConsumerError> {
+        let event = match input {
+            Input::Delivery(lane, delivery) => self.hold(lane, delivery),
+            Input::Event(event) => event,
+            Input::Announced(announcement) => {
+                if !is_stopping {
+                    self.announced(*announcement).await;
+                }
+                return Ok(false);
+            }
+            Input::Prepared(prepared) => {
+                self.prepared(*prepared).await;
+                return Ok(false);
+            }
+            Input::HeartbeatSent => {
+                self.heartbeats.sent();
+                return Ok(false);
+            }
+            Input::Failed(error) => return Err(error.into()),
+        };
+        Ok(self.tell(event).await)
     }
 
     /// Tells the engine and performs its actions. Returns whether the consumer has stopped.

@@ -168,13 +168,13 @@ fn strange() -> Vec<(Message, &'static str)> {
     let mut unversioned = good();
     unversioned.headers.remove("schema");
     let mut nameless = good();
-    nameless.id = "nonsense".to_owned();
+    nameless.id = "nonsense".into();
     let mut flag = good();
-    flag.headers.insert("schema".to_owned(), HeaderValue::Bool(true));
+    flag.headers.insert("schema".into(), HeaderValue::Bool(true));
     vec![
         (task(0, "this is no JSON"), "body: expected"),
         (good().with_integer("schema", 99), "unknown schema version 99, this program speaks 3"),
-        (Message { kind: "nonsense".to_owned(), ..good() }, "unknown kind \"nonsense\""),
+        (Message { kind: "nonsense".into(), ..good() }, "unknown kind \"nonsense\""),
         (without_class, "header \"class\": it is missing"),
         (unversioned, "header \"schema\": it is missing"),
         (flag, "header \"schema\": it is missing or not an integer"),
@@ -225,11 +225,11 @@ async fn strange_messages_are_dead_letters_with_a_reason_and_the_job_stays_exact
         transport.publish(topology::TASKS, &key, message.clone()).await.expect("published");
     }
     // To the owner: an answer to a task of no job, a plan that is none, the end of one that nobody has, nonsense.
-    let mut outcome = Message { kind: "outcome".to_owned(), ..task(0, "{}") }.with_text("status", "done");
-    (outcome.id, outcome.correlation) = ("none.0".to_owned(), Some("none".to_owned()));
-    let planned = Message { kind: "planned".to_owned(), ..task(0, "{}") }.with_text("after", "start");
+    let mut outcome = Message { kind: "outcome".into(), ..task(0, "{}") }.with_text("status", "done");
+    (outcome.id, outcome.correlation) = ("none.0".into(), Some("none".into()));
+    let planned = Message { kind: "planned".into(), ..task(0, "{}") }.with_text("after", "start");
     let plan_end =
-        Message { kind: "plan_end".to_owned(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
+        Message { kind: "plan_end".into(), ..task(0, r#"{"job":"none","tasks":1}"#) }.with_text("after", "start");
     // What a consumer's user might send as a plan, and a producer's as an outcome.
     let (over_outcomes, over_plans) = (plan_end.clone(), outcome.clone());
     let to_owner = [

@@ -12,8 +12,10 @@ use crate::world::{CONSUMER, PACKHORSE, Process, REDUCER, World, assert_same, co
 
 /// Larger than anyone reads.
 const ENDLESS: u64 = 1 << 40;
-/// In which a cancellation has to take effect everywhere.
-const SOON: Duration = Duration::from_secs(2);
+/// A cancellation takes effect everywhere long before the next heartbeat is due. On a quiet machine that is
+/// well within two seconds; one that does much else at the time needs longer for everything.
+const SOON: Duration = Duration::from_secs(30);
+const HEARTBEAT: &str = "120";
 
 /// Tasks of root `t` that wait in their queue.
 async fn waiting(cluster: &Cluster) -> u32 {
@@ -32,17 +34,18 @@ async fn empties(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
+async fn a_job_is_cancelled_on_every_consumer_long_before_a_heartbeat() {
     let cluster = Cluster::new().await;
     cluster.world.tree("t", 300);
     let done = cluster.world.sha1sum(&["t"]);
     // Each a task of its own, read when the job is cancelled.
     let endless: Vec<_> = (0..6).map(|number| cluster.world.sparse(&format!("t/z{number}"), ENDLESS)).collect();
-    // With the heartbeats that everybody has: none of them is soon enough.
-    let _reducer = cluster.ready(REDUCER, &["--output-dir", "reports"]);
+    let _reducer = cluster.ready(REDUCER, &["--output-dir", "reports", "--heartbeat", HEARTBEAT]);
     // Enough slots, and nothing fetched ahead, that no order of the tasks keeps the small files waiting for large ones.
-    let consumers =
-        ["4", "3"].map(|slots| cluster.ready(CONSUMER, &["--root", "t=t", "-j", slots, "--prefetch", slots]));
+    let consumers = ["4", "3"].map(|slots| {
+        let slots = ["-j", slots, "--prefetch", slots];
+        cluster.ready(CONSUMER, &[&["--root", "t=t", "--heartbeat", HEARTBEAT], &slots[..]].concat())
+    });
     let producer = cluster.producer(&["t", "--job", "j"]);
     cluster.reaches("j", "items_planned", 306);
     let reads = |process: &Process| endless.iter().any(|path| process.has_open(path));
@@ -56,6 +59,7 @@ async fn a_job_is_cancelled_on_every_consumer_within_two_seconds() {
         let taken = started.elapsed();
         assert!(taken < SOON, "a consumer reads on, {:?} after the receipt", taken.saturating_sub(told));
     }
+    eprintln!("cancelled on every consumer after {:?}", started.elapsed());
     let receipt = cancelled.json().remove(0);
     assert_eq!((&receipt["type"], &receipt["state"]), (&"receipt".into(), &"cancelled".into()));
     let [planned, done_tasks, failed, cancelled, open] =

@@ -78,7 +78,9 @@ impl Recorder {
         while heard.len() < count {
             if let Incoming::Delivery(delivery) = self.heard.next().await.expect("a message") {
                 delivery.acker.ack().await;
-                heard.extend(Some(delivery.message).filter(|message| kinds.contains(&message.kind.as_str())));
+                heard.extend(
+                    Some(Message::clone(&delivery.message)).filter(|message| kinds.contains(&message.kind.as_ref())),
+                );
             }
         }
         heard
@@ -246,7 +248,7 @@ async fn a_store_or_a_message_of_an_older_version_is_refused_with_a_sentence() {
     let text = r#"{"job":"old","tasks":1}"#;
     let mut old =
         Message::new(kind::PLAN_END, "old.plan_end".to_owned(), Payload::json(text), std::time::SystemTime::now());
-    old.headers.insert("schema".to_owned(), shared::protocol::message::HeaderValue::Integer(1));
+    old.headers.insert("schema".into(), shared::protocol::message::HeaderValue::Integer(1));
     recorder.says(topology::PLANS, "plan.main", &[old]).await;
     reducer.says("unknown schema version 1, this program speaks 3");
     reducer.stop().exits(0);

@@ -236,7 +236,7 @@ fn plans() -> Vec<String> {
 
 fn request(id: u32, request: &Request) -> Message {
     let mut message = Message::json(kind::REQUEST, format!("k3v9-{id}"), request, now());
-    message.reply_to = Some(topology::reply_key(&"k3v9".parse().expect("an id")));
+    message.reply_to = Some(topology::reply_key(&"k3v9".parse().expect("an id")).into());
     message
 }
 
@@ -330,7 +330,7 @@ fn replies() -> Vec<String> {
         ended: None,
     };
     let mut message = Message::json(kind::REPLY, "9f2c".to_owned(), &Reply::Opened(opened), now());
-    message.correlation = Some("k3v9-1".to_owned());
+    message.correlation = Some("k3v9-1".into());
     let mut examples = vec![show(topology::CONTROL, "reply.k3v9", &message)];
     let counts = Counts { tasks_planned: 1, tasks_open: 1, items_planned: 2, bytes_planned: 10, ..Counts::default() };
     let status = JobStatus {

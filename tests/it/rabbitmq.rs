@@ -181,7 +181,7 @@ async fn a_user_who_may_not_declare_uses_what_exists() {
     worker.declare(&topology(&queue)).await.expect("it exists");
     let mut subscription = subscribe(&worker, &queue, 1).await;
     worker.publish(EXCHANGE, "k", message(1)).await.expect("published");
-    assert_eq!(delivery(&mut subscription).await.message.id, "1");
+    assert_eq!(delivery(&mut subscription).await.message.id.as_ref(), "1");
     let error = worker.publish("amq.topic", "k", message(2)).await.expect_err("no right to write there");
     assert!(matches!(error, PublishError::Transport(TransportError::Forbidden { .. })), "{error:?}");
     tokio::join!(worker.close(), operator.close());
@@ -283,7 +283,7 @@ async fn an_exclusive_queue_comes_back_empty() {
     assert!(matches!(incoming(&mut subscription).await, Incoming::Interrupted));
     stale.acker.ack().await;
     publish_all(&transport, 2..3).await;
-    assert_eq!(delivery(&mut subscription).await.message.id, "2");
+    assert_eq!(delivery(&mut subscription).await.message.id.as_ref(), "2");
     transport.close().await;
 }
 
@@ -300,7 +300,7 @@ async fn an_exclusive_queue_that_a_lost_connection_still_holds_gets_another_name
     lost.close().await;
     drop(held);
     publish_all(&transport, 0..1).await;
-    assert_eq!(delivery(&mut subscription).await.message.id, "0");
+    assert_eq!(delivery(&mut subscription).await.message.id.as_ref(), "0");
     transport.close().await;
 }
 

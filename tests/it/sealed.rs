@@ -146,7 +146,7 @@ impl Stranger {
                 seen.push(delivery);
             }
         }
-        seen.iter().map(|delivery| delivery.message.clone()).collect()
+        seen.iter().map(|delivery| Message::clone(&delivery.message)).collect()
     }
 
     async fn says(&self, exchange: &str, key: &str, message: Message) {
@@ -175,16 +175,16 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
     assert!(seen.iter().all(|task| task.text("store").is_none() && task.id.starts_with("j.")), "{seen:?}");
 
     let first = || seen[0].clone();
-    let clear = |kind: &str, id: &str, body: &str| {
-        let mut message = Message::new(kind, id.to_owned(), Payload::json(body.to_owned()), SystemTime::now());
-        message.correlation = Some("j".to_owned());
+    let clear = |kind: &'static str, id: &str, body: &str| {
+        let mut message = Message::new(kind, id, Payload::json(body.to_owned()), SystemTime::now());
+        message.correlation = Some("j".into());
         message
     };
     let liar = Message { untrusted: None, ..theirs.seal(&stranger.key, clear(kind::TASK, "j.0", "{}")) };
     let broken = "the seal does not open: the message was forged, or changed on its way";
     let tasks = [
         (clear(kind::TASK, "j.0", "{}"), "the message is not sealed, and this role accepts only sealed messages"),
-        (Message { id: "k.0".to_owned(), correlation: Some("k".to_owned()), ..first() }, broken),
+        (Message { id: "k.0".into(), correlation: Some("k".into()), ..first() }, broken),
         (Message { body: seen[1].body.clone(), ..first() }, broken),
         (liar.clone(), "which is missing in this role's --key-file"),
         (liar.with_text("key", first().text("key").expect("a key")), broken),
@@ -197,8 +197,8 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
     }
     let outcomes = [
         clear(kind::OUTCOME, "j.0", "{}").with_text("status", "done"),
-        Message { kind: kind::OUTCOME.to_owned(), ..first() },
-        Message { kind: kind::PLAN_END.to_owned(), ..first() },
+        Message { kind: kind::OUTCOME.into(), ..first() },
+        Message { kind: kind::PLAN_END.into(), ..first() },
         clear(kind::PLAN_END, "j.plan_end", r#"{"job":"j","tasks":1}"#),
     ];
     for message in &outcomes {
@@ -207,7 +207,7 @@ async fn forged_and_tampered_messages_are_dead_letters_and_nobody_acts_on_them()
         stranger.says(exchange, key, message.clone()).await;
     }
     let mut request = Message::json(kind::REQUEST, "q".to_owned(), &Request::Jobs, SystemTime::now());
-    request.reply_to = Some("reply.stranger".to_owned());
+    request.reply_to = Some("reply.stranger".into());
     for _ in 0..3 {
         stranger.says(topology::CONTROL, topology::ALL_OWNERS, request.clone()).await;
     }

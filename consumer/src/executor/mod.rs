@@ -30,9 +30,12 @@ pub(crate) trait Executor: Debug + Send {
     /// How many tasks it does at a time.
     fn slots(&self) -> u32;
 
-    /// Starts a task in a free slot, or as soon as one is free. Its end is reported to the
-    /// executor's sink.
+    /// Starts a task in a free slot, or as soon as one is free, once [`Executor::go`] is called. Its
+    /// end is reported to the executor's sink.
     fn start(&mut self, assigned: Assigned);
+
+    /// Begins what was started since the last call: several tasks wake the slots once.
+    fn go(&mut self);
 
     /// Tells the work on a task to stop. Its end is reported all the same. A task that does not run
     /// here is ignored.

@@ -52,6 +52,8 @@ pub(crate) struct Slots {
     count: u32,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    /// Tasks that wait for [`Executor::go`].
+    fresh: Vec<Assigned>,
 }
 
 struct Shared {
@@ -68,6 +70,8 @@ struct State {
     waiting: VecDeque<Assigned>,
     /// For each task that waits or runs, the flag that tells its work to stop.
     cancelled: BTreeMap<Tag, Arc<AtomicBool>>,
+    /// Threads that wait for a task or for news.
+    idle: usize,
     /// How often there was news.
     nudges: u64,
     is_closed: bool,
@@ -86,7 +90,8 @@ impl Slots {
     pub fn new(name: String, count: u32, site: Arc<Site>, make: Maker, sink: Sink) -> Self {
         let count = count.min(SLOT_THREADS_MAX);
         let (state, news) = (Mutex::default(), Condvar::new());
-        Self { name, count, shared: Arc::new(Shared { state, news, make, site, sink }), threads: Vec::new() }
+        let shared = Arc::new(Shared { state, news, make, site, sink });
+        Self { name, count, shared, threads: Vec::new(), fresh: Vec::new() }
     }
 
     /// Starts the thread of one more slot. Once there is one, all tasks get done.
@@ -105,24 +110,27 @@ impl Executor for Slots {
     }
 
     fn start(&mut self, assigned: Assigned) {
-        let tasks = {
-            let mut state = self.shared.state();
-            state.cancelled.insert(assigned.tag, Arc::default());
-            state.waiting.push_back(assigned);
-            state.cancelled.len()
-        };
-        self.shared.news.notify_one();
-        if tasks <= self.threads.len() || self.threads.len() >= self.count as usize {
+        self.fresh.push(assigned);
+    }
+
+    fn go(&mut self) {
+        if self.fresh.is_empty() {
             return;
         }
-        match self.add_thread() {
-            Ok(()) => {}
-            Err(error) if self.threads.is_empty() => self.shared.fail_waiting(&error),
-            Err(error) => tracing::warn!(%error, slot = self.name, "A task waits for the thread of another slot."),
+        let (tasks, woken) = self.shared.add(self.fresh.drain(..));
+        (0..woken).for_each(|_| self.shared.news.notify_one());
+        while self.threads.len() < tasks.min(self.count as usize) {
+            match self.add_thread() {
+                Ok(()) => continue,
+                Err(error) if self.threads.is_empty() => self.shared.fail_waiting(&error),
+                Err(error) => tracing::warn!(%error, slot = self.name, "Tasks wait for the threads of other slots."),
+            }
+            break;
         }
     }
 
     fn cancel(&mut self, tag: Tag) {
+        self.go();
         if let Some(cancelled) = self.shared.state().cancelled.get(&tag) {
             cancelled.store(true, Ordering::Relaxed);
         }
@@ -134,6 +142,7 @@ impl Executor for Slots {
     }
 
     fn close(mut self: Box<Self>) {
+        self.go();
         self.shared.close();
         for thread in std::mem::take(&mut self.threads) {
             // A panic in the work was caught, and the thread went on.
@@ -157,6 +166,17 @@ impl fmt::Debug for Slots {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds tasks. Returns how many the slots have now, and how many threads to wake for them.
+    fn add(&self, tasks: impl ExactSizeIterator<Item = Assigned>) -> (usize, usize) {
+        let mut state = self.state();
+        let woken = tasks.len().min(state.idle);
+        for assigned in tasks {
+            state.cancelled.insert(assigned.tag, Arc::default());
+            state.waiting.push_back(assigned);
+        }
+        (state.cancelled.len(), woken)
     }
 
     fn close(&self) {
@@ -195,7 +215,9 @@ impl Shared {
             if std::mem::replace(nudges, state.nudges) != state.nudges {
                 return Some(Next::CatchUp);
             }
+            state.idle += 1;
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 

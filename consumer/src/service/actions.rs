@@ -110,7 +110,7 @@ impl Running {
 
     async fn dead_letter(&mut self, tag: Tag, reason: &Reason) {
         let Some(delivery) = self.held.get(&tag).and_then(|held| held.delivery.as_ref()) else { return };
-        let id = &delivery.message.id;
+        let id = &*delivery.message.id;
         tracing::warn!(%reason, id, "A message is refused and goes to the dead-letter exchange.");
         let dead_letter = DeadLetter::wrap(delivery.message.clone(), reason, &self.host);
         let (transport, key) = (Arc::clone(&self.transport), delivery.key.clone());

@@ -111,6 +111,13 @@ impl OpenLane {
         }
     }
 
+    pub fn go(&mut self) {
+        self.threads.go();
+        if let Some(processes) = &mut self.processes {
+            processes.go();
+        }
+    }
+
     pub fn nudge(&mut self) {
         self.threads.nudge();
     }

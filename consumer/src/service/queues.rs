@@ -68,7 +68,7 @@ pub(super) async fn hear_control(mut control: Box<dyn Subscription>, inputs: mps
         let input = match control.next().await {
             Ok(Incoming::Delivery(delivery)) => {
                 let message = &delivery.message;
-                let input = match message.kind.as_str() {
+                let input = match message.kind.as_ref() {
                     kind::CANCEL => Cancel::from_message(message)
                         .map(|Cancel { openings }| Input::Event(Event::Cancelled(openings))),
                     kind::ANNOUNCEMENT => {

@@ -65,15 +65,15 @@ async fn dead_letter(delivery: Box<Delivery>, wiring: &Arc<Wiring>) {
 /// consumer may send no plans, and a producer no outcomes. `tag` is the delivery that brought it.
 pub fn read(message: &Message, exchange: &str, tag: Tag) -> Result<Arrived, Reason> {
     let arrived = parse(message, Some(tag))?;
-    let is_plan = [kind::PLANNED, kind::PLAN_END].contains(&message.kind.as_str());
+    let is_plan = [kind::PLANNED, kind::PLAN_END].contains(&message.kind.as_ref());
     if exchange == if is_plan { topology::PLANS } else { topology::OUTCOMES } {
         return Ok(arrived);
     }
-    Err(Reason::Exchange { kind: message.kind.clone(), exchange: exchange.to_owned() })
+    Err(Reason::Exchange { kind: message.kind.to_string(), exchange: exchange.to_owned() })
 }
 
 fn parse(message: &Message, tag: Option<Tag>) -> Result<Arrived, Reason> {
-    match message.kind.as_str() {
+    match message.kind.as_ref() {
         kind::OUTCOME => Ok(Arrived::Outcome { outcome: Box::new(Outcome::from_message(message)?), tag }),
         kind::LEASE => Ok(Arrived::Lease { lease: Box::new(Lease::from_message(message)?), tag }),
         kind::PART => Ok(Arrived::Part { part: Box::new(Part::from_message(message)?), tag }),

@@ -238,7 +238,11 @@ impl Wiring {
     /// the background, as every publish does: a blocked broker must not hold up acks.
     pub fn dead_letter(self: &Arc<Self>, tag: Tag, reason: String) {
         let Some(delivery) = self.deliveries.take(tag) else { return };
-        tracing::warn!(reason, id = delivery.message.id, "A message is refused and goes to the dead-letter exchange.");
+        tracing::warn!(
+            reason,
+            id = &*delivery.message.id,
+            "A message is refused and goes to the dead-letter exchange."
+        );
         let dead_letter = DeadLetter::wrap(delivery.message.clone(), reason, self.owner.as_str());
         let wiring = Arc::clone(self);
         tokio::spawn(async move {
@@ -282,7 +286,7 @@ impl Wiring {
 
     pub async fn try_to_reply(&self, key: &str, correlation: &str, reply: &Reply) -> Result<(), PublishError> {
         let mut message = Message::json(kind::REPLY, random::token(), reply, self.clock.system());
-        message.correlation = Some(correlation.to_owned());
+        message.correlation = Some(correlation.into());
         self.transport.publish(topology::CONTROL, key, message).await
     }
 

@@ -175,7 +175,7 @@ async fn take(message: &Message, wiring: &Arc<Wiring>) -> Result<(), Reason> {
     if !topology::is_reply_key(&key) {
         return Err(Reason::Header { name: "reply_to".to_owned(), detail: format!("{key:?} is not a reply key") });
     }
-    answer_to(request, ReplyTo::Remote { key, correlation: message.id.clone() }, wiring).await;
+    answer_to(request, ReplyTo::Remote { key: key.to_string(), correlation: message.id.to_string() }, wiring).await;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The owner's store: an SQLite database with one row per task.
 //!
 //! One writer (the ledger's thread) and any number of readers (reports) use it. A turn's writes are
-//! one transaction. A store in a file is fsynced at each commit; a temporary store never is.
+//! one transaction. A store in a file is fsynced at each commit; a temporary one never is, and one in
+//! memory has no file.
 
 mod dead;
 mod files;
@@ -43,11 +44,19 @@ pub struct Store {
     owner: OwnerId,
     id: StoreId,
     path: PathBuf,
-    /// Held while the store is open: one process at a time writes a store.
-    _lock: Option<Lock>,
     present: Present,
+    _keep: Keep,
+}
+
+/// What a store keeps as long as it is open.
+#[derive(Debug)]
+enum Keep {
+    /// Its rows are in memory.
+    Nothing,
     /// The temporary directory, removed with this value, or when the process ends.
-    _temporary: Option<(tempfile::TempDir, Scratch)>,
+    Directory { _directory: tempfile::TempDir, _scratch: Scratch },
+    /// One process at a time writes a store.
+    Lock { _lock: Lock },
 }
 
 /// Whether there are rows of these kinds, so that what settles a task does not look for its row

@@ -6,16 +6,16 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use shared::protocol::id::{OwnerId, StoreId};
 use shared::system::{environment, random};
-use tempfile::TempDir;
 
 use super::lock::lock;
-use super::{Present, Store, schema};
+use super::{Keep, Present, Store, schema};
 use crate::fold;
-use crate::lock::Lock;
 use crate::scratch::Scratch;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
+    /// In memory, for jobs whose rows leave soon. No other connection can read it.
+    Memory,
     /// In a temporary directory, removed when the process ends.
     Temporary,
     /// In a file. The file and its directory are created if they do not exist.
@@ -65,18 +65,19 @@ impl Store {
     /// Opens a store, or creates one for `owner`. An existing store keeps its owner.
     pub fn open(place: &Place, owner: impl FnOnce() -> OwnerId) -> Result<Self, StoreError> {
         match place {
+            Place::Memory => Self::begin(Connection::open_in_memory()?, PathBuf::new(), owner, Keep::Nothing),
             Place::Temporary => {
                 let place = environment::temporary();
                 let made = Scratch::make(|| tempfile::Builder::new().prefix("packhorse-").tempdir_in(&place));
                 let (directory, scratch) = made.map_err(|cause| StoreError::File { path: place, cause })?;
                 let path = directory.path().join("store.sqlite");
                 let connection = Connection::open(&path)?;
-                Self::begin(connection, path, owner, None, Some((directory, scratch)))
+                Self::begin(connection, path, owner, Keep::Directory { _directory: directory, _scratch: scratch })
             }
             Place::File(path) => {
                 let lock = lock(path)?;
                 let connection = Connection::open(path)?;
-                Self::begin(connection, path.clone(), owner, Some(lock), None)
+                Self::begin(connection, path.clone(), owner, Keep::Lock { _lock: lock })
             }
         }
     }
@@ -85,8 +86,7 @@ impl Store {
         connection: Connection,
         path: PathBuf,
         owner: impl FnOnce() -> OwnerId,
-        lock: Option<Lock>,
-        temporary: Option<(TempDir, Scratch)>,
+        keep: Keep,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(Duration::from_secs(10))?;
         // Check this before anything is written: a file that is not our store must stay unchanged.
@@ -95,18 +95,7 @@ impl Store {
             Some(found) => return Err(StoreError::Version { path, found }),
             None => true,
         };
-        // A task's row is tens of kilobytes, so large pages mean fewer of them. This applies to new
-        // files only.
-        connection.pragma_update(None, "page_size", 32_768)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        if temporary.is_some() {
-            // A temporary store ends with the process, so nothing is gained by waiting for a disk,
-            // or by moving pages from the log to the database before the log is large.
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            connection.pragma_update(None, "wal_autocheckpoint", SCRATCH_LOG_PAGES)?;
-        } else {
-            connection.pragma_update(None, "synchronous", "FULL")?;
-        }
+        set_up(&connection, &keep)?;
         if is_new {
             create(&connection, &owner())?;
         }
@@ -116,8 +105,28 @@ impl Store {
         let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
         let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
         let present = Present { leases: true, dependants: true };
-        Ok(Self { connection, owner, id, path, _lock: lock, present, _temporary: temporary })
+        Ok(Self { connection, owner, id, path, present, _keep: keep })
     }
+}
+
+fn set_up(connection: &Connection, keep: &Keep) -> Result<(), StoreError> {
+    if matches!(keep, Keep::Nothing) {
+        // What a failed turn has left is not used again: the ledger ends with it.
+        return Ok(connection.pragma_update(None, "journal_mode", "OFF")?);
+    }
+    // A task's row is tens of kilobytes, so large pages mean fewer of them. This applies to new files
+    // only.
+    connection.pragma_update(None, "page_size", 32_768)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    if matches!(keep, Keep::Directory { .. }) {
+        // A temporary store ends with the process, so nothing is gained by waiting for a disk, or by
+        // moving pages from the log to the database before the log is large.
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "wal_autocheckpoint", SCRATCH_LOG_PAGES)?;
+    } else {
+        connection.pragma_update(None, "synchronous", "FULL")?;
+    }
+    Ok(())
 }
 
 /// Pages in the log of a temporary store before they are moved to the database: 128 MiB. Each turn

@@ -94,7 +94,7 @@ fn rounded(value: Value) -> Value {
 fn dead(message: Message) {
     let owner = message.header::<OwnerId>("owner").unwrap_or_else(|_| OwnerId::from_name(b"main"));
     let before = DeadLetter::read(&message, &owner);
-    let reason = Reason::Kind { kind: message.kind.clone() };
+    let reason = Reason::Kind { kind: message.kind.to_string() };
     let fits = message.headers_bytes() < 8 * 1024;
     let wrapped = DeadLetter::wrap(message, &reason, "h");
     assert!(wrapped.headers_bytes() <= HEADERS_BYTES_MAX, "it can be dead-lettered");

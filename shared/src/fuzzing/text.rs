@@ -18,11 +18,11 @@ pub(super) fn read(input: &[u8]) -> Message {
         let Some((name, value)) = line.split_once(' ') else { continue };
         let value = value.to_owned();
         match name {
-            "id" => message.id = value,
-            "correlation" => message.correlation = Some(value),
-            "type" => message.kind = value,
-            "content_type" => message.content_type = value,
-            "reply_to" => message.reply_to = Some(value),
+            "id" => message.id = value.into(),
+            "correlation" => message.correlation = Some(value.into()),
+            "type" => message.kind = value.into(),
+            "content_type" => message.content_type = value.into(),
+            "reply_to" => message.reply_to = Some(value.into()),
             "h" => {
                 if let Some((name, value)) = value.split_once(' ') {
                     header(&mut message, name, value);
@@ -38,9 +38,9 @@ fn header(message: &mut Message, name: &str, value: &str) {
     let value = match (value.parse(), value.parse()) {
         (Ok(integer), _) => HeaderValue::Integer(integer),
         (_, Ok(flag)) => HeaderValue::Bool(flag),
-        _ => HeaderValue::Text(value.to_owned()),
+        _ => HeaderValue::Text(value.into()),
     };
-    message.headers.insert(name.to_owned(), value);
+    message.headers.insert(name.to_owned().into(), value);
 }
 
 /// Writes a message, to make seeds from real messages.
@@ -52,7 +52,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
     }
     for (name, value) in &message.headers {
         let value = match value {
-            HeaderValue::Text(text) => text.clone(),
+            HeaderValue::Text(text) => text.to_string(),
             HeaderValue::Integer(integer) => integer.to_string(),
             HeaderValue::Bool(flag) => flag.to_string(),
         };

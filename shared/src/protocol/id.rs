@@ -2,11 +2,14 @@
 //!
 //! An id is 1 to 64 bytes of `[A-Za-z0-9_-]`, so that it can stand in a routing key, a queue name
 //! and a file name without quoting. [`encode`] turns any other name into one.
+//!
+//! Ids are copied with every message and every task, so copies share their text.
 
 mod plan;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +78,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -84,27 +87,40 @@ macro_rules! id {
 
             /// Turns any name into an id of this kind; see [`encode`].
             pub fn from_name(name: &[u8]) -> Self {
-                Self(encode(name))
+                Self(encode(name).into())
+            }
+        }
+
+        impl TryFrom<&Arc<str>> for $name {
+            type Error = InvalidId;
+            fn try_from(text: &Arc<str>) -> Result<Self, InvalidId> {
+                check(text).map(|()| Self(Arc::clone(text)))
+            }
+        }
+
+        impl From<&$name> for Arc<str> {
+            fn from(id: &$name) -> Self {
+                Self::clone(&id.0)
             }
         }
 
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                check(text).map(|()| Self(text.to_owned()))
+                check(text).map(|()| Self(text.into()))
             }
         }
 
         impl TryFrom<String> for $name {
             type Error = InvalidId;
             fn try_from(text: String) -> Result<Self, InvalidId> {
-                check(&text).map(|()| Self(text))
+                check(&text).map(|()| Self(text.into()))
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
 
@@ -129,7 +145,7 @@ id!(
 impl Origin {
     /// `place` is a text that differs between places; the id is its hash.
     pub fn of(place: &[u8]) -> Self {
-        Self(format!("{:016x}", fnv1a(place)))
+        Self(format!("{:016x}", fnv1a(place)).into())
     }
 }
 
@@ -140,7 +156,7 @@ id!(
 impl OwnerId {
     /// The default owner.
     pub fn main() -> Self {
-        Self("main".to_owned())
+        Self("main".into())
     }
 }
 
@@ -199,7 +215,7 @@ pub struct TaskId {
 }
 
 /// Reads `NAME.NUMBER`, the form of a task's id in messages and commands.
-fn numbered(text: &str) -> Result<(&str, u64), InvalidId> {
+pub(super) fn numbered(text: &str) -> Result<(&str, u64), InvalidId> {
     let invalid = || InvalidId { text: text.chars().take(80).collect() };
     let (name, number) = text.rsplit_once('.').ok_or_else(invalid)?;
     // The store keeps numbers as signed 64-bit integers and cannot look up a larger one.

@@ -76,6 +76,12 @@ impl From<ContentType> for String {
     }
 }
 
+impl From<ContentType> for Cow<'static, str> {
+    fn from(content_type: ContentType) -> Self {
+        content_type.0
+    }
+}
+
 impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

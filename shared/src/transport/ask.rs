@@ -77,8 +77,8 @@ impl Asker {
     async fn publish(&mut self, key: &str, request: &Request) -> Result<String, TransportError> {
         self.asked += 1;
         let id = format!("{}-{}", self.name, self.asked);
-        let mut message = Message::json(kind::REQUEST, id.clone(), request, self.clock.system());
-        message.reply_to = Some(topology::reply_key(&self.name));
+        let mut message = Message::json(kind::REQUEST, id.as_str(), request, self.clock.system());
+        message.reply_to = Some(topology::reply_key(&self.name).into());
         match self.transport.publish(topology::CONTROL, key, message).await {
             // A full control queue loses the request, so no reply comes.
             Ok(()) | Err(PublishError::Refused { .. }) => Ok(id),

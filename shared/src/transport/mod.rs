@@ -25,6 +25,8 @@ mod sealed;
 mod taken;
 mod url;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use alias::Alias;
@@ -104,9 +106,9 @@ pub enum Incoming {
 
 #[derive(Debug)]
 pub struct Delivery {
-    pub message: Message,
+    pub message: Arc<Message>,
     /// The routing key that the message came with.
-    pub key: String,
+    pub key: Arc<str>,
     /// How often the message was delivered before and came back, for any reason: its consumer died,
     /// stopped, or lost its connection. If the queue does not count (RabbitMQ's classic queues), 1
     /// means at least once.

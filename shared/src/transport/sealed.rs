@@ -82,10 +82,10 @@ impl Subscription for Opened {
                 Incoming::Delivery(delivery) => delivery,
                 Incoming::Interrupted => return Ok(Incoming::Interrupted),
             };
-            delivery.message = self.keys.open(&delivery.key, std::mem::take(&mut delivery.message));
+            delivery.message = self.keys.open(&delivery.key, Arc::clone(&delivery.message));
             match &delivery.message.untrusted {
                 Some(reason) if self.is_control => {
-                    let (kind, id) = (&delivery.message.kind, &delivery.message.id);
+                    let (kind, id) = (&*delivery.message.kind, &*delivery.message.id);
                     if self.has_warned.swap(true, Ordering::Relaxed) {
                         tracing::debug!(%reason, kind, id, "A control message is ignored.");
                     } else {

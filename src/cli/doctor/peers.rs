@@ -89,7 +89,7 @@ pub(super) async fn hear(scope: &Scope, transport: &Arc<dyn Transport>) -> Resul
     let Some((mut answers, key)) = listen(scope, transport).await? else { return Ok(heard) };
     let clock = Clock::start();
     let mut request = Message::json(kind::REQUEST, random::token(), &Request::Ping, clock.system());
-    request.reply_to = Some(key);
+    request.reply_to = Some(key.into());
     let ask = |key| transport.publish(CONTROL, key, request.clone());
     heard.asked = (ask(topology::ALL_OWNERS).await.is_ok(), ask(topology::ALL_CONSUMERS).await.is_ok());
     let deadline = Instant::now() + PATIENCE;

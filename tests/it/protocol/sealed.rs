@@ -23,5 +23,5 @@ fn the_sealed_example_opens() {
     let (_, rest) = page.split_once(&envelope).unwrap_or_else(|| panic!("docs/PROTOCOL.md lacks:\n\n{envelope}"));
     let body = rest.lines().next().expect("a body");
     sealed.body = from_base64(body).expect("base64").into();
-    assert_eq!(keys.open("digest.photos.main", sealed), plain, "docs/PROTOCOL.md lacks:\n\n{made}");
+    assert_eq!(*keys.open("digest.photos.main", sealed), plain, "docs/PROTOCOL.md lacks:\n\n{made}");
 }

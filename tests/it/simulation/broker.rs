@@ -163,7 +163,7 @@ impl Broker {
             let unacked = queue.unacked.values().map(|(_, entry)| entry);
             queue.ready.iter().chain(unacked).map(move |entry| (name, entry))
         });
-        let is_worth_it = |message: &Message| [kind::TASK, kind::OUTCOME].contains(&message.kind.as_str());
+        let is_worth_it = |message: &Message| [kind::TASK, kind::OUTCOME].contains(&message.kind.as_ref());
         let entries: Vec<_> = entries.filter(|(_, entry)| is_worth_it(&entry.message)).collect();
         let Some((name, entry)) = entries.get(which % entries.len().max(1)) else { return };
         let (name, key, mut message) = ((*name).clone(), entry.key.clone(), Message::clone(&entry.message));
@@ -277,7 +277,7 @@ impl Broker {
         let Some(exchange) = exchange else { return };
         let mut message = Message::clone(&entry.message);
         for (header, value) in [(FIRST_DEATH_REASON, reason), ("x-first-death-queue", name)] {
-            message.headers.entry(header.to_owned()).or_insert_with(|| HeaderValue::Text(value.to_owned()));
+            message.headers.entry(header.into()).or_insert_with(|| HeaderValue::Text(value.into()));
         }
         let message = Rc::new(message);
         let messages_max = self.policy.messages_max;
@@ -290,7 +290,7 @@ impl Broker {
             };
             if !queue.is_full(messages_max) {
                 // Whoever trusts it has learned of it.
-                *self.given_up.entry(entry.message.id.clone()).or_default() += u32::from(is_an_attempt);
+                *self.given_up.entry(entry.message.id.to_string()).or_default() += u32::from(is_an_attempt);
                 self.push(&name, &entry.key, &message, 0);
             }
         }

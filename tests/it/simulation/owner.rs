@@ -168,7 +168,7 @@ impl OwnerRole {
         }
         let request: Request = message.parse().expect("somebody of this run wrote it");
         let Some(key) = message.reply_to.clone() else { return };
-        let reply = ReplyTo::Remote { key, correlation: message.id.clone() };
+        let reply = ReplyTo::Remote { key: key.to_string(), correlation: message.id.to_string() };
         match request {
             Request::Open(request) => {
                 out.push(declare_classes(&request.spec));
@@ -224,13 +224,13 @@ impl OwnerRole {
         match effect {
             Effect::Ack(tag) => out.push(Do::Ack(tag)),
             Effect::DeadLetter { tag, reason } => {
-                let message = Message { id: format!("delivery {tag}"), ..Message::default() };
+                let message = Message { id: format!("delivery {tag}").into(), ..Message::default() };
                 self.dead_letter(tag, &message, reason, stage, out);
             }
             Effect::Reply { to: ReplyTo::Remote { key, correlation }, reply } => {
                 self.check_reply(&reply, stage);
                 let mut message = Message::json(kind::REPLY, stage.number().to_string(), &reply, UNIX_EPOCH);
-                message.correlation = Some(correlation);
+                message.correlation = Some(correlation.into());
                 out.push(Do::Hint { to: (topology::CONTROL, key), message });
             }
             Effect::Reply { to: ReplyTo::Local(_), reply } => self.replied(*reply, stage, out),

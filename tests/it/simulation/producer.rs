@@ -38,7 +38,7 @@ impl Questions {
         let Some(name) = &self.name else { return };
         let id = format!("{name}-{}", stage.number());
         let mut message = Message::json(kind::REQUEST, id.clone(), request, UNIX_EPOCH);
-        message.reply_to = Some(topology::reply_key(name));
+        message.reply_to = Some(topology::reply_key(name).into());
         let key = topology::owner_request_key(&job.owner);
         out.push(Do::Hint { to: (topology::CONTROL, key), message });
         out.push(Do::After(limits::CONTROL_TIMEOUT, Alarm::Patience(id.clone())));
@@ -47,7 +47,7 @@ impl Questions {
 
     /// The reply to the present question, if it is one.
     pub fn hear(&mut self, message: &Message) -> Option<Reply> {
-        self.asked.take_if(|asked| message.correlation.as_ref() == Some(asked))?;
+        self.asked.take_if(|asked| message.correlation.as_deref() == Some(asked.as_str()))?;
         Some(message.parse().expect("an owner of this run wrote it"))
     }
 

@@ -30,11 +30,11 @@ type Answered = (String, Option<i64>, Option<String>, bool);
 
 fn answered(message: &Message) -> Answered {
     let opening = message.text("opening").map(str::to_owned);
-    (message.id.clone(), message.integer("attempt"), opening, message.untrusted.is_none())
+    (message.id.to_string(), message.integer("attempt"), opening, message.untrusted.is_none())
 }
 
 fn leased(message: &Message) -> (String, Option<String>) {
-    (message.id.clone(), message.text("opening").map(str::to_owned))
+    (message.id.to_string(), message.text("opening").map(str::to_owned))
 }
 
 impl World {
@@ -53,7 +53,7 @@ impl World {
         }
         if message.kind == kind::PLANNED {
             let generation = self.processes[process].generation;
-            self.watch.planned.insert((process, generation, message.id.clone()));
+            self.watch.planned.insert((process, generation, message.id.to_string()));
         }
     }
 
@@ -67,7 +67,7 @@ impl World {
     /// A task is acked when its outcome is safe, or a lease on it, or its job is cancelled; what an owner gets
     /// when it is committed.
     pub fn check_ack(&mut self, process: usize, tag: DeliveryTag, message: &Message) {
-        let is_control = [kind::REQUEST, kind::REPLY, kind::PRESENCE].contains(&message.kind.as_str());
+        let is_control = [kind::REQUEST, kind::REPLY, kind::PRESENCE].contains(&message.kind.as_ref());
         if self.processes[process].is_owner() {
             // What does not open is no owner's to commit.
             let is_its = !is_control && message.untrusted.is_none();
@@ -90,7 +90,7 @@ impl World {
         let generation = self.processes[process].generation;
         let is_missing = |other: &&Publish| {
             other.message.kind == kind::PLANNED
-                && !self.watch.planned.contains(&(process, generation, other.message.id.clone()))
+                && !self.watch.planned.contains(&(process, generation, other.message.id.to_string()))
         };
         let unconfirmed = &self.processes[process].wire.unconfirmed;
         if publish.message.kind == kind::PLAN_END

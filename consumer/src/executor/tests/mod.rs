@@ -61,6 +61,7 @@ impl<H: Harness> Bench<H> {
         let (transport, runtime) = (Arc::new(Embedded::new()), self.runtime.handle().clone());
         let parts = PartPublisher::new(transport, runtime, Clock::start(), task.address.clone());
         self.executor.start(Assigned { tag, task, parts });
+        self.executor.go();
     }
 
     pub fn next(&self) -> Ended {

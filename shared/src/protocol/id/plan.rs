@@ -7,7 +7,7 @@ use super::{PlanHash, hex};
 impl PlanHash {
     /// The hash of a plan without tasks, and of every task that follows from its job's spec alone.
     pub fn start() -> Self {
-        Self("start".to_owned())
+        Self("start".into())
     }
 
     /// The hash of a plan up to a task of which only these items (by number in the task) are asked
@@ -21,12 +21,12 @@ impl PlanHash {
     /// of the parts, joined by newlines. Speed matters: hashing is a hundredth of the work on small
     /// files.
     pub(crate) fn then(&self, parts: &[&[u8]]) -> Self {
-        let mut hash = Sha1::new_with_prefix(&self.0);
+        let mut hash = Sha1::new_with_prefix(self.as_str());
         for part in parts {
             hash.update("\n");
             hash.update(part);
         }
-        Self(hex(&hash.finalize()))
+        Self(hex(&hash.finalize()).into())
     }
 }
 

@@ -2,6 +2,7 @@
 //! reads it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::protocol::id::{OpeningId, OwnerId, PlanHash, TaskId};
 
@@ -73,7 +74,8 @@ impl DeadLetter {
     /// Makes the message for the dead-letter exchange. It adds the reason in header `reason` and
     /// the refusing host in header `host`. Other headers stay as long as they fit into 8 KiB,
     /// because an untrusted message may have headers that fill a frame.
-    pub fn wrap(mut message: Message, reason: impl fmt::Display, host: &str) -> Message {
+    pub fn wrap(message: impl Into<Arc<Message>>, reason: impl fmt::Display, host: &str) -> Message {
+        let mut message = Arc::unwrap_or_clone(message.into());
         let mut room = HEADERS_KEPT;
         message.headers.retain(|name, value| {
             let left = room.checked_sub(header_bytes(name, value));
@@ -98,7 +100,7 @@ impl DeadLetter {
             Some(reason) => (Death::Refused, reason.to_owned()),
             None => (Death::of(word), format!("given up by the broker ({})", word.unwrap_or("no reason given"))),
         };
-        let of = message.header("opening").and_then(|opening| Ok((opening, message.header("plan")?))).ok();
+        let of = message.header_id("opening").and_then(|opening| Ok((opening, message.header_id("plan")?))).ok();
         let host = message.text("host").map(str::to_owned);
         let attempt = message.integer("attempt").and_then(|attempt| u32::try_from(attempt).ok());
         Some(Self { task, of, death, reason, host, attempt })
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn what_a_policy_took_out_of_a_queue_is_told_from_what_somebody_refused() {
         let owner: OwnerId = "o".parse().expect("an id");
-        let message = Message { id: "j.1".to_owned(), ..Message::default() }.with_text("owner", "o");
+        let message = Message { id: "j.1".into(), ..Message::default() }.with_text("owner", "o");
         let died = |word: &str| {
             let dead_letter = DeadLetter::read(&message.clone().with_text(FIRST_DEATH_REASON, word), &owner);
             dead_letter.map(|dead_letter| (dead_letter.death, dead_letter.death.is_an_attempt()))
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn whatever_headers_a_refused_message_has_it_can_be_dead_lettered() {
-        let headers = (0..1_400).map(|number| (format!("{number:03}"), HeaderValue::Bool(true)));
+        let headers = (0..1_400).map(|number| (format!("{number:03}").into(), HeaderValue::Bool(true)));
         let message = Message { headers: headers.collect(), ..Message::default() };
         let dead_letter = DeadLetter::wrap(message, "why ".repeat(1_000), "h");
         assert!(dead_letter.headers_bytes() <= limits::HEADERS_BYTES_MAX, "{}", dead_letter.headers_bytes());

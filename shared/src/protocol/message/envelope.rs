@@ -1,12 +1,15 @@
 //! The envelope: AMQP 0.9.1 basic properties, headers, body.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::protocol::id::InvalidId;
 use crate::protocol::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
 use crate::protocol::payload::{ContentType, Payload};
 use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
@@ -15,7 +18,7 @@ use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderValue {
     /// `longstr`
-    Text(String),
+    Text(Arc<str>),
     /// `long-long-int`
     Integer(i64),
     /// `boolean`
@@ -40,19 +43,19 @@ pub const SEALED: &str = "application/vnd.packhorse.sealed";
 pub struct Message {
     /// `message_id`: the task's id for tasks, outcomes and plans; otherwise a unique id from the
     /// sender.
-    pub id: String,
+    pub id: Arc<str>,
     /// `correlation_id`: the job's id, or the id of the request that a reply answers.
-    pub correlation: Option<String>,
+    pub correlation: Option<Arc<str>>,
     /// `type`: see [`super::kind`].
-    pub kind: String,
-    pub content_type: String,
+    pub kind: Cow<'static, str>,
+    pub content_type: Cow<'static, str>,
     /// `timestamp`: seconds since 1970.
     pub timestamp: u64,
     /// `app_id`: the sender's program and version.
-    pub app_id: String,
+    pub app_id: Cow<'static, str>,
     /// `reply_to`: routing key on the control exchange for an answer.
-    pub reply_to: Option<String>,
-    pub headers: BTreeMap<String, HeaderValue>,
+    pub reply_to: Option<Arc<str>>,
+    pub headers: BTreeMap<Cow<'static, str>, HeaderValue>,
     pub body: Bytes,
     /// `delivery_mode` 1: a durable queue may keep the message in memory alone, and lose it when its
     /// node restarts. The owner's record makes up for it.
@@ -67,32 +70,37 @@ impl Message {
     ///
     /// # Panics
     /// Never for this crate's types: their JSON has text keys and finite numbers only.
-    pub fn json<T: Serialize>(kind: &str, id: String, body: &T, now: SystemTime) -> Self {
+    pub fn json<T: Serialize>(kind: &'static str, id: impl Into<Arc<str>>, body: &T, now: SystemTime) -> Self {
         Self::new(kind, id, Payload::of(body), now)
     }
 
     /// Makes a message of this program and schema with this body.
-    pub fn new(kind: &str, id: String, body: Payload, now: SystemTime) -> Self {
+    pub fn new(kind: &'static str, id: impl Into<Arc<str>>, body: Payload, now: SystemTime) -> Self {
         let Payload { content_type, bytes: body } = body;
         Self {
-            id,
-            kind: kind.to_owned(),
+            id: id.into(),
+            kind: kind.into(),
             content_type: content_type.into(),
             timestamp: now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
-            app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).to_owned(),
-            headers: BTreeMap::from([("schema".to_owned(), HeaderValue::Integer(SCHEMA))]),
+            app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).into(),
+            headers: BTreeMap::from([("schema".into(), HeaderValue::Integer(SCHEMA))]),
             body,
             ..Self::default()
         }
     }
 
-    pub fn with_text(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers.insert(name.to_owned(), HeaderValue::Text(value.into()));
+    pub fn with_text(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
+        self.headers.insert(name.into(), HeaderValue::Text(value.into()));
         self
     }
 
-    pub fn with_integer(mut self, name: &str, value: i64) -> Self {
-        self.headers.insert(name.to_owned(), HeaderValue::Integer(value));
+    pub fn with_integer(mut self, name: &'static str, value: i64) -> Self {
+        self.headers.insert(name.into(), HeaderValue::Integer(value));
+        self
+    }
+
+    pub fn with_bool(mut self, name: &'static str, value: bool) -> Self {
+        self.headers.insert(name.into(), HeaderValue::Bool(value));
         self
     }
 
@@ -135,7 +143,7 @@ impl Message {
             None => return Err(Reason::header("schema", "it is missing or not an integer")),
         }
         if self.kind != kind {
-            return Err(Reason::Kind { kind: self.kind.clone() });
+            return Err(Reason::Kind { kind: self.kind.clone().into_owned() });
         }
         Ok(())
     }
@@ -156,6 +164,17 @@ impl Message {
     /// Parses the body. The types themselves refuse unknown fields.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Reason> {
         from_json(&self.body)
+    }
+
+    /// Reads a header that must be present and an id.
+    pub fn header_id<T>(&self, name: &str) -> Result<T, Reason>
+    where
+        T: for<'a> TryFrom<&'a Arc<str>, Error = InvalidId>,
+    {
+        let Some(HeaderValue::Text(text)) = self.headers.get(name) else {
+            return Err(Reason::header(name, "it is missing or not text"));
+        };
+        T::try_from(text).map_err(|error| Reason::header(name, &error.to_string()))
     }
 
     /// Reads a text header that must be present and valid.

@@ -29,11 +29,9 @@ pub struct Lease {
 impl Lease {
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::LEASE, self.address.task.to_string(), self.body.clone(), now);
-        let message = self.address.write(message).with_text("holder", self.holder.as_str());
-        let mut message = message.with_text("host", self.host.as_str());
-        message.headers.insert("started".to_owned(), HeaderValue::Bool(self.is_started));
-        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
-        message
+        let message = self.address.write(message).with_text("holder", &self.holder);
+        let message = message.with_text("host", self.host.as_str());
+        message.with_bool("started", self.is_started).with_bool("redelivered", self.redelivered)
     }
 
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
@@ -44,7 +42,7 @@ impl Lease {
         };
         Ok(Self {
             address: Address::read(message)?,
-            holder: message.header("holder")?,
+            holder: message.header_id("holder")?,
             host: message.text("host").unwrap_or("unknown").to_owned(),
             is_started,
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),

@@ -72,17 +72,15 @@ impl Outcome {
             .with_text("status", status)
             .with_text("host", self.host.as_str())
             .with_integer("micros", i64::try_from(self.micros).unwrap_or(i64::MAX));
-        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(self.redelivered));
+        message = message.with_bool("redelivered", self.redelivered);
         if matches!(self.verdict, Verdict::Permanent(_)) {
-            message.headers.insert("retry".to_owned(), HeaderValue::Bool(false));
+            message = message.with_bool("retry", false);
         }
         if let Some(consumer) = &self.consumer {
-            message = message.with_text("consumer", consumer.as_str());
+            message = message.with_text("consumer", consumer);
         }
         match &self.parts {
-            Some(Parts { run, count }) => {
-                message.with_text("run", run.as_str()).with_integer("parts", i64::from(*count))
-            }
+            Some(Parts { run, count }) => message.with_text("run", run).with_integer("parts", i64::from(*count)),
             None => message,
         }
     }
@@ -100,7 +98,7 @@ impl Outcome {
         };
         Ok(Self {
             address: Address::read(message)?,
-            consumer: message.text("consumer").and_then(|text| text.parse().ok()),
+            consumer: message.header_id("consumer").ok(),
             host: message.text("host").unwrap_or("unknown").to_owned(),
             micros: message.integer("micros").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
@@ -113,5 +111,5 @@ impl Outcome {
 fn parts(message: &Message) -> Result<Option<Parts>, Reason> {
     let Some(count) = message.integer("parts") else { return Ok(None) };
     let count = u32::try_from(count).map_err(|_| Reason::header("parts", "it is out of range"))?;
-    Ok(Some(Parts { run: message.header("run")?, count }))
+    Ok(Some(Parts { run: message.header_id("run")?, count }))
 }

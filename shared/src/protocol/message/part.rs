@@ -35,7 +35,7 @@ pub struct Part {
 impl Part {
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::PART, self.address.task.to_string(), self.body.clone(), now);
-        let message = self.address.write(message).with_text("run", self.run.as_str());
+        let message = self.address.write(message).with_text("run", &self.run);
         let message = message.with_integer("part", i64::from(self.number));
         match self.item {
             Some(item) => message.with_integer("item", i64::from(item)),
@@ -50,7 +50,7 @@ impl Part {
         let wrong = |name: &str| Reason::header(name, "it is out of range");
         Ok(Self {
             address: Address::read(message)?,
-            run: message.header("run")?,
+            run: message.header_id("run")?,
             number: number("part")
                 .map_err(|_| wrong("part"))?
                 .ok_or_else(|| Reason::header("part", "it is missing or not an integer"))?,

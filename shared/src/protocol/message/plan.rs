@@ -80,11 +80,11 @@ pub struct Place {
 
 impl Place {
     fn write(&self, message: Message) -> Message {
-        message.with_text("opening", self.opening.as_str()).with_text("after", self.after.as_str())
+        message.with_text("opening", &self.opening).with_text("after", &self.after)
     }
 
     fn read(message: &Message) -> Result<Self, Reason> {
-        Ok(Self { opening: message.header("opening")?, after: message.header("after")? })
+        Ok(Self { opening: message.header_id("opening")?, after: message.header_id("after")? })
     }
 }
 
@@ -121,15 +121,15 @@ impl Planned {
             None => Payload::json(notes.clone()),
         };
         let mut message = Message::new(kind::PLANNED, task.to_string(), body, now)
-            .with_text("class", self.class.as_str())
+            .with_text("class", &self.class)
             .with_integer("items", self.items.into())
             .with_integer("bytes", i64::try_from(self.bytes).unwrap_or(i64::MAX));
-        message.correlation = Some(job.to_string());
+        message.correlation = Some(job.into());
         if !notes.is_empty() {
             message = message.with_integer("notes", i64::try_from(notes.len()).unwrap_or(i64::MAX));
         }
         if self.body.is_none() {
-            message.headers.insert("work".to_owned(), HeaderValue::Bool(false));
+            message = message.with_bool("work", false);
         }
         if let Some(at) = self.at {
             message = message.with_integer("planned_at", at);
@@ -184,7 +184,7 @@ pub struct PlanEnd {
 impl PlanEnd {
     pub fn to_message(&self, place: &Place, now: SystemTime) -> Message {
         let mut message = Message::json(kind::PLAN_END, format!("{}.plan_end", self.job), self, now);
-        message.correlation = Some(self.job.to_string());
+        message.correlation = Some((&self.job).into());
         place.write(message)
     }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{Message, kind};
-use crate::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId};
+use crate::protocol::id::{Class, ConsumerId, HeldTask, JobId, OpeningId, OwnerId, PlanHash, TaskId, numbered};
 use crate::protocol::payload::Payload;
 use crate::protocol::reason::Reason;
 use crate::protocol::workload::Workload;
@@ -33,30 +33,30 @@ impl Address {
 
     pub(super) fn write(&self, message: Message) -> Message {
         let mut message = message
-            .with_text("owner", self.owner.as_str())
-            .with_text("opening", self.opening.as_str())
-            .with_text("plan", self.plan.as_str())
+            .with_text("owner", &self.owner)
+            .with_text("opening", &self.opening)
+            .with_text("plan", &self.plan)
             .with_text("workload", self.workload.as_str())
             .with_integer("attempt", i64::from(self.attempt));
-        message.correlation = Some(self.task.job.to_string());
+        message.correlation = Some((&self.task.job).into());
         message
     }
 
     pub(super) fn read(message: &Message) -> Result<Self, Reason> {
-        let task: TaskId = message.id.parse().map_err(|e| Reason::header("message_id", &format!("{e}")))?;
-        let job: JobId = match message.correlation.as_deref() {
-            Some(text) => text.parse().map_err(|e| Reason::header("correlation_id", &format!("{e}")))?,
+        let (name, number) = numbered(&message.id).map_err(|e| Reason::header("message_id", &format!("{e}")))?;
+        let job: JobId = match &message.correlation {
+            Some(text) => text.try_into().map_err(|e| Reason::header("correlation_id", &format!("{e}")))?,
             None => return Err(Reason::header("correlation_id", "it is missing")),
         };
-        if job != task.job {
+        if job.as_str() != name {
             return Err(Reason::header("correlation_id", "it names another job than message_id"));
         }
         Ok(Self {
-            task,
+            task: TaskId { job, number },
             attempt: message.count("attempt")?,
-            opening: message.header("opening")?,
-            plan: message.header("plan")?,
-            owner: message.header("owner")?,
+            opening: message.header_id("opening")?,
+            plan: message.header_id("plan")?,
+            owner: message.header_id("owner")?,
             workload: message.header("workload")?,
         })
     }
@@ -78,7 +78,7 @@ pub struct Task {
 impl Task {
     pub fn to_message(&self, now: SystemTime) -> Message {
         let message = Message::new(kind::TASK, self.address.task.to_string(), self.body.clone(), now);
-        let mut message = self.address.write(message).with_text("class", self.class.as_str());
+        let mut message = self.address.write(message).with_text("class", &self.class);
         if let Some(at) = self.planned_at {
             message = message.with_integer("planned_at", at);
         }
@@ -97,7 +97,7 @@ impl Task {
         let avoid: Result<Vec<ConsumerId>, _> = avoid.map(str::parse).collect();
         Ok(Self {
             address: Address::read(message)?,
-            class: message.header("class")?,
+            class: message.header_id("class")?,
             planned_at: message.integer("planned_at"),
             avoid: avoid.map_err(|error| Reason::header("avoid", &error.to_string()))?,
             body: message.payload()?,

@@ -18,7 +18,9 @@ mod keyring;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -70,7 +72,8 @@ impl Keyring {
     }
 
     /// Opens a message that came with this routing key.
-    pub fn open(&self, routing_key: &str, mut message: Message) -> Message {
+    pub fn open(&self, routing_key: &str, message: impl Into<Arc<Message>>) -> Arc<Message> {
+        let message = message.into();
         let opened = if message.content_type == SEALED {
             self.find(&message).and_then(|key| open(key, routing_key, &message))
         } else if self.first().is_some() {
@@ -79,11 +82,8 @@ impl Keyring {
             return message;
         };
         match opened {
-            Ok(opened) => opened,
-            Err(fault) => {
-                message.untrusted = Some(fault);
-                message
-            }
+            Ok(opened) => Arc::new(opened),
+            Err(fault) => Arc::new(Message { untrusted: Some(fault), ..Arc::unwrap_or_clone(message) }),
         }
     }
 
@@ -102,8 +102,8 @@ fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]
     // Headers from the broker (`x-`) stay outside the seal, where the broker also updates them.
     let (outside, headers): (BTreeMap<_, _>, BTreeMap<_, _>) =
         message.headers.into_iter().partition(|(name, _)| name.starts_with("x-"));
-    let headers = headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-    let inside = Inside { content_type: message.content_type, headers };
+    let headers = headers.into_iter().map(|(name, value)| (name.into_owned(), Value::from(value))).collect();
+    let inside = Inside { content_type: message.content_type.into_owned(), headers };
     let inside = serde_json::to_vec(&inside).expect("its keys are texts");
     let length = u32::try_from(inside.len()).expect("headers fit into a frame");
     let mut text = Vec::with_capacity(4 + inside.len() + message.body.len() + 16);
@@ -112,7 +112,7 @@ fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]
     text.extend_from_slice(&message.body);
     let cipher = XChaCha20Poly1305::new(key.secret().into());
     cipher.encrypt_in_place(&nonce.into(), &bound, &mut text).expect("far below the cipher's limit of 256 GiB");
-    let sealed = Message { content_type: SEALED.to_owned(), headers: outside, ..message };
+    let sealed = Message { content_type: SEALED.into(), headers: outside, ..message };
     Message { body: [&nonce[..], &text].concat().into(), ..sealed }
         .with_integer("schema", SCHEMA)
         .with_text(KEY, key.id())
@@ -128,16 +128,16 @@ fn open(key: &Key, routing_key: &str, message: &Message) -> Result<Message, Untr
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Untrusted::Broken)?;
     let inside: Inside =
         rest.get(..length).and_then(|inside| serde_json::from_slice(inside).ok()).ok_or(Untrusted::Broken)?;
-    let mut headers: BTreeMap<String, HeaderValue> =
-        inside.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut headers: BTreeMap<Cow<'static, str>, HeaderValue> =
+        inside.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     for (name, value) in &message.headers {
         let is_broker = name.starts_with("x-");
-        if is_broker || (ADDED.contains(&name.as_str()) && !headers.contains_key(name)) {
+        if is_broker || (ADDED.contains(&&**name) && !headers.contains_key(name)) {
             headers.insert(name.clone(), value.clone());
         }
     }
     let body = bytes::Bytes::from(text).slice(4 + length..);
-    Ok(Message { content_type: inside.content_type, headers, body, ..message.clone() })
+    Ok(Message { content_type: inside.content_type.into(), headers, body, ..message.clone() })
 }
 
 /// The data in clear that roles act on: each text preceded by its length.
@@ -161,7 +161,7 @@ fn bound(key: &str, routing_key: &str, message: &Message) -> Vec<u8> {
 impl From<HeaderValue> for Value {
     fn from(value: HeaderValue) -> Self {
         match value {
-            HeaderValue::Text(text) => Self::Text(text),
+            HeaderValue::Text(text) => Self::Text(text.to_string()),
             HeaderValue::Integer(integer) => Self::Integer(integer),
             HeaderValue::Bool(flag) => Self::Bool(flag),
         }
@@ -171,7 +171,7 @@ impl From<HeaderValue> for Value {
 impl From<Value> for HeaderValue {
     fn from(value: Value) -> Self {
         match value {
-            Value::Text(text) => Self::Text(text),
+            Value::Text(text) => Self::Text(text.into()),
             Value::Integer(integer) => Self::Integer(integer),
             Value::Bool(flag) => Self::Bool(flag),
         }

@@ -204,7 +204,7 @@ impl Consumer {
         let mut deliveries = Vec::new();
         for number in numbers {
             let delivery = self.receive().await;
-            assert_eq!(delivery.message.id, number.to_string(), "from {}", self.name);
+            assert_eq!(*delivery.message.id, *number.to_string(), "from {}", self.name);
             deliveries.push(delivery);
         }
         deliveries

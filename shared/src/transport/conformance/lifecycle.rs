@@ -181,7 +181,7 @@ pub(super) async fn close_gives_back(ground: Arc<Ground>) {
     // Message 2 may have entered the prefetch after the ack; message 3 could not. RabbitMQ may also
     // give 1 back, deliver it to the closing consumer once more, and give it back behind 2.
     found.sort_by(|one, other| one.message.id.cmp(&other.message.id));
-    assert_eq!(found.each_ref().map(|delivery| delivery.message.id.as_str()), ["1", "2", "3"]);
+    assert_eq!(found.each_ref().map(|delivery| &*delivery.message.id), ["1", "2", "3"]);
     assert_eq!((found[0].is_redelivered(), found[2].is_redelivered()), (true, false));
 }
 

@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 
 use super::Connection;
 use super::entry::{Taken, Verdict};
-use crate::protocol::message::Message;
 use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
 
 pub(super) struct EmbeddedSubscription {
@@ -27,9 +26,8 @@ impl EmbeddedSubscription {
         let Taken { place, key, message, returns } = taken;
         let (connection, queue, consumer) = (self.connection.clone(), self.queue.clone(), self.consumer);
         let acker = Box::new(EmbeddedAcker { connection, queue, consumer, place });
-        // The queue keeps the message until it is acked, so the properties are copied; the body is
-        // shared.
-        Delivery { message: Message::clone(&message), key: key.to_string(), returns, acker }
+        // The queue keeps the message until it is acked, so it is shared.
+        Delivery { message, key, returns, acker }
     }
 }
 

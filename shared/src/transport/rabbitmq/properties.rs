@@ -1,6 +1,7 @@
 //! Converts between a message's envelope and AMQP's basic properties.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -28,7 +29,7 @@ pub(super) fn of_message(message: &Message) -> Result<BasicProperties, Transport
     let mut headers = BTreeMap::new();
     for (name, value) in &message.headers {
         let value = match value {
-            HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
+            HeaderValue::Text(text) => AMQPValue::LongString((&**text).into()),
             HeaderValue::Integer(integer) => AMQPValue::LongLongInt(*integer),
             HeaderValue::Bool(flag) => AMQPValue::Boolean(*flag),
         };
@@ -70,24 +71,25 @@ pub(super) fn short(what: &str, text: &str) -> Result<ShortString, TransportErro
 
 /// Reads the message of a delivery. Headers of types that Packhorse does not use are left out.
 pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message {
-    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let shared = |value: &Option<ShortString>| value.as_ref().map(|text| Arc::from(text.as_str()));
+    let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.to_string().into()).unwrap_or_default();
     let mut headers = BTreeMap::new();
     if let Some(table) = properties.headers() {
-        headers.extend(table.into_iter().filter_map(|(name, value)| Some((name.to_string(), header(value)?))));
+        headers.extend(table.into_iter().filter_map(|(name, value)| Some((name.to_string().into(), header(value)?))));
         if !headers.contains_key(FIRST_DEATH_REASON)
             && let Some(reason) = first_death(table)
         {
-            headers.insert(FIRST_DEATH_REASON.to_owned(), reason);
+            headers.insert(FIRST_DEATH_REASON.into(), reason);
         }
     }
     Message {
-        id: text(properties.message_id()).unwrap_or_default(),
-        correlation: text(properties.correlation_id()),
-        kind: text(properties.kind()).unwrap_or_default(),
-        content_type: text(properties.content_type()).unwrap_or_default(),
+        id: shared(properties.message_id()).unwrap_or_default(),
+        correlation: shared(properties.correlation_id()),
+        kind: text(properties.kind()),
+        content_type: text(properties.content_type()),
         timestamp: properties.timestamp().unwrap_or_default(),
-        app_id: text(properties.app_id()).unwrap_or_default(),
-        reply_to: text(properties.reply_to()),
+        app_id: text(properties.app_id()),
+        reply_to: shared(properties.reply_to()),
         headers,
         body: body.into(),
         is_transient: *properties.delivery_mode() == Some(TRANSIENT),
@@ -109,8 +111,8 @@ pub(super) fn take_returns(message: &mut Message, redelivered: bool) -> u32 {
 /// Accepts integers of every width, because clients differ in the width that they choose.
 fn header(value: &AMQPValue) -> Option<HeaderValue> {
     Some(match value {
-        AMQPValue::LongString(text) => HeaderValue::Text(std::str::from_utf8(text.as_bytes()).ok()?.to_owned()),
-        AMQPValue::ShortString(text) => HeaderValue::Text(text.to_string()),
+        AMQPValue::LongString(text) => HeaderValue::Text(std::str::from_utf8(text.as_bytes()).ok()?.into()),
+        AMQPValue::ShortString(text) => HeaderValue::Text(text.as_str().into()),
         AMQPValue::Boolean(flag) => HeaderValue::Bool(*flag),
         AMQPValue::ShortShortInt(n) => HeaderValue::Integer((*n).into()),
         AMQPValue::ShortShortUInt(n) => HeaderValue::Integer((*n).into()),
@@ -138,13 +140,11 @@ mod tests {
     use lapin::types::FieldArray;
 
     fn sample() -> Message {
-        let mut message =
-            Message::new("task", "j.1".to_owned(), Payload::json("{}"), std::time::SystemTime::UNIX_EPOCH);
-        message.correlation = Some("j".to_owned());
-        message.reply_to = Some("reply.x".to_owned());
+        let mut message = Message::new("task", "j.1", Payload::json("{}"), std::time::SystemTime::UNIX_EPOCH);
+        message.correlation = Some("j".into());
+        message.reply_to = Some("reply.x".into());
         message.timestamp = 7;
-        message.headers.insert("redelivered".to_owned(), HeaderValue::Bool(true));
-        message.with_text("owner", "main").with_integer("attempt", -2)
+        message.with_bool("redelivered", true).with_text("owner", "main").with_integer("attempt", -2)
     }
 
     #[test]
@@ -165,9 +165,12 @@ mod tests {
     fn what_does_not_fit_into_a_frame_is_an_error_and_no_panic() {
         let long = "x".repeat(256);
         let mut message = sample();
-        message.id = long.clone();
+        message.id = long.as_str().into();
         assert!(of_message(&message).is_err());
-        assert!(of_message(&sample().with_integer(&long, 1)).is_err());
+        assert!(
+            of_message(&Message { headers: BTreeMap::from([(long.into(), HeaderValue::Integer(1))]), ..sample() })
+                .is_err()
+        );
         assert!(of_message(&sample().with_text("reason", "x".repeat(HEADERS_BYTES_MAX))).is_err());
     }
 

@@ -60,8 +60,8 @@ impl Inbox {
         let mut message = properties::to_message(&delivery.properties, delivery.data);
         let delivery = Delivery {
             returns: properties::take_returns(&mut message, delivery.redelivered),
-            message,
-            key: delivery.routing_key.to_string(),
+            message: Arc::new(message),
+            key: delivery.routing_key.as_str().into(),
             acker: Box::new(acker),
         };
         self.change(|state| state.deliveries.push_back(delivery));
