@@ -13,6 +13,7 @@
 //! - **Bounded.** A full queue refuses a message ([`PublishError::Refused`]), and the caller
 //!   decides what to do. No buffer is without a limit.
 
+mod acks;
 mod alias;
 pub mod ask;
 mod choose;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use acks::Acks;
 pub use alias::Alias;
 pub use choose::{BrokerUrl, InvalidUrl, Tls, connect};
 pub use error::{Oversize, PublishError, TransportError};

@@ -216,6 +216,13 @@ impl Broker {
         ((to.process, to.epoch) == subscriber_epoch).then(|| entry.message.clone())
     }
 
+    /// What an ack is of: a delivery, or all of one subscription up to it.
+    pub fn acked(&self, to: Subscriber, tag: DeliveryTag, is_multiple: bool) -> Vec<DeliveryTag> {
+        let of_it = self.queues.values().flat_map(|queue| &queue.unacked);
+        let of_it = of_it.filter(|(_, (subscriber, _))| *subscriber == to).map(|(&tag, _)| tag);
+        of_it.filter(|&other| other == tag || (is_multiple && other < tag)).collect()
+    }
+
     /// A stale ack does nothing.
     pub fn ack(&mut self, subscriber_epoch: (usize, u64), tag: DeliveryTag) {
         for queue in self.queues.values_mut() {

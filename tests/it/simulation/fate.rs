@@ -77,7 +77,8 @@ impl World {
             Fault::Lag { process, millis } => {
                 let (process, until) =
                     (self.pick(process, Process::is_owner), self.now + Duration::from_millis(millis));
-                self.processes[process].wire.last_delivered.insert(OWN, until);
+                let last = self.processes[process].wire.last_delivered.entry(OWN).or_default();
+                *last = (*last).max(until);
             }
             Fault::Rewalk { job, file } => self.rewalk(job, file),
             Fault::Forge { message } => {
@@ -96,7 +97,9 @@ impl World {
             Fault::OldStore => self.take_older_store(),
             Fault::Pause { process, millis } => {
                 let process = of(process, self);
-                self.processes[process].paused_until = self.now + Duration::from_millis(millis);
+                let until = self.now + Duration::from_millis(millis);
+                let paused_until = &mut self.processes[process].paused_until;
+                *paused_until = (*paused_until).max(until);
             }
             Fault::StopClock { process, millis } => {
                 let (process, now) = (of(process, self), self.now);

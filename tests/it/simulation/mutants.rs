@@ -16,6 +16,8 @@ pub(super) enum Mutant {
     AckOnDelivery,
     /// An owner acks what it has not committed.
     AckBeforeCommit,
+    /// An ack of several deliveries is also of one that is still held.
+    AckAcross,
     /// What a turn wants to happen happens although its commit fails.
     EffectsBeforeCommit,
     /// A task is never sent again.
@@ -93,10 +95,11 @@ pub(super) enum Mutant {
 }
 
 /// All of them.
-const ALL: [Mutant; 44] = [
+const ALL: [Mutant; 45] = [
     Mutant::AckBeforeConfirm,
     Mutant::AckOnDelivery,
     Mutant::AckBeforeCommit,
+    Mutant::AckAcross,
     Mutant::EffectsBeforeCommit,
     Mutant::NeverResend,
     Mutant::NeverProbe,

@@ -33,8 +33,10 @@ impl World {
     }
 
     pub fn unsubscribe(&mut self, process: usize, lane: Lane) {
+        self.send_acks(process);
         let wire = &mut self.processes[process].wire;
         wire.subscriptions.remove(&lane);
+        wire.acks.remove(&lane);
         let epoch = wire.consuming.epoch;
         // After the acks that were sent before it: a channel keeps their order.
         self.plan(process, LATENCY_MAX, What::Unsubscribe { epoch, lane });
@@ -156,21 +158,39 @@ impl World {
         let Delivered { to: Subscriber { epoch, lane, .. }, tag, key, message, returns } = delivered;
         let wire = &mut self.processes[process].wire;
         if wire.consuming.epoch == epoch {
-            wire.held.insert(tag, epoch);
+            wire.held.insert(tag, (epoch, lane));
+            wire.acks.entry(lane).or_default().deliver(tag);
             self.tell(process, Input::Delivery { lane, tag, key, message, returns });
         }
     }
 
     pub fn ack(&mut self, process: usize, tag: DeliveryTag) {
-        let latency = self.latency();
         let wire = &mut self.processes[process].wire;
-        let Some(epoch) = wire.held.remove(&tag).filter(|epoch| *epoch == wire.consuming.epoch) else { return };
-        match self.armed.drop_ack.take() {
-            Some(millis) => {
-                let lost = What::Lose { epoch, which: Which::Consuming };
-                self.plan(process, Duration::from_millis(millis), lost);
+        let Some((epoch, lane)) = wire.held.remove(&tag) else { return };
+        if let Some(acks) = wire.acks.get_mut(&lane).filter(|_| epoch == wire.consuming.epoch) {
+            acks.ack(tag, tag);
+        }
+    }
+
+    /// Sends the acks of a step.
+    pub fn send_acks(&mut self, process: usize) {
+        let wire = &mut self.processes[process].wire;
+        let epoch = wire.consuming.epoch;
+        let taken = wire.acks.iter_mut().map(|(&lane, acks)| (lane, acks.take())).collect::<Vec<_>>();
+        for (lane, mut acks) in taken {
+            if self.mutant == Some(Mutant::AckAcross) {
+                acks = acks.into_iter().map(|(tag, _)| (tag, true)).max().into_iter().collect();
             }
-            None => self.plan(process, latency, What::Ack { epoch, tag }),
+            for (tag, is_multiple) in acks {
+                let latency = self.latency();
+                match self.armed.drop_ack.take() {
+                    Some(millis) => {
+                        let lost = What::Lose { epoch, which: Which::Consuming };
+                        self.plan(process, Duration::from_millis(millis), lost);
+                    }
+                    None => self.plan(process, latency, What::Ack { epoch, lane, tag, is_multiple }),
+                }
+            }
         }
     }
 
@@ -208,6 +228,7 @@ impl World {
             let connection = &mut self.processes[process].wire.consuming;
             let lost = std::mem::replace(&mut connection.epoch, fresh[1]);
             connection.is_up = false;
+            self.processes[process].wire.acks.clear();
             self.broker.disconnect(process, lost);
             self.give();
         }

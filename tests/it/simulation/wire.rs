@@ -7,6 +7,7 @@ use std::rc::Rc;
 use shared::protocol::message::Message;
 use shared::protocol::topology::{Binding, Queue, Topology};
 use shared::system::clock::Moment;
+use shared::transport::Acks;
 
 use super::broker::DeliveryTag;
 use super::role::Lane;
@@ -41,8 +42,10 @@ pub(super) struct Wire {
     pub unconfirmed: BTreeMap<u64, Publish>,
     /// When the last delivery of each subscription arrives.
     pub last_delivered: BTreeMap<Lane, Moment>,
-    /// Deliveries by the epoch that they came in.
-    pub held: BTreeMap<DeliveryTag, u64>,
+    /// Deliveries by the epoch that they came in, and their lane.
+    pub held: BTreeMap<DeliveryTag, (u64, Lane)>,
+    /// Which of them are acked together, for each subscription of this epoch.
+    pub acks: BTreeMap<Lane, Acks<DeliveryTag>>,
 }
 
 impl Wire {

@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use shared::protocol::topology;
 use shared::system::clock::Moment;
 
-use super::broker::{Broker, Delivered, DeliveryTag};
+use super::broker::{Broker, Delivered, DeliveryTag, Subscriber};
 use super::faults::{Planned, Which};
 use super::jobs::Jobs;
 use super::mutants::Mutant;
@@ -35,7 +35,7 @@ pub(super) enum What {
     /// A delivery gets to its subscriber.
     Deliver(Delivered),
     /// An ack gets to the broker.
-    Ack { epoch: u64, tag: DeliveryTag },
+    Ack { epoch: u64, lane: Lane, tag: DeliveryTag, is_multiple: bool },
     /// The end of a subscription gets to the broker.
     Unsubscribe { epoch: u64, lane: Lane },
     /// The broker's patience with a delivery is over.
@@ -159,11 +159,13 @@ impl World {
             What::Confirm { epoch, number, refused } => self.confirm(process, epoch, number, refused),
             What::Retry { epoch, number } => self.send(process, epoch, number),
             What::Deliver(delivered) => self.deliver(process, delivered),
-            What::Ack { epoch, tag } => {
-                if let Some(message) = self.broker.unacked((process, epoch), tag) {
-                    self.check_ack(process, tag, &message);
+            What::Ack { epoch, lane, tag, is_multiple } => {
+                for tag in self.broker.acked(Subscriber { process, epoch, lane }, tag, is_multiple) {
+                    if let Some(message) = self.broker.unacked((process, epoch), tag) {
+                        self.check_ack(process, tag, &message);
+                    }
+                    self.broker.ack((process, epoch), tag);
                 }
-                self.broker.ack((process, epoch), tag);
                 self.give();
             }
             What::Unsubscribe { epoch, lane } => self.end_subscription(process, epoch, lane),
@@ -257,6 +259,7 @@ impl World {
         let count = actions.len();
         for (index, action) in actions.into_iter().enumerate() {
             if let Some((_, millis)) = crash.filter(|(at, _)| *at == index) {
+                self.send_acks(process);
                 return self.crash(process, Duration::from_millis(millis));
             }
             if let Some((_, which, arrives)) = loss.filter(|(at, ..)| *at == index) {
@@ -267,6 +270,7 @@ impl World {
                 return;
             }
         }
+        self.send_acks(process);
         if let Some((_, which, arrives)) = loss.filter(|(at, ..)| *at >= count) {
             self.disconnect(process, which, arrives);
         }

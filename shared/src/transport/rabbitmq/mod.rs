@@ -29,7 +29,6 @@
 //! - `properties`: envelopes as AMQP's basic properties
 //! - [`probe`]: single questions about a broker that leave nothing behind
 
-mod acks;
 mod address;
 mod alarm;
 mod arguments;

@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Notify, oneshot};
 
-use super::acks::Acks;
 use super::fault::rpc;
 use super::properties;
 use super::session::Session;
 use super::stale_consumer::Traffic;
-use crate::transport::{Acker, Delivery, Incoming, Subscription, TransportError};
+use crate::transport::{Acker, Acks, Delivery, Incoming, Subscription, TransportError};
 
 /// The buffer between the task and the subscription. The broker's prefetch bounds it, because the
 /// deliveries of a lost epoch are discarded before those of the next one come in.

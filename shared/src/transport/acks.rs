@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The deliveries of one channel, by their numbers on it. `A` sends the ack of one.
 #[derive(Debug)]
-pub(super) struct Acks<A> {
+pub struct Acks<A> {
     /// Delivered, and neither acked nor given back.
     held: BTreeSet<u64>,
     /// Acked by whoever had them, and not yet sent.
