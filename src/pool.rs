@@ -30,35 +30,40 @@
 //! # }
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ConsumerConfig;
 use consumer::work::Site;
+use producer::{Client, ClientConfig, ProducerError};
 use reducer::owner::Reached;
-use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, Streamed, command_owner_id, fresh_job_id};
+use reducer::service::{Handle, Kind, Opening, ServiceConfig, Streamed, command_owner_id, fresh_job_id};
 use reducer::store::Place as StorePlace;
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::message::{self, JobRequest, Opened, PlanEnd, Planned};
+use shared::protocol::message::JobRequest;
 use shared::protocol::payload::Payload;
-use shared::protocol::workload::call;
 use shared::system::shutdown::{self, Stopper};
 use shared::transport::{BrokerUrl, Transport, connect};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+
+use crate::run::{Local, Station};
 
 pub use consumer::Workers;
 pub use producer::pool::{CallOptions, Pool, PoolError, Results};
-use producer::pool::{Home, News, Stream};
+use producer::pool::{Ending, Home, News, Stream, Tasks};
 pub use shared::protocol::workload::call::{
     CallError, CallErrorKind, Codec, CodecError, Json, MessagePack, Slot, Worker, WorkerError,
 };
 
 /// Tasks of a pool that may be out. The pool itself sends two packs for each slot.
 const WINDOW: usize = limits::WINDOW_MAX;
+
+/// Interval of looks at what calls wait for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A pool has no report: the SHA-256 of no bytes.
 const NO_REPORT: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -101,7 +106,9 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
         Place::Broker(url) => BrokerUrl::clone(url),
         Place::Here { .. } | Place::Transport(_) => BrokerUrl::embedded(),
     };
-    let store = Opening::begin(StorePlace::Memory, command_owner_id(url.user()));
+    // Only in this process does nobody else ask the owner for what is in its store.
+    let store = if matches!(config.place, Place::Here { .. }) { StorePlace::Memory } else { StorePlace::Temporary };
+    let store = Opening::begin(store, command_owner_id(url.user()));
     let (transport, workers) = match config.place {
         Place::Transport(transport) => (transport, None),
         Place::Broker(_) => (connected(&url).await?, None),
@@ -112,103 +119,146 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
             (connected(&url).await?, Some(workers))
         }
     };
-    let home = Local::start(spec.clone(), store, Arc::clone(&transport), workers).await;
-    let (home, opened, stream) = match home {
-        Ok(started) => started,
+    let request = JobRequest::new(spec.pool.clone(), JobSpec::Call(spec.clone()));
+    let owner = ServiceConfig {
+        store,
+        kind: Kind::Command { spec: Box::new(request.spec.clone()) },
+        window: Some(WINDOW),
+        heartbeat: limits::HEARTBEAT,
+        keep: None,
+    };
+    let station = Station::start(owner, transport).await;
+    let mut station = station.map_err(|error| PoolError::Stopped(error.to_string()))?;
+    if let Some(workers) = workers {
+        station.add_workers(workers);
+    }
+    let (begun, tasks, ending) = producer::pool::begin(&spec, config.pack);
+    let (keep, never) = shutdown::channel();
+    let client = ClientConfig {
+        request,
+        owner: station.handle.owner().clone(),
+        wait: true,
+        recheck: false,
+        look: LOOK,
+        broker: url.to_string(),
+        notify: Arc::new(|notice| tracing::warn!("Calls of a pool wait: {notice}.")),
+        progress: Arc::new(|_| {}),
+    };
+    let mut client = Client::new(client, Local::new(&station.handle), tasks, never);
+    let opened = match while_owned(&station.handle, client.open()).await {
+        Ok(opened) => opened,
         Err(error) => {
-            transport.close().await;
-            return Err(PoolError::Stopped(error));
+            station.end(true).await;
+            return Err(error);
         }
     };
-    Ok(Pool::new(Arc::new(home), Box::new(Streams(stream)), &spec, &opened, config.pack))
+    let (job, opening) = (opened.job.clone(), opened.opening.clone());
+    let following = station.handle.follow(job.clone(), opening.clone()).await;
+    let stream = Streams(station.handle.stream(job.clone(), opening.clone()).await);
+    let home = Owned { handle: station.handle.clone(), job, opening };
+    let pool = begun.open(Arc::new(home.clone()), Box::new(stream), &opened);
+    let running = Running { station, client, home, following, ending, _keep: keep };
+    tokio::spawn(running.run());
+    Ok(pool)
 }
 
 async fn connected(url: &BrokerUrl) -> Result<Arc<dyn Transport>, PoolError> {
     connect(url, None).await.map_err(|error| PoolError::Stopped(error.to_string()))
 }
 
-/// The owner of the pool's job, and what runs beside it.
-struct Local {
+/// Awaits `doing`, as long as the owner runs.
+async fn while_owned<T>(
+    handle: &Handle,
+    doing: impl Future<Output = Result<T, ProducerError>>,
+) -> Result<T, PoolError> {
+    tokio::select! {
+        biased;
+        done = doing => done.map_err(|error| PoolError::Stopped(error.to_string())),
+        why = stopped(handle) => Err(why),
+    }
+}
+
+/// Waits for the end of the owner, and says why it came.
+async fn stopped(handle: &Handle) -> PoolError {
+    PoolError::Stopped(match handle.ended().await {
+        Ok(()) => "its owner has ended".to_owned(),
+        Err(error) => error.to_string(),
+    })
+}
+
+/// A pool that runs.
+struct Running {
+    station: Station,
+    client: Client<Local, Tasks>,
+    home: Owned,
+    following: watch::Receiver<Reached>,
+    ending: Ending,
+    /// Only the pool itself ends its client.
+    _keep: Stopper,
+}
+
+impl Running {
+    async fn run(self) {
+        let Self { station, mut client, home, following, mut ending, _keep } = self;
+        let terminated = tokio::select! {
+            biased;
+            terminated = ending.terminated() => {
+                ending.note(PoolError::Terminated);
+                home.handle.cancel(home.job.clone(), home.opening.clone()).await;
+                Some(terminated)
+            }
+            why = home.finish(following) => {
+                ending.note(why);
+                None
+            }
+            why = stopped(&station.handle) => {
+                ending.note(why);
+                None
+            }
+            // A plan that succeeds does not end the pool; the other branches do.
+            Err(error) = client.finish() => {
+                ending.note(PoolError::Stopped(error.to_string()));
+                None
+            }
+        };
+        // Whoever waits for a result hears why there is none.
+        drop(client);
+        station.end(terminated.is_none()).await;
+    }
+}
+
+/// The owner of a pool's job.
+#[derive(Clone)]
+struct Owned {
     handle: Handle,
     job: JobId,
     opening: OpeningId,
-    following: watch::Receiver<Reached>,
-    stop_owner: Stopper,
-    workers: Mutex<Option<(Stopper, JoinHandle<()>)>>,
-    transport: Arc<dyn Transport>,
 }
 
-impl Local {
-    async fn start(
-        spec: call::Spec,
-        store: Opening,
-        transport: Arc<dyn Transport>,
-        workers: Option<ConsumerConfig>,
-    ) -> Result<(Self, Opened, mpsc::UnboundedReceiver<Streamed>), String> {
-        let request = JobRequest::new(spec.pool.clone(), JobSpec::Call(spec));
-        let (stop_owner, owner_stop) = shutdown::channel();
-        let owner = ServiceConfig {
-            store,
-            kind: Kind::Command { spec: Box::new(request.spec.clone()) },
-            window: Some(WINDOW),
-            heartbeat: limits::HEARTBEAT,
-            keep: None,
-        };
-        let handle = service::start(owner, Arc::clone(&transport), owner_stop).await;
-        let handle = handle.map_err(|error| error.to_string())?;
-        let workers = workers.map(|workers| {
-            let (stop, stopped) = shutdown::channel();
-            let run = consumer::run(workers, Arc::clone(&transport), stopped);
-            let run = tokio::spawn(async move {
-                if let Err(error) = run.await {
-                    tracing::error!(%error, "The workers of a pool have stopped.");
-                }
-            });
-            (stop, run)
-        });
-        let opened = handle.open(request).await.map_err(|error| error.to_string())?;
-        let (job, opening) = (opened.job.clone(), opened.opening.clone());
-        let following = handle.follow(job.clone(), opening.clone()).await;
-        let stream = handle.stream(job.clone(), opening.clone()).await;
-        let workers = Mutex::new(workers);
-        Ok((Self { handle, job, opening, following, stop_owner, workers, transport }, opened, stream))
+impl Owned {
+    /// Waits for the end of the job, and ends the pool.
+    async fn finish(&self, mut following: watch::Receiver<Reached>) -> PoolError {
+        if following.wait_for(|reached| reached.is_over || reached.is_finished).await.is_err() {
+            return stopped(&self.handle).await;
+        }
+        self.handle.reported(self.job.clone(), self.opening.clone(), NO_REPORT.to_owned()).await;
+        match self.handle.finished(following).await {
+            Ok(()) if self.is_cancelled().await => PoolError::Terminated,
+            Ok(()) => PoolError::Closed,
+            Err(error) => PoolError::Stopped(error.to_string()),
+        }
     }
 
-    async fn finish(&self) -> Result<JobStatus, String> {
-        let mut following = self.following.clone();
-        let ended = async {
-            match self.handle.ended().await {
-                Ok(()) => "its owner has ended".to_owned(),
-                Err(error) => error.to_string(),
-            }
-        };
-        let over = async {
-            let over = following.wait_for(|reached| reached.is_over || reached.is_finished).await.map(drop);
-            over.map_err(|_| "its owner has ended".to_owned())?;
-            self.handle.reported(self.job.clone(), self.opening.clone(), NO_REPORT.to_owned()).await;
-            self.handle.finished(self.following.clone()).await.map_err(|error| error.to_string())?;
-            self.status().await.ok_or_else(|| "its owner has ended".to_owned())
-        };
-        tokio::select! {
-            biased;
-            over = over => over,
-            error = ended => Err(error),
-        }
+    async fn is_cancelled(&self) -> bool {
+        self.handle.status(&self.job).await.is_some_and(|status| status.state == JobState::Cancelled)
     }
 }
 
 #[async_trait]
-impl Home for Local {
-    async fn plan(&self, place: message::Place, planned: Box<Planned>) -> bool {
-        self.handle.planned(self.job.clone(), place, planned).await
-    }
-
-    async fn end_plan(&self, place: message::Place, tasks: u64) {
-        self.handle.end_plan(PlanEnd { job: self.job.clone(), tasks }, place).await;
-    }
-
-    async fn taken(&self, numbers: Vec<u64>) {
-        self.handle.taken(self.job.clone(), self.opening.clone(), numbers).await;
+impl Home for Owned {
+    fn taken(&self, numbers: Vec<u64>) {
+        let Self { handle, job, opening } = self.clone();
+        tokio::spawn(async move { handle.taken(job, opening, numbers).await });
     }
 
     async fn update(&self, update: Payload, replaces: bool) -> Result<u64, String> {
@@ -218,28 +268,6 @@ impl Home for Local {
 
     async fn status(&self) -> Option<JobStatus> {
         self.handle.status(&self.job).await
-    }
-
-    async fn cancel(&self) {
-        self.handle.cancel(self.job.clone(), self.opening.clone()).await;
-    }
-
-    /// Parts stop in the reverse order of the flow of work.
-    async fn end(&self) -> Result<JobStatus, String> {
-        let finished = self.finish().await;
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((stop, workers)) = workers {
-            stop.stop();
-            let is_cancelled = finished.as_ref().is_ok_and(|status| status.state == JobState::Cancelled);
-            if !is_cancelled {
-                // It ends within its own time limit.
-                let _ = workers.await;
-            }
-        }
-        self.stop_owner.stop();
-        let _ = tokio::time::timeout(limits::STOP_TIMEOUT, self.handle.ended()).await;
-        self.transport.close().await;
-        finished
     }
 }
 

@@ -4,6 +4,7 @@
 mod follow;
 mod link;
 mod plan;
+mod station;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,19 +14,20 @@ use consumer::ConsumerConfig;
 use producer::{Client, ClientConfig, ProducerError};
 use reducer::owner::Reached;
 use reducer::report::ReportError;
-use reducer::service::{self, Handle, Kind, Opening, ServiceConfig, ServiceError};
+use reducer::service::{Handle, Kind, Opening, ServiceConfig, ServiceError};
 use shared::protocol::id::{JobId, OpeningId};
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits;
 use shared::protocol::message::{JobRequest, Opened};
 use shared::protocol::notice::Notify;
-use shared::system::shutdown::{self, Shutdown};
+use shared::system::shutdown::Shutdown;
 use shared::transport::Transport;
 use tokio::sync::watch;
 
 use follow::Report;
 pub use follow::{Output, SideOutput};
 pub use link::Local;
+pub(crate) use station::Station;
 
 /// Interval of status requests to the owner in this process. It asks no broker.
 const LOOK: Duration = Duration::from_millis(100);
@@ -91,10 +93,6 @@ pub async fn run(
     transport: Arc<dyn Transport>,
     shutdown: Shutdown,
 ) -> Result<JobStatus, RunError> {
-    // Parts stop in the reverse order of the flow of work: workers first, so that their last
-    // outcomes still reach the owner, then the owner, then the transport.
-    let (stop_workers, workers_stop) = shutdown::channel();
-    let (stop_owner, owner_stop) = shutdown::channel();
     let owner = ServiceConfig {
         store,
         kind: Kind::Command { spec: Box::new(config.request.spec.clone()) },
@@ -102,27 +100,19 @@ pub async fn run(
         heartbeat: config.workers.as_ref().map_or(limits::HEARTBEAT, |workers| workers.heartbeat),
         keep: None,
     };
-    let started = service::start(owner, Arc::clone(&transport), owner_stop);
-    let handle = match unless(&shutdown, async { Ok(started.await?) }).await {
-        Ok(handle) => handle,
+    let started = Station::start(owner, Arc::clone(&transport));
+    let mut station = match unless(&shutdown, async { Ok(started.await?) }).await {
+        Ok(station) => station,
         Err(error) => {
             transport.close().await;
             return Err(error);
         }
     };
-    let workers = config.workers.clone().map(|workers| {
-        let transport = Arc::clone(&transport);
-        tokio::spawn(consumer::run(workers, transport, workers_stop))
-    });
-    let result = drive(&config, &handle, &shutdown).await;
-    stop_workers.stop();
-    if let Some(workers) = workers {
-        // The consumer stops within its own time limit. If it failed, the job has failed as well.
-        let _ = workers.await;
+    if let Some(workers) = config.workers.clone() {
+        station.add_workers(workers);
     }
-    stop_owner.stop();
-    let _ = tokio::time::timeout(limits::STOP_TIMEOUT, handle.ended()).await;
-    transport.close().await;
+    let result = drive(&config, &station.handle, &shutdown).await;
+    station.end(true).await;
     result
 }
 

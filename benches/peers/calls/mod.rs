@@ -113,7 +113,7 @@ pub fn rabbit(settings: &Settings) -> Vec<Row> {
 
 pub fn killed(settings: &Settings) -> Vec<Row> {
     let (example, node) = (Example::built(), Node::start());
-    let calls = settings.scaled(1_000_000);
+    let calls = settings.scaled(5_000_000);
     let out = settings.out(0);
     let (victim, _other) = (example.consumer(&node), example.consumer(&node));
     let mut command = node.known_to(example.command(&["--workers", "2", "--calls", &calls.to_string()]));

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::error::PoolError;
-use super::pack::{Delivery, Packed, Source};
+use super::pack::{Caller, Delivery, Packed};
 use super::sizes::Sizes;
 
 /// Kilobytes that the packs of one caller may have whose results it has not taken: what an endless
@@ -49,9 +49,9 @@ where
     W::Job: Send,
 {
     let room = Arc::new(Semaphore::new(AHEAD));
-    let source = Arc::new(Source { deliveries: wanted.deliveries, retries: wanted.retries });
+    let caller = Arc::new(Caller { deliveries: wanted.deliveries, retries: wanted.retries });
     let mut feeder =
-        Feeder { packing, source, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
+        Feeder { packing, caller, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
     let run = move || {
         let all = || arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
         // What a panic leaves is only what was added before.
@@ -61,17 +61,17 @@ where
         }
         if fed.is_err() {
             let index = feeder.first;
-            feeder.source.deliver(Delivery::Failed { index, error: PoolError::Arguments { index } });
+            feeder.caller.deliver(Delivery::Failed { index, error: PoolError::Arguments { index } });
             feeder.first += 1;
         }
-        feeder.source.deliver(Delivery::End { calls: feeder.first });
+        feeder.caller.deliver(Delivery::End { calls: feeder.first });
     };
     threads::start("pool feeder", run).map(drop)
 }
 
 struct Feeder {
     packing: Packing,
-    source: Arc<Source>,
+    caller: Arc<Caller>,
     room: Arc<Semaphore>,
     version: Option<u64>,
     builder: PackBuilder,
@@ -97,7 +97,7 @@ impl Feeder {
             // The calls before it go out first, so that indices stay in order.
             let is_open = self.flush();
             self.first += 1;
-            self.source.deliver(Delivery::Failed { error, index });
+            self.caller.deliver(Delivery::Failed { error, index });
             return is_open;
         }
         if self.builder.len() > 1 && self.builder.bytes() > PACK_BYTES {
@@ -113,12 +113,12 @@ impl Feeder {
     /// Sends the pack, once there is room for it; `false` if nobody wants results any more.
     fn flush(&mut self) -> bool {
         if self.builder.is_empty() {
-            return !self.source.is_gone();
+            return !self.caller.is_gone();
         }
         let Some(room) = self.wait_for_room() else { return false };
-        let packed = pack(&self.packing, &mut self.builder, &self.source, self.first, self.version, Some(room));
+        let packed = pack(&self.packing, &mut self.builder, &self.caller, self.first, self.version, Some(room));
         self.first += u64::from(packed.calls);
-        self.packing.packs.blocking_send(packed).is_ok() && !self.source.is_gone()
+        self.packing.packs.blocking_send(packed).is_ok() && !self.caller.is_gone()
     }
 
     fn wait_for_room(&self) -> Option<OwnedSemaphorePermit> {
@@ -130,7 +130,7 @@ impl Feeder {
         self.packing.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = self.source.gone() => None,
+                () = self.caller.gone() => None,
                 room = room.acquire_many_owned(weight) => room.ok(),
             }
         })
@@ -141,7 +141,7 @@ impl Feeder {
 pub(super) fn pack(
     packing: &Packing,
     builder: &mut PackBuilder,
-    source: &Arc<Source>,
+    caller: &Arc<Caller>,
     first: u64,
     version: Option<u64>,
     room: Option<OwnedSemaphorePermit>,
@@ -150,5 +150,5 @@ pub(super) fn pack(
     let need = version.unwrap_or_else(|| packing.version.load(Ordering::Acquire));
     let body = builder.finish(need, packing.sizes.budget(calls));
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-    Packed { source: Arc::clone(source), first, calls, bytes, body, tries: 0, room }
+    Packed { caller: Arc::clone(caller), first, calls, bytes, body, tries: 0, room }
 }

@@ -3,16 +3,18 @@
 //! # Layout
 //! - [`Pool`]: what a program has; [`Results`]: what comes back
 //! - `feed`: makes packs of a caller's arguments; `sizes` says how large
-//! - `driver`: plans packs as tasks, and delivers results
+//! - [`Tasks`]: packs as the tasks of a plan, for a [`Client`](crate::Client), and their results
+//! - [`Begun`]: a pool whose job is not open yet; [`Ending`] ends it
 //! - [`Home`]: the owner of the pool's job, in this process
 
-mod driver;
+mod begun;
 mod error;
 mod feed;
 mod home;
 mod pack;
 mod results;
 mod sizes;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -24,23 +26,18 @@ use std::time::Duration;
 use shared::protocol::id::JobId;
 use shared::protocol::job::JobStatus;
 use shared::protocol::limits::UPDATE_BYTES_MAX;
-use shared::protocol::message::Opened;
 use shared::protocol::payload::Payload;
 use shared::protocol::workload::call::{Codec, PackBuilder, Spec, Worker};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use driver::{Driver, Wiring};
+pub use begun::{Begun, Ending, begin};
 pub use error::PoolError;
 use feed::{Packing, Wanted};
 pub use home::{Home, News, Stream};
-use pack::{Delivery, Source, Terminate};
+use pack::{Caller, Delivery, Terminate};
 pub use results::Results;
-use sizes::Sizes;
-
-/// Packs that are made before the driver takes them.
-const PACKS_AHEAD: usize = 4;
+pub use tasks::Tasks;
 
 /// How the calls of a pool are done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +66,7 @@ struct Shared {
     served: watch::Receiver<(u32, u64)>,
     version: Arc<AtomicU64>,
     over: Arc<OnceLock<PoolError>>,
-    /// Closed when the driver has ended.
+    /// Closed when the pool has ended.
     ended: watch::Receiver<()>,
 }
 
@@ -90,35 +87,6 @@ fn write<W: Worker, T: serde::Serialize>(value: &T, what: &str) -> Result<Payloa
 }
 
 impl<W: Worker> Pool<W> {
-    /// A pool whose job this owner has opened. `pack` is the number of calls in each pack; `None`:
-    /// as many as seems best. It must be called within a tokio runtime.
-    pub fn new(home: Arc<dyn Home>, stream: Box<dyn Stream>, spec: &Spec, opened: &Opened, pack: Option<u32>) -> Self {
-        let (packs, taken) = mpsc::channel(PACKS_AHEAD);
-        let (terminate, terminated) = mpsc::unbounded_channel();
-        let (served, serving) = watch::channel((0, 0));
-        let (running, ended) = watch::channel(());
-        let (sizes, version, over) = (Arc::new(Sizes::new(pack)), Arc::<AtomicU64>::default(), Arc::default());
-        let wiring =
-            Wiring { packs: taken, terminate: terminated, sizes: Arc::clone(&sizes), served, over: Arc::clone(&over) };
-        let driver = Driver::new(Arc::clone(&home), stream, spec.class(), opened.opening.clone(), wiring);
-        tokio::spawn(async move {
-            driver.run().await;
-            drop(running);
-        });
-        let packing = Packing { runtime: Handle::current(), packs, sizes, version: Arc::clone(&version) };
-        let shared = Shared {
-            job: opened.job.clone(),
-            home,
-            packing: Mutex::new(Some(packing)),
-            terminate,
-            served: serving,
-            version,
-            over,
-            ended,
-        };
-        Self { shared: Arc::new(shared), options: CallOptions::default(), worker: PhantomData }
-    }
-
     /// The same pool, whose calls are done in another way.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
@@ -195,11 +163,11 @@ impl<W: Worker> Pool<W> {
         }
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let CallOptions { retries, version } = self.options;
-        let source = Arc::new(Source { deliveries, retries });
-        source.deliver(Delivery::End { calls: 1 });
-        let packed = feed::pack(&packing, &mut builder, &source, 0, version, None);
-        drop(source);
-        // If the driver has ended, the results say why.
+        let caller = Arc::new(Caller { deliveries, retries });
+        caller.deliver(Delivery::End { calls: 1 });
+        let packed = feed::pack(&packing, &mut builder, &caller, 0, version, None);
+        drop(caller);
+        // If the pool has ended, the results say why.
         let _ = packing.packs.send(packed).await;
         let mut results = Results::<W>::new(delivered, false, Arc::clone(&self.shared.over));
         results.next().await.unwrap_or(Err(PoolError::Terminated))
@@ -273,7 +241,7 @@ impl<W: Worker> Pool<W> {
     pub async fn terminate(&self) {
         drop(self.shared.packing.lock().unwrap_or_else(PoisonError::into_inner).take());
         let (ended, is_over) = oneshot::channel();
-        // If the driver has ended, so has the pool.
+        // If nobody listens, it has ended.
         if self.shared.terminate.send(Some(ended)).is_ok() {
             let _ = is_over.await;
         }
@@ -304,7 +272,7 @@ impl<W: Worker> Clone for Pool<W> {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // A pool that was closed has no driver any more.
+        // For a pool that has ended nobody listens.
         let _ = self.terminate.send(None);
     }
 }

@@ -1,4 +1,4 @@
-//! Packs on their way to the driver, and results on their way back.
+//! Packs on their way to the tasks, and results on their way back.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::error::PoolError;
 
 /// A caller of the pool.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct Caller {
     pub deliveries: mpsc::UnboundedSender<Delivery>,
     /// How often each call is tried again that returns an error.
     pub retries: u32,
 }
 
-impl Source {
+impl Caller {
     pub fn deliver(&self, delivery: Delivery) {
         // A caller that is gone wants no results.
         let _ = self.deliveries.send(delivery);
@@ -34,7 +34,7 @@ impl Source {
 /// Calls of one caller that travel as one task.
 #[derive(Debug)]
 pub(super) struct Packed {
-    pub source: Arc<Source>,
+    pub caller: Arc<Caller>,
     /// The index of its first call.
     pub first: u64,
     pub calls: u32,
@@ -68,5 +68,5 @@ pub(super) enum Delivery {
     End { calls: u64 },
 }
 
-/// The pool ends as it stands. The sender hears when it has.
+/// The pool is to end as it stands. The sender is dropped when it has.
 pub(super) type Terminate = Option<oneshot::Sender<()>>;

@@ -4,12 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use shared::protocol::message::{Failure, Place, Planned, Verdict};
+use shared::protocol::message::{Failure, Opened, Planned, Verdict};
 use shared::protocol::workload::call::{
     CallError, CallErrorKind, MessagePack, Pack, ResultsBuilder, Slot, WorkerError,
 };
 
 use super::*;
+use crate::client::source::Source;
+use crate::planner::Step;
 
 /// Takes and gives numbers.
 struct Echo;
@@ -36,21 +38,12 @@ struct Told {
     taken: Mutex<Vec<u64>>,
 }
 
-struct FakeHome {
-    planned: mpsc::UnboundedSender<Planned>,
-    told: Arc<Told>,
-}
+struct FakeHome(Arc<Told>);
 
 #[async_trait]
 impl Home for FakeHome {
-    async fn plan(&self, _: Place, planned: Box<Planned>) -> bool {
-        self.planned.send(*planned).is_ok()
-    }
-
-    async fn end_plan(&self, _: Place, _: u64) {}
-
-    async fn taken(&self, numbers: Vec<u64>) {
-        self.told.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+    fn taken(&self, numbers: Vec<u64>) {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
     }
 
     async fn update(&self, _: Payload, _: bool) -> Result<u64, String> {
@@ -59,12 +52,6 @@ impl Home for FakeHome {
 
     async fn status(&self) -> Option<JobStatus> {
         None
-    }
-
-    async fn cancel(&self) {}
-
-    async fn end(&self) -> Result<JobStatus, String> {
-        Err("the test is over".to_owned())
     }
 }
 
@@ -81,6 +68,8 @@ struct Bench {
     planned: mpsc::UnboundedReceiver<Planned>,
     news: mpsc::UnboundedSender<News>,
     told: Arc<Told>,
+    /// Ends the pool, as its owner's end does.
+    stop: oneshot::Sender<PoolError>,
 }
 
 impl Bench {
@@ -88,7 +77,7 @@ impl Bench {
         let (sender, planned) = mpsc::unbounded_channel();
         let (news, heard) = mpsc::unbounded_channel();
         let told = Arc::<Told>::default();
-        let home = FakeHome { planned: sender, told: Arc::clone(&told) };
+        let home = Arc::new(FakeHome(Arc::clone(&told)));
         let id: JobId = "p".parse().expect("an id");
         let spec = spec::<Echo>(id.clone(), &()).expect("it can be written");
         let opened = Opened {
@@ -100,14 +89,27 @@ impl Bench {
             plan_end: None,
             ended: None,
         };
-        let pool = Pool::new(Arc::new(home), Box::new(FakeStream(heard)), &spec, &opened, Some(pack));
-        let bench = Self { pool, planned, news, told };
+        let (begun, mut tasks, ending) = begin(&spec, Some(pack));
+        let pool = begun.open(home, Box::new(FakeStream(heard)), &opened);
+        let (stop, stopped) = oneshot::channel::<PoolError>();
+        tokio::spawn(async move {
+            let plan = async {
+                while let Ok(Step::Task(task)) = tasks.next().await {
+                    let _ = sender.send(*task);
+                }
+            };
+            tokio::select! {
+                () = plan => ending.note(PoolError::Closed),
+                Ok(why) = stopped => ending.note(why),
+            }
+        });
+        let bench = Self { pool, planned, news, told, stop };
         bench.tell(News::Served { consumers: 1, slots: 1 });
         bench
     }
 
     fn tell(&self, news: News) {
-        self.news.send(news).expect("the driver listens");
+        self.news.send(news).expect("the pool listens");
     }
 
     /// The next task: its number, its calls, and the arguments of these.
@@ -207,9 +209,10 @@ async fn when_its_owner_stops_the_pool_says_so() {
     let mut bench = Bench::new(1);
     let results = bench.pool.imap([1]).expect("it is open");
     bench.task().await;
-    let Bench { pool, news, .. } = bench;
+    let Bench { pool, news, stop, .. } = bench;
     drop(news);
     let stopped = PoolError::Stopped("the test is over".to_owned());
+    stop.send(stopped.clone()).expect("the pool is open");
     assert_eq!(all(results).await, [Err(stopped.clone())]);
     assert_eq!(pool.apply(&1).await, Err(stopped));
 }

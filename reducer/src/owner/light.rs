@@ -8,6 +8,7 @@ use shared::protocol::limits;
 use shared::system::clock::Moment;
 
 use super::consumers::QueueKey;
+use super::job::Job;
 use super::{Effect, Owner, Step};
 
 /// When each light queue of an open job was last declared.
@@ -36,8 +37,8 @@ impl Owner {
     /// which nothing was sent yet: a task that waits for others, or that is not planned yet, has to
     /// find its queue.
     pub(super) fn keep_light_queues(&mut self, now: Moment, step: &mut Step) {
-        let is_light = self.config.is_light;
-        let jobs = self.jobs.values().filter(|job| job.is_open() && job.is_dispatching() && is_light(job.workload()));
+        let is_light = |job: &&Job| job.workload().descriptor().queue.is_light();
+        let jobs = self.jobs.values().filter(|job| job.is_open() && job.is_dispatching()).filter(is_light);
         let needed = jobs.flat_map(|job| job.spec().classes().into_iter().map(|class| (job.workload(), class)));
         let needed: BTreeSet<QueueKey> = needed.collect();
         // A heartbeat interval may be as long as an hour.

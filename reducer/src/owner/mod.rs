@@ -43,7 +43,6 @@ use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash,
 use shared::protocol::job::{JobSpec, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::Reply;
-use shared::protocol::workload::Workload;
 use shared::system::clock::Moment;
 use shared::system::random::Jitter;
 
@@ -89,9 +88,6 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// Jobs that have ended and stay in memory, at most.
     pub ended_kept: usize,
-    /// Whether a workload's task queues vanish when they are not used. A test answers for itself as
-    /// long as no workload has such queues.
-    pub is_light: fn(Workload) -> bool,
     /// Whether the queues of an earlier process, and the messages in them, ended with that process.
     pub queues_end: bool,
 }
@@ -109,7 +105,6 @@ impl Config {
             dispatches_on_open: false,
             keep: None,
             ended_kept: limits::ENDED_KEPT,
-            is_light: |workload| workload.descriptor().queue.is_light(),
             queues_end: false,
         }
     }

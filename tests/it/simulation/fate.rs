@@ -75,10 +75,9 @@ impl World {
                 self.processes[process].tear = Some(place);
             }
             Fault::Lag { process, millis } => {
-                let (process, until) =
-                    (self.pick(process, Process::is_owner), self.now + Duration::from_millis(millis));
-                let last = self.processes[process].wire.last_delivered.entry(OWN).or_default();
-                *last = (*last).max(until);
+                let until = self.now + Duration::from_millis(millis);
+                let process = self.pick(process, Process::is_owner);
+                self.processes[process].wire.hold_back(OWN, until);
             }
             Fault::Rewalk { job, file } => self.rewalk(job, file),
             Fault::Forge { message } => {
@@ -96,10 +95,8 @@ impl World {
             Fault::CopyStore => self.copy_store(),
             Fault::OldStore => self.take_older_store(),
             Fault::Pause { process, millis } => {
-                let process = of(process, self);
-                let until = self.now + Duration::from_millis(millis);
-                let paused_until = &mut self.processes[process].paused_until;
-                *paused_until = (*paused_until).max(until);
+                let (process, until) = (of(process, self), self.now + Duration::from_millis(millis));
+                self.processes[process].pause(until);
             }
             Fault::StopClock { process, millis } => {
                 let (process, now) = (of(process, self), self.now);

@@ -110,31 +110,7 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
         })
         .collect();
     if changing {
-        // Just while it is walked, and somebody has to begin again.
-        for _ in 0..random.random_range(2..=6) {
-            let at = random.random_range(20..200);
-            let (job, file, millis) = (at as usize, random.random_range(0..96), random.random_range(200..5_000));
-            planned.push(Planned { at, fault: Fault::Lag { process: job, millis } });
-            planned.push(Planned { at, fault: Fault::Edit { job, file } });
-            let at = at + random.random_range(0..60);
-            planned.push(Planned { at, fault: Fault::Rewalk { job, file } });
-        }
-    }
-    if changing && random.random_bool(0.8) {
-        let at = random.random_range(20..150);
-        planned.push(Planned { at, fault: Fault::CopyStore });
-        let later = at + random.random_range(5..100);
-        // What a consumer holds then is answered when another plan has taken its place.
-        planned
-            .push(Planned { at: later, fault: Fault::Pause { process: 1, millis: random.random_range(500..5_000) } });
-        planned.push(Planned { at: later, fault: Fault::OldStore });
-        // Several files, so that one of them is in a task that the copy does not have.
-        for _ in 0..random.random_range(0..=6) {
-            let (job, file) = (at as usize, random.random_range(0..96));
-            planned.push(Planned { at: later, fault: Fault::Edit { job, file } });
-        }
-        let (job, file) = (at as usize, random.random_range(0..96));
-        planned.push(Planned { at: later, fault: Fault::Rewalk { job, file } });
+        changes(random, &mut planned);
     }
     if long {
         for _ in 0..random.random_range(0..=2) {
@@ -180,6 +156,35 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
     }
     planned.sort_by_key(|planned| planned.at);
     planned
+}
+
+/// Trees that change while they are walked, and stores of another time.
+fn changes(random: &mut SmallRng, planned: &mut Vec<Planned>) {
+    // Just while it is walked, and somebody has to begin again.
+    for _ in 0..random.random_range(2..=6) {
+        let at = random.random_range(20..200);
+        let (job, file, millis) = (at as usize, random.random_range(0..96), random.random_range(200..5_000));
+        planned.push(Planned { at, fault: Fault::Lag { process: job, millis } });
+        planned.push(Planned { at, fault: Fault::Edit { job, file } });
+        let at = at + random.random_range(0..60);
+        planned.push(Planned { at, fault: Fault::Rewalk { job, file } });
+    }
+    if random.random_bool(0.8) {
+        let at = random.random_range(20..150);
+        planned.push(Planned { at, fault: Fault::CopyStore });
+        let later = at + random.random_range(5..100);
+        // What a consumer holds then is answered when another plan has taken its place.
+        planned
+            .push(Planned { at: later, fault: Fault::Pause { process: 1, millis: random.random_range(500..5_000) } });
+        planned.push(Planned { at: later, fault: Fault::OldStore });
+        // Several files, so that one of them is in a task that the copy does not have.
+        for _ in 0..random.random_range(0..=6) {
+            let (job, file) = (at as usize, random.random_range(0..96));
+            planned.push(Planned { at: later, fault: Fault::Edit { job, file } });
+        }
+        let (job, file) = (at as usize, random.random_range(0..96));
+        planned.push(Planned { at: later, fault: Fault::Rewalk { job, file } });
+    }
 }
 
 fn fault(random: &mut SmallRng, kind: u32) -> Fault {

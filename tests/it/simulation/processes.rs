@@ -162,6 +162,11 @@ impl Process {
         &self.store
     }
 
+    /// Whoever is paused longer already stays so: what waits for it keeps its order.
+    pub fn pause(&mut self, until: Moment) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
     pub fn stop_clock(&mut self, now: Moment, duration: Duration) {
         self.clock(now);
         if self.stopped.is_none() {

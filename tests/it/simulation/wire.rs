@@ -49,6 +49,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// What is delivered to this lane from now on does not arrive before that moment.
+    pub fn hold_back(&mut self, lane: Lane, until: Moment) {
+        let last = self.last_delivered.entry(lane).or_default();
+        *last = (*last).max(until);
+    }
+
     pub fn remember(&mut self, topology: &Topology) {
         for queue in &topology.queues {
             if !self.declared.queues.contains(queue) {

@@ -1,5 +1,6 @@
 //! Tests of the ledger in virtual time: no runtime, no transport, no clock.
 //!
+//! - `bytes`: any bytes survive every road of a task
 //! - `cancelling`: jobs that are cancelled
 //! - `counting`: how an outcome, a plan and a plan end change a job's account
 //! - `dead`: tasks that failed for the last time, replayed and dropped
@@ -8,16 +9,16 @@
 //! - `leases`: tasks that take longer than the broker waits for an ack
 //! - `memory`: jobs that have ended and are in the store alone
 //! - `needs`: tasks that need others
-//! - `opening`: which job a request gets
+//! - `opening`, `reporting`: which job a request gets; reports piece by piece
 //! - `parts`, `planning`: answers in parts; plans with gaps, and walks that were begun again
-//! - `reporting`: reports piece by piece
-//! - `restart`, `rests`: a new process on the same store; tasks of which a part of the answer is known
+//! - `restart`, `rests`: a new process on the same store; tasks with a part of their answer
 //! - `sending`: windows, retries, dead letters, silent tasks
 //! - `stale`: messages of other openings and other plans
 //! - `streams`: results that a caller takes as they come, and updates of workers
 //! - `takeover`: answers taken over from earlier openings
 //! - `waiting`: what a job waits for that a user can resolve
 
+mod bytes;
 mod cancelling;
 mod counting;
 mod dead;
@@ -128,7 +129,8 @@ impl World {
         let known = self.known(number);
         // If a part of the answer is known, the message is about the rest.
         let plan = known.map_or_else(PlanHash::start, |known| known.kept.map_or(known.plan, |kept| kept.rest));
-        let (opening, workload) = (self.opening(), Workload::Digest);
+        let workload = self.ledger().owner().spec(&job()).map_or(Workload::Digest, JobSpec::workload);
+        let opening = self.opening();
         Address { task: id(number), opening, plan, attempt, owner: owner(), workload }
     }
 
