@@ -53,6 +53,17 @@ fn as_stored(payload: &Payload) -> (Vec<u8>, String) {
     (payload.bytes.to_vec(), payload.content_type.to_string())
 }
 
+fn answer(results: &[Vec<u8>]) -> Payload {
+    let mut answer = ResultsBuilder::default();
+    for result in results {
+        answer.push(|to| {
+            to.extend_from_slice(result);
+            Ok(())
+        });
+    }
+    answer.finish(0, 0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
@@ -103,14 +114,7 @@ proptest! {
             world.event(Arrived::Part { part: Box::new(part), tag });
         }
         may_restart(&mut world);
-        let mut answer = ResultsBuilder::default();
-        for result in &results {
-            answer.push(|to| {
-                to.extend_from_slice(result);
-                Ok(())
-            });
-        }
-        let answer = answer.finish(0, 0);
+        let answer = answer(&results);
         let outcome = Outcome {
             address: replayed.address,
             consumer: None,
