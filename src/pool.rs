@@ -241,9 +241,11 @@ impl Owned {
         if following.wait_for(|reached| reached.is_over || reached.is_finished).await.is_err() {
             return stopped(&self.handle).await;
         }
+        // Before it has its report nobody can make it forget the job.
+        let is_cancelled = self.is_cancelled().await;
         self.handle.reported(self.job.clone(), self.opening.clone(), NO_REPORT.to_owned()).await;
         match self.handle.finished(following).await {
-            Ok(()) if self.is_cancelled().await => PoolError::Terminated,
+            Ok(()) if is_cancelled => PoolError::Terminated,
             Ok(()) => PoolError::Closed,
             Err(error) => PoolError::Stopped(error.to_string()),
         }

@@ -14,7 +14,7 @@ mod lanes;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::protocol::id::{ConsumerId, OpeningId};
@@ -213,13 +213,25 @@ impl Consumer {
         if !self.cores.have_room() {
             return;
         }
+        let is_suspect =
+            |held: &&Held| held.starts_leased() && matches!(held.state, State::Suspect | State::Running(_));
+        let mut suspects: BTreeSet<Lane> = self.held.values().filter(is_suspect).map(|held| held.lane).collect();
+        let mut leases = Vec::new();
         for (&tag, held) in &mut self.held {
             let Some(task) = held.task.as_ref().filter(|_| held.state == State::Waiting) else { continue };
-            if self.cores.take(held.lane) {
+            if (held.starts_alone() && suspects.contains(&held.lane)) || !self.cores.take(held.lane) {
+                continue;
+            }
+            if held.starts_leased() {
+                suspects.insert(held.lane);
+                leases.push((tag, task.clone()));
+                held.state = State::Suspect;
+            } else {
                 actions.push(Action::Start { tag, task: task.clone(), isolated: held.is_isolated() });
                 held.state = State::Running(Claim::Delivery);
             }
         }
+        actions.extend(leases.into_iter().map(|(tag, task)| self.lease_of(tag, &task, true, true)));
     }
 
     /// Drops these of the waiting tasks.

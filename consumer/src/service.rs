@@ -258,6 +258,7 @@ impl Running {
                 }
                 Some(order) = orders.recv(), if deadline.is_none() => {
                     self.obey(order).await;
+                    self.lanes.values_mut().for_each(OpenLane::go);
                     continue;
                 }
                 Some(input) = outputs.recv() => input,
@@ -272,7 +273,7 @@ impl Running {
             let more = std::iter::from_fn(|| outputs.try_recv().ok()).take(TURN_INPUTS - 1);
             for input in std::iter::once(input).chain(more) {
                 if self.take(input, deadline.is_some()).await? {
-                    self.end_all();
+                    self.end_all().await;
                     self.heartbeats.take_leave().await;
                     return Ok(());
                 }

@@ -63,6 +63,18 @@ impl Consumer {
         let Some(held) = self.held.get_mut(&tag) else { return };
         match held.state {
             State::Returned | State::Joined => actions.push(self.settle(tag)),
+            State::Suspect => {
+                let lane = held.lane;
+                let Some(task) = held.task.clone().filter(|task| !self.recalled.drops(task)) else {
+                    self.cores.give_back(lane);
+                    return actions.push(self.settle(tag));
+                };
+                held.state = State::Running(Claim::Leased);
+                // The delivery is let go of once the task runs.
+                actions.push(Action::Start { tag, task, isolated: false });
+                actions.push(Action::Ack { tag });
+                actions.push(self.announce());
+            }
             State::Running(Claim::Leasing) => {
                 held.state = State::Running(Claim::Leased);
                 actions.push(Action::Ack { tag });

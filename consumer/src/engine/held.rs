@@ -37,6 +37,9 @@ pub(super) enum Claim {
 pub(super) enum State {
     /// Waits for a slot.
     Waiting,
+    /// Has a slot, and a lease on it is published and not confirmed: a consumer may have died of it,
+    /// and its queue does not count that. It starts under the lease.
+    Suspect,
     Running(Claim),
     /// Its outcome is published and not confirmed.
     Outcome(Claim),
@@ -68,6 +71,19 @@ impl Held {
         })
     }
 
+    /// Whether it starts under a lease: it was delivered before, from a queue that counts no
+    /// deliveries. If this consumer dies of it, the lease lapses, and the owner counts that.
+    pub fn starts_leased(&self) -> bool {
+        let is_light = |task: &Task| task.address.workload.descriptor().queue.is_light();
+        self.returns > 0 && self.task.as_ref().is_some_and(|task| is_light(task))
+    }
+
+    /// Whether to keep it apart from others that start under a lease: its owner has sent it again,
+    /// so one of them has cost an attempt, and no other must be taken for it.
+    pub fn starts_alone(&self) -> bool {
+        self.starts_leased() && self.task.as_ref().is_some_and(|task| task.address.attempt > 1)
+    }
+
     /// The task as heartbeats name it, unless nobody waits for it.
     pub fn names(&self) -> Option<HeldTask> {
         let is_wanted = self.state != State::Running(Claim::Cancelled);
@@ -77,7 +93,7 @@ impl Held {
     /// Whether the broker still waits for this consumer to ack the delivery.
     pub fn is_unsettled(&self) -> bool {
         match self.state {
-            State::Waiting | State::DeadLetter | State::Returned | State::Joined => true,
+            State::Waiting | State::Suspect | State::DeadLetter | State::Returned | State::Joined => true,
             State::Running(claim) | State::Outcome(claim) => matches!(claim, Claim::Delivery | Claim::Leasing),
         }
     }

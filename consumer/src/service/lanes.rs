@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shared::protocol::id::Class;
+use shared::protocol::limits;
 use shared::protocol::topology;
 use shared::protocol::workload::Workload;
 use shared::system::threads::NoThread;
@@ -129,7 +130,8 @@ impl OpenLane {
         }
     }
 
-    /// Ends the threads. Nothing runs on them any more, so this does not wait for work.
+    /// Ends the threads. No task runs on them any more, but a worker may still handle an update, so
+    /// this may wait.
     fn end(self) {
         self.threads.close();
         if let Some(processes) = self.processes {
@@ -219,13 +221,17 @@ impl Running {
         }
     }
 
+    /// In the background: the loop must not wait for what a user's worker does.
     pub(super) fn end(&mut self, lane: Lane) {
         if let Some(open) = self.lanes.remove(&lane) {
-            open.end();
+            tokio::task::spawn_blocking(|| open.end());
         }
     }
 
-    pub(super) fn end_all(&mut self) {
-        std::mem::take(&mut self.lanes).into_values().for_each(OpenLane::end);
+    pub(super) async fn end_all(&mut self) {
+        let lanes = std::mem::take(&mut self.lanes);
+        let end = tokio::task::spawn_blocking(|| lanes.into_values().for_each(OpenLane::end));
+        // A worker that never ends is left to the end of the process.
+        let _ = tokio::time::timeout(limits::STOP_TIMEOUT, end).await;
     }
 }

@@ -24,6 +24,7 @@ const PACKS_TAKEN: u32 = 64;
 pub(super) struct Pools {
     announced: Announced,
     served: BTreeMap<OpeningId, Served>,
+    preparations: u64,
     /// Why slots of a pool have no worker.
     failed: BTreeMap<OpeningId, String>,
 }
@@ -40,6 +41,8 @@ impl Pools {
 }
 
 struct Served {
+    /// Which preparation of the pool it is: an earlier one may still be under way.
+    preparation: u64,
     /// The latest version that its owner has announced.
     version: Arc<AtomicU64>,
     /// `None` while its slots make their workers.
@@ -49,6 +52,7 @@ struct Served {
 /// The slots of a pool, each with a worker.
 pub(super) struct Prepared {
     announcement: Announcement,
+    preparation: u64,
     executor: Box<dyn Executor>,
     /// Slots with a worker.
     ready: u32,
@@ -61,6 +65,9 @@ impl Running {
         let kind = self.config.workers.kind(&announcement.worker);
         let serve = self.pools.announced.hear(&announcement, kind.is_some(), self.clock.now());
         let opening = &announcement.opening;
+        if announcement.is_over {
+            self.pools.failed.remove(opening);
+        }
         match (serve, kind) {
             (Serve::Begin, Some(kind)) => self.begin(announcement, kind),
             (Serve::Update, _) => self.nudge(opening, announcement.version),
@@ -82,7 +89,9 @@ impl Running {
             return self.not_served(job, opening, reason);
         }
         let version = Arc::new(AtomicU64::new(announcement.version));
-        self.pools.served.insert(opening.clone(), Served { version: Arc::clone(&version), lane: None });
+        self.pools.preparations += 1;
+        let preparation = self.pools.preparations;
+        self.pools.served.insert(opening.clone(), Served { preparation, version: Arc::clone(&version), lane: None });
         let (transport, runtime) = (Arc::clone(&self.transport), tokio::runtime::Handle::current());
         let source = Owner { transport, runtime, owner, job: job.clone(), opening: opening.clone(), asker: None };
         let log = Arc::new(Log::new(Box::new(source)));
@@ -106,20 +115,34 @@ impl Running {
                     None => break,
                 }
             }
-            let _ = inputs.send(Input::Prepared(Box::new(Prepared { announcement, executor, ready: slots, failed })));
+            let _ = inputs.send(Input::Prepared(Box::new(Prepared {
+                announcement,
+                preparation,
+                executor,
+                ready: slots,
+                failed,
+            })));
         });
     }
 
     /// Opens the lane of a pool whose slots are ready. If none is, its next announcement tries
     /// again.
     pub(super) async fn prepared(&mut self, prepared: Prepared) {
-        let Prepared { announcement, executor, ready, failed } = prepared;
+        let Prepared { announcement, preparation, executor, ready, failed } = prepared;
         let Announcement { job, opening, workload, class, .. } = announcement;
+        let is_wanted = self.pools.served.get(&opening).is_some_and(|served| served.preparation == preparation);
+        if !is_wanted {
+            // The pool was left meanwhile, and may be prepared anew.
+            tokio::task::spawn_blocking(move || executor.close());
+            return;
+        }
         match failed {
-            Some(reason) => self.not_served(job, opening.clone(), reason),
+            Some(reason) if ready == 0 => self.not_served(job, opening.clone(), reason),
+            // The other slots serve it.
+            Some(reason) => tracing::error!(%job, reason, "A slot of this consumer has no worker for a pool."),
             None => drop(self.pools.failed.remove(&opening)),
         }
-        if ready == 0 || !self.pools.served.contains_key(&opening) {
+        if ready == 0 {
             self.forget_pool(&opening);
             tokio::task::spawn_blocking(move || executor.close());
             // Its owner hears at once why.

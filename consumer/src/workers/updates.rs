@@ -59,7 +59,10 @@ impl Log {
         let Updates { init, updates, version } = state.source.fetch(None)?;
         let init = init.ok_or_else(|| "its owner has nothing that a worker begins with".to_owned())?;
         state.init = Some(init.clone());
-        state.add(updates, version)?;
+        // Where no update fits beside it, the first ones are fetched when they are needed.
+        if !updates.is_empty() {
+            state.add(updates, version)?;
+        }
         Ok(init)
     }
 
@@ -202,6 +205,23 @@ mod tests {
         log.handled(1, 5);
         log.handled(0, 5);
         assert_eq!(log.state().updates.len(), 0);
+    }
+
+    /// An owner whose first reply has no room for an update.
+    struct Large;
+
+    impl Source for Large {
+        fn fetch(&mut self, after: Option<u64>) -> Result<Updates, String> {
+            let updates = if after.is_none() { Vec::new() } else { vec![update(1, false)] };
+            Ok(Updates { init: after.is_none().then(|| Payload::json("0")), updates, version: 1 })
+        }
+    }
+
+    #[test]
+    fn what_a_worker_begins_with_may_leave_no_room_for_updates() {
+        let log = Log::new(Box::new(Large));
+        log.init(0).expect("the owner answers");
+        assert_eq!(versions(log.after(0, 1)), [1]);
     }
 
     #[test]

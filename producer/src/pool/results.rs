@@ -26,7 +26,7 @@ pub struct Results<W: Worker> {
     deliveries: mpsc::UnboundedReceiver<Delivery>,
     is_ordered: bool,
     current: Option<Chunk>,
-    /// Chunks that came before their turn, by their first index.
+    /// Chunks that came before their turn, or while another was taken, by their first index.
     early: BTreeMap<u64, Chunk>,
     taken: u64,
     /// The number of calls, once it is known.
@@ -59,7 +59,11 @@ impl<W: Worker> Results<W> {
                 return Some((index, result.and_then(|result| read::<W>(index, result))));
             }
             self.current = None;
-            if let Some(chunk) = self.early.remove(&self.taken) {
+            let next = match self.is_ordered {
+                true => self.early.remove(&self.taken),
+                false => self.early.pop_first().map(|(_, chunk)| chunk),
+            };
+            if let Some(chunk) = next {
                 self.current = Some(chunk);
                 continue;
             }

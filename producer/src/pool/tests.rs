@@ -186,6 +186,26 @@ async fn only_a_call_that_failed_is_tried_again() {
     assert_eq!((found.len(), &found[1]), (2, &Ok(6)));
 }
 
+#[tokio::test]
+async fn the_good_results_beside_a_call_that_is_tried_again_are_not_passed_over() {
+    let mut bench = Bench::new(4);
+    bench.tell(News::Served { consumers: 1, slots: 2 });
+    let pool = bench.pool.with(CallOptions { retries: 1, version: None });
+    let mut results = pool.imap_unordered(0..8).expect("it is open");
+    assert_eq!((bench.task().await.0, bench.task().await.0), (0, 1));
+    bench.answer(0, &[Some(0), None, Some(2), Some(3)], 0);
+    assert_eq!(bench.task().await, (2, vec![1]));
+    bench.answer(1, &[4, 5, 6, 7].map(Some), 0);
+    bench.answer(2, &[Some(1)], 0);
+    let mut found = Vec::new();
+    while let Some((index, result)) = results.next_with_index().await {
+        assert_eq!(result, Ok(index));
+        found.push(index);
+    }
+    found.sort_unstable();
+    assert_eq!(found, (0..8).collect::<Vec<_>>());
+}
+
 /// Credit: what the caller does not take bounds what is planned.
 #[tokio::test]
 async fn arguments_wait_for_whoever_takes_the_results() {

@@ -67,7 +67,7 @@ impl Owner {
     }
 
     /// Records a failure and schedules another attempt; `false` if the task has none left.
-    fn retry(&mut self, task: &TaskId, reason: String, now: Moment) -> bool {
+    pub(super) fn retry(&mut self, task: &TaskId, reason: String, now: Moment) -> bool {
         let attempts_max = self.config.attempts_max;
         let Some(flight) = self.flight_or_new(task, 1, now) else { return false };
         if flight.retry_at().is_some() {

@@ -1,12 +1,14 @@
 //! Leases: a consumer takes over a task that runs longer than the broker waits for an ack, and
 //! names it in each heartbeat. The owner resends a leased task that no consumer names for two
-//! heartbeats. A leased task is in no queue, so the owner does not probe one first.
+//! heartbeats. A leased task is in no queue, so the owner does not probe one first. Of a light queue, a
+//! consumer also takes over what was delivered before, and a lease that lapses is a failed attempt.
 
-use shared::protocol::id::{ConsumerId, JobId};
+use shared::protocol::id::{ConsumerId, JobId, TaskId};
 use shared::protocol::limits;
-use shared::protocol::message::Lease;
+use shared::protocol::message::{Failure, Lease};
 use shared::system::clock::Moment;
 
+use super::job::Flight;
 use super::{Effect, Known, Owner, Step, Tag, Write};
 
 /// The consumer that holds a leased task.
@@ -59,6 +61,35 @@ impl Owner {
     /// Resends the leased tasks whose holders are silent.
     pub(super) fn resend_lapsed(&mut self, id: &JobId, now: Moment, step: &mut Step) {
         let silence = self.config.heartbeat * 2;
-        self.resend(id, now, step, |flight| flight.holder().is_some() && flight.is_silent(now, silence));
+        let has_lapsed = |flight: &Flight| flight.holder().is_some() && flight.is_silent(now, silence);
+        let Some(job) = self.jobs.get(id) else { return };
+        if !job.workload().descriptor().queue.is_light() {
+            return self.resend(id, now, step, has_lapsed);
+        }
+        let lapsed = job.flights().iter().filter(|(_, flight)| has_lapsed(flight) && flight.retry_at().is_none());
+        for number in lapsed.map(|(&number, _)| number).collect::<Vec<_>>() {
+            self.holder_lost(TaskId { job: id.clone(), number }, now, step);
+        }
+    }
+
+    /// The consumer that held a task of a light queue is gone, and may have died of it. No queue
+    /// counts that, so the owner does.
+    fn holder_lost(&mut self, task: TaskId, now: Moment, step: &mut Step) {
+        let flight = self.jobs.get(&task.job).and_then(|job| job.flight(task.number));
+        let Some((host, known)) = flight.and_then(|flight| Some((flight.holder()?.host.clone(), flight.known())))
+        else {
+            return;
+        };
+        let reason = "the consumer that worked on it was lost, and may have died of it".to_owned();
+        tracing::warn!(%task, host, "A consumer was lost while it worked on this task.");
+        if self.retry(&task, format!("{reason} (on {host})"), now) {
+            return;
+        }
+        let Some(Known { items, plan, .. }) = known else { return };
+        let Some(outcome) = self.unsent_failure(&task, plan, host, Failure { reason, stderr: String::new() }) else {
+            return;
+        };
+        step.writes.push(Write::Lapsed { task });
+        self.give_up(items, Box::new(outcome), None, now, step);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::engine::tests::{PATIENCE, consumer, delivered, done, names, task};
-use crate::engine::{Action, Event, Tag};
+use crate::engine::tests::{PATIENCE, consumer, delivered, done, names, task, without_lanes};
+use crate::engine::{Action, Event, LaneSpec, Tag};
 use crate::work::WorkError;
+use shared::protocol::id::Class;
 use shared::protocol::message::Verdict;
 use shared::protocol::reason::Reason;
+use shared::protocol::workload::Workload;
 
 fn cancelled() -> Event {
     Event::Cancelled(vec!["j1".parse().expect("an id")])
@@ -38,6 +40,45 @@ fn the_slot_of_a_cancelled_task_is_taken_until_its_work_has_noticed() {
     let other = Event::Delivered { lane: 0, tag: 2, task: Ok(other), returns: 0 };
     assert_eq!(names(&consumer.step(other)), [""; 0]);
     assert_eq!(names(&consumer.step(worked(1))), ["start 2"]);
+}
+
+/// A task of a light queue that was delivered before.
+fn suspect(tag: Tag, attempt: u32) -> Event {
+    let mut task = task(tag);
+    (task.address.workload, task.address.attempt) = (Workload::Call, attempt);
+    Event::Delivered { lane: 0, tag, task: Ok(task), returns: 1 }
+}
+
+fn pool(slots: u32) -> crate::engine::tests::Timed {
+    let mut consumer = without_lanes(slots);
+    let spec =
+        LaneSpec { workload: Workload::Call, class: Class::from_name(b"any"), slots, ahead: 4, uses_cores: true };
+    consumer.step(Event::LaneOpened { lane: 0, spec });
+    consumer
+}
+
+#[test]
+fn what_may_have_killed_a_consumer_starts_under_a_lease_where_no_queue_counts() {
+    let mut consumer = pool(2);
+    assert_eq!(names(&consumer.step(suspect(1, 1))), ["lease 1 started true"]);
+    assert_eq!(names(&consumer.step(suspect(2, 1))), ["lease 2 started true"]);
+    let started = ["start 1", "ack 1", "announce 0 leaving false"];
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 1 }))[..2], started[..2]);
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1"]);
+    assert_eq!(names(&consumer.step(Event::Confirmed { tag: 1 })), [""; 0], "its delivery is acked");
+}
+
+#[test]
+fn of_those_that_have_cost_an_attempt_one_runs_at_a_time() {
+    let mut consumer = pool(2);
+    assert_eq!(names(&consumer.step(suspect(1, 2))), ["lease 1 started true"]);
+    assert_eq!(names(&consumer.step(suspect(2, 2))), [""; 0]);
+    consumer.step(Event::Leased { tag: 1 });
+    assert_eq!(names(&consumer.step(worked(1))), ["answer 1", "lease 2 started true"]);
+    // Its job was cancelled meanwhile.
+    consumer.step(cancelled());
+    assert_eq!(names(&consumer.step(Event::Leased { tag: 2 })), ["ack 2"]);
+    assert_eq!(names(&consumer.step(suspect(3, 2))), ["ack 3"]);
 }
 
 #[test]

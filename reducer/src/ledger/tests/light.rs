@@ -1,5 +1,6 @@
 //! Light queues, which vanish when nobody uses them.
 
+use shared::protocol::message::Lease;
 use shared::protocol::workload::call::{self, ResultsBuilder};
 
 use super::*;
@@ -68,4 +69,24 @@ fn the_tasks_of_a_light_queue_that_vanished_are_sent_again_and_find_it() {
     assert_eq!(declared(&actions), [pool().class()], "before they are sent");
     let is_declared = |action: &Action| matches!(action, Action::Other(Effect::Declare { .. }));
     assert!(actions.first().is_some_and(is_declared), "{actions:?}");
+}
+
+/// A light queue counts no deliveries, so a consumer starts what it gets again under a lease.
+#[test]
+fn a_task_that_kills_whoever_holds_it_is_given_up() {
+    let (mut world, heartbeat) = (pool_with(|_| {}, 1).0, Config::new(owner()).heartbeat);
+    let opening = world.opening();
+    world.event(Event::Follow { job: job(), opening, streams: true });
+    for attempt in 1..=5 {
+        let (tag, address) = (world.tag(), world.address(0, attempt));
+        let (holder, host) = (ConsumerId::from_name(format!("c{attempt}").as_bytes()), "node-07".to_owned());
+        let lease = Lease { address, holder, host, is_started: true, redelivered: true, body: Payload::json("{}") };
+        world.event(Arrived::Lease { lease: Box::new(lease), tag });
+        assert_eq!(sent(&world.pass(heartbeat)), [], "its holder may live");
+        let mut actions = world.pass(heartbeat * 2);
+        actions.extend(world.pass(heartbeat * 6));
+        assert_eq!(sent(&actions), if attempt < 5 { vec![(0, attempt + 1)] } else { Vec::new() });
+    }
+    let counts = world.counts();
+    assert_eq!((counts.tasks_failed, counts.tasks_open), (1, 0));
 }
