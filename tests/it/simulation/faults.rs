@@ -140,19 +140,13 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
             planned.push(Planned { at, fault: Fault::CloseLane { process, lane, millis } });
         }
     }
-    if random.random_bool(0.3) {
+    if !changing && random.random_bool(0.3) {
         // A consumer that dies after some parts of an answer leaves a run that is not whole.
         for _ in 0..random.random_range(1..=4) {
             let (at, process, actions) =
                 (random.random_range(0..steps), random.random_range(0..64), random.random_range(1..6));
             planned.push(Planned { at, fault: Fault::Crash { process, actions, millis: 500 } });
         }
-    }
-    if changing && random.random_bool(0.3) {
-        // What a consumer holds then is answered when the job has another opening.
-        let at = random.random_range(20..200);
-        planned.push(Planned { at, fault: Fault::Pause { process: 1, millis: random.random_range(500..5_000) } });
-        planned.push(Planned { at, fault: Fault::LoseStore });
     }
     planned.sort_by_key(|planned| planned.at);
     planned
@@ -161,7 +155,7 @@ pub(super) fn plan(random: &mut SmallRng, steps: u64, changing: bool, long: bool
 /// Trees that change while they are walked, and stores of another time.
 fn changes(random: &mut SmallRng, planned: &mut Vec<Planned>) {
     // Just while it is walked, and somebody has to begin again.
-    for _ in 0..random.random_range(2..=6) {
+    for _ in 0..random.random_range(1..=4) {
         let at = random.random_range(20..200);
         let (job, file, millis) = (at as usize, random.random_range(0..96), random.random_range(200..5_000));
         planned.push(Planned { at, fault: Fault::Lag { process: job, millis } });

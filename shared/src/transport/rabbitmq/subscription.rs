@@ -31,7 +31,7 @@ struct State {
     delivered: u64,
     /// Unsettled deliveries of this epoch.
     held: Arc<AtomicUsize>,
-    acks: Arc<Mutex<Acks<lapin::Acker>>>,
+    acks: Arc<Acking>,
     failed: Option<TransportError>,
 }
 
@@ -66,11 +66,11 @@ impl Inbox {
         self.change(|state| state.deliveries.push_back(delivery));
     }
 
-    fn hold(&self, tag: u64) -> (Arc<AtomicUsize>, Arc<Mutex<Acks<lapin::Acker>>>) {
+    fn hold(&self, tag: u64) -> (Arc<AtomicUsize>, Arc<Acking>) {
         let mut state = self.state();
         state.delivered += 1;
         state.held.fetch_add(1, Ordering::SeqCst);
-        lock(&state.acks).deliver(tag);
+        state.acks.lock().deliver(tag);
         (Arc::clone(&state.held), Arc::clone(&state.acks))
     }
 
@@ -152,11 +152,22 @@ struct Settle {
     /// Counts the delivery until it is settled. If the acker is dropped, the delivery stays
     /// unsettled and counted.
     held: Arc<AtomicUsize>,
-    acks: Arc<Mutex<Acks<lapin::Acker>>>,
+    acks: Arc<Acking>,
 }
 
-fn lock(acks: &Mutex<Acks<lapin::Acker>>) -> MutexGuard<'_, Acks<lapin::Acker>> {
-    acks.lock().unwrap_or_else(PoisonError::into_inner)
+/// The acks of one channel.
+#[derive(Debug, Default)]
+struct Acking {
+    acks: Mutex<Acks<lapin::Acker>>,
+    /// Held from the choice of what is acked until that is sent. Otherwise an ack of several could
+    /// overtake one that it is also of, and the broker closes the channel when that comes.
+    sending: tokio::sync::Mutex<()>,
+}
+
+impl Acking {
+    fn lock(&self) -> MutexGuard<'_, Acks<lapin::Acker>> {
+        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Settle {
@@ -172,10 +183,11 @@ impl Acker for Settle {
     /// Whoever acks many at once polls all of these before the first goes on, and that one sends
     /// for all.
     async fn ack(self: Box<Self>) {
-        lock(&self.acks).ack(self.tag, self.acker.clone());
+        self.acks.lock().ack(self.tag, self.acker.clone());
         tokio::task::yield_now().await;
+        let _sending = self.acks.sending.lock().await;
         // There must be no await between this line and the sending: a cancelled one loses the acks.
-        let acks = if self.is_stale() { Vec::new() } else { lock(&self.acks).take() };
+        let acks = if self.is_stale() { Vec::new() } else { self.acks.lock().take() };
         for (acker, multiple) in acks {
             if let Err(fault) = rpc(acker.ack(BasicAckOptions { multiple })).await {
                 tracing::debug!("an ack was lost: {fault}");
@@ -185,7 +197,9 @@ impl Acker for Settle {
     }
 
     async fn nack(self: Box<Self>, requeue: bool) {
-        lock(&self.acks).give_back(self.tag);
+        // It must be sent before an ack of later ones is, which would be of this one, too.
+        let _sending = self.acks.sending.lock().await;
+        self.acks.lock().give_back(self.tag);
         let options = BasicNackOptions { multiple: false, requeue };
         if !self.is_stale()
             && let Err(fault) = rpc(self.acker.nack(options)).await
