@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consumer::{ConsumerConfig, ConsumerError};
+use consumer::ConsumerConfig;
 use reducer::service::{self, Handle, ServiceConfig, ServiceError};
 use shared::protocol::limits;
 use shared::system::shutdown::{self, Stopper};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Station {
     pub handle: Handle,
     stop_owner: Stopper,
-    workers: Option<(Stopper, JoinHandle<Result<(), ConsumerError>>)>,
+    workers: Option<(Stopper, JoinHandle<()>)>,
     transport: Arc<dyn Transport>,
 }
 
@@ -31,7 +31,12 @@ impl Station {
 
     pub fn add_workers(&mut self, workers: ConsumerConfig) {
         let (stop, stopped) = shutdown::channel();
-        let run = tokio::spawn(consumer::run(workers, Arc::clone(&self.transport), stopped));
+        let run = consumer::run(workers, Arc::clone(&self.transport), stopped);
+        let run = tokio::spawn(async move {
+            if let Err(error) = run.await {
+                tracing::error!(%error, "The workers in this process have stopped.");
+            }
+        });
         self.workers = Some((stop, run));
     }
 
