@@ -37,7 +37,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use consumer::ConsumerConfig;
 use consumer::work::Site;
-use producer::{Client, ClientConfig, ProducerError};
+use producer::{Client, ClientConfig};
 use reducer::owner::Reached;
 use reducer::service::{Handle, Kind, Opening, ServiceConfig, Streamed, command_owner_id, fresh_job_id};
 use reducer::store::Place as StorePlace;
@@ -46,7 +46,7 @@ use shared::protocol::job::{JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
 use shared::protocol::message::JobRequest;
 use shared::protocol::payload::Payload;
-use shared::system::shutdown::{self, Stopper};
+use shared::system::shutdown;
 use shared::transport::{BrokerUrl, Transport, connect};
 use tokio::sync::{mpsc, watch};
 
@@ -133,7 +133,8 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
         station.add_workers(workers);
     }
     let (begun, tasks, ending) = producer::pool::begin(&spec, config.pack);
-    let (keep, never) = shutdown::channel();
+    // Only the pool itself ends its client.
+    let (_, never) = shutdown::channel();
     let client = ClientConfig {
         request,
         owner: station.handle.owner().clone(),
@@ -145,7 +146,12 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
         progress: Arc::new(|_| {}),
     };
     let mut client = Client::new(client, Local::new(&station.handle), tasks, never);
-    let opened = match while_owned(&station.handle, client.open()).await {
+    let opened = tokio::select! {
+        biased;
+        opened = client.open() => opened.map_err(|error| PoolError::Stopped(error.to_string())),
+        why = stopped(&station.handle) => Err(why),
+    };
+    let opened = match opened {
         Ok(opened) => opened,
         Err(error) => {
             station.end(true).await;
@@ -157,25 +163,12 @@ pub async fn open<W: Worker>(config: PoolConfig, init: &W::Init) -> Result<Pool<
     let stream = Streams(station.handle.stream(job.clone(), opening.clone()).await);
     let home = Owned { handle: station.handle.clone(), job, opening };
     let pool = begun.open(Arc::new(home.clone()), Box::new(stream), &opened);
-    let running = Running { station, client, home, following, ending, _keep: keep };
-    tokio::spawn(running.run());
+    tokio::spawn(run(station, client, home, following, ending));
     Ok(pool)
 }
 
 async fn connected(url: &BrokerUrl) -> Result<Arc<dyn Transport>, PoolError> {
     connect(url, None).await.map_err(|error| PoolError::Stopped(error.to_string()))
-}
-
-/// Awaits `doing`, as long as the owner runs.
-async fn while_owned<T>(
-    handle: &Handle,
-    doing: impl Future<Output = Result<T, ProducerError>>,
-) -> Result<T, PoolError> {
-    tokio::select! {
-        biased;
-        done = doing => done.map_err(|error| PoolError::Stopped(error.to_string())),
-        why = stopped(handle) => Err(why),
-    }
 }
 
 /// Waits for the end of the owner, and says why it came.
@@ -186,45 +179,29 @@ async fn stopped(handle: &Handle) -> PoolError {
     })
 }
 
-/// A pool that runs.
-struct Running {
+/// Runs a pool to its end.
+async fn run(
     station: Station,
-    client: Client<Local, Tasks>,
+    mut client: Client<Local, Tasks>,
     home: Owned,
     following: watch::Receiver<Reached>,
-    ending: Ending,
-    /// Only the pool itself ends its client.
-    _keep: Stopper,
-}
-
-impl Running {
-    async fn run(self) {
-        let Self { station, mut client, home, following, mut ending, _keep } = self;
-        let terminated = tokio::select! {
-            biased;
-            terminated = ending.terminated() => {
-                ending.note(PoolError::Terminated);
-                home.handle.cancel(home.job.clone(), home.opening.clone()).await;
-                Some(terminated)
-            }
-            why = home.finish(following) => {
-                ending.note(why);
-                None
-            }
-            why = stopped(&station.handle) => {
-                ending.note(why);
-                None
-            }
-            // A plan that succeeds does not end the pool; the other branches do.
-            Err(error) = client.finish() => {
-                ending.note(PoolError::Stopped(error.to_string()));
-                None
-            }
-        };
-        // Whoever waits for a result hears why there is none.
-        drop(client);
-        station.end(terminated.is_none()).await;
+    mut ending: Ending,
+) {
+    let (why, terminated) = tokio::select! {
+        biased;
+        asker = ending.terminated() => (PoolError::Terminated, Some(asker)),
+        why = home.finish(following) => (why, None),
+        why = stopped(&station.handle) => (why, None),
+        // A plan that succeeds does not end the pool; the other branches do.
+        Err(error) = client.finish() => (PoolError::Stopped(error.to_string()), None),
+    };
+    ending.note(why);
+    if terminated.is_some() {
+        home.handle.cancel(home.job.clone(), home.opening.clone()).await;
     }
+    // Whoever waits for a result hears why there is none.
+    drop(client);
+    station.end(terminated.is_none()).await;
 }
 
 /// The owner of a pool's job.

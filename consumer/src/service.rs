@@ -238,6 +238,7 @@ impl Running {
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut deadline = None;
         loop {
+            self.lanes.values_mut().for_each(OpenLane::go);
             let give_up = async {
                 match deadline {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -258,7 +259,6 @@ impl Running {
                 }
                 Some(order) = orders.recv(), if deadline.is_none() => {
                     self.obey(order).await;
-                    self.lanes.values_mut().for_each(OpenLane::go);
                     continue;
                 }
                 Some(input) = outputs.recv() => input,
@@ -278,7 +278,6 @@ impl Running {
                     return Ok(());
                 }
             }
-            self.lanes.values_mut().for_each(OpenLane::go);
             while self.publishes.try_join_next().is_some() {}
             while self.listeners.try_join_next().is_some() {}
         }

@@ -63,19 +63,16 @@ impl Consumer {
         let Some(held) = self.held.get_mut(&tag) else { return };
         match held.state {
             State::Returned | State::Joined => actions.push(self.settle(tag)),
-            State::Suspect => {
-                let lane = held.lane;
-                let Some(task) = held.task.clone().filter(|task| !self.recalled.drops(task)) else {
-                    self.cores.give_back(lane);
-                    return actions.push(self.settle(tag));
-                };
-                held.state = State::Running(Claim::Leased);
-                // The delivery is let go of once the task runs.
-                actions.push(Action::Start { tag, task, isolated: false });
-                actions.push(Action::Ack { tag });
-                actions.push(self.announce());
-            }
-            State::Running(Claim::Leasing) => {
+            State::Suspect | State::Running(Claim::Leasing) => {
+                if held.state == State::Suspect {
+                    let lane = held.lane;
+                    let Some(task) = held.task.clone().filter(|task| !self.recalled.drops(task)) else {
+                        self.cores.give_back(lane);
+                        return actions.push(self.settle(tag));
+                    };
+                    // Before the ack: the delivery is let go of once the task runs.
+                    actions.push(Action::Start { tag, task, isolated: false });
+                }
                 held.state = State::Running(Claim::Leased);
                 actions.push(Action::Ack { tag });
                 // From now on the owner relies on this consumer's heartbeats to renew the lease.

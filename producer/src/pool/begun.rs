@@ -64,9 +64,10 @@ impl Begun {
 }
 
 impl Ending {
-    /// Waits until the pool is to end as it stands. Cancelling the wait loses nothing.
-    pub async fn terminated(&mut self) -> Terminated {
-        Terminated(self.terminate.recv().await.flatten())
+    /// Waits until the pool is to end as it stands. Whoever asked for it hears of its end when the
+    /// sender is dropped. Cancelling the wait loses nothing.
+    pub async fn terminated(&mut self) -> Option<oneshot::Sender<()>> {
+        self.terminate.recv().await.flatten()
     }
 
     /// Why the pool is over, for calls that have no result then. The first reason counts.
@@ -74,6 +75,3 @@ impl Ending {
         let _ = self.over.set(why);
     }
 }
-
-/// A pool was terminated. Whoever asked for it hears of its end when this is dropped.
-pub struct Terminated(#[expect(dead_code, reason = "it tells by being dropped")] Terminate);

@@ -89,7 +89,6 @@ impl Owner {
         let Some(outcome) = self.unsent_failure(&task, plan, host, Failure { reason, stderr: String::new() }) else {
             return;
         };
-        step.writes.push(Write::Lapsed { task });
         self.give_up(items, Box::new(outcome), None, now, step);
     }
 }

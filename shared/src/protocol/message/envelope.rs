@@ -111,6 +111,14 @@ impl Message {
         }
     }
 
+    /// A text header that must be present.
+    fn required(&self, name: &str) -> Result<&Arc<str>, Reason> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Text(text)) => Ok(text),
+            _ => Err(Reason::header(name, "it is missing or not text")),
+        }
+    }
+
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.headers.get(name) {
             Some(HeaderValue::Integer(value)) => Some(*value),
@@ -171,10 +179,7 @@ impl Message {
     where
         T: for<'a> TryFrom<&'a Arc<str>, Error = InvalidId>,
     {
-        let Some(HeaderValue::Text(text)) = self.headers.get(name) else {
-            return Err(Reason::header(name, "it is missing or not text"));
-        };
-        T::try_from(text).map_err(|error| Reason::header(name, &error.to_string()))
+        T::try_from(self.required(name)?).map_err(|error| Reason::header(name, &error.to_string()))
     }
 
     /// Reads a text header that must be present and valid.
@@ -182,7 +187,6 @@ impl Message {
     where
         T::Err: std::fmt::Display,
     {
-        let text = self.text(name).ok_or_else(|| Reason::header(name, "it is missing or not text"))?;
-        text.parse().map_err(|error: T::Err| Reason::header(name, &error.to_string()))
+        self.required(name)?.parse().map_err(|error: T::Err| Reason::header(name, &error.to_string()))
     }
 }
