@@ -257,6 +257,7 @@ impl Stream for Streams {
         self.0.poll_recv(context).map(|streamed| {
             Some(match streamed? {
                 Streamed::Counted { number, verdict, micros, .. } => News::Counted { number, verdict, micros },
+                Streamed::Early { number, answer, micros } => News::Early { number, answer, micros },
                 Streamed::Served { consumers, slots } => News::Served { consumers, slots },
             })
         })

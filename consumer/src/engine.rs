@@ -3,12 +3,14 @@
 //!
 //! # Layout
 //! - `held`: one delivery, from its arrival until nothing is left to do for it
+//! - `early`: answers to a part of a task
 //! - `claim`: who is responsible for a task; leases and cancellations
 //! - `lanes`: which lanes there are, and what comes from the queue of each
 //! - `cores`: how many tasks run at a time
 
 mod claim;
 mod cores;
+mod early;
 mod held;
 mod lanes;
 #[cfg(test)]
@@ -29,7 +31,7 @@ use lanes::Lanes;
 pub use lanes::{Lane, LaneSpec, ListedLane};
 
 use crate::recalled::Recalled;
-use crate::work::WorkError;
+use crate::work::{Early, WorkError};
 
 /// Names a delivery until it is settled. Tags ascend in the order in which deliveries arrive.
 pub type Tag = u64;
@@ -46,6 +48,7 @@ pub struct Config {
     pub ack_timeout: Duration,
 }
 
+/// The answer to a task, or to what of it was open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     pub answer: Payload,
@@ -79,8 +82,13 @@ pub enum Event {
     Confirmed { tag: Tag },
     /// The lane reconnected. Its unacked deliveries will be redelivered.
     Interrupted { lane: Lane },
+    /// A part of a running task is answered, and the work goes on with the others. Its end gives the
+    /// answer to these.
+    Early { tag: Tag, early: Early },
     /// The broker confirmed the lease that was published for this delivery.
     Leased { tag: Tag },
+    /// The broker confirmed the lease with an early answer that was published for this delivery.
+    EarlyTaken { tag: Tag },
     /// An owner cancelled these openings.
     Cancelled(Vec<OpeningId>),
     /// A heartbeat is due, or was requested. Leases are looked for as well.
@@ -120,7 +128,8 @@ pub enum Action {
         tag: Tag,
         outcome: Box<Outcome>,
     },
-    /// Publish this lease, then report [`Event::Leased`].
+    /// Publish this lease, then report [`Event::Leased`], or [`Event::EarlyTaken`] if it has an early
+    /// answer.
     Lease {
         /// The delivery that the lease replaces.
         tag: Tag,
@@ -184,7 +193,9 @@ impl Consumer {
             }
             Event::Worked { tag, result, micros } => actions.extend(self.worked(tag, result, micros)),
             Event::Confirmed { tag } => actions.extend(self.confirmed(tag)),
+            Event::Early { tag, early } => actions.extend(self.early(tag, early)),
             Event::Leased { tag } => self.leased(tag, &mut actions),
+            Event::EarlyTaken { tag } => self.early_taken(tag, &mut actions),
             Event::Interrupted { lane } => self.forget_waiting(|held| held.lane == lane, &mut actions),
             Event::Cancelled(openings) => {
                 self.recalled.add(openings);
@@ -249,6 +260,20 @@ impl Consumer {
         let held = self.held.get_mut(&tag)?;
         let State::Running(claim) = held.state else { return None };
         self.cores.give_back(held.lane);
+        if let Some(part) = held.early.as_mut().filter(|_| claim != Claim::Cancelled) {
+            // The owner must have the early answer first: without it, this one is about nothing.
+            if !part.is_taken {
+                part.ended = Some((result, micros));
+                return None;
+            }
+        }
+        self.answer(tag, result, micros)
+    }
+
+    /// The work on a task has ended, and its outcome is published.
+    fn answer(&mut self, tag: Tag, result: Result<Done, WorkError>, micros: u64) -> Option<Action> {
+        let held = self.held.get_mut(&tag)?;
+        let State::Running(claim) = held.state else { return None };
         let Some(task) = held.task.as_ref().filter(|_| claim != Claim::Cancelled) else {
             self.held.remove(&tag);
             return None;

@@ -20,7 +20,7 @@ use shared::protocol::reason::Reason;
 use shared::system::clock::Moment;
 
 use crate::fold::{self, DerivedTask};
-use crate::owner::{Config, Effect, Event, Known, Owner, Write};
+use crate::owner::{Config, Effect, Event, Known, Owner, Stored, Write};
 use crate::store::{Store, StoreError, StoredTask};
 use crate::takeover::Takeover;
 
@@ -241,7 +241,13 @@ impl Ledger {
         };
         let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;
-        let whole = known.kept.is_none().then(|| (known.items, plan.clone()));
+        let stands = known.kept.as_ref().map(|kept| fold.stands(known.items, &kept.answer).map(Box::new));
+        // Of most partial answers nothing stays, and the store is asked again.
+        let stored = (!matches!(stands, Some(None))).then(|| Stored {
+            items: known.items,
+            plan: plan.clone(),
+            stands: stands.flatten(),
+        });
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
             if let Some(itemwise) = fold.itemwise() {
@@ -256,9 +262,7 @@ impl Ledger {
                 Err(reason) => return Ok(Some(Err(reason))),
             };
         }
-        if let Some((items, plan)) = whole {
-            self.owner.learn(&id, items, plan);
-        }
+        self.owner.learn(&id, stored);
         let avoid = self.owner.avoided(&(workload, class.clone()), avoid, now);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan, attempt, owner, workload };

@@ -17,6 +17,8 @@ pub enum Mutant {
     RefuseLate,
     /// Rows leave the store before their tasks are answered.
     ReleaseOpen,
+    /// An early answer is told and not kept.
+    KeepNoEarly,
 }
 
 #[cfg(feature = "mutants")]

@@ -11,8 +11,8 @@ use shared::protocol::id::{Class, HeldTask, JobId, OpeningId, OwnerId, PlanHash,
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::message::{
     Address, Cancel, DeadDetail, DeadLetter, DeadState, DeadTask, Ended, Failure, HeaderValue, JobRequest, LaneState,
-    Lease, Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence, Reply,
-    ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
+    Lease, LeaseBody, Message, Notes, Opened, Outcome, Part, Parts, Place, PlanEnd, PlanFailure, Planned, Presence,
+    Reply, ReportChunk, ReportOf, ReportPlace, Request, Returned, RootState, Session, Task, Verdict, kind,
 };
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
@@ -159,7 +159,7 @@ fn tasks() -> Vec<String> {
         host: "node-07".to_owned(),
         is_started: true,
         redelivered: false,
-        body: Payload::json(task.body.clone()),
+        body: LeaseBody::Task(Payload::json(task.body.clone())),
     };
     vec![
         show(topology::TASKS, &key, &task),

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use shared::protocol::message::{Lease, Task};
+use shared::protocol::message::{Lease, LeaseBody, Task};
 use shared::system::clock::Moment;
 
 use super::{Action, Claim, Consumer, Held, State, Tag};
@@ -55,7 +55,7 @@ impl Consumer {
 
     pub(super) fn lease_of(&self, tag: Tag, task: &Task, redelivered: bool, is_started: bool) -> Action {
         let (holder, host) = (self.config.consumer.clone(), self.config.host.clone());
-        let (address, body) = (task.address.clone(), task.body.clone());
+        let (address, body) = (task.address.clone(), LeaseBody::Task(task.body.clone()));
         Action::Lease { tag, lease: Box::new(Lease { address, holder, host, is_started, redelivered, body }) }
     }
 

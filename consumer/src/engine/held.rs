@@ -5,8 +5,8 @@ use shared::protocol::limits::ISOLATED_AFTER;
 use shared::protocol::message::Task;
 use shared::system::clock::Moment;
 
-use super::Lane;
-use crate::work;
+use super::{Done, Lane};
+use crate::work::{self, WorkError};
 
 #[derive(Debug)]
 pub(super) struct Held {
@@ -18,6 +18,17 @@ pub(super) struct Held {
     /// `None` if the message is no task for the lane. Such a delivery is dead-lettered.
     pub task: Option<Box<Task>>,
     pub state: State,
+    /// Since a part of it was answered.
+    pub early: Option<Part>,
+}
+
+/// A task of which a part was answered, while the work on the others goes on.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Whether the broker has confirmed the early answer.
+    pub is_taken: bool,
+    /// The end of the work, if it came before that.
+    pub ended: Option<(Result<Done, WorkError>, u64)>,
 }
 
 /// Who is responsible for a task that runs or has run here.

@@ -140,7 +140,7 @@ impl Consumer {
         returns: u32,
         now: Moment,
     ) -> Option<Action> {
-        let held = |task, state| Held { lane, since: now, returns, task, state };
+        let held = |task, state| Held { lane, since: now, returns, task, state, early: None };
         let lane = self.lanes.0.get(&lane).filter(|(_, phase)| *phase != Phase::Unsubscribed);
         // The delivery was under way when the subscription ended.
         let Some((spec, phase)) = lane else { return Some(Action::Drop { tag }) };

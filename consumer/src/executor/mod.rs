@@ -23,7 +23,7 @@ pub(crate) use threads::{own_doers, threads};
 
 use crate::engine::{Done, Tag};
 use crate::publish::parts::PartPublisher;
-use crate::work::WorkError;
+use crate::work::{Early, WorkError};
 
 /// Does tasks, each in a slot of its own.
 pub(crate) trait Executor: Debug + Send {
@@ -67,5 +67,16 @@ pub(crate) struct Ended {
     pub micros: u64,
 }
 
-/// Takes the end of each task. It must not block.
-pub(crate) type Sink = Arc<dyn Fn(Ended) + Send + Sync>;
+/// What executors report of the work on tasks.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A part of a task is answered, before the work on it ends.
+    Early {
+        tag: Tag,
+        early: Early,
+    },
+    Ended(Ended),
+}
+
+/// Takes the reports. It must not block.
+pub(crate) type Sink = Arc<dyn Fn(Report) + Send + Sync>;

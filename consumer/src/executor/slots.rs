@@ -14,9 +14,9 @@ use shared::protocol::message::Task;
 use shared::protocol::payload::Payload;
 use shared::system::threads::{self, NoThread};
 
-use super::{Assigned, Ended, Executor, Sink};
+use super::{Assigned, Ended, Executor, Report, Sink};
 use crate::engine::{Done, Tag};
-use crate::work::{Context, Site, WorkError};
+use crate::work::{Context, GiveEarly, Site, WorkError};
 
 /// What a slot does tasks with. It is made on the slot's thread and never leaves it.
 pub(crate) trait Doer {
@@ -196,7 +196,7 @@ impl Shared {
             let ended = self.work(&mut *doer, assigned, &cancelled);
             // Before the report: the task that is started for it is this thread's next one.
             self.state().cancelled.remove(&ended.tag);
-            (self.sink)(ended);
+            (self.sink)(Report::Ended(ended));
         }
     }
 
@@ -227,7 +227,12 @@ impl Shared {
         let is_cancelled = || cancelled.load(Ordering::Relaxed);
         let mut publish = |piece| parts.publish(piece, &is_cancelled);
         let (site, planned_at) = (&*self.site, task.planned_at);
-        let context = Context { site, planned_at, cancelled: &is_cancelled, publish: &mut publish };
+        let early = || -> GiveEarly {
+            let sink = Arc::clone(&self.sink);
+            Arc::new(move |early| sink(Report::Early { tag, early }))
+        };
+        let (cancelled, publish, early): (&dyn Fn() -> bool, _, _) = (&is_cancelled, &mut publish, Some(&early as _));
+        let context = Context { site, planned_at, cancelled, publish, early };
         // A panic fails this task only.
         let result = catch_unwind(AssertUnwindSafe(|| doer.work(&task, context)))
             .unwrap_or_else(|_| Err(WorkError::failed("the consumer panicked; see its log")));
@@ -242,7 +247,8 @@ impl Shared {
             (std::mem::take(&mut state.waiting), std::mem::take(&mut state.cancelled))
         };
         for Assigned { tag, .. } in waiting {
-            (self.sink)(Ended { tag, result: Err(WorkError::failed(error.to_string())), micros: 0 });
+            let result = Err(WorkError::failed(error.to_string()));
+            (self.sink)(Report::Ended(Ended { tag, result, micros: 0 }));
         }
     }
 }

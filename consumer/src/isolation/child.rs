@@ -42,7 +42,7 @@ fn answer(asks: &mut impl Read, tells: &mut impl Write) -> io::Result<()> {
         let mut publish =
             |Piece { body, .. }: Piece| frame::write(tells, &Tell::Piece(body.content_type), &body.bytes).map_err(lost);
         // The parent cancels by killing this process.
-        let context = Context { site: &site, planned_at, cancelled: &|| false, publish: &mut publish };
+        let context = Context { site: &site, planned_at, cancelled: &|| false, publish: &mut publish, early: None };
         match work(workload, &Payload { content_type, bytes: body.into() }, context) {
             Ok(answer) => frame::write(tells, &Tell::Done(answer.content_type), &answer.bytes)?,
             Err(WorkError::Rejected(reason)) => frame::write(tells, &Tell::Rejected(reason), b"")?,

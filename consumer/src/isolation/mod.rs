@@ -56,7 +56,7 @@ pub fn work(
     body: &Payload,
     context: Context<'_>,
 ) -> Result<Payload, WorkError> {
-    let Context { site, planned_at, cancelled, publish } = context;
+    let Context { site, planned_at, cancelled, publish, .. } = context;
     let work = work::of(workload);
     let Split { root, bodies } = work.split(body)?;
     // Open for the whole task: all its children read from this one directory.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use shared::protocol::message::{DeadLetter, Task};
+use shared::protocol::message::{DeadLetter, LeaseBody, Task};
 use shared::protocol::reason::Reason;
 use shared::transport::{self, Delivery, TransportError};
 
@@ -48,10 +48,16 @@ impl Running {
                 self.publish(publish, Event::Confirmed { tag }).await;
             }
             Action::Lease { tag, lease } => {
-                let task = &lease.address.task;
-                tracing::info!(%task, started = lease.is_started, "A lease replaces the delivery of this task.");
+                let (task, started) = (&lease.address.task, lease.is_started);
+                let then = if matches!(lease.body, LeaseBody::Early { .. }) {
+                    tracing::debug!(%task, "A call of this task takes long; the results before it are sent.");
+                    Event::EarlyTaken { tag }
+                } else {
+                    tracing::info!(%task, started, "A lease replaces the delivery of this task.");
+                    Event::Leased { tag }
+                };
                 let publish = publish::lease(Arc::clone(&self.transport), self.clock, *lease);
-                self.publish(publish, Event::Leased { tag }).await;
+                self.publish(publish, then).await;
             }
             Action::DeadLetter { tag, reason } => self.dead_letter(tag, &reason).await,
             Action::Ack { tag } => {

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::queues::serve_lane;
 use super::{Input, Opened, Running};
 use crate::engine::{Event, Lane, LaneSpec, ListedLane, Tag};
-use crate::executor::{self, Ended, Executor, Sink};
+use crate::executor::{self, Ended, Executor, Report, Sink};
 use crate::work;
 
 /// What a lane takes, and with what.
@@ -179,12 +179,16 @@ impl Running {
         Ok(())
     }
 
-    /// Takes the end of each task.
+    /// Takes what executors report.
     pub(super) fn sink(&self) -> Sink {
         let inputs = self.inputs.clone();
-        Arc::new(move |Ended { tag, result, micros }| {
+        Arc::new(move |report| {
+            let event = match report {
+                Report::Early { tag, early } => Event::Early { tag, early },
+                Report::Ended(Ended { tag, result, micros }) => Event::Worked { tag, result, micros },
+            };
             // The loop ends when the process stops. The broker then redelivers the task.
-            let _ = inputs.send(Input::Event(Event::Worked { tag, result, micros }));
+            let _ = inputs.send(Input::Event(event));
         })
     }
 

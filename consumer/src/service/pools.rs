@@ -98,7 +98,7 @@ impl Running {
         let (ready, mut heard) = mpsc::unbounded_channel::<Ready>();
         let consumer = self.engine.id().to_string();
         let make = makers(kind, log, self.host.clone(), consumer, version, ready);
-        let executor = match own_doers("call", self.config.slots, make, self.sink()) {
+        let executor = match make.and_then(|make| own_doers("call", self.config.slots, make, self.sink())) {
             Ok(executor) => Box::new(executor),
             Err(error) => {
                 self.forget_pool(&opening);

@@ -14,6 +14,7 @@ mod steps;
 mod words;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use shared::protocol::message::Failure;
 use shared::protocol::payload::Payload;
@@ -83,6 +84,22 @@ impl From<Unsent> for WorkError {
     }
 }
 
+/// An answer to a part of a task, given while the work on the others goes on. The work then ends with
+/// the answer to these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Early {
+    /// As the workload's contract defines an answer with open items.
+    pub answer: Payload,
+    /// The items that are open in it, in ascending order.
+    pub open: Vec<u32>,
+    /// Time that the work on the answered items took, microseconds.
+    pub micros: u64,
+}
+
+/// Takes the early answer to one task, at most one. It does not block, and may be called on any thread
+/// until the work ends.
+pub type GiveEarly = Arc<dyn Fn(Early) + Send + Sync>;
+
 /// What the work on a task may use of its process.
 pub struct Context<'a> {
     pub site: &'a Site,
@@ -93,6 +110,8 @@ pub struct Context<'a> {
     pub cancelled: &'a dyn Fn() -> bool,
     /// Publishes a piece of the answer and waits until the owner's queue has it.
     pub publish: &'a mut dyn FnMut(Piece) -> Result<(), Unsent>,
+    /// Makes what takes an early answer; `None` where none can be given.
+    pub early: Option<&'a dyn Fn() -> GiveEarly>,
 }
 
 /// What the consumer asks of a workload.
@@ -166,7 +185,8 @@ mod tests {
     #[test]
     fn answers_are_json() {
         let mut publish = |_| Ok(());
-        let context = Context { site: &Site::new(), planned_at: None, cancelled: &|| false, publish: &mut publish };
+        let context =
+            Context { site: &Site::new(), planned_at: None, cancelled: &|| false, publish: &mut publish, early: None };
         let answer = work(Workload::Steps, &Payload::json(r#"{"intensity":3}"#), context);
         assert_eq!(answer, Ok(Payload::json(r#"{"steps":3}"#)));
     }

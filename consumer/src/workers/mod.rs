@@ -5,12 +5,15 @@
 //! - `instance`: one worker, whatever its types
 //! - `updates`: what its owner tells a pool's workers
 //! - `slot`: does the calls of a task
+//! - `desk`, `watch`: take what a slot has done that is stuck in a call
 //! - `announced`: decides which pools this process serves; a state machine without I/O
 
 mod announced;
+mod desk;
 mod instance;
 mod slot;
 mod updates;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use shared::protocol::limits::RESULTS_BYTES;
 use shared::protocol::message::Task;
 use shared::protocol::payload::Payload;
-use shared::protocol::workload::call::{Pack, ResultsBuilder, Slot};
+use shared::protocol::workload::call::{Pack, Slot};
+use shared::system::threads::NoThread;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::desk::{Desk, budget};
 use super::instance::{Instance, Kind};
 use super::updates::Log;
+use super::watch::Watch;
 use crate::executor::{Doer, Maker};
 use crate::work::{Context, WorkError};
 
@@ -34,8 +35,9 @@ pub(crate) fn makers(
     consumer: String,
     version: Arc<AtomicU64>,
     ready: UnboundedSender<Ready>,
-) -> Maker {
-    Box::new(move |number| {
+) -> Result<Maker, NoThread> {
+    let watch = Watch::start()?;
+    Ok(Box::new(move |number| {
         Box::new(CallSlot {
             kind: Arc::clone(&kind),
             log: Arc::clone(&log),
@@ -43,8 +45,10 @@ pub(crate) fn makers(
             version: Arc::clone(&version),
             worker: None,
             ready: Some(ready.clone()),
+            desk: watch.desk(),
+            watch: Arc::clone(&watch),
         })
-    })
+    }))
 }
 
 struct CallSlot {
@@ -55,6 +59,8 @@ struct CallSlot {
     /// With the version that it has handled.
     worker: Option<(Box<dyn Instance>, u64)>,
     ready: Option<UnboundedSender<Ready>>,
+    desk: Arc<Desk>,
+    watch: Arc<Watch>,
 }
 
 impl CallSlot {
@@ -108,20 +114,23 @@ impl Doer for CallSlot {
         let pack = Pack::parse(&task.body)?;
         self.reach(pack.need).map_err(WorkError::failed)?;
         let Some((worker, at)) = &mut self.worker else { return Err(WorkError::failed("the slot has no worker")) };
-        let budget = Some(Duration::from_micros(pack.budget)).filter(|budget| !budget.is_zero());
-        let (begun, mut results) = (Instant::now(), ResultsBuilder::default());
+        let early = budget(&pack).and(context.early);
+        self.desk.begin(&pack, *at, early.map(|early| early()));
+        if early.is_some() {
+            self.watch.begun();
+        }
+        let mut result = Vec::new();
         for call in &pack.calls {
             if (context.cancelled)() {
                 return Err(WorkError::failed("cancelled"));
             }
-            let is_late = || budget.is_some_and(|budget| begun.elapsed() >= budget);
-            if !results.is_empty() && (results.bytes() > RESULTS_BYTES || is_late()) {
+            result.clear();
+            let done = worker.run(call, &mut result);
+            if !self.desk.done(done.map(|()| &result[..])) {
                 break;
             }
-            results.push(|to| worker.run(call, to));
         }
-        let left = pack.calls.len() - results.len();
-        Ok(results.finish(*at, u32::try_from(left).unwrap_or(u32::MAX)))
+        Ok(self.desk.end())
     }
 
     fn catch_up(&mut self) {

@@ -45,6 +45,14 @@ pub enum News {
         /// Time that the work took, microseconds.
         micros: u64,
     },
+    /// A part of a task is answered, which is committed: its first calls have results, the one that
+    /// its slot is at has none yet, and those after it are left. Its outcome has this part as well.
+    Early {
+        number: u64,
+        answer: Payload,
+        /// Time that the work on the calls with results took, microseconds.
+        micros: u64,
+    },
     /// So many consumers have workers for the pool now, with so many slots.
     Served { consumers: u32, slots: u64 },
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::protocol::payload::Payload;
-use shared::protocol::workload::call::CallResult;
+use shared::protocol::workload::call::{CallResult, Pack};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::error::PoolError;
@@ -46,6 +46,21 @@ pub(super) struct Packed {
     /// What it takes of the caller's room, until the caller has taken the results. `None` for calls
     /// of a pack whose other results were delivered before.
     pub room: Option<OwnedSemaphorePermit>,
+}
+
+impl Packed {
+    /// The one call that comes after so many others, alone.
+    pub fn rest(&self, after: u32, pack: Pack) -> Self {
+        Self {
+            caller: Arc::clone(&self.caller),
+            first: self.first + u64::from(after),
+            calls: 1,
+            bytes: pack.calls.iter().map(|call| call.len()).sum(),
+            body: pack.body(),
+            tries: self.tries,
+            room: None,
+        }
+    }
 }
 
 /// Results for one caller.

@@ -34,9 +34,12 @@ const OUT_MIN: usize = 4;
 /// News that are handled before their results are confirmed to the owner, at most.
 const BATCH: usize = 256;
 
-/// A pack that is out.
+/// A pack that is out, or the call of it that a slot is stuck in.
 struct Flight {
     packed: Packed,
+    /// Whether it is that call: the results before it were delivered, and the calls after it are out
+    /// in other tasks.
+    is_rest: bool,
     /// How long its work should take.
     expected: Duration,
     sent_at: Instant,
@@ -169,7 +172,7 @@ impl Tasks {
         // Without room it is a single call, or what was left of a pack: such do not grow.
         self.is_grown = packed.room.is_none() || self.sizes.is_largest(packed.calls as usize, packed.bytes);
         self.expected += expected;
-        self.flights.insert(number, Flight { packed, expected, sent_at: Instant::now() });
+        self.flights.insert(number, Flight { packed, is_rest: false, expected, sent_at: Instant::now() });
     }
 
     /// Handles this and the news that are there already.
@@ -178,6 +181,7 @@ impl Tasks {
         for heard in 1.. {
             match next {
                 Some(News::Served { consumers, slots }) => drop(self.served.send_replace((consumers, slots))),
+                Some(News::Early { number, answer, micros }) => self.early(number, answer, micros),
                 Some(News::Counted { number, verdict, micros }) => self.counted(number, verdict, micros),
                 None => break,
             }
@@ -189,11 +193,40 @@ impl Tasks {
         }
     }
 
+    /// A slot is stuck in a call: the results before it are delivered, and the calls after it go out
+    /// again.
+    fn early(&mut self, number: u64, answer: Payload, micros: u64) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        let (Ok(pack), Ok((done, failed, left))) = (Pack::parse(&flight.packed.body), Results::count(&answer)) else {
+            return;
+        };
+        let results = done + failed;
+        let Some(call) = pack.calls.get(results as usize) else { return };
+        let rest = flight.packed.rest(results, Pack { need: pack.need, budget: 0, calls: vec![call.clone()] });
+        let mut packed = std::mem::replace(&mut flight.packed, rest);
+        flight.is_rest = true;
+        let each = match results {
+            // The first call has taken the whole time, and the others may do so as well.
+            0 => u64::try_from(self.sizes.target().as_micros()).unwrap_or(u64::MAX).saturating_mul(2),
+            _ => micros / u64::from(results),
+        };
+        let trip = flight.sent_at.elapsed();
+        self.sizes.learn(packed.calls as usize, packed.bytes, results.max(1), each * u64::from(results.max(1)), trip);
+        if left > 0 {
+            let room = packed.room.take();
+            self.plan_rest(&packed, room, left, each);
+        }
+        if results > 0 {
+            self.deliver(packed, answer, failed);
+        }
+    }
+
     fn counted(&mut self, number: u64, verdict: Verdict, micros: u64) {
-        let Some(Flight { packed, expected, sent_at }) = self.flights.remove(&number) else { return };
+        let Some(Flight { packed, is_rest, expected, sent_at }) = self.flights.remove(&number) else { return };
         self.expected = self.expected.saturating_sub(expected);
         self.taken.push(number);
         let answer = match verdict {
+            Verdict::Done(answer) if is_rest => last_of(&answer),
             Verdict::Done(answer) => answer,
             Verdict::Failed(failure) | Verdict::Permanent(failure) => {
                 if packed.calls > 1 {
@@ -212,6 +245,11 @@ impl Tasks {
             let room = packed.room.take();
             self.plan_rest(&packed, room, left, micros / u64::from((done + failed).max(1)));
         }
+        self.deliver(packed, answer, failed);
+    }
+
+    /// Delivers the results of a pack's first calls, of which so many are errors.
+    fn deliver(&mut self, packed: Packed, answer: Payload, failed: u32) {
         if failed > 0 && packed.tries < packed.caller.retries {
             return self.retry(packed, &answer);
         }
@@ -268,4 +306,12 @@ impl Tasks {
         let body = builder.finish(need, self.sizes.budget(calls.len()));
         self.plan(Packed { caller: Arc::clone(caller), first, calls: count, bytes, body, tries, room });
     }
+}
+
+/// The answer with the last result only: the early answer had the others.
+fn last_of(answer: &Payload) -> Payload {
+    // The owner has read it, so it can be read.
+    let Ok(Results { at, mut results, .. }) = Results::parse(answer) else { return answer.clone() };
+    let last = results.pop().into_iter().collect();
+    Results { at, left: 0, results: last }.answer()
 }

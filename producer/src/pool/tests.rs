@@ -122,18 +122,27 @@ impl Bench {
 
     /// Answers a task with these results, `None` for an error, and leaves so many calls.
     fn answer(&self, number: u64, results: &[Option<u64>], left: u32) {
-        let mut builder = ResultsBuilder::default();
-        for result in results {
-            let failed = CallError { kind: CallErrorKind::Failed, message: "no".to_owned() };
-            builder.push(|to| MessagePack::write(&result.ok_or(failed)?, to).map_err(|_| unreachable!()));
-        }
-        self.tell(News::Counted { number, verdict: Verdict::Done(builder.finish(0, left)), micros: 10 });
+        self.tell(News::Counted { number, verdict: Verdict::Done(answer(results, left)), micros: 10 });
+    }
+
+    /// The slot is stuck in the call after these.
+    fn early(&self, number: u64, results: &[Option<u64>], left: u32) {
+        self.tell(News::Early { number, answer: answer(results, left), micros: 10 });
     }
 
     fn fail(&self, number: u64) {
         let failure = Failure { reason: "it died".to_owned(), stderr: String::new() };
         self.tell(News::Counted { number, verdict: Verdict::Failed(failure), micros: 0 });
     }
+}
+
+fn answer(results: &[Option<u64>], left: u32) -> Payload {
+    let mut builder = ResultsBuilder::default();
+    for result in results {
+        let failed = CallError { kind: CallErrorKind::Failed, message: "no".to_owned() };
+        builder.push(|to| MessagePack::write(&result.ok_or(failed)?, to).map_err(|_| unreachable!()));
+    }
+    builder.finish(0, left)
 }
 
 async fn all(mut results: Results<Echo>) -> Vec<Result<u64, PoolError>> {
@@ -154,6 +163,48 @@ async fn what_a_slot_leaves_goes_out_again() {
     bench.answer(1, &[Some(11), Some(12), Some(13)], 0);
     assert_eq!(all(results).await, [10, 11, 12, 13].map(Ok));
     assert_eq!(*bench.told.taken.lock().unwrap_or_else(PoisonError::into_inner), [0, 1]);
+}
+
+#[tokio::test]
+async fn results_and_calls_do_not_wait_for_a_call_that_takes_long() {
+    let mut bench = Bench::new(5);
+    let mut results = bench.pool.imap_unordered([10, 11, 12, 13, 14]).expect("it is open");
+    assert_eq!(bench.task().await, (0, vec![10, 11, 12, 13, 14]));
+    bench.early(0, &[Some(10), Some(11)], 2);
+    for index in 0..2 {
+        assert_eq!(results.next_with_index().await, Some((index, Ok(10 + index))));
+    }
+    assert_eq!(bench.task().await, (1, vec![13, 14]));
+    bench.answer(1, &[Some(13), Some(14)], 0);
+    for index in 3..5 {
+        assert_eq!(results.next_with_index().await, Some((index, Ok(10 + index))));
+    }
+    // The owner has merged both answers.
+    bench.answer(0, &[Some(10), Some(11), Some(12)], 2);
+    assert_eq!(results.next_with_index().await, Some((2, Ok(12))));
+    assert_eq!(results.next_with_index().await, None);
+    assert_eq!(*bench.told.taken.lock().unwrap_or_else(PoisonError::into_inner), [1, 0]);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_long_may_be_the_first_or_the_last_and_may_fail() {
+    let mut bench = Bench::new(2);
+    let pool = bench.pool.with(CallOptions { retries: 1, version: None });
+    let results = pool.imap([1, 2, 3, 4]).expect("it is open");
+    assert_eq!(bench.task().await, (0, vec![1, 2]));
+    assert_eq!(bench.task().await, (1, vec![3, 4]));
+    bench.early(0, &[], 1);
+    assert_eq!(bench.task().await, (2, vec![2]));
+    bench.early(1, &[None], 0);
+    assert_eq!(bench.task().await, (3, vec![3]), "it failed, and is tried again");
+    bench.fail(0);
+    bench.answer(1, &[None, None], 0);
+    assert_eq!(bench.task().await, (4, vec![4]));
+    for (number, result) in [(2, 2), (3, 3), (4, 4)] {
+        bench.answer(number, &[Some(result)], 0);
+    }
+    let given_up = PoolError::GivenUp { index: 0, reason: "it died".to_owned() };
+    assert_eq!(all(results).await, [Err(given_up), Ok(2), Ok(3), Ok(4)]);
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use shared::protocol::job::Counts;
 use shared::protocol::path::PathBytes;
 use shared::protocol::payload::Payload;
 use shared::protocol::reason::Reason;
-use shared::protocol::workload::call::{Results, Spec};
+use shared::protocol::workload::call::{Pack, Results, Spec};
 
-use super::{Digest, Fold, Record, Settled, Tally};
+use super::{Digest, Fold, Itemwise, Record, Settled, Tally};
 
 /// Bytes of an answer before its results: the version that its slot had, and what it left.
 const HEAD: usize = 12;
@@ -31,6 +31,18 @@ impl Fold for Spec {
         true
     }
 
+    fn itemwise(&self) -> Option<&dyn Itemwise> {
+        Some(self)
+    }
+
+    /// The pool has delivered the results, and planned what was left.
+    fn stands(&self, items: u32, early: &Payload) -> Option<Tally> {
+        let (done, failed, left) = Results::count(early).ok()?;
+        let open = items.checked_sub(done.checked_add(failed)?.checked_add(left)?)?;
+        let failed = u64::from(failed) + u64::from(open);
+        Some(Tally { items_done: done.into(), items_failed: failed, left, ..Tally::default() })
+    }
+
     fn digest(&self, answer: &Payload) -> Digest {
         let results = Results::count(answer).map_or(0, |(done, failed, _)| done.saturating_add(failed));
         Digest::of_results(results, answer.bytes.get(HEAD..).unwrap_or_default())
@@ -52,6 +64,36 @@ impl Fold for Spec {
             }
             None => Vec::new(),
         })
+    }
+}
+
+/// An early answer has the results before the call that its slot is at. That one is open, and those
+/// after it are left.
+impl Itemwise for Spec {
+    fn open_items(&self, items: u32, early: &Payload) -> Result<Vec<u32>, Reason> {
+        let (done, failed, left) = Results::count(early)?;
+        let (results, left) = (u64::from(done) + u64::from(failed), u64::from(left));
+        if results + left + 1 != u64::from(items) {
+            let detail = format!("{results} results and {left} calls left, of {items} calls, of which one is open");
+            return Err(Reason::Body { detail });
+        }
+        Ok(vec![done + failed])
+    }
+
+    fn rest(&self, body: &Payload, items: &[u32]) -> Result<Payload, Reason> {
+        let Pack { need, calls, .. } = Pack::parse(body)?;
+        let calls = items.iter().filter_map(|&item| calls.get(item as usize).cloned()).collect();
+        Ok(Pack { need, budget: 0, calls }.body())
+    }
+
+    fn merge(&self, _: u32, early: &Payload, rest: &Payload) -> Result<Payload, Reason> {
+        let (mut early, rest) = (Results::parse(early)?, Results::parse(rest)?);
+        if rest.results.len() != 1 || rest.left != 0 {
+            let detail = format!("{} results and {} calls left, of one call", rest.results.len(), rest.left);
+            return Err(Reason::Body { detail });
+        }
+        early.results.extend(rest.results);
+        Ok(early.answer())
     }
 }
 
@@ -84,6 +126,20 @@ mod tests {
         assert!(spec().tally(3, &answer(0, 1, &["a", "", "b"]), false).is_err());
         // It would go round for ever.
         assert!(spec().tally(2, &answer(0, 2, &[]), false).is_err());
+    }
+
+    #[test]
+    fn an_early_answer_and_its_rest_are_the_answer() {
+        let (spec, early) = (spec(), answer(7, 2, &["a", ""]));
+        assert_eq!(spec.open_items(5, &early), Ok(vec![2]));
+        assert!(spec.open_items(4, &early).is_err() && spec.open_items(6, &early).is_err());
+        let calls = ["v", "w", "x", "y", "z"].map(|call| call.as_bytes().into()).to_vec();
+        let rest = spec.rest(&Pack { need: 3, budget: 9, calls }.body(), &[2]).expect("it can be read");
+        assert_eq!(rest, Pack { need: 3, budget: 0, calls: vec![b"x"[..].into()] }.body());
+        assert_eq!(spec.merge(5, &early, &answer(8, 0, &["c"])), Ok(answer(7, 2, &["a", "", "c"])));
+        assert!(spec.merge(5, &early, &answer(8, 0, &["c", "d"])).is_err());
+        let stands = spec.stands(5, &early).expect("it stands");
+        assert_eq!((stands.items_done, stands.items_failed, stands.left), (1, 2, 2));
     }
 
     #[test]

@@ -70,6 +70,13 @@ pub trait Fold: Debug {
         false
     }
 
+    /// What of a partial answer stays if the rest of its task is given up, because the caller has it
+    /// already; `None`: nothing, the whole task has failed. The open items of the answer have failed.
+    fn stands(&self, items: u32, partial: &Payload) -> Option<Tally> {
+        let _ = (items, partial);
+        None
+    }
+
     /// The records of one settled task, in the order of its items. `account` is the job's; where
     /// [`Fold::needs_whole_plan`] says so, it must be that of the complete plan.
     fn records(&self, account: &Counts, task: &Settled) -> Result<Vec<Record>, Reason>;
@@ -119,18 +126,25 @@ pub struct DerivedTask {
     pub body: Payload,
 }
 
-/// Results per item: a new opening of a job takes over those of unchanged items, and another
-/// consumer may be asked for those that one consumer cannot give.
+/// Results per item: a new opening of a job takes over those of unchanged items, another consumer
+/// may be asked for those that one consumer cannot give, and a consumer may give those early that it
+/// has.
 pub trait Itemwise: Debug {
     /// The names of a task's first and last item, which help to find earlier tasks with the same
-    /// items.
-    fn range(&self, body: &Payload) -> Option<(Vec<u8>, Vec<u8>)>;
+    /// items. Without names nothing is taken over.
+    fn range(&self, body: &Payload) -> Option<(Vec<u8>, Vec<u8>)> {
+        let _ = body;
+        None
+    }
 
     /// The answer for a task as far as tasks of earlier openings have it; `None` if none of its
     /// items is unchanged.
-    fn keep(&self, body: &Payload, before: &[Before]) -> Option<Kept>;
+    fn keep(&self, body: &Payload, before: &[Before]) -> Option<Kept> {
+        let _ = (body, before);
+        None
+    }
 
-    /// The items of an answer that another consumer is asked for.
+    /// The items of an answer that are still asked for.
     fn open_items(&self, items: u32, answer: &Payload) -> Result<Vec<u32>, Reason>;
 
     /// The body of a task that asks for these items only.

@@ -27,7 +27,7 @@ impl Owner {
         flight.leave(outcome.consumer.clone(), now);
         let run = outcome.parts.map(|Parts { run, .. }| run);
         step.writes.push(Write::Lapsed { task: task.clone() });
-        let first = Box::new(Left { answer, run, by: outcome.consumer, without_parts });
+        let first = Box::new(Left { answer, run, by: outcome.consumer, to_another: true, without_parts });
         step.writes.push(Write::Kept { task: task.clone(), first });
         self.send_due(&task.job, now, step);
     }

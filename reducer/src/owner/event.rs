@@ -6,6 +6,7 @@ use shared::protocol::message::{
     Announcement, DeadLetter, Ended, JobRequest, Lease, Outcome, Part, Place, PlanEnd, Planned, Presence, Reply,
     Updates, Verdict,
 };
+use shared::protocol::payload::Payload;
 use shared::protocol::workload::Workload;
 
 use super::announce::Update;
@@ -298,6 +299,15 @@ pub enum Effect {
         verdict: Verdict,
         host: String,
         /// Time that the work took, microseconds.
+        micros: u64,
+    },
+    /// A part of a task of a job that somebody streams is answered. Its one outcome, which is to come,
+    /// has this part as well.
+    Early {
+        opening: OpeningId,
+        number: u64,
+        answer: Payload,
+        /// Time that the work on this part took, microseconds.
         micros: u64,
     },
     /// Who serves the classes of a job that somebody streams.

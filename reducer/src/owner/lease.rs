@@ -5,7 +5,7 @@
 
 use shared::protocol::id::{ConsumerId, JobId, TaskId};
 use shared::protocol::limits;
-use shared::protocol::message::{Failure, Lease};
+use shared::protocol::message::{Failure, Lease, LeaseBody};
 use shared::system::clock::Moment;
 
 use super::job::Flight;
@@ -24,12 +24,21 @@ impl Owner {
         if !self.is_sent(&lease.address, known.as_ref(), "a lease", tag, step) {
             return;
         }
+        if let Some(refusal) = self.refuses_early(&lease, known.as_ref()) {
+            return step.dead_letter(tag, refusal);
+        }
         step.ack(tag);
         if self.is_cancelled(&task.job) {
             return step.effects.push(Effect::Recall { openings: vec![lease.address.opening] });
         }
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.account.returned(u64::from(!lease.is_started));
+        // A consumer that goes on with the whole task, of which only the rest is wanted, has no
+        // result.
+        let is_of_before = |known: &Known| known.kept.is_some() && !known.is_rest(&lease.address.plan);
+        if known.as_ref().is_some_and(is_of_before) {
+            return;
+        }
         if job.answered().contains(task.number) {
             return;
         }
@@ -41,8 +50,8 @@ impl Owner {
             if flight.retry_at().is_some() || attempt < flight.attempt() {
                 return;
             }
-            let by = known.and_then(|known| known.kept?.by);
-            if flight.avoids().contains(&lease.holder) || by.as_ref() == Some(&lease.holder) {
+            let by = known.as_ref().and_then(|known| known.kept.as_ref()?.by.as_ref());
+            if flight.avoids().contains(&lease.holder) || by == Some(&lease.holder) {
                 // The owner offers it again after a back-off.
                 let times = flight.give_back(lease.redelivered);
                 let wait = self.jitter.back_off(limits::RETRY_DELAY / 4, limits::RETRY_DELAY_MAX / 10, times);
@@ -55,7 +64,10 @@ impl Owner {
         }
         let holder = Holder { consumer: lease.holder, host: lease.host };
         flight.leased(holder.clone(), now);
-        step.writes.push(Write::Leased { task, attempt, holder });
+        step.writes.push(Write::Leased { task: task.clone(), attempt, holder });
+        if let (LeaseBody::Early { answer, micros }, Some(known)) = (lease.body, known) {
+            self.keep_early(task, known, answer, micros, step);
+        }
     }
 
     /// Resends the leased tasks whose holders are silent.
@@ -76,7 +88,8 @@ impl Owner {
     /// counts that, so the owner does.
     fn holder_lost(&mut self, task: TaskId, now: Moment, step: &mut Step) {
         let flight = self.jobs.get(&task.job).and_then(|job| job.flight(task.number));
-        let Some((host, known)) = flight.and_then(|flight| Some((flight.holder()?.host.clone(), flight.known())))
+        let Some((host, stored)) =
+            flight.and_then(|flight| Some((flight.holder()?.host.clone(), flight.stored().cloned())))
         else {
             return;
         };
@@ -85,10 +98,9 @@ impl Owner {
         if self.retry(&task, format!("{reason} (on {host})"), now) {
             return;
         }
-        let Some(Known { items, plan, .. }) = known else { return };
-        let Some(outcome) = self.unsent_failure(&task, plan, host, Failure { reason, stderr: String::new() }) else {
-            return;
-        };
-        self.give_up(items, Box::new(outcome), None, now, step);
+        let Some(stored) = stored else { return };
+        let failure = Failure { reason, stderr: String::new() };
+        let Some(outcome) = self.unsent_failure(&task, stored.plan.clone(), host, failure) else { return };
+        self.give_up(&stored.into(), Box::new(outcome), None, now, step);
     }
 }

@@ -14,6 +14,7 @@ mod consumers;
 mod contiguous;
 mod dead;
 mod dispatch;
+mod early;
 mod elsewhere;
 mod event;
 mod expired;
@@ -55,7 +56,7 @@ use dispatch::Dispatch;
 pub use event::{Effect, Event, Reached, ReplyTo, Step, Tag};
 pub use found::{Cause, Check, Counted, Dead, Dependant, FirstAnswer, Known, Namesake, Standing, TakenOver};
 use intake::Arrival;
-pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Remembered, Resumed, Updates};
+pub(crate) use job::{Account, Ending, Flight, Job, Plan, Ready, Remembered, Resumed, Stored, Updates};
 pub use lease::Holder;
 use light::LightQueues;
 use memory::{Ended, Sums};
@@ -150,10 +151,10 @@ impl Owner {
         self.jobs.get_mut(job)?.flight_mut(held.number)
     }
 
-    /// Records what the store has of a task that is out, all of which is open.
-    pub(crate) fn learn(&mut self, task: &TaskId, items: u32, plan: PlanHash) {
+    /// Records what the store has of a task that is out.
+    pub(crate) fn learn(&mut self, task: &TaskId, stored: Option<Stored>) {
         if let Some(flight) = self.jobs.get_mut(&task.job).and_then(|job| job.flight_mut(task.number)) {
-            flight.learn(items, plan);
+            flight.learn(stored);
         }
     }
 

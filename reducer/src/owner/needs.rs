@@ -6,6 +6,7 @@ use shared::protocol::message::Failure;
 use shared::system::clock::Moment;
 use shared::system::host;
 
+use super::failure::Lost;
 use super::{Cause, Dependant, Known, Owner, Standing, Step};
 
 impl Owner {
@@ -57,7 +58,7 @@ impl Owner {
         };
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(&task, dependant.plan, host::name(), failure) else { return };
-        self.give_up(dependant.items, Box::new(outcome), Some(cause.task), now, step);
+        self.give_up(&Lost::whole(dependant.items), Box::new(outcome), Some(cause.task), now, step);
     }
 
     /// A task that is to be sent cannot be. It fails alone, at once.
@@ -76,6 +77,6 @@ impl Owner {
         self.changed.push(task.job.clone());
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(task, known.plan, host::name(), failure) else { return };
-        self.give_up(known.items, Box::new(outcome), None, now, step);
+        self.give_up(&Lost::whole(known.items), Box::new(outcome), None, now, step);
     }
 }

@@ -4,6 +4,7 @@ use shared::protocol::id::TaskId;
 use shared::protocol::message::{Failure, Outcome, Part, Verdict};
 use shared::system::clock::Moment;
 
+use super::failure::Lost;
 use super::{Check, Effect, Known, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
@@ -55,7 +56,6 @@ impl Owner {
         if !self.is_sent(&outcome.address, known.as_ref(), "an outcome", tag, step) {
             return;
         }
-        let items = known.as_ref().map_or(0, |known| known.items);
         let is_cancelled = self.is_cancelled(&task.job);
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         step.ack(tag);
@@ -79,7 +79,9 @@ impl Owner {
             (Check::None, Verdict::Failed(failure) | Verdict::Permanent(failure)) => failure.clone(),
             (Check::None, Verdict::Done(_)) => failure("the answer was not read".to_owned()),
         };
-        self.failed(&task, items, failure, *outcome, now, step);
+        let fold = self.spec(&task.job).map(fold::of);
+        let lost = known.zip(fold).map_or(Lost::whole(0), |(known, fold)| Lost::of(&known, fold));
+        self.failed(&task, lost, failure, *outcome, now, step);
     }
 
     /// Counts the first answer of a task. This is the only place that counts.

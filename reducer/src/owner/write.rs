@@ -7,14 +7,18 @@ use shared::protocol::payload::Payload;
 use super::lease::Holder;
 use crate::fold::Kept;
 
-/// An answer whose open items are left to another consumer.
+/// An answer to a part of a task.
 #[derive(Debug)]
 pub struct Left {
     /// Items that are still open have no result.
     pub answer: Payload,
     /// The run whose parts belong to the answer.
     pub run: Option<RunId>,
+    /// The consumer that gave it, if another one is asked for the open items. If not, the same one
+    /// goes on with them.
     pub by: Option<ConsumerId>,
+    /// Whether another one is asked.
+    pub to_another: bool,
     /// Items without a result, whose parts are removed.
     pub without_parts: Vec<u32>,
 }
@@ -38,7 +42,7 @@ pub enum Write {
         /// What the task takes over from an earlier opening.
         kept: Option<Box<Kept>>,
     },
-    /// Some items of an answer. Another consumer is asked for the rest.
+    /// Some items of an answer. Only the rest is still wanted.
     Kept {
         task: TaskId,
         first: Box<Left>,

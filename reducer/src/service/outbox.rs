@@ -142,6 +142,9 @@ impl Wiring {
             Effect::Counted { opening, number, verdict, host, micros } => {
                 self.followers.streamed(&opening, Streamed::Counted { number, verdict, host, micros });
             }
+            Effect::Early { opening, number, answer, micros } => {
+                self.followers.streamed(&opening, Streamed::Early { number, answer, micros });
+            }
             Effect::Served { opening, consumers, slots } => {
                 self.followers.streamed(&opening, Streamed::Served { consumers, slots });
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shared::protocol::id::OpeningId;
 use shared::protocol::message::{Reply, Verdict};
+use shared::protocol::payload::Payload;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::owner::Reached;
@@ -22,6 +23,14 @@ pub enum Streamed {
         verdict: Verdict,
         host: String,
         /// Time that the work took, microseconds.
+        micros: u64,
+    },
+    /// A part of a task is answered, which is committed. Its outcome, which is to come, has this part
+    /// as well.
+    Early {
+        number: u64,
+        answer: Payload,
+        /// Time that the work on this part took, microseconds.
         micros: u64,
     },
     /// So many consumers serve the job's classes now.

@@ -229,7 +229,7 @@ fn drop_parts(db: &Connection, job: &JobId, number: u64, items: &[u32]) -> Resul
 }
 
 fn write_kept(db: &Connection, task: &TaskId, first: &Left) -> Result<(), StoreError> {
-    let Left { answer, run, by, without_parts } = first;
+    let Left { answer, run, by, to_another, without_parts } = first;
     let known: Option<String> = db
         .prepare_cached(&format!("SELECT kept_run FROM tasks WHERE {OF_TASK}"))?
         .query_row(params![task.job.as_str(), task.number], |row| row.get(0))?;
@@ -239,7 +239,7 @@ fn write_kept(db: &Connection, task: &TaskId, first: &Left) -> Result<(), StoreE
         join_runs(db, &task.job, task.number, run.as_str(), known)?;
     }
     db.prepare_cached(&format!(
-        "UPDATE tasks SET kept = ?3, kept_type = ?4, kept_left = 1, kept_run = coalesce(kept_run, ?5), kept_by = ?6
+        "UPDATE tasks SET kept = ?3, kept_type = ?4, kept_left = ?5, kept_run = coalesce(kept_run, ?6), kept_by = ?7
          WHERE {OF_TASK}"
     ))?
     .execute(params![
@@ -247,6 +247,7 @@ fn write_kept(db: &Connection, task: &TaskId, first: &Left) -> Result<(), StoreE
         task.number,
         Content(answer),
         answer.content_type.as_str(),
+        to_another,
         run.as_ref().map(RunId::as_str),
         by.as_ref().map(ConsumerId::as_str)
     ])?;

@@ -8,8 +8,8 @@ use proptest::sample::Index;
 use super::text;
 use crate::protocol::id::{Class, ConsumerId, JobId, OpeningId, OwnerId, PlanHash, RunId, TaskId};
 use crate::protocol::message::{
-    Address, Cancel, Failure, Lease, Message, Notes, Outcome, Part, Parts, Place, PlanEnd, Planned, Request, Task,
-    Verdict, kind,
+    Address, Cancel, Failure, Lease, LeaseBody, Message, Notes, Outcome, Part, Parts, Place, PlanEnd, Planned, Request,
+    Task, Verdict, kind,
 };
 use crate::protocol::payload::Payload;
 use crate::protocol::workload::Workload;
@@ -66,7 +66,7 @@ fn seeds() -> Vec<Message> {
             host: "h".to_owned(),
             is_started: true,
             redelivered: false,
-            body: Payload::json(body),
+            body: LeaseBody::Task(Payload::json(body)),
         }
         .to_message(NOW),
         Cancel { openings: vec![opening] }.to_message("c.1".to_owned(), NOW),

@@ -37,7 +37,7 @@ fn done(world: &World, way: Way<'_>, workload: Workload, body: &Value, cancelled
         pieces.push(piece);
         Ok(())
     };
-    let context = Context { site: &site, planned_at: None, cancelled, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled, publish: &mut publish, early: None };
     let body = Payload::json(body.to_string());
     let answer = match way {
         Way::Here => work(workload, &body, context),
@@ -166,7 +166,7 @@ fn words_of_an_item_that_kills_its_process_do_not_count() {
         }
         Ok(())
     };
-    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish, early: None };
     let body = Payload::json(words(&with_poison).to_string());
     let found = isolation::work(&ours(), Workload::Words, &body, context).expect("an answer");
     let found: Value = serde_json::from_slice(&found).expect("JSON");
@@ -263,7 +263,7 @@ fn a_root_is_the_directory_that_has_its_name_when_the_task_begins_and_ends() {
     site.add_root("t", &world.path("t")).expect("it is there");
     let body = Payload::json(digest(&names).to_string());
     let isolated = |cancelled: &dyn Fn() -> bool| {
-        let context = Context { site: &site, planned_at: None, cancelled, publish: &mut |_| Ok(()) };
+        let context = Context { site: &site, planned_at: None, cancelled, publish: &mut |_| Ok(()), early: None };
         isolation::work(&ours(), Workload::Digest, &body, context)
     };
     let replace = |aside: &str| {

@@ -223,3 +223,21 @@ async fn what_a_slow_slot_leaves_is_done_by_others() {
     assert!(counts.tasks_done > 2, "{counts:?}");
     assert_eq!((counts.items_done, counts.items_planned), (100, 100));
 }
+
+/// Neither the results before a call that takes long nor the calls after it wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_for_a_call_that_takes_long() {
+    for long in [0, 20, 49] {
+        let pool = embedded(2, Some(50)).await;
+        let calls = (0..50).map(move |call| if call == long { Do::Sleep(4_000) } else { Do::Add(call) });
+        let mut results = pool.imap_unordered(calls).expect("it is open");
+        let mut order = Vec::new();
+        while let Some((index, result)) = results.next_with_index().await {
+            result.expect("it is done");
+            order.push(index);
+        }
+        assert_eq!((order.len(), order.last()), (50, Some(&(long as u64))), "{order:?}");
+        let counts = pool.status().await.expect("it runs").counts;
+        assert_eq!((counts.items_done, counts.items_planned, counts.tasks_open), (50, 50, 0), "{counts:?}");
+    }
+}

@@ -259,7 +259,7 @@ impl OwnerRole {
                 out.push(Do::Hint { to: (topology::CONTROL, topology::ALL_CONSUMERS.to_owned()), message });
             }
             // No job of the simulation is streamed or announced.
-            Effect::Counted { .. } | Effect::Served { .. } | Effect::Announce(_) => {}
+            Effect::Counted { .. } | Effect::Early { .. } | Effect::Served { .. } | Effect::Announce(_) => {}
             Effect::Advanced { .. } | Effect::Followed { .. } | Effect::Send { .. } => {}
         }
     }

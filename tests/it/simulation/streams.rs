@@ -1,11 +1,13 @@
 //! A pool's job with its real store, under seeded schedules: tasks are planned with credit, answered
-//! in any order, answered again, left in part, taken, and the process is killed in between.
+//! in any order, answered again, left in part, answered early by consumers that go on or are lost,
+//! taken, and the process is killed in between.
 //!
-//! What must hold: the caller hears of each task once; a task that has no outcome is never gone from
-//! the store, also after a restart, and its bytes are as they were planned; the account has each
-//! call once, and each repeat as what it is.
+//! What must hold: the caller hears of each task once, and of each result once; a task that has no
+//! outcome is never gone from the store, also after a restart, and its bytes are as they were
+//! planned; the account has each call once, and each repeat as what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,11 +17,12 @@ use reducer::ledger::{Action, Arrived, Ledger};
 use reducer::mutant::{self, Mutant};
 use reducer::owner::{Config, Effect, Event, ReplyTo};
 use reducer::store::{Place as StorePlace, Store};
-use shared::protocol::id::{JobId, OpeningId, OwnerId, PlanHash};
+use shared::protocol::id::{ConsumerId, JobId, OpeningId, OwnerId, PlanHash};
 use shared::protocol::job::JobSpec;
-use shared::protocol::message::{JobRequest, Notes, Outcome, Place, PlanEnd, Planned, Task, Verdict};
+use shared::protocol::limits;
+use shared::protocol::message::{JobRequest, Lease, LeaseBody, Notes, Outcome, Place, PlanEnd, Planned, Task, Verdict};
 use shared::protocol::payload::Payload;
-use shared::protocol::workload::call::{PackBuilder, ResultsBuilder, Spec};
+use shared::protocol::workload::call::{Pack, PackBuilder, Results, ResultsBuilder, Spec};
 use shared::system::clock::Moment;
 
 /// Schedules in the ordinary tests, and seeds within which a mutant is noticed.
@@ -36,9 +39,40 @@ struct Known {
     calls: u32,
     /// As it was planned: any bytes.
     body: Option<Payload>,
+    /// Hash of the plan up to it.
+    plan: Option<PlanHash>,
+    /// The number of results that were told early, once they were.
+    early: Option<u32>,
     /// The results of its first outcome, once it is counted.
     counted: Option<u32>,
     taken: bool,
+}
+
+/// What a message asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    All,
+    /// The call that is open in the early answer.
+    Rest,
+    /// A call that was open in an early answer that came too late.
+    Other,
+}
+
+impl Known {
+    fn asks(&self, task: &Task) -> Asks {
+        let plan = self.plan.as_ref().expect("it was planned");
+        match self.early {
+            _ if task.address.plan == *plan => Asks::All,
+            Some(open) if task.address.plan == plan.rest(&[open]) => Asks::Rest,
+            _ => Asks::Other,
+        }
+    }
+
+    /// The body of a task that asks for one call only.
+    fn alone(&self, call: u32) -> Payload {
+        let pack = Pack::parse(self.body.as_ref().expect("it was planned")).expect("it is a pack");
+        Pack { budget: 0, calls: vec![pack.calls[call as usize].clone()], ..pack }.body()
+    }
 }
 
 struct World {
@@ -56,6 +90,8 @@ struct World {
     duplicates: u64,
     conflicts: u64,
     results: u64,
+    /// How often the holders of leases may still be lost before a task might be given up.
+    losses: u32,
 }
 
 fn job() -> JobId {
@@ -64,6 +100,22 @@ fn job() -> JobId {
 
 fn spec() -> Spec {
     Spec { pool: job(), worker: "w".to_owned(), init: Payload::json("0") }
+}
+
+fn result(number: u64, call: u32, is_other: bool) -> Vec<u8> {
+    format!("{number}.{call}{}", if is_other { " other" } else { "" }).into_bytes()
+}
+
+/// An answer with the results of these calls.
+fn results(number: u64, calls: Range<u32>, left: u32, is_other: bool) -> Payload {
+    let mut builder = ResultsBuilder::default();
+    for call in calls {
+        builder.push(|to| {
+            to.extend(result(number, call, is_other));
+            Ok(())
+        });
+    }
+    builder.finish(0, left)
 }
 
 fn start(path: &Path, now: Moment) -> Result<(Ledger, Vec<Action>), String> {
@@ -82,10 +134,11 @@ impl World {
         ledger.turn(vec![open], now).map_err(|error| error.to_string())?;
         let opening = ledger.owner().status(&job(), now).expect("it is open").opening;
         let (tasks, out, rng) = (BTreeMap::new(), Vec::new(), SmallRng::seed_from_u64(seed));
-        let (duplicates, conflicts, results) = (0, 0, 0);
+        let (duplicates, conflicts, results, losses) = (0, 0, 0, 3);
         let hash = PlanHash::start();
+        let ledger = Some(ledger);
         let mut world =
-            Self { ledger: Some(ledger), path, now, rng, opening, hash, tasks, out, duplicates, conflicts, results };
+            Self { ledger, path, now, rng, opening, hash, tasks, out, duplicates, conflicts, results, losses };
         world.follow()?;
         Ok(world)
     }
@@ -105,23 +158,36 @@ impl World {
         for action in actions {
             match action {
                 Action::Publish(task) => {
-                    let planned = self.tasks.get(&task.address.task.number).and_then(|known| known.body.as_ref());
-                    if planned != Some(&task.body) {
-                        return Err(format!(
-                            "{} was planned as {planned:?} and sent as {:?}",
-                            task.address.task, task.body
-                        ));
+                    let id = &task.address.task;
+                    let known = self.tasks.get(&id.number).ok_or(format!("{id} was not planned"))?;
+                    let wanted = known.early.map_or_else(|| known.body.clone(), |open| Some(known.alone(open)));
+                    if wanted.as_ref() != Some(&task.body) {
+                        return Err(format!("of {id} {wanted:?} is wanted, and {:?} is sent", task.body));
                     }
                     self.out.push(*task);
                 }
-                Action::Other(Effect::Counted { number, .. }) => {
-                    let known = self.tasks.get_mut(&number).ok_or(format!("task {number} was not planned"))?;
-                    if known.counted.is_none() {
-                        return Err(format!("task {number} is counted, and nobody has answered it"));
-                    }
+                Action::Other(Effect::Early { number, answer, .. }) => {
+                    let known = self.tasks.get(&number).ok_or(format!("task {number} was not planned"))?;
+                    self.told(number, 0, known.early, &answer)?;
+                }
+                Action::Other(Effect::Counted { number, verdict, .. }) => {
+                    let known = self.tasks.get(&number).ok_or(format!("task {number} was not planned"))?;
+                    let Verdict::Done(answer) = verdict else { return Err(format!("task {number} is given up")) };
+                    self.told(number, known.early.unwrap_or(0), known.counted, &answer)?;
                 }
                 Action::Other(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// The caller is told results, of which it has the first `known` already. They must be `wanted`
+    /// ones, and no others than what consumers gave first.
+    fn told(&self, number: u64, known: u32, wanted: Option<u32>, answer: &Payload) -> Result<(), String> {
+        let results = Results::parse(answer).map_err(|reason| reason.to_string())?.results;
+        let right = (0..wanted.unwrap_or(0)).map(|call| Ok(result(number, call, false).into()));
+        if wanted.is_none_or(|wanted| wanted < known) || results != right.collect::<Vec<_>>() {
+            return Err(format!("of task {number} {wanted:?} results are there, and it was told {results:?}"));
         }
         Ok(())
     }
@@ -139,7 +205,8 @@ impl World {
         let planned = Planned { number, class, body, items: calls, bytes: 0, notes, at: None };
         let place = Place { opening: self.opening.clone(), after: self.hash.clone() };
         self.hash = planned.hash(&self.hash);
-        self.tasks.insert(number, Known { calls, body: planned.body.clone(), ..Known::default() });
+        let (body, plan) = (planned.body.clone(), Some(self.hash.clone()));
+        self.tasks.insert(number, Known { calls, body, plan, ..Known::default() });
         self.tell(vec![Arrived::Planned { job: job(), place, planned: Box::new(planned), tag: None }])
     }
 
@@ -153,28 +220,32 @@ impl World {
         let task = self.out[place].clone();
         let number = task.address.task.number;
         let known = self.tasks.get_mut(&number).expect("it was planned");
-        let done = self.rng.random_range(1..=known.calls);
+        let asks = known.asks(&task);
         let is_other = self.rng.random_bool(0.1);
-        let mut builder = ResultsBuilder::default();
-        for call in 0..done {
-            let result = format!("{number}.{call}{}", if is_other { " other" } else { "" });
-            builder.push(|to| {
-                to.extend_from_slice(result.as_bytes());
-                Ok(())
-            });
-        }
-        let verdict = Verdict::Done(builder.finish(0, known.calls - done));
-        match known.counted {
-            // A first answer is never the other one: it is what repeats are compared with.
-            None if is_other => return Ok(()),
+        let (first, done, left) = match known.early.filter(|_| asks != Asks::All) {
+            Some(open) => (open, 1, 0),
+            None if asks == Asks::Other => (0, 1, 0),
             None => {
-                known.counted = Some(done);
-                self.results += u64::from(done);
+                let done = self.rng.random_range(1..=known.calls);
+                (0, done, known.calls - done)
             }
-            Some(first) => {
+        };
+        let verdict = Verdict::Done(results(number, first..first + done, left, is_other));
+        match (asks, known.counted) {
+            // A first answer is never the other one: it is what repeats are compared with.
+            (Asks::All | Asks::Rest, None) if is_other => return Ok(()),
+            // Only the rest is wanted.
+            (Asks::All, None) if known.early.is_some() => self.duplicates += 1,
+            (Asks::All | Asks::Rest, None) => {
+                known.counted = Some(first + done);
+                self.results += u64::from(first + done);
+            }
+            (Asks::All, Some(_)) if known.early.is_some() => {}
+            (Asks::All | Asks::Rest, Some(counted)) => {
                 self.duplicates += 1;
-                self.conflicts += u64::from(is_other && first == done);
+                self.conflicts += u64::from(is_other && counted == done);
             }
+            (Asks::Other, _) => {}
         }
         if self.rng.random_bool(0.7) {
             self.out.swap_remove(place);
@@ -183,6 +254,45 @@ impl World {
         let outcome =
             Outcome { address: task.address, consumer, host, micros: 1, redelivered: false, verdict, parts: None };
         self.tell(vec![Arrived::Outcome { outcome: Box::new(outcome), tag: None }])
+    }
+
+    /// A consumer is stuck in a call of a pack: it gives the results before it, and leaves those after
+    /// it.
+    fn early(&mut self) -> Result<(), String> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let task = self.out[self.rng.random_range(0..self.out.len())].clone();
+        let number = task.address.task.number;
+        let known = self.tasks.get_mut(&number).expect("it was planned");
+        if known.asks(&task) != Asks::All {
+            return Ok(());
+        }
+        let open = self.rng.random_range(0..known.calls);
+        if known.counted.is_none() {
+            known.early.get_or_insert(open);
+        }
+        let mut rest = task.clone();
+        (rest.address.plan, rest.body) = (task.address.plan.rest(&[open]), known.alone(open));
+        self.out.push(rest);
+        let answer = results(number, 0..open, known.calls - open - 1, false);
+        let (holder, host) = (ConsumerId::from_name(b"c"), "h".to_owned());
+        let body = LeaseBody::Early { answer, micros: 1 };
+        let lease = Lease { address: task.address, holder, host, is_started: true, redelivered: false, body };
+        self.tell(vec![Arrived::Lease { lease: Box::new(lease), tag: None }])
+    }
+
+    /// Whoever holds a lease is lost: what it held goes out again.
+    fn lose(&mut self) -> Result<(), String> {
+        if self.losses == 0 {
+            return Ok(());
+        }
+        self.losses -= 1;
+        for _ in 0..2 {
+            self.now += limits::HEARTBEAT * 4;
+            self.tell(vec![Event::Tick.into()])?;
+        }
+        Ok(())
     }
 
     /// The caller takes some results, and, where something is broken, what is not there yet.
@@ -220,8 +330,10 @@ impl World {
         let open = self.tasks.values().filter(|known| known.counted.is_none()).count();
         match self.rng.random_range(0..100) {
             0..35 if open < CREDIT => self.plan(),
-            0..75 => self.answer(),
-            75..97 => self.take(),
+            0..65 => self.answer(),
+            65..75 => self.early(),
+            75..95 => self.take(),
+            95..97 => self.lose(),
             _ => self.restart(),
         }
     }
@@ -229,7 +341,8 @@ impl World {
     fn finish(&mut self) -> Result<(), String> {
         while self.tasks.values().any(|known| known.counted.is_none()) {
             if self.out.is_empty() {
-                return Err(format!("nothing is out, and not all is answered: {:?}", self.tasks));
+                let open = self.tasks.iter().filter(|(_, known)| known.counted.is_none()).map(|(number, _)| number);
+                return Err(format!("nothing is out, and not answered are {:?}", open.collect::<Vec<_>>()));
             }
             self.answer()?;
         }
@@ -266,9 +379,11 @@ fn every_schedule_of_a_stream() {
 }
 
 #[test]
-fn rows_that_leave_too_early_are_noticed() {
-    mutant::set(Some(Mutant::ReleaseOpen));
-    let caught = (0..SEEDS).find_map(|seed| Some((seed, run(seed).err()?)));
-    mutant::set(None);
-    println!("{:?}: {:?}", Mutant::ReleaseOpen, caught.expect("it is noticed"));
+fn every_broken_rule_of_streams_is_noticed() {
+    for broken in [Mutant::ReleaseOpen, Mutant::KeepNoEarly] {
+        mutant::set(Some(broken));
+        let caught = (0..SEEDS).find_map(|seed| Some((seed, run(seed).err()?)));
+        mutant::set(None);
+        println!("{broken:?}: {:?}", caught.expect("it is noticed"));
+    }
 }

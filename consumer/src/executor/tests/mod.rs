@@ -49,7 +49,11 @@ pub(super) struct Bench<H> {
 impl<H: Harness> Bench<H> {
     pub fn new(does: Does, slots: u32) -> Self {
         let (sender, ended) = mpsc::channel();
-        let sink: Sink = Arc::new(move |ended| drop(sender.send(ended)));
+        let sink: Sink = Arc::new(move |report| {
+            if let Report::Ended(ended) = report {
+                let _ = sender.send(ended);
+            }
+        });
         let harness = H::default();
         let executor = harness.executor(does, slots, Arc::clone(&sink));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

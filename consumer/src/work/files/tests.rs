@@ -52,7 +52,7 @@ fn try_read(
         parts.push(format!("{:?}", piece.body));
         Ok(())
     };
-    let context = Context { site, planned_at: None, cancelled, publish: &mut publish };
+    let context = Context { site, planned_at: None, cancelled, publish: &mut publish, early: None };
     let answer = work(workload, &body, context)?;
     let seen = match workload {
         Workload::Digest => digest::Answer::parse(&answer, 1).expect("an answer").digests[0].clone(),

@@ -44,7 +44,8 @@ mod tests {
 
     fn work(body: &'static str) -> Result<Payload, WorkError> {
         let (site, mut publish) = (Site::new(), |_| Ok(()));
-        let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
+        let context =
+            Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish, early: None };
         StepsWork.work(&Payload::json(body), context)
     }
 

@@ -33,7 +33,7 @@ pub(super) struct WordsWork;
 
 impl Work for WordsWork {
     fn work(&self, body: &Payload, context: Context<'_>) -> Result<Payload, WorkError> {
-        let Context { site, planned_at, cancelled, publish } = context;
+        let Context { site, planned_at, cancelled, publish, .. } = context;
         let batch = Batch::parse(body)?;
         let mut reader = Reader::new(batch.manner);
         let mut counts = vec![None; batch.files.items.len()];

@@ -115,7 +115,7 @@ fn run_within(manner: Manner, contents: &[&[u8]], bytes_max: usize) -> (Answer, 
         pieces.push(piece);
         Ok(())
     };
-    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish };
+    let context = Context { site: &site, planned_at: None, cancelled: &|| false, publish: &mut publish, early: None };
     let body = Payload::of(&batch);
     let answer = work(Workload::Words, &body, context).expect("an answer");
     (Answer::parse(&answer, contents.len() as u32).expect("owners take our answers"), pieces)

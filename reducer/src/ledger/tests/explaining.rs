@@ -1,7 +1,7 @@
 //! Explanations of jobs and tasks: each state has its sentence.
 
 use shared::protocol::limits::HEARTBEAT;
-use shared::protocol::message::Lease;
+use shared::protocol::message::{Lease, LeaseBody};
 
 use super::*;
 
@@ -112,8 +112,14 @@ fn a_leased_task_names_its_holder() {
     world.open_with(1);
     let address = world.address(0, 1);
     let (holder, host) = (ConsumerId::from_name(b"c7"), "node-07".to_owned());
-    let lease =
-        Box::new(Lease { address, holder, host, is_started: true, redelivered: false, body: Payload::json("{}") });
+    let lease = Box::new(Lease {
+        address,
+        holder,
+        host,
+        is_started: true,
+        redelivered: false,
+        body: LeaseBody::Task(Payload::json("{}")),
+    });
     world.event(Arrived::Lease { lease, tag: None });
     world.pass(HEARTBEAT);
     says(&mut world, Some(0), "task job.0 is leased to consumer c7 on node-07, last heard of 10 s ago.");

@@ -1,14 +1,15 @@
 //! Leases: tasks that take longer than the broker waits for an ack, and holders that fall silent.
 
 use shared::protocol::limits::HEARTBEAT;
-use shared::protocol::message::Lease;
+use shared::protocol::message::{Lease, LeaseBody};
 
 use super::*;
 
 fn lease(world: &mut World, number: u64, attempt: u32, is_started: bool) -> Vec<Action> {
     let (tag, address) = (world.tag(), world.address(number, attempt));
     let (holder, host) = (ConsumerId::from_name(b"c"), "node-07".to_owned());
-    let lease = Lease { address, holder, host, is_started, redelivered: false, body: Payload::json("{}") };
+    let lease =
+        Lease { address, holder, host, is_started, redelivered: false, body: LeaseBody::Task(Payload::json("{}")) };
     world.event(Arrived::Lease { lease: Box::new(lease), tag })
 }
 

@@ -1,6 +1,6 @@
 //! Light queues, which vanish when nobody uses them.
 
-use shared::protocol::message::Lease;
+use shared::protocol::message::{Lease, LeaseBody};
 use shared::protocol::workload::call::{self, ResultsBuilder};
 
 use super::*;
@@ -80,7 +80,14 @@ fn a_task_that_kills_whoever_holds_it_is_given_up() {
     for attempt in 1..=5 {
         let (tag, address) = (world.tag(), world.address(0, attempt));
         let (holder, host) = (ConsumerId::from_name(format!("c{attempt}").as_bytes()), "node-07".to_owned());
-        let lease = Lease { address, holder, host, is_started: true, redelivered: true, body: Payload::json("{}") };
+        let lease = Lease {
+            address,
+            holder,
+            host,
+            is_started: true,
+            redelivered: true,
+            body: LeaseBody::Task(Payload::json("{}")),
+        };
         world.event(Arrived::Lease { lease: Box::new(lease), tag });
         assert_eq!(sent(&world.pass(heartbeat)), [], "its holder may live");
         let mut actions = world.pass(heartbeat * 2);

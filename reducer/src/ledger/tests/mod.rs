@@ -11,18 +11,19 @@
 //! - `needs`: tasks that need others
 //! - `opening`, `reporting`: which job a request gets; reports piece by piece
 //! - `parts`, `planning`: answers in parts; plans with gaps, and walks that were begun again
-//! - `restart`, `rests`: a new process on the same store; tasks with a part of their answer
+//! - `restart`: a new process on the same store
+//! - `rests`, `early`: tasks with a part of their answer
 //! - `sending`: windows, retries, dead letters, silent tasks
-//! - `stale`: messages of other openings and other plans
 //! - `streams`: results that a caller takes as they come, and updates of workers
 //! - `takeover`: answers taken over from earlier openings
-//! - `waiting`: what a job waits for that a user can resolve
+//! - `stale`, `waiting`: messages of other plans; what a job waits for that a user can resolve
 
 mod bytes;
 mod cancelling;
 mod counting;
 mod dead;
 mod derived;
+mod early;
 mod expired;
 mod explaining;
 mod leases;

@@ -1,6 +1,6 @@
 //! What a job waits for that a user can resolve, in its status and in its explanation.
 
-use shared::protocol::message::Lease;
+use shared::protocol::message::{Lease, LeaseBody};
 
 use super::*;
 
@@ -78,7 +78,14 @@ fn a_task_that_waits_for_another_consumer_says_so() {
         world.pass(Duration::from_secs(60));
         let (tag, address) = (world.tag(), world.address(0, attempt));
         let (holder, host) = (first.clone(), "h1".to_owned());
-        let lease = Lease { address, holder, host, is_started: false, redelivered: true, body: Payload::json("{}") };
+        let lease = Lease {
+            address,
+            holder,
+            host,
+            is_started: false,
+            redelivered: true,
+            body: LeaseBody::Task(Payload::json("{}")),
+        };
         world.event(Arrived::Lease { lease: Box::new(lease), tag });
     }
     let waits = world.status().waits.unwrap_or_default();

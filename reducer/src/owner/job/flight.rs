@@ -6,6 +6,7 @@ use shared::protocol::id::{Class, ConsumerId, PlanHash};
 use shared::protocol::limits;
 use shared::system::clock::Moment;
 
+use crate::fold::Tally;
 use crate::owner::{Holder, Known};
 
 /// How often a task is given back before its job's status says so. The waits between add up to some
@@ -39,9 +40,18 @@ pub(crate) struct Flight {
     retry_at: Option<Moment>,
     /// The consumer that holds a lease on it. A leased task is in no queue.
     lease: Option<Holder>,
-    /// Its number of items and the hash of the plan up to it, if the store was asked and no part of
-    /// its answer was known: spares a look into the store for its outcome.
-    known: Option<(u32, PlanHash)>,
+    /// What the store has of it, if it was asked: spares a look for its outcome.
+    stored: Option<Stored>,
+}
+
+/// What the store has of an open task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub items: u32,
+    /// Hash of the plan up to it.
+    pub plan: PlanHash,
+    /// What stays of a part of its answer, if there is one, though the task is given up.
+    pub stands: Option<Box<Tally>>,
 }
 
 impl Flight {
@@ -60,7 +70,7 @@ impl Flight {
             queued_at: now,
             retry_at: None,
             lease: None,
-            known: None,
+            stored: None,
         }
     }
 
@@ -186,18 +196,23 @@ impl Flight {
         self.retry_at = Some(at);
     }
 
-    /// The store has the whole task as open.
-    pub fn learn(&mut self, items: u32, plan: PlanHash) {
-        self.known = Some((items, plan));
+    pub fn learn(&mut self, stored: Option<Stored>) {
+        self.stored = stored;
     }
 
+    pub const fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref()
+    }
+
+    /// The task, if the store is known to have no part of its answer.
     pub fn known(&self) -> Option<Known> {
-        self.known.as_ref().map(|(items, plan)| Known { items: *items, plan: plan.clone(), kept: None })
+        let whole = self.stored.as_ref().filter(|stored| stored.stands.is_none());
+        whole.map(|Stored { items, plan, .. }| Known { items: *items, plan: plan.clone(), kept: None })
     }
 
     /// Its rest is left to another consumer than this one.
     pub fn leave(&mut self, by: Option<ConsumerId>, now: Moment) {
-        self.known = None;
+        self.stored = None;
         self.retry_at = Some(now);
         self.lease = None;
         self.untried = false;

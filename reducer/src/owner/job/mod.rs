@@ -28,7 +28,7 @@ use shared::system::clock::Moment;
 
 pub(crate) use account::Account;
 pub(crate) use ending::Ending;
-pub(crate) use flight::Flight;
+pub(crate) use flight::{Flight, Stored};
 pub(crate) use plan::{End, Plan};
 pub(crate) use ready::{Next, Ready};
 pub(crate) use stream::{Remembered, Stream};

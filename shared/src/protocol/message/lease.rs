@@ -1,5 +1,6 @@
 //! A lease: the consumer keeps a long task without its delivery, because the broker takes
-//! deliveries back after its acknowledgement time-out.
+//! deliveries back after its acknowledgement time-out, or because it has answered a part of the
+//! task.
 
 use std::time::SystemTime;
 
@@ -22,16 +23,34 @@ pub struct Lease {
     /// Whether the broker had delivered the task before; then an earlier consumer may have died of
     /// it.
     pub redelivered: bool,
-    /// The task's, so that a lease shows what is held.
-    pub body: Payload,
+    pub body: LeaseBody,
+}
+
+/// What a lease carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseBody {
+    /// The task's body, so that a lease shows what is held.
+    Task(Payload),
+    /// The answer to a part of the task. The holder goes on with the items that are open in it, and
+    /// its outcome is about these.
+    Early {
+        answer: Payload,
+        /// Time that the work on the answered items took, microseconds.
+        micros: u64,
+    },
 }
 
 impl Lease {
     pub fn to_message(&self, now: SystemTime) -> Message {
-        let message = Message::new(kind::LEASE, self.address.task.to_string(), self.body.clone(), now);
+        let (LeaseBody::Task(body) | LeaseBody::Early { answer: body, .. }) = &self.body;
+        let message = Message::new(kind::LEASE, self.address.task.to_string(), body.clone(), now);
         let message = self.address.write(message).with_text("holder", &self.holder);
         let message = message.with_text("host", self.host.as_str());
-        message.with_bool("started", self.is_started).with_bool("redelivered", self.redelivered)
+        let message = message.with_bool("started", self.is_started).with_bool("redelivered", self.redelivered);
+        match self.body {
+            LeaseBody::Task(_) => message,
+            LeaseBody::Early { micros, .. } => message.with_integer("early", i64::try_from(micros).unwrap_or(i64::MAX)),
+        }
     }
 
     pub fn from_message(message: &Message) -> Result<Self, Reason> {
@@ -46,7 +65,10 @@ impl Lease {
             host: message.text("host").unwrap_or("unknown").to_owned(),
             is_started,
             redelivered: message.headers.get("redelivered") == Some(&HeaderValue::Bool(true)),
-            body: message.payload()?,
+            body: match (message.integer("early"), message.payload()?) {
+                (None, body) => LeaseBody::Task(body),
+                (Some(micros), answer) => LeaseBody::Early { answer, micros: u64::try_from(micros).unwrap_or(0) },
+            },
         })
     }
 }

@@ -22,7 +22,7 @@ pub use cancel::Cancel;
 pub use dead::{DeadDetail, DeadState, DeadTask, Returned};
 pub use dead_letter::{DeadLetter, Death, FIRST_DEATH_REASON};
 pub use envelope::{HeaderValue, Message, SEALED};
-pub use lease::Lease;
+pub use lease::{Lease, LeaseBody};
 pub use outcome::{Failure, Outcome, Verdict};
 pub use part::{Part, Parts};
 pub use plan::{Notes, Place, PlanEnd, PlanFailure, Planned};

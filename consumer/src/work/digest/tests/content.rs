@@ -163,7 +163,8 @@ fn what_no_honest_planner_sends_is_rejected() {
     let root = Root::new();
     let work = |body: &[u8]| {
         let body = Payload::json(body.to_vec());
-        let context = Context { site: &root.site, planned_at: None, cancelled: &|| false, publish: &mut |_| Ok(()) };
+        let context =
+            Context { site: &root.site, planned_at: None, cancelled: &|| false, publish: &mut |_| Ok(()), early: None };
         crate::work::work(Workload::Digest, &body, context)
     };
     let rejected = |body: &[u8]| match work(body) {

@@ -58,7 +58,7 @@ impl Root {
     }
 
     fn try_work(&self, links: Links, paths: &[&[u8]], cancelled: &dyn Fn() -> bool) -> Result<Answer, WorkError> {
-        let context = Context { site: &self.site, planned_at: None, cancelled, publish: &mut |_| Ok(()) };
+        let context = Context { site: &self.site, planned_at: None, cancelled, publish: &mut |_| Ok(()), early: None };
         let answer = crate::work::work(Workload::Digest, &body(links, paths), context)?;
         Ok(Answer::parse(&answer, paths.len() as u32).expect("owners take our answers"))
     }

@@ -72,6 +72,21 @@ impl Results {
         Ok(Self { at, left, results })
     }
 
+    /// The answer with these results.
+    pub fn answer(&self) -> Payload {
+        let mut builder = ResultsBuilder::default();
+        for result in &self.results {
+            builder.push(|to| match result {
+                Ok(bytes) => {
+                    to.extend_from_slice(bytes);
+                    Ok(())
+                }
+                Err(error) => Err(error.clone()),
+            });
+        }
+        builder.finish(self.at, self.left)
+    }
+
     /// Counts an answer's results, errors and the calls that were left, without reading them.
     pub fn count(answer: &Payload) -> Result<(u32, u32, u32), Reason> {
         let (mut done, mut failed) = (0, 0);

@@ -1,0 +1,47 @@
+//! Early answers: a consumer gives the items of a task that it has, while it works on the others under
+//! a lease. From then on its outcome, or that of another attempt, is about those others.
+
+use shared::protocol::id::TaskId;
+use shared::protocol::message::{Lease, LeaseBody};
+use shared::protocol::payload::Payload;
+
+use super::{Effect, Known, Left, Owner, Step, Stored, Write};
+use crate::fold;
+use crate::mutant::{self, Mutant};
+
+impl Owner {
+    /// Why an early answer cannot be kept; `None` if it can, or if the lease has none.
+    pub(super) fn refuses_early(&self, lease: &Lease, known: Option<&Known>) -> Option<String> {
+        let LeaseBody::Early { answer, .. } = &lease.body else { return None };
+        let task = &lease.address.task;
+        let unreadable = |detail: String| Some(format!("an early answer to task {task} that cannot be read: {detail}"));
+        let Some(itemwise) = self.spec(&task.job).and_then(|spec| fold::of(spec).itemwise()) else {
+            return unreadable("tasks of its workload are not done in part".to_owned());
+        };
+        match itemwise.open_items(known.map_or(0, |known| known.items), answer) {
+            Ok(open) if open.is_empty() => unreadable("none of its items is open".to_owned()),
+            Ok(_) => None,
+            Err(reason) => unreadable(reason.to_string()),
+        }
+    }
+
+    /// Keeps an early answer, and tells whoever streams the job. Of the task, the rest is out.
+    pub(super) fn keep_early(&mut self, task: TaskId, known: Known, answer: Payload, micros: u64, step: &mut Step) {
+        // A part is known from before: its rest is out, and comes as a whole.
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|_| known.kept.is_none()) else { return };
+        let stands = fold::of(job.spec()).stands(known.items, &answer).map(Box::new);
+        if let Some(flight) = job.flight_mut(task.number) {
+            let stored = stands.map(|stands| Stored { items: known.items, plan: known.plan, stands: Some(stands) });
+            flight.learn(stored);
+        }
+        if job.stream().is_some() {
+            let (opening, number, answer) = (job.opening().clone(), task.number, answer.clone());
+            step.effects.push(Effect::Early { opening, number, answer, micros });
+        }
+        if mutant::is(Mutant::KeepNoEarly) {
+            return;
+        }
+        let first = Left { answer, run: None, by: None, to_another: false, without_parts: Vec::new() };
+        step.writes.push(Write::Kept { task, first: Box::new(first) });
+    }
+}
