@@ -15,13 +15,10 @@ use super::sizes::Sizes;
 use super::tasks::{Joined, Tasks, Wiring};
 use super::{CallOptions, Pool, PoolError, Shared};
 
-/// Packs that are made before they become tasks.
-const PACKS_AHEAD: usize = 4;
-
 /// A pool whose job is to be opened by the client that has its tasks.
 pub struct Begun {
     join: oneshot::Sender<Joined>,
-    packs: mpsc::Sender<Packed>,
+    packs: mpsc::UnboundedSender<Packed>,
     terminate: mpsc::UnboundedSender<Terminate>,
     sizes: Arc<Sizes>,
     served: watch::Receiver<(u32, u64)>,
@@ -38,13 +35,13 @@ pub struct Ending {
 
 /// Begins a pool. `pack` is the number of calls in each pack; `None`: as many as seems best.
 pub fn begin(spec: &Spec, pack: Option<u32>) -> (Begun, Tasks, Ending) {
-    let (packs, taken) = mpsc::channel(PACKS_AHEAD);
+    let (packs, waiting) = mpsc::unbounded_channel();
     let (terminate, terminated) = mpsc::unbounded_channel();
     let (served, serving) = watch::channel((0, 0));
     let (running, ended) = watch::channel(());
     let (join, joining) = oneshot::channel();
     let (sizes, over) = (Arc::new(Sizes::new(pack)), Arc::<OnceLock<PoolError>>::default());
-    let tasks = Tasks::new(spec.class(), Wiring { joining, packs: taken, sizes: Arc::clone(&sizes), served });
+    let tasks = Tasks::new(spec.class(), Wiring { joining, packs: waiting, sizes: Arc::clone(&sizes), served });
     let ending = Ending { over: Arc::clone(&over), terminate: terminated, _running: running };
     (Begun { join, packs, terminate, sizes, served: serving, over, ended }, tasks, ending)
 }

@@ -9,24 +9,32 @@ use shared::protocol::limits::{PACK_BYTES, RESULT_BYTES_MAX};
 use shared::protocol::workload::call::{Codec, PackBuilder, Worker};
 use shared::system::threads::{self, NoThread};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::error::PoolError;
 use super::pack::{Caller, Delivery, Packed};
+use super::room::{Place, Room};
 use super::sizes::Sizes;
 
 /// Kilobytes that the packs of one caller may have whose results it has not taken: what an endless
 /// iterator may get ahead of whoever reads the results.
-const AHEAD: usize = 16 * 1024;
+const UNTAKEN: u32 = 16 * 1024;
 
 /// What a pack counts besides its bytes, in kilobytes: results take room, too.
-const PACK_WEIGHT: usize = 16;
+const PACK_WEIGHT: u32 = 16;
+
+/// What the packs of one caller may weigh that have not become tasks: four, so that packs have the
+/// size that is best when they go out.
+const UNSENT: u32 = 4 * UNSENT_WEIGHT;
+
+/// What one of them weighs. A short one of the largest size weighs 1.
+const UNSENT_WEIGHT: u32 = 64;
 
 /// Where packs go, and what they are made with.
 #[derive(Clone)]
 pub(super) struct Packing {
     pub runtime: Handle,
-    pub packs: mpsc::Sender<Packed>,
+    pub packs: mpsc::UnboundedSender<Packed>,
     pub sizes: Arc<Sizes>,
     /// The version of updates that calls need from now on.
     pub version: Arc<AtomicU64>,
@@ -48,10 +56,16 @@ where
     I: IntoIterator<Item = W::Job> + Send + 'static,
     W::Job: Send,
 {
-    let room = Arc::new(Semaphore::new(AHEAD));
     let caller = Arc::new(Caller { deliveries: wanted.deliveries, retries: wanted.retries });
-    let mut feeder =
-        Feeder { packing, caller, room, version: wanted.version, builder: PackBuilder::default(), first: 0 };
+    let mut feeder = Feeder {
+        packing,
+        caller,
+        untaken: Room::new(UNTAKEN),
+        unsent: Room::new(UNSENT),
+        version: wanted.version,
+        builder: PackBuilder::default(),
+        first: 0,
+    };
     let run = move || {
         let all = || arguments.into_iter().all(|argument| feeder.add::<W>(&argument));
         // What a panic leaves is only what was added before.
@@ -72,7 +86,8 @@ where
 struct Feeder {
     packing: Packing,
     caller: Arc<Caller>,
-    room: Arc<Semaphore>,
+    untaken: Room,
+    unsent: Room,
     version: Option<u64>,
     builder: PackBuilder,
     /// The index of the pack's first call.
@@ -115,25 +130,32 @@ impl Feeder {
         if self.builder.is_empty() {
             return !self.caller.is_gone();
         }
-        let Some(room) = self.wait_for_room() else { return false };
-        let packed = pack(&self.packing, &mut self.builder, &self.caller, self.first, self.version, Some(room));
+        let bytes = u32::try_from(self.builder.bytes() / 1024).unwrap_or(u32::MAX);
+        let is_short = self.packing.sizes.is_short(self.builder.len(), self.builder.bytes());
+        let Self { packing, caller, untaken, unsent, .. } = self;
+        let untaken = place(packing, caller, untaken, PACK_WEIGHT.saturating_add(bytes));
+        let Some(room) = untaken else { return false };
+        let unsent = place(packing, caller, unsent, if is_short { 1 } else { UNSENT_WEIGHT });
+        let mut packed = pack(&self.packing, &mut self.builder, &self.caller, self.first, self.version);
+        (packed.room, packed.unsent) = (Some(room), unsent);
         self.first += u64::from(packed.calls);
-        self.packing.packs.blocking_send(packed).is_ok() && !self.caller.is_gone()
+        self.packing.packs.send(packed).is_ok() && !self.caller.is_gone()
     }
+}
 
-    fn wait_for_room(&self) -> Option<OwnedSemaphorePermit> {
-        let weight = u32::try_from(PACK_WEIGHT + self.builder.bytes() / 1024).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room);
-        if let Ok(room) = Arc::clone(&room).try_acquire_many_owned(weight) {
-            return Some(room);
+/// Waits until there is room for a pack; `None` if nobody wants results any more.
+fn place(packing: &Packing, caller: &Caller, room: &mut Room, weight: u32) -> Option<Place> {
+    loop {
+        if let Some(place) = room.place(weight) {
+            return Some(place);
         }
-        self.packing.runtime.block_on(async {
+        packing.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = self.caller.gone() => None,
-                room = room.acquire_many_owned(weight) => room.ok(),
+                () = caller.gone() => None,
+                () = room.grow(weight) => Some(()),
             }
-        })
+        })?;
     }
 }
 
@@ -144,11 +166,10 @@ pub(super) fn pack(
     caller: &Arc<Caller>,
     first: u64,
     version: Option<u64>,
-    room: Option<OwnedSemaphorePermit>,
 ) -> Packed {
     let (calls, bytes) = (builder.len(), builder.bytes());
     let need = version.unwrap_or_else(|| packing.version.load(Ordering::Acquire));
     let body = builder.finish(need, packing.sizes.budget(calls));
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-    Packed { caller: Arc::clone(caller), first, calls, bytes, body, tries: 0, room }
+    Packed { caller: Arc::clone(caller), first, calls, bytes, body, tries: 0, room: None, unsent: None }
 }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`Pool`]: what a program has; [`Results`]: what comes back
+//! - `room`: how far a caller's iterator may get ahead
 //! - `feed`: makes packs of a caller's arguments; `sizes` says how large
 //! - [`Tasks`]: packs as the tasks of a plan, for a [`Client`](crate::Client), and their results
 //! - [`Begun`]: a pool whose job is not open yet; [`Ending`] ends it
@@ -13,6 +14,7 @@ mod feed;
 mod home;
 mod pack;
 mod results;
+mod room;
 mod sizes;
 mod tasks;
 #[cfg(test)]
@@ -165,10 +167,10 @@ impl<W: Worker> Pool<W> {
         let CallOptions { retries, version } = self.options;
         let caller = Arc::new(Caller { deliveries, retries });
         caller.deliver(Delivery::End { calls: 1 });
-        let packed = feed::pack(&packing, &mut builder, &caller, 0, version, None);
+        let packed = feed::pack(&packing, &mut builder, &caller, 0, version);
         drop(caller);
         // If the pool has ended, the results say why.
-        let _ = packing.packs.send(packed).await;
+        let _ = packing.packs.send(packed);
         let mut results = Results::<W>::new(delivered, false, Arc::clone(&self.shared.over));
         results.next().await.unwrap_or(Err(PoolError::Terminated))
     }

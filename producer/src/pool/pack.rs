@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use shared::protocol::payload::Payload;
 use shared::protocol::workload::call::{CallResult, Pack};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::PoolError;
+use super::room::Place;
 
 /// A caller of the pool.
 #[derive(Debug)]
@@ -45,7 +46,9 @@ pub(super) struct Packed {
     pub tries: u32,
     /// What it takes of the caller's room, until the caller has taken the results. `None` for calls
     /// of a pack whose other results were delivered before.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Option<Place>,
+    /// What it takes of the room for packs that wait to become tasks.
+    pub unsent: Option<Place>,
 }
 
 impl Packed {
@@ -59,6 +62,7 @@ impl Packed {
             body: pack.body(),
             tries: self.tries,
             room: None,
+            unsent: None,
         }
     }
 }
@@ -66,15 +70,17 @@ impl Packed {
 /// Results for one caller.
 #[derive(Debug)]
 pub(super) enum Delivery {
+    /// Several at once: each wakes whoever waits for it.
+    Several(Vec<Delivery>),
     /// An answer to the calls from index `first` on.
     Answer {
         first: u64,
         answer: Payload,
         /// Given back when the caller has taken the results.
-        room: Option<OwnedSemaphorePermit>,
+        room: Option<Place>,
     },
     /// Results of single calls, with their indices.
-    Results(Vec<(u64, CallResult)>, Option<OwnedSemaphorePermit>),
+    Results(Vec<(u64, CallResult)>, Option<Place>),
     /// A call that was not sent.
     Failed { index: u64, error: PoolError },
     /// A call has no result.

@@ -6,17 +6,18 @@ use std::sync::{Arc, OnceLock};
 use std::vec;
 
 use shared::protocol::workload::call::{CallResult, Codec, Results as Answer, Worker};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::error::PoolError;
 use super::pack::Delivery;
+use super::room::Place;
 
 /// Results of calls with consecutive indices.
 struct Chunk {
     first: u64,
     results: vec::IntoIter<Result<CallResult, PoolError>>,
     /// Given back when all were taken.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Place>,
 }
 
 /// The results of [`Pool::imap`](super::Pool::imap), in the order of the arguments, or of
@@ -81,6 +82,7 @@ impl<W: Worker> Results<W> {
 
     fn take(&mut self, delivery: Delivery) {
         match delivery {
+            Delivery::Several(deliveries) => deliveries.into_iter().for_each(|delivery| self.take(delivery)),
             Delivery::Answer { first, answer, room } => {
                 // The owner has read it, so it can be read.
                 let results = Answer::parse(&answer).map_or_else(|_| Vec::new(), |answer| answer.results);
@@ -99,7 +101,7 @@ impl<W: Worker> Results<W> {
         }
     }
 
-    fn add(&mut self, first: u64, results: Vec<Result<CallResult, PoolError>>, room: Option<OwnedSemaphorePermit>) {
+    fn add(&mut self, first: u64, results: Vec<Result<CallResult, PoolError>>, room: Option<Place>) {
         let chunk = Chunk { first, results: results.into_iter(), _room: room };
         if self.current.is_none() && (!self.is_ordered || first == self.taken) {
             self.current = Some(chunk);

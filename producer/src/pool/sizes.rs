@@ -17,6 +17,9 @@ const TARGET: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 /// A target is so many times the round trip of a pack.
 const ROUND_TRIPS: u32 = 20;
 
+/// So many short packs take no longer than one of the usual duration.
+const SHORT: u32 = 64;
+
 /// The usual duration of calls whose argument has a size of so many bits.
 #[derive(Debug, Default)]
 struct Known {
@@ -85,6 +88,11 @@ impl Sizes {
     /// Whether a pack is as large as a pack may be.
     pub fn is_largest(&self, calls: usize, bytes: usize) -> bool {
         self.fixed > 0 || calls >= PACK_CALLS_MAX || bytes >= PACK_BYTES
+    }
+
+    /// Whether a pack is the largest, and short all the same: many such may be made ahead.
+    pub fn is_short(&self, calls: usize, bytes: usize) -> bool {
+        self.is_largest(calls, bytes) && self.expected(calls, bytes) <= self.target() / SHORT
     }
 
     /// How long the slot may work on a pack before it leaves the other calls, microseconds; 0: as

@@ -14,10 +14,11 @@ use shared::protocol::id::Class;
 use shared::protocol::message::{Notes, Planned, Verdict};
 use shared::protocol::payload::Payload;
 use shared::protocol::workload::call::{CallResult, Pack, PackBuilder, Results};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::home::{Home, News, Stream};
 use super::pack::{Caller, Delivery, Packed};
+use super::room::Place;
 use super::sizes::Sizes;
 use crate::client::ProducerError;
 use crate::client::source::Source;
@@ -33,6 +34,9 @@ const OUT_MIN: usize = 4;
 
 /// News that are handled before their results are confirmed to the owner, at most.
 const BATCH: usize = 256;
+
+/// Results of packs with so many calls at most are delivered together with others.
+const TOGETHER: u32 = 16;
 
 /// A pack that is out, or the call of it that a slot is stuck in.
 struct Flight {
@@ -55,7 +59,7 @@ pub(super) struct Joined {
 pub struct Tasks {
     joined: Option<Joined>,
     joining: oneshot::Receiver<Joined>,
-    packs: mpsc::Receiver<Packed>,
+    packs: mpsc::UnboundedReceiver<Packed>,
     /// Whether all callers are gone.
     is_closed: bool,
     sizes: Arc<Sizes>,
@@ -72,12 +76,14 @@ pub struct Tasks {
     next: u64,
     /// Tasks whose results were delivered, to be confirmed.
     taken: Vec<u64>,
+    /// Deliveries to one caller that have not gone out.
+    deliveries: Option<(Arc<Caller>, Vec<Delivery>)>,
 }
 
 /// What the tasks need from the pool.
 pub(super) struct Wiring {
     pub joining: oneshot::Receiver<Joined>,
-    pub packs: mpsc::Receiver<Packed>,
+    pub packs: mpsc::UnboundedReceiver<Packed>,
     pub sizes: Arc<Sizes>,
     pub served: watch::Sender<(u32, u64)>,
 }
@@ -143,6 +149,7 @@ impl Tasks {
             is_grown: false,
             next: 0,
             taken: Vec::new(),
+            deliveries: None,
         }
     }
 
@@ -156,7 +163,8 @@ impl Tasks {
         is_short || out < OUT_MIN.max(slots.saturating_mul(2)).min(OUT_MAX * 16)
     }
 
-    fn plan(&mut self, packed: Packed) {
+    fn plan(&mut self, mut packed: Packed) {
+        packed.unsent = None;
         let number = self.next;
         self.next += 1;
         self.ready.push_back(Box::new(Planned {
@@ -188,6 +196,7 @@ impl Tasks {
             let joined = self.joined.as_mut().filter(|_| heard < BATCH);
             next = joined.and_then(|joined| joined.stream.next_there());
         }
+        self.send_deliveries();
         if let Some(joined) = self.joined.as_ref().filter(|_| !self.taken.is_empty()) {
             joined.home.taken(std::mem::take(&mut self.taken));
         }
@@ -233,7 +242,7 @@ impl Tasks {
                     return self.plan_alone(packed);
                 }
                 let (first, reason) = (packed.first, failure.reason);
-                return packed.caller.deliver(Delivery::GivenUp { index: first, reason });
+                return self.hand_out(&packed.caller, Delivery::GivenUp { index: first, reason });
             }
         };
         // The owner has read it, so it can be read.
@@ -248,18 +257,43 @@ impl Tasks {
         self.deliver(packed, answer, failed);
     }
 
+    /// Delivers to a caller, together with what follows at once.
+    fn hand_out(&mut self, to: &Arc<Caller>, delivery: Delivery) {
+        match &mut self.deliveries {
+            Some((caller, deliveries)) if Arc::ptr_eq(caller, to) => deliveries.push(delivery),
+            _ => {
+                self.send_deliveries();
+                self.deliveries = Some((Arc::clone(to), vec![delivery]));
+            }
+        }
+    }
+
+    fn send_deliveries(&mut self) {
+        match self.deliveries.take().map(|(caller, mut deliveries)| (caller, deliveries.pop(), deliveries)) {
+            Some((caller, Some(one), others)) if others.is_empty() => caller.deliver(one),
+            Some((caller, Some(last), mut all)) => {
+                all.push(last);
+                caller.deliver(Delivery::Several(all));
+            }
+            _ => {}
+        }
+    }
+
     /// Delivers the results of a pack's first calls, of which so many are errors.
     fn deliver(&mut self, packed: Packed, answer: Payload, failed: u32) {
         if failed > 0 && packed.tries < packed.caller.retries {
             return self.retry(packed, &answer);
         }
-        let Packed { caller, first, room, .. } = packed;
-        caller.deliver(Delivery::Answer { first, answer, room });
+        let Packed { caller, first, calls, room, .. } = packed;
+        self.hand_out(&caller, Delivery::Answer { first, answer, room });
+        if calls > TOGETHER {
+            self.send_deliveries();
+        }
     }
 
     /// A slot has left the last calls of a pack, and needed so many microseconds for each of the
     /// others: those that were left go out again, in tasks of their own.
-    fn plan_rest(&mut self, packed: &Packed, mut room: Option<OwnedSemaphorePermit>, left: u32, micros: u64) {
+    fn plan_rest(&mut self, packed: &Packed, mut room: Option<Place>, left: u32, micros: u64) {
         let Ok(pack) = Pack::parse(&packed.body) else { return };
         let from = pack.calls.len() - left as usize;
         let mut first = packed.first + from as u64;
@@ -288,7 +322,7 @@ impl Tasks {
                 self.plan_calls(&caller, index, (std::slice::from_ref(call), pack.need), tries + 1, None);
             }
         }
-        caller.deliver(Delivery::Results(done, room));
+        self.hand_out(&caller, Delivery::Results(done, room));
     }
 
     /// Sends calls of a pack once more, which need a version.
@@ -298,13 +332,13 @@ impl Tasks {
         first: u64,
         (calls, need): (&[Bytes], u64),
         tries: u32,
-        room: Option<OwnedSemaphorePermit>,
+        room: Option<Place>,
     ) {
         let mut builder = PackBuilder::default();
         calls.iter().for_each(|call| builder.push_bytes(call));
         let (count, bytes) = (u32::try_from(calls.len()).unwrap_or(u32::MAX), builder.bytes());
         let body = builder.finish(need, self.sizes.budget(calls.len()));
-        self.plan(Packed { caller: Arc::clone(caller), first, calls: count, bytes, body, tries, room });
+        self.plan(Packed { caller: Arc::clone(caller), first, calls: count, bytes, body, tries, room, unsent: None });
     }
 }
 

@@ -11,8 +11,7 @@
 //! - `needs`: tasks that need others
 //! - `opening`, `reporting`: which job a request gets; reports piece by piece
 //! - `parts`, `planning`: answers in parts; plans with gaps, and walks that were begun again
-//! - `restart`: a new process on the same store
-//! - `rests`, `early`: tasks with a part of their answer
+//! - `restart`, `rests`, `early`: a new process on the same store; tasks with a part of an answer
 //! - `sending`: windows, retries, dead letters, silent tasks
 //! - `streams`: results that a caller takes as they come, and updates of workers
 //! - `takeover`: answers taken over from earlier openings
