@@ -163,7 +163,7 @@ impl Ledger {
         let Write::Task { job, planned, plan, kept: None } = write else { return };
         let Planned { number, class, body: Some(body), items, at, .. } = &**planned else { return };
         let task = StoredTask { class: class.clone(), planned_at: *at, body: body.clone() };
-        let known = Known { items: *items, plan: plan.clone(), kept: None };
+        let known = Known { items: *items, plan: plan.clone(), kept: None, rest_done: None };
         self.fresh.insert(TaskId { job: job.clone(), number: *number }, (task, known));
     }
 
@@ -241,13 +241,13 @@ impl Ledger {
         };
         let mut avoid = flight.avoids().to_vec();
         let mut plan = known.plan;
-        let stands = known.kept.as_ref().map(|kept| fold.stands(known.items, &kept.answer).map(Box::new));
-        // Of most partial answers nothing stays, and the store is asked again.
-        let stored = (!matches!(stands, Some(None))).then(|| Stored {
-            items: known.items,
-            plan: plan.clone(),
-            stands: stands.flatten(),
-        });
+        let early = known.kept.as_ref().map(|kept| fold.tally_early(known.items, &kept.answer));
+        // A partial answer that is not early is looked up again.
+        let stored = match early {
+            None => Some((known.items, false)),
+            Some(early) => early.map(|early| (early.open, true)),
+        };
+        let stored = stored.map(|(items, is_rest)| Stored { items, plan: plan.clone(), is_rest });
         if let Some(kept) = known.kept {
             let unreadable = |reason: Reason| StoreError::Content(format!("task {id} cannot be read: {reason}"));
             if let Some(itemwise) = fold.itemwise() {

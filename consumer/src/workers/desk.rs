@@ -41,19 +41,23 @@ impl Desk {
     }
 
     /// The slot begins the first call of a pack; its worker has handled the updates up to version
-    /// `at`.
-    pub fn begin(&self, pack: &Pack, at: u64, give: Option<GiveEarly>) {
+    /// `at`. Returns whether the watch may have to look at it.
+    pub fn begin(&self, pack: &Pack, at: u64, early: Option<&dyn Fn() -> GiveEarly>) -> bool {
         let now = Instant::now();
+        let budget = budget(pack);
+        let give = budget.and(early).map(|early| early());
+        let may_be_cut = give.is_some();
         *self.lock() = Some(Work {
             at,
             calls: pack.calls.len(),
-            budget: budget(pack),
+            budget,
             begun: now,
             since: now,
             results: ResultsBuilder::default(),
             give,
             is_cut: false,
         });
+        may_be_cut
     }
 
     /// The slot has done a call. Returns whether it does the next one as well.
@@ -61,12 +65,12 @@ impl Desk {
         let mut work = self.lock();
         let Some(work) = work.as_mut() else { return false };
         work.results.push(|to| result.map(|bytes| to.extend_from_slice(bytes)));
-        if work.is_cut || work.results.bytes() > RESULTS_BYTES {
-            return false;
+        let goes_on = work.goes_on();
+        if !goes_on {
+            // From here on no call is under way, however long the slot waits for a core.
+            work.give = None;
         }
-        let Some(budget) = work.budget else { return true };
-        work.since = Instant::now();
-        work.since - work.begun < budget
+        goes_on
     }
 
     /// The work on the pack has ended: the answer to it, or to the call that the early answer has not.
@@ -97,8 +101,20 @@ impl Desk {
     }
 }
 
+impl Work {
+    /// Whether another call begins now.
+    fn goes_on(&mut self) -> bool {
+        if self.is_cut || self.results.len() == self.calls || self.results.bytes() > RESULTS_BYTES {
+            return false;
+        }
+        let Some(budget) = self.budget else { return true };
+        self.since = Instant::now();
+        self.since - self.begun < budget
+    }
+}
+
 /// How long a slot may work on a pack; `None`: as long as it takes.
-pub(super) fn budget(pack: &Pack) -> Option<Duration> {
+fn budget(pack: &Pack) -> Option<Duration> {
     Some(Duration::from_micros(pack.budget)).filter(|budget| !budget.is_zero() && pack.calls.len() > 1)
 }
 
@@ -129,7 +145,8 @@ mod tests {
     fn desk(pack: &Pack) -> (Desk, Arc<Mutex<Vec<Early>>>) {
         let (desk, given) = (Desk::default(), Arc::<Mutex<Vec<Early>>>::default());
         let to = Arc::clone(&given);
-        desk.begin(pack, 7, Some(Arc::new(move |early| to.lock().expect("no panic").push(early))));
+        let give: GiveEarly = Arc::new(move |early| to.lock().expect("no panic").push(early));
+        desk.begin(pack, 7, Some(&|| Arc::clone(&give)));
         (desk, given)
     }
 
@@ -155,8 +172,18 @@ mod tests {
         assert!(desk.done(Ok(b"a")));
         std::thread::sleep(BUDGET);
         assert!(!desk.done(Ok(b"b")));
+        assert_eq!(desk.look(Instant::now() + BUDGET * 9), None, "no call is under way");
         assert_eq!(read(&desk.end()), (7, 1, vec![b"a".to_vec(), b"b".to_vec()]));
         assert_eq!(desk.look(Instant::now() + BUDGET * 9), None, "nothing is in work");
+        assert!(given.lock().expect("no panic").is_empty());
+    }
+
+    #[test]
+    fn a_slot_that_has_done_all_calls_is_not_stuck() {
+        let (desk, given) = desk(&pack(2));
+        assert!(desk.done(Ok(b"a")) && !desk.done(Ok(b"b")));
+        assert_eq!(desk.look(Instant::now() + BUDGET * 9), None);
+        assert_eq!(read(&desk.end()), (7, 0, vec![b"a".to_vec(), b"b".to_vec()]));
         assert!(given.lock().expect("no panic").is_empty());
     }
 

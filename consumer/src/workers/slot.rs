@@ -13,7 +13,7 @@ use shared::protocol::workload::call::{Pack, Slot};
 use shared::system::threads::NoThread;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::desk::{Desk, budget};
+use super::desk::Desk;
 use super::instance::{Instance, Kind};
 use super::updates::Log;
 use super::watch::Watch;
@@ -114,9 +114,7 @@ impl Doer for CallSlot {
         let pack = Pack::parse(&task.body)?;
         self.reach(pack.need).map_err(WorkError::failed)?;
         let Some((worker, at)) = &mut self.worker else { return Err(WorkError::failed("the slot has no worker")) };
-        let early = budget(&pack).and(context.early);
-        self.desk.begin(&pack, *at, early.map(|early| early()));
-        if early.is_some() {
+        if self.desk.begin(&pack, *at, context.early) {
             self.watch.begun();
         }
         let mut result = Vec::new();

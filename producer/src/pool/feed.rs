@@ -133,11 +133,11 @@ impl Feeder {
         let bytes = u32::try_from(self.builder.bytes() / 1024).unwrap_or(u32::MAX);
         let is_short = self.packing.sizes.is_short(self.builder.len(), self.builder.bytes());
         let Self { packing, caller, untaken, unsent, .. } = self;
-        let untaken = place(packing, caller, untaken, PACK_WEIGHT.saturating_add(bytes));
-        let Some(room) = untaken else { return false };
-        let unsent = place(packing, caller, unsent, if is_short { 1 } else { UNSENT_WEIGHT });
+        let room = place(packing, caller, untaken, PACK_WEIGHT.saturating_add(bytes));
+        let mut unsent = || place(packing, caller, unsent, if is_short { 1 } else { UNSENT_WEIGHT });
+        let Some((room, unsent)) = room.and_then(|room| Some((room, unsent()?))) else { return false };
         let mut packed = pack(&self.packing, &mut self.builder, &self.caller, self.first, self.version);
-        (packed.room, packed.unsent) = (Some(room), unsent);
+        (packed.room, packed.unsent) = (Some(room), Some(unsent));
         self.first += u64::from(packed.calls);
         self.packing.packs.send(packed).is_ok() && !self.caller.is_gone()
     }

@@ -70,7 +70,7 @@ impl Packed {
 /// Results for one caller.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// Several at once: each wakes whoever waits for it.
+    /// Several at once, so that whoever waits for them is woken once.
     Several(Vec<Delivery>),
     /// An answer to the calls from index `first` on.
     Answer {

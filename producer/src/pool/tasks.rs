@@ -214,16 +214,17 @@ impl Tasks {
         let rest = flight.packed.rest(results, Pack { need: pack.need, budget: 0, calls: vec![call.clone()] });
         let mut packed = std::mem::replace(&mut flight.packed, rest);
         flight.is_rest = true;
-        let each = match results {
-            // The first call has taken the whole time, and the others may do so as well.
-            0 => u64::try_from(self.sizes.target().as_micros()).unwrap_or(u64::MAX).saturating_mul(2),
-            _ => micros / u64::from(results),
+        let (calls, bytes) = (packed.calls as usize, packed.bytes);
+        let micros = if results > 0 {
+            self.sizes.learn(calls, bytes, results, micros, flight.sent_at.elapsed());
+            micros / u64::from(results)
+        } else {
+            // The others are taken for what such calls were before.
+            u64::try_from(self.sizes.expected(calls, bytes).as_micros()).unwrap_or(u64::MAX) / calls.max(1) as u64
         };
-        let trip = flight.sent_at.elapsed();
-        self.sizes.learn(packed.calls as usize, packed.bytes, results.max(1), each * u64::from(results.max(1)), trip);
         if left > 0 {
             let room = packed.room.take();
-            self.plan_rest(&packed, room, left, each);
+            self.plan_rest(&packed, room, left, micros);
         }
         if results > 0 {
             self.deliver(packed, answer, failed);

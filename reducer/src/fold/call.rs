@@ -36,11 +36,10 @@ impl Fold for Spec {
     }
 
     /// The pool has delivered the results, and planned what was left.
-    fn stands(&self, items: u32, early: &Payload) -> Option<Tally> {
+    fn tally_early(&self, items: u32, early: &Payload) -> Option<Tally> {
+        let open = self.open_items(items, early).ok()?.len() as u32;
         let (done, failed, left) = Results::count(early).ok()?;
-        let open = items.checked_sub(done.checked_add(failed)?.checked_add(left)?)?;
-        let failed = u64::from(failed) + u64::from(open);
-        Some(Tally { items_done: done.into(), items_failed: failed, left, ..Tally::default() })
+        Some(Tally { items_done: done.into(), items_failed: failed.into(), left, open, ..Tally::default() })
     }
 
     fn digest(&self, answer: &Payload) -> Digest {
@@ -138,8 +137,8 @@ mod tests {
         assert_eq!(rest, Pack { need: 3, budget: 0, calls: vec![b"x"[..].into()] }.body());
         assert_eq!(spec.merge(5, &early, &answer(8, 0, &["c"])), Ok(answer(7, 2, &["a", "", "c"])));
         assert!(spec.merge(5, &early, &answer(8, 0, &["c", "d"])).is_err());
-        let stands = spec.stands(5, &early).expect("it stands");
-        assert_eq!((stands.items_done, stands.items_failed, stands.left), (1, 2, 2));
+        let tally = spec.tally_early(5, &early).expect("it counts");
+        assert_eq!((tally.items_done, tally.items_failed, tally.left, tally.open), (1, 1, 2, 1));
     }
 
     #[test]

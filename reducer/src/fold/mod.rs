@@ -70,9 +70,9 @@ pub trait Fold: Debug {
         false
     }
 
-    /// What of a partial answer stays if the rest of its task is given up, because the caller has it
-    /// already; `None`: nothing, the whole task has failed. The open items of the answer have failed.
-    fn stands(&self, items: u32, partial: &Payload) -> Option<Tally> {
+    /// The tally of a partial answer that counts before the task has its outcome, because the caller
+    /// has it already, and stays if the rest is given up. `None`: nothing counts before.
+    fn tally_early(&self, items: u32, partial: &Payload) -> Option<Tally> {
         let _ = (items, partial);
         None
     }
@@ -190,6 +190,18 @@ pub struct Tally {
     pub totals: Vec<(&'static str, u64)>,
     /// Items without a result. If the answer has parts, those of these items do not count.
     pub without_parts: Vec<u32>,
+}
+
+impl Tally {
+    /// What it adds to an account that has the tally of an early answer already.
+    pub fn after(self, early: &Self) -> Self {
+        Self {
+            items_done: self.items_done.saturating_sub(early.items_done),
+            items_failed: self.items_failed.saturating_sub(early.items_failed),
+            left: self.left.saturating_sub(early.left),
+            ..self
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -157,8 +157,8 @@ impl Ledger {
             return Ok(Some(known));
         }
         let stream = self.owner.job(&task.job).and_then(|job| job.stream());
-        if let Some(Remembered { plan, .. }) = stream.and_then(|stream| stream.remembered(task.number)) {
-            return Ok(Some(Known { items: 0, plan: plan.clone(), kept: None }));
+        if let Some(Remembered { plan, rest, .. }) = stream.and_then(|stream| stream.remembered(task.number)) {
+            return Ok(Some(Known { items: 0, plan: plan.clone(), kept: None, rest_done: rest.clone() }));
         }
         let spec = match self.owner.spec(&task.job) {
             Some(spec) => Cow::Borrowed(spec),

@@ -61,6 +61,14 @@ impl Contiguous {
         Some(start)
     }
 
+    /// The runs of the numbers from `from` on, below `below`: of each the first number, and the one
+    /// after its last.
+    pub fn runs_between(&self, from: u64, below: u64) -> Vec<(u64, u64)> {
+        let first = self.run(from).map_or(from, |(start, _)| start);
+        let runs = self.runs.range(first..below.max(first));
+        runs.map(|(&start, &end)| (start.max(from), end.min(below))).filter(|(start, end)| start < end).collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }

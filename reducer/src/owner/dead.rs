@@ -33,7 +33,8 @@ impl Owner {
         let mut reopened: BTreeSet<JobId> = BTreeSet::new();
         for dead in dead.into_iter().filter(|dead| dead.is_failed) {
             let Some(job) = self.jobs.get_mut(&dead.task.job) else { continue };
-            if !job.ending.can_reopen() {
+            // Whoever streams a job has heard that the task failed, and takes no second outcome.
+            if !job.ending.can_reopen() || job.stream().is_some() {
                 kept += 1;
             } else if job.reopen(&dead) {
                 tasks += 1;

@@ -1,12 +1,12 @@
 //! Early answers: a consumer gives the items of a task that it has, while it works on the others under
 //! a lease. From then on its outcome, or that of another attempt, is about those others.
 
-use shared::protocol::id::TaskId;
+use shared::protocol::id::{JobId, TaskId};
 use shared::protocol::message::{Lease, LeaseBody};
 use shared::protocol::payload::Payload;
 
 use super::{Effect, Known, Left, Owner, Step, Stored, Write};
-use crate::fold;
+use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
 
 impl Owner {
@@ -25,14 +25,27 @@ impl Owner {
         }
     }
 
+    /// What of a task counted before its outcome, if it was answered early.
+    pub(super) fn counted_early(&self, job: &JobId, known: &Known) -> Option<Tally> {
+        fold::of(self.spec(job)?).tally_early(known.items, &known.kept.as_ref()?.answer)
+    }
+
+    /// The items that are lost with a task that is given up.
+    pub(super) fn lost(&self, job: &JobId, known: &Known) -> u32 {
+        self.counted_early(job, known).map_or(known.items, |early| early.open)
+    }
+
     /// Keeps an early answer, and tells whoever streams the job. Of the task, the rest is out.
     pub(super) fn keep_early(&mut self, task: TaskId, known: Known, answer: Payload, micros: u64, step: &mut Step) {
         // A part is known from before: its rest is out, and comes as a whole.
         let Some(job) = self.jobs.get_mut(&task.job).filter(|_| known.kept.is_none()) else { return };
-        let stands = fold::of(job.spec()).stands(known.items, &answer).map(Box::new);
+        let early = fold::of(job.spec()).tally_early(known.items, &answer);
+        if let Some(early) = &early {
+            job.account.answered_in_part(early);
+            self.changed.push(task.job.clone());
+        }
         if let Some(flight) = job.flight_mut(task.number) {
-            let stored = stands.map(|stands| Stored { items: known.items, plan: known.plan, stands: Some(stands) });
-            flight.learn(stored);
+            flight.learn(early.map(|early| Stored { items: early.open, plan: known.plan, is_rest: true }));
         }
         if job.stream().is_some() {
             let (opening, number, answer) = (job.opening().clone(), task.number, answer.clone());

@@ -5,40 +5,14 @@ use shared::protocol::limits;
 use shared::protocol::message::{Address, DeadLetter, Failure, Outcome, Verdict};
 use shared::system::clock::Moment;
 
-use super::{Job, Known, Owner, Step, Stored, Tag, Write};
-use crate::fold::{self, Fold, Tally};
-
-/// What is lost with a task that is given up.
-#[derive(Debug)]
-pub(super) struct Lost {
-    items: u32,
-    /// What stays of a part of its answer.
-    stands: Option<Box<Tally>>,
-}
-
-impl Lost {
-    /// The whole task, which has so many items.
-    pub const fn whole(items: u32) -> Self {
-        Self { items, stands: None }
-    }
-
-    pub fn of(known: &Known, fold: &dyn Fold) -> Self {
-        let stands = known.kept.as_ref().and_then(|kept| fold.stands(known.items, &kept.answer));
-        Self { items: known.items, stands: stands.map(Box::new) }
-    }
-}
-
-impl From<Stored> for Lost {
-    fn from(Stored { items, stands, .. }: Stored) -> Self {
-        Self { items, stands }
-    }
-}
+use super::{Job, Known, Owner, Step, Tag, Write};
+use crate::fold;
 
 impl Owner {
     pub(super) fn failed(
         &mut self,
         task: &TaskId,
-        lost: Lost,
+        items: u32,
         failure: Failure,
         outcome: Outcome,
         now: Moment,
@@ -59,31 +33,30 @@ impl Owner {
         }
         tracing::warn!(%task, reason, "A task failed for the last time.");
         let verdict = Verdict::Failed(failure);
-        self.give_up(&lost, Box::new(Outcome { verdict, parts: None, ..outcome }), None, now, step);
+        self.give_up(items, Box::new(Outcome { verdict, parts: None, ..outcome }), None, now, step);
     }
 
     /// `cause` is the task that failed first, if this one needs it.
     pub(super) fn give_up(
         &mut self,
-        lost: &Lost,
+        items: u32,
         outcome: Box<Outcome>,
         cause: Option<u64>,
         now: Moment,
         step: &mut Step,
     ) {
         let Some(job) = self.jobs.get_mut(&outcome.address.task.job) else { return };
-        let Lost { items, stands } = lost;
-        if let Some(stands) = stands {
-            job.account.failed_in_part(stands);
-        } else if *items > 1 && job.stream().is_some() && fold::of(job.spec()).tries_items_alone() {
-            // Whoever streams the job plans them again.
-            job.account.failed_and_left(*items);
+        // Whoever streams the job plans them again.
+        if items > 1 && job.stream().is_some() && fold::of(job.spec()).tries_items_alone() {
+            job.account.failed_and_left(items);
         } else {
-            job.account.failed(*items);
+            job.account.failed(items);
         }
         self.changed.push(outcome.address.task.job.clone());
         let task = outcome.address.task.clone();
-        self.stream(&outcome, step);
+        let stored = self.jobs.get(&task.job).and_then(|job| job.flight(task.number)?.stored());
+        let plan = stored.map_or_else(|| outcome.address.plan.clone(), |stored| stored.plan.clone());
+        self.stream(&outcome, plan, step);
         step.writes.push(Write::Outcome { outcome, without_parts: Vec::new(), cause });
         self.settled(&task, now, step);
     }
@@ -150,10 +123,10 @@ impl Owner {
         if self.retry(&task, reason.clone(), now) {
             return;
         }
-        let Some(lost) = self.spec(&task.job).map(|spec| Lost::of(&known, fold::of(spec))) else { return };
         let failure = Failure { reason, stderr: String::new() };
-        let Some(outcome) = self.unsent_failure(&task, known.plan, host, failure) else { return };
-        self.give_up(&lost, Box::new(outcome), None, now, step);
+        let Some(outcome) = self.unsent_failure(&task, known.plan.clone(), host, failure) else { return };
+        let items = self.lost(&task.job, &known);
+        self.give_up(items, Box::new(outcome), None, now, step);
     }
 
     /// The failed outcome of a task that no consumer has answered.

@@ -15,17 +15,19 @@ pub struct Known {
     pub plan: PlanHash,
     /// The part of its answer that is already known. Then only the rest is asked for.
     pub kept: Option<FirstAnswer>,
+    /// The hash that stood for the rest of a task that was answered in two parts.
+    pub rest_done: Option<PlanHash>,
 }
 
 impl Known {
     /// A task of a derived plan: one item, all of it open, and no chain of hashes.
     pub fn derived() -> Self {
-        Self { items: 1, plan: PlanHash::start(), kept: None }
+        Self { items: 1, plan: PlanHash::start(), kept: None, rest_done: None }
     }
 
     /// Whether a message with this plan hash is about this task, or about the rest of it.
     pub fn is_about(&self, plan: &PlanHash) -> bool {
-        self.plan == *plan || self.is_rest(plan)
+        self.plan == *plan || self.is_rest(plan) || self.rest_done.as_ref() == Some(plan)
     }
 
     /// Whether a message with this hash is about the rest of this partly answered task.

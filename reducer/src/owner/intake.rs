@@ -106,7 +106,7 @@ impl Owner {
             verdict: Verdict::Done(taken.kept.answer),
             parts: None,
         };
-        self.count(Box::new(outcome), tally, now, step);
+        self.count(Box::new(outcome), tally, None, now, step);
     }
 
     /// Takes the waiting tasks whose turn has come.

@@ -24,7 +24,7 @@ impl Owner {
         if !self.is_sent(&lease.address, known.as_ref(), "a lease", tag, step) {
             return;
         }
-        if let Some(refusal) = self.refuses_early(&lease, known.as_ref()) {
+        if let Some(refusal) = self.refuses_early(&lease, known.as_ref()).filter(|_| !self.is_answered(&task)) {
             return step.dead_letter(tag, refusal);
         }
         step.ack(tag);
@@ -101,6 +101,6 @@ impl Owner {
         let Some(stored) = stored else { return };
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(&task, stored.plan.clone(), host, failure) else { return };
-        self.give_up(&stored.into(), Box::new(outcome), None, now, step);
+        self.give_up(stored.items, Box::new(outcome), None, now, step);
     }
 }

@@ -6,7 +6,6 @@ use shared::protocol::message::Failure;
 use shared::system::clock::Moment;
 use shared::system::host;
 
-use super::failure::Lost;
 use super::{Cause, Dependant, Known, Owner, Standing, Step};
 
 impl Owner {
@@ -58,7 +57,7 @@ impl Owner {
         };
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(&task, dependant.plan, host::name(), failure) else { return };
-        self.give_up(&Lost::whole(dependant.items), Box::new(outcome), Some(cause.task), now, step);
+        self.give_up(dependant.items, Box::new(outcome), Some(cause.task), now, step);
     }
 
     /// A task that is to be sent cannot be. It fails alone, at once.
@@ -73,10 +72,11 @@ impl Owner {
     ) {
         let is_open = self.jobs.get(&task.job).is_some_and(|job| job.is_open() && !job.is_other(opening));
         let Some(known) = known.filter(|_| is_open && !self.is_answered(task)) else { return };
+        let items = self.lost(&task.job, &known);
         tracing::warn!(%task, reason, "A task cannot be sent.");
         self.changed.push(task.job.clone());
         let failure = Failure { reason, stderr: String::new() };
         let Some(outcome) = self.unsent_failure(task, known.plan, host::name(), failure) else { return };
-        self.give_up(&Lost::whole(known.items), Box::new(outcome), None, now, step);
+        self.give_up(items, Box::new(outcome), None, now, step);
     }
 }

@@ -4,7 +4,6 @@ use shared::protocol::id::TaskId;
 use shared::protocol::message::{Failure, Outcome, Part, Verdict};
 use shared::system::clock::Moment;
 
-use super::failure::Lost;
 use super::{Check, Effect, Known, Owner, Step, Tag, Write};
 use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
@@ -74,18 +73,29 @@ impl Owner {
             (Check::First(Ok(tally)), _) if tally.open > 0 && self.may_ask_another(&outcome, known.as_ref(), now) => {
                 return self.ask_another(*outcome, tally.without_parts, now, step);
             }
-            (Check::First(Ok(tally)), _) => return self.count(outcome, tally, now, step),
+            (Check::First(Ok(tally)), _) => {
+                return self.count(outcome, tally, known, now, step);
+            }
             (Check::First(Err(reason)), _) => failure(format!("the answer cannot be read: {reason}")),
             (Check::None, Verdict::Failed(failure) | Verdict::Permanent(failure)) => failure.clone(),
             (Check::None, Verdict::Done(_)) => failure("the answer was not read".to_owned()),
         };
-        let fold = self.spec(&task.job).map(fold::of);
-        let lost = known.zip(fold).map_or(Lost::whole(0), |(known, fold)| Lost::of(&known, fold));
-        self.failed(&task, lost, failure, *outcome, now, step);
+        let items = known.map_or(0, |known| self.lost(&task.job, &known));
+        self.failed(&task, items, failure, *outcome, now, step);
     }
 
-    /// Counts the first answer of a task. This is the only place that counts.
-    pub(super) fn count(&mut self, outcome: Box<Outcome>, tally: Tally, now: Moment, step: &mut Step) {
+    /// Counts the first answer of a task, of which a part may have counted early. No other place
+    /// counts outcomes.
+    pub(super) fn count(
+        &mut self,
+        outcome: Box<Outcome>,
+        tally: Tally,
+        known: Option<Known>,
+        now: Moment,
+        step: &mut Step,
+    ) {
+        let early = known.as_ref().and_then(|known| self.counted_early(&outcome.address.task.job, known));
+        let tally = early.iter().fold(tally, Tally::after);
         let Some(job) = self.jobs.get_mut(&outcome.address.task.job) else { return };
         job.account.done(&tally, outcome.redelivered);
         if let Some(label) = fold::of(job.spec()).label() {
@@ -93,7 +103,8 @@ impl Owner {
             step.writes.push(Write::Sum { label, amount: tally.amount });
         }
         let task = outcome.address.task.clone();
-        self.stream(&outcome, step);
+        let plan = known.map_or_else(|| outcome.address.plan.clone(), |known| known.plan);
+        self.stream(&outcome, plan, step);
         step.writes.push(Write::Outcome { outcome, without_parts: tally.without_parts, cause: None });
         self.settled(&task, now, step);
     }

@@ -1,9 +1,9 @@
 //! Streams: a caller in this process hears of each task as it is counted, and says what it has taken.
 
-use shared::protocol::id::{JobId, OpeningId};
+use shared::protocol::id::{JobId, OpeningId, PlanHash};
 use shared::protocol::message::{Outcome, Verdict};
 
-use super::{Effect, Owner, Step, Write};
+use super::{Effect, Owner, Remembered, Step, Write};
 use crate::fold;
 use crate::mutant::{self, Mutant};
 
@@ -19,8 +19,9 @@ impl Owner {
         }
     }
 
-    /// Tells the caller of the one outcome of a task.
-    pub(super) fn stream(&mut self, outcome: &Outcome, step: &mut Step) {
+    /// Tells the caller of the one outcome of a task. `plan` is the hash of the plan up to the task; the
+    /// outcome may name that of its rest.
+    pub(super) fn stream(&mut self, outcome: &Outcome, plan: PlanHash, step: &mut Step) {
         let task = &outcome.address.task;
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         // Most jobs are not streamed, and what follows costs.
@@ -32,8 +33,10 @@ impl Owner {
             Verdict::Failed(_) | Verdict::Permanent(_) => None,
         };
         let opening = job.opening().clone();
+        let said = &outcome.address.plan;
+        let rest = (*said != plan).then(|| said.clone());
         let Some(stream) = job.stream_mut() else { return };
-        stream.remember(task.number, outcome.address.plan.clone(), digest);
+        stream.remember(task.number, Remembered { plan, rest, digest });
         step.effects.push(Effect::Counted {
             opening,
             number: task.number,
@@ -48,12 +51,15 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(id).filter(|job| !job.is_other(opening)) else { return };
         let is_answered = |number: &u64| job.answered().contains(*number) || mutant::is(Mutant::ReleaseOpen);
         let numbers: Vec<u64> = numbers.iter().copied().filter(is_answered).collect();
-        let answered = job.answered().prefix();
+        let (answered, has_needs) = (job.answered().prefix(), job.has_needs());
         let Some(stream) = job.stream_mut() else { return };
         numbers.into_iter().for_each(|number| stream.take(number));
         let answered = if mutant::is(Mutant::ReleaseOpen) { u64::MAX } else { answered };
         if let Some((from, below)) = stream.release(answered) {
             step.writes.push(Write::Released { job: id.clone(), from, below });
+        }
+        if !has_needs {
+            step.writes.extend(stream.empty().into_iter().map(|run| Write::Emptied { job: id.clone(), run }));
         }
     }
 

@@ -88,6 +88,12 @@ pub enum Write {
     Forgotten {
         task: TaskId,
     },
+    /// The contents of these tasks, of one run, leave: all were taken, and one before them is open.
+    Emptied {
+        job: JobId,
+        /// The first, and the one after the last.
+        run: (u64, u64),
+    },
     /// The rows of these tasks leave: their results were taken.
     Released {
         job: JobId,

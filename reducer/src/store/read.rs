@@ -125,7 +125,7 @@ impl KnownRow {
             let rest = plan.rest(&open);
             Ok::<_, StoreError>(FirstAnswer { answer, open, rest, is_left, has_parts, by: by.map(id).transpose()? })
         });
-        Ok(Known { items, kept: kept.transpose()?, plan })
+        Ok(Known { items, kept: kept.transpose()?, plan, rest_done: None })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Results that were taken leave the store, unless an open task needs them.
+//! Results that were taken leave the store, unless an open task needs them. Behind a task that is open
+//! for long, their contents do.
 
 use rusqlite::{Connection, params};
 use shared::protocol::id::{JobId, TaskId};
@@ -21,6 +22,21 @@ pub(super) fn release(db: &Connection, job: &JobId, from: u64, below: u64) -> Re
         .execute(params![job.as_str(), from, below])?;
     }
     db.prepare_cached("UPDATE jobs SET released = ?2 WHERE job = ?1")?.execute(params![job.as_str(), below])?;
+    Ok(())
+}
+
+/// Removes the contents of these tasks. A task without a body counts as answered, so a restart does not
+/// send it again.
+pub(super) fn empty(db: &Connection, job: &JobId, (from, below): (u64, u64)) -> Result<(), StoreError> {
+    for change in [
+        "DELETE FROM parts",
+        "DELETE FROM outcomes",
+        "DELETE FROM dead",
+        "UPDATE tasks SET body = NULL, body_type = NULL, kept = NULL, kept_type = NULL",
+    ] {
+        db.prepare_cached(&format!("{change} WHERE job_id = {JOB} AND number >= ?2 AND number < ?3"))?
+            .execute(params![job.as_str(), from, below])?;
+    }
     Ok(())
 }
 

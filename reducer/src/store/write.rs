@@ -76,6 +76,7 @@ impl Store {
             Write::Forgotten { task } => super::dead::forget(db, task)?,
             Write::JobForgotten { opening } => super::forgotten::forget(db, opening)?,
             Write::Released { job, from, below } => super::released::release(db, job, *from, *below)?,
+            Write::Emptied { job, run } => super::released::empty(db, job, *run)?,
             Write::Update { job, version, replaces, body } => {
                 super::updates::write(db, job, *version, *replaces, body)?;
             }

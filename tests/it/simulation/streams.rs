@@ -240,7 +240,6 @@ impl World {
                 known.counted = Some(first + done);
                 self.results += u64::from(first + done);
             }
-            (Asks::All, Some(_)) if known.early.is_some() => {}
             (Asks::All | Asks::Rest, Some(counted)) => {
                 self.duplicates += 1;
                 self.conflicts += u64::from(is_other && counted == done);

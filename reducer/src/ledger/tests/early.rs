@@ -89,7 +89,8 @@ fn its_part_is_told_at_once_and_the_task_is_counted_when_the_rest_is_there() {
     let mut world = streamed();
     let early = results(&["A", "B"], 2);
     assert_eq!(early_news(&world.early(world.plan_of_all(), early.clone())), [early]);
-    assert_eq!(world.counts().tasks_open, 1);
+    let counts = world.counts();
+    assert_eq!((counts.tasks_open, counts.items_done, counts.items_planned), (1, 2, 3), "what was told counts");
     // Another attempt at the whole pack, whose consumer knew nothing of it.
     let whole = Address { plan: world.plan_of_all(), ..world.address(0, 1) };
     let mut late = world.outcome(0, 1, Verdict::Done(results(&["A", "B", "C", "D", "E"], 0)));
@@ -153,4 +154,45 @@ fn a_rest_that_is_given_up_takes_nothing_of_the_early_answer_with_it() {
     assert!(matches!(&verdicts(&actions)[..], [Verdict::Failed(_)]), "{actions:?}");
     let counts = world.counts();
     assert_eq!((counts.tasks_failed, counts.items_done, counts.items_failed, counts.items_planned), (1, 2, 1, 3));
+}
+
+#[test]
+fn an_early_answer_that_comes_too_late_is_no_refusal_and_repeats_are_told_from_strangers() {
+    let mut world = streamed();
+    let (whole, rest) = (world.plan_of_all(), world.plan_of_all().rest(&[4]));
+    world.early(whole.clone(), results(&["A", "B", "C", "D"], 0));
+    world.answer(0, 1, Verdict::Done(results(&["E"], 0)));
+    let actions = world.early(whole.clone(), results(&["A"], 3));
+    assert!(!refused(&actions) && early_news(&actions).is_empty(), "{actions:?}");
+    for (plan, answer) in [(rest, results(&["E"], 0)), (whole, results(&["A", "B", "C", "D", "other"], 0))] {
+        let mut again = world.outcome(0, 1, Verdict::Done(answer));
+        let Arrived::Outcome { outcome, .. } = &mut again else { unreachable!() };
+        outcome.address.plan = plan;
+        world.event(again);
+    }
+    let counts = world.counts();
+    assert_eq!((counts.duplicates, counts.conflicts, counts.dropped.len()), (2, 1, 0), "{counts:?}");
+}
+
+/// What was told stays told.
+#[test]
+fn a_pool_that_is_terminated_has_counted_what_was_told() {
+    let mut world = streamed();
+    world.early(world.plan_of_all(), results(&["A", "B"], 2));
+    let opening = world.opening();
+    world.event(Event::Cancel { job: job(), opening: Some(opening), reply: ReplyTo::Local(0) });
+    let counts = world.counts();
+    assert_eq!((counts.items_done, counts.items_cancelled, counts.items_planned), (2, 1, 3));
+}
+
+/// Whoever streams a job has heard that its task failed.
+#[test]
+fn a_streamed_task_is_not_replayed() {
+    let mut world = streamed();
+    world.early(world.plan_of_all(), results(&["A", "B"], 2));
+    let failed = Verdict::Permanent(Failure { reason: "no".to_owned(), stderr: String::new() });
+    world.answer(0, 1, failed);
+    let actions = world.event(Arrived::Replay { filter: None, openings: None, reply: ReplyTo::Local(0) });
+    assert_eq!(sent(&actions), []);
+    assert_eq!((world.counts().tasks_failed, world.counts().items_failed), (1, 1));
 }

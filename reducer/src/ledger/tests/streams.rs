@@ -251,3 +251,24 @@ fn an_update_that_fits_no_message_is_refused() {
     assert!(actions.iter().any(refused));
     assert_eq!(fetched(&mut world, Some(0)).version, 0);
 }
+
+/// One call that takes hours must not keep the bytes of all that are done meanwhile.
+#[test]
+fn contents_leave_behind_a_task_that_is_open_for_long_and_a_restart_sends_it_alone() {
+    let mut world = streaming(1_100);
+    (1..1_100).for_each(|number| drop(world.done(number)));
+    take(&mut world, &(1..1_100).collect::<Vec<_>>());
+    let reader = rusqlite::Connection::open(&world.path).expect("a database");
+    let count = |sql| reader.query_row(sql, [], |row| row.get::<_, u64>(0)).expect("a count");
+    assert_eq!(count("SELECT count(*) FROM tasks WHERE body IS NOT NULL"), 1);
+    assert_eq!((rows(&world), world.counts().tasks_done), ([1_100, 0], 1_099));
+    assert_eq!(counted(&world.done(7)), [], "a repeat is no news");
+    assert_eq!((world.counts().duplicates, world.counts().conflicts), (1, 0));
+    assert_eq!(sent(&world.restart(true)), [(0, 2)]);
+    let opening = world.opening();
+    world.event(Event::Follow { job: job(), opening, streams: true });
+    assert_eq!(counted(&world.answer(0, 2, done(1))), [(0, true)]);
+    world.end_plan(1_100);
+    world.report();
+    assert_eq!((world.status().state, world.counts().tasks_done), (JobState::Finished, 1_100));
+}

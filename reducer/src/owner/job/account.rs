@@ -83,14 +83,12 @@ impl Account {
         counts.items_failed += u64::from(items);
     }
 
-    /// A task is given up of which a part was answered, and this stays.
-    pub fn failed_in_part(&mut self, stands: &Tally) {
+    /// A part of a task is answered.
+    pub fn answered_in_part(&mut self, early: &Tally) {
         let counts = &mut self.0;
-        counts.tasks_open -= 1;
-        counts.tasks_failed += 1;
-        counts.items_planned -= u64::from(stands.left);
-        counts.items_done += stands.items_done;
-        counts.items_failed += stands.items_failed;
+        counts.items_planned -= u64::from(early.left);
+        counts.items_done += early.items_done;
+        counts.items_failed += early.items_failed;
     }
 
     /// A task of this many items is given up, and other tasks do its items.

@@ -6,7 +6,6 @@ use shared::protocol::id::{Class, ConsumerId, PlanHash};
 use shared::protocol::limits;
 use shared::system::clock::Moment;
 
-use crate::fold::Tally;
 use crate::owner::{Holder, Known};
 
 /// How often a task is given back before its job's status says so. The waits between add up to some
@@ -47,11 +46,12 @@ pub(crate) struct Flight {
 /// What the store has of an open task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
+    /// The open ones.
     pub items: u32,
     /// Hash of the plan up to it.
     pub plan: PlanHash,
-    /// What stays of a part of its answer, if there is one, though the task is given up.
-    pub stands: Option<Box<Tally>>,
+    /// Whether there is an early answer.
+    pub is_rest: bool,
 }
 
 impl Flight {
@@ -206,8 +206,8 @@ impl Flight {
 
     /// The task, if the store is known to have no part of its answer.
     pub fn known(&self) -> Option<Known> {
-        let whole = self.stored.as_ref().filter(|stored| stored.stands.is_none());
-        whole.map(|Stored { items, plan, .. }| Known { items: *items, plan: plan.clone(), kept: None })
+        let whole = self.stored.as_ref().filter(|stored| !stored.is_rest);
+        whole.map(|Stored { items, plan, .. }| Known { items: *items, plan: plan.clone(), kept: None, rest_done: None })
     }
 
     /// Its rest is left to another consumer than this one.

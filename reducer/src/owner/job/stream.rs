@@ -9,11 +9,16 @@ use shared::protocol::limits::DIGESTS_KEPT;
 use crate::fold::Digest;
 use crate::owner::Contiguous;
 
+/// So many tasks after one that is open keep their contents, at least. Most gaps close soon.
+const BEHIND_MAX: u64 = 1_024;
+
 /// What stays of a task whose rows have left the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
     /// Hash of the plan up to the task.
     pub plan: PlanHash,
+    /// The one that stood for the rest of it, if it was answered in two parts.
+    pub rest: Option<PlanHash>,
     /// Of its answer; `None` if it failed.
     pub digest: Option<Digest>,
 }
@@ -24,7 +29,9 @@ pub(crate) struct Stream {
     taken: Contiguous,
     /// Tasks below this number have left the store.
     released: u64,
-    /// Tasks from number `first` on; `None` for one that is not answered.
+    /// Of the tasks below this number, the contents of those that were taken have left the store.
+    emptied: u64,
+    /// The latest tasks, from number `first` on; `None` for one that is not answered.
     remembered: VecDeque<Option<Remembered>>,
     first: u64,
     /// The consumers and slots that the caller was told of.
@@ -43,12 +50,16 @@ impl Stream {
     }
 
     /// A task is answered.
-    pub fn remember(&mut self, number: u64, plan: PlanHash, digest: Option<Digest>) {
+    pub fn remember(&mut self, number: u64, task: Remembered) {
         let Some(place) = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) else { return };
         if place >= self.remembered.len() {
             self.remembered.resize(place + 1, None);
         }
-        self.remembered[place] = Some(Remembered { plan, digest });
+        self.remembered[place] = Some(task);
+        while self.remembered.len() > DIGESTS_KEPT {
+            self.remembered.pop_front();
+            self.first += 1;
+        }
     }
 
     /// The caller has taken the result of a task.
@@ -64,19 +75,26 @@ impl Stream {
             return None;
         }
         self.released = below;
-        while self.remembered.len() > DIGESTS_KEPT && self.first < below {
-            self.remembered.pop_front();
-            self.first += 1;
-        }
         Some((from, below))
+    }
+
+    /// Runs of tasks whose contents can leave the store, though one before them is open for long. They
+    /// count as emptied from now on.
+    pub fn empty(&mut self) -> Vec<(u64, u64)> {
+        let (from, below) = (self.released.max(self.emptied), self.taken.end());
+        if below < from + BEHIND_MAX {
+            return Vec::new();
+        }
+        self.emptied = below;
+        self.taken.runs_between(from, below)
     }
 
     /// Whether a task was released so long ago that nothing of it stays.
     pub fn is_past(&self, number: u64) -> bool {
-        number < self.first
+        number < self.first.min(self.released)
     }
 
-    /// What stays of a task; `None` if it was released too long ago, or is not answered.
+    /// What stays of a task; `None` if it was answered too long ago, or is not answered.
     pub fn remembered(&self, number: u64) -> Option<&Remembered> {
         let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())?;
         self.remembered.get(place)?.as_ref()
@@ -101,13 +119,27 @@ mod tests {
     fn the_latest_digests_stay() {
         let mut stream = Stream::default();
         let tasks = DIGESTS_KEPT as u64 + 10;
+        let task = Remembered { plan: PlanHash::start(), rest: None, digest: None };
         for number in 0..tasks {
-            stream.remember(number, PlanHash::start(), None);
+            stream.remember(number, task.clone());
             stream.take(number);
         }
         stream.release(tasks);
         assert_eq!((stream.remembered(9), stream.remembered(10).is_some()), (None, true));
-        stream.remember(3, PlanHash::start(), None);
+        stream.remember(3, task);
         assert_eq!(stream.remembered(3), None);
+    }
+
+    #[test]
+    fn behind_a_task_that_is_open_for_long_contents_leave_and_nothing_is_past() {
+        let mut stream = Stream::default();
+        let task = Remembered { plan: PlanHash::start(), rest: None, digest: None };
+        (1..BEHIND_MAX - 1).for_each(|number| stream.take(number));
+        assert_eq!((stream.release(0), stream.empty()), (None, Vec::new()));
+        stream.take(BEHIND_MAX);
+        assert_eq!(stream.empty(), [(1, BEHIND_MAX - 1), (BEHIND_MAX, BEHIND_MAX + 1)]);
+        assert_eq!(stream.empty(), []);
+        (1..DIGESTS_KEPT as u64 * 2).for_each(|number| stream.remember(number, task.clone()));
+        assert!(!stream.is_past(0) && stream.remembered.len() == DIGESTS_KEPT);
     }
 }
