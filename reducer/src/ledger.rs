@@ -263,7 +263,10 @@ impl Ledger {
             };
         }
         self.owner.learn(&id, stored);
-        let avoid = self.owner.avoided(&(workload, class.clone()), avoid, now);
+        let queue = (workload, class.clone());
+        avoid.extend(self.owner.stuck(&id.job, &queue));
+        avoid.truncate(limits::AVOID_MAX);
+        let avoid = self.owner.avoided(&queue, avoid, now);
         let owner = self.store.owner().clone();
         let address = Address { task: id, opening, plan, attempt, owner, workload };
         Ok(Some(Ok(Task { address, class, planned_at, avoid, body })))

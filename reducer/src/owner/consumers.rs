@@ -119,6 +119,12 @@ impl Consumers {
         of_job.next().map(|(host, trouble)| format!("{} (on {host})", trouble.reason))
     }
 
+    /// The slots that a consumer has for a queue; 0 if it is not known to be alive.
+    pub fn slots(&self, consumer: &ConsumerId, queue: &QueueKey) -> u32 {
+        let alive = self.alive.get(consumer);
+        alive.and_then(|(presence, _)| presence.classes().get(queue).copied()).unwrap_or_default()
+    }
+
     pub fn serving(&self, queue: &QueueKey) -> Served {
         self.served.get(queue).copied().unwrap_or_default()
     }

@@ -1,10 +1,13 @@
 //! Early answers: a consumer gives the items of a task that it has, while it works on the others under
 //! a lease. From then on its outcome, or that of another attempt, is about those others.
 
-use shared::protocol::id::{JobId, TaskId};
+use std::collections::BTreeMap;
+
+use shared::protocol::id::{ConsumerId, JobId, TaskId};
 use shared::protocol::message::{Lease, LeaseBody};
 use shared::protocol::payload::Payload;
 
+use super::consumers::QueueKey;
 use super::{Effect, Known, Left, Owner, Step, Stored, Write};
 use crate::fold::{self, Tally};
 use crate::mutant::{self, Mutant};
@@ -35,6 +38,20 @@ impl Owner {
         self.counted_early(job, known).map_or(known.items, |early| early.open)
     }
 
+    /// The consumers of a queue whose slots are all stuck in what is open of this job's tasks: what
+    /// they were sent now would wait for them.
+    pub(crate) fn stuck(&self, id: &JobId, queue: &QueueKey) -> Vec<ConsumerId> {
+        let Some((job, stream)) = self.jobs.get(id).and_then(|job| Some((job, job.stream()?))) else {
+            return Vec::new();
+        };
+        let mut stuck: BTreeMap<&ConsumerId, u32> = BTreeMap::new();
+        for holder in stream.rests().iter().filter_map(|&number| job.flight(number)?.holder()) {
+            *stuck.entry(&holder.consumer).or_default() += 1;
+        }
+        let all = stuck.into_iter().filter(|(consumer, slots)| *slots >= self.consumers.slots(consumer, queue));
+        all.map(|(consumer, _)| consumer.clone()).collect()
+    }
+
     /// Keeps an early answer, and tells whoever streams the job. Of the task, the rest is out.
     pub(super) fn keep_early(&mut self, task: TaskId, known: Known, answer: Payload, micros: u64, step: &mut Step) {
         // A part is known from before: its rest is out, and comes as a whole.
@@ -47,8 +64,10 @@ impl Owner {
         if let Some(flight) = job.flight_mut(task.number) {
             flight.learn(early.map(|early| Stored { items: early.open, plan: known.plan, is_rest: true }));
         }
-        if job.stream().is_some() {
-            let (opening, number, answer) = (job.opening().clone(), task.number, answer.clone());
+        let (opening, number) = (job.opening().clone(), task.number);
+        if let Some(stream) = job.stream_mut() {
+            stream.begin_rest(number);
+            let answer = answer.clone();
             step.effects.push(Effect::Early { opening, number, answer, micros });
         }
         if mutant::is(Mutant::KeepNoEarly) {

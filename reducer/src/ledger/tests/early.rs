@@ -37,7 +37,17 @@ fn streamed() -> World {
 
 impl World {
     fn early(&mut self, plan: PlanHash, answer: Payload) -> Vec<Action> {
-        let (tag, address) = (self.tag(), Address { plan, ..self.address(0, 1) });
+        let address = Address { plan, ..self.address(0, 1) };
+        self.early_at(address, answer)
+    }
+
+    fn early_of(&mut self, number: u64, answer: Payload) -> Vec<Action> {
+        let address = self.address(number, 1);
+        self.early_at(address, answer)
+    }
+
+    fn early_at(&mut self, address: Address, answer: Payload) -> Vec<Action> {
+        let tag = self.tag();
         let (holder, host) = (ConsumerId::from_name(b"c"), "node-07".to_owned());
         let body = LeaseBody::Early { answer, micros: 9 };
         let lease = Lease { address, holder, host, is_started: true, redelivered: false, body };
@@ -195,4 +205,39 @@ fn a_streamed_task_is_not_replayed() {
     let actions = world.event(Arrived::Replay { filter: None, openings: None, reply: ReplyTo::Local(0) });
     assert_eq!(sent(&actions), []);
     assert_eq!((world.counts().tasks_failed, world.counts().items_failed), (1, 1));
+}
+
+/// What was left must not wait at the very consumer that is stuck.
+#[test]
+fn while_all_slots_of_a_consumer_are_stuck_others_are_asked() {
+    let mut world = streamed();
+    let lane = |slots| vec![LaneState { workload: Workload::Call, class: pool().class(), slots, busy: 0 }];
+    world.presence_of(lane(2), &[]);
+    let other = Box::new(Presence {
+        consumer: ConsumerId::from_name(b"other"),
+        host: "h".to_owned(),
+        version: "0".to_owned(),
+        lanes: lane(1),
+        holds: Vec::new(),
+        heartbeat_millis: 10_000,
+        leaving: false,
+        roots: Vec::new(),
+        troubles: Vec::new(),
+    });
+    let leaving = Box::new(Presence { leaving: true, ..(*other).clone() });
+    world.event(Arrived::Presence(other));
+    let avoids = |world: &mut World, number: u64| {
+        let planned = Planned { class: pool().class(), body: Some(pack(&["x", "y"])), items: 2, ..planned(number, 1) };
+        let actions = world.plan_task(planned);
+        published(&actions).iter().map(|task| task.avoid.clone()).collect::<Vec<_>>()
+    };
+    world.early(world.plan_of_all(), results(&["A", "B"], 2));
+    assert_eq!(avoids(&mut world, 1), [vec![]], "it has another slot");
+    world.early_of(1, results(&[], 1));
+    let stuck = vec![ConsumerId::from_name(b"c")];
+    assert_eq!(avoids(&mut world, 2), [stuck]);
+    world.event(Arrived::Presence(leaving));
+    assert_eq!(avoids(&mut world, 3), [vec![]], "nobody else is there");
+    world.answer(1, 1, Verdict::Done(results(&["X"], 0)));
+    assert_eq!(avoids(&mut world, 4), [vec![]], "a slot is free");
 }

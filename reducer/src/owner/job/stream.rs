@@ -1,7 +1,7 @@
 //! The stream of a job's results to a caller in this process. What the caller has taken leaves the
 //! store; digests of the latest stay, to compare repeats with.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use shared::protocol::id::PlanHash;
 use shared::protocol::limits::DIGESTS_KEPT;
@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     /// The latest tasks, from number `first` on; `None` for one that is not answered.
     remembered: VecDeque<Option<Remembered>>,
     first: u64,
+    /// Tasks that were answered in part: a slot is stuck in what is open of each.
+    rests: BTreeSet<u64>,
     /// The consumers and slots that the caller was told of.
     served: Option<(u32, u64)>,
 }
@@ -49,8 +51,18 @@ impl Stream {
         self.served.replace((consumers, slots)) != Some((consumers, slots))
     }
 
+    /// A part of a task is answered.
+    pub fn begin_rest(&mut self, number: u64) {
+        self.rests.insert(number);
+    }
+
+    pub const fn rests(&self) -> &BTreeSet<u64> {
+        &self.rests
+    }
+
     /// A task is answered.
     pub fn remember(&mut self, number: u64, task: Remembered) {
+        self.rests.remove(&number);
         let Some(place) = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) else { return };
         if place >= self.remembered.len() {
             self.remembered.resize(place + 1, None);
