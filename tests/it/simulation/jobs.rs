@@ -172,6 +172,8 @@ pub(super) struct Jobs {
     pub deaths: BTreeMap<TaskId, u32>,
     /// When the latest walk began that came to its end, and what it has planned.
     pub walked: BTreeMap<JobId, (Moment, PlanHash)>,
+    /// Jobs whose latest producer has not walked: it began after that walk.
+    pub begun_again: BTreeSet<JobId>,
     /// Whether consumers may have copies that lag.
     pub has_copies: bool,
     /// Whether whatever one consumer does not have another one has that is asked next.

@@ -219,6 +219,8 @@ impl Oracle {
         // A job may end with what an earlier walk had sent, until its producer hears of that.
         // Of an older store a producer that has left hears nothing.
         let has_left = self.store_was_older && job.runner == Runner::Producer { waits: false };
+        // One that found its job finished walked no more, whatever the one before it was about to hear.
+        let has_left = has_left || jobs.begun_again.contains(&job.id);
         let is_settled = |plan| status.plan.as_ref() == Some(plan) || (is_last && !has_left);
         let walked = jobs.walked.get(&job.id).filter(|(_, plan)| is_settled(plan));
         check_lost(jobs, job, &tasks)?;

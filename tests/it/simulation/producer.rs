@@ -166,6 +166,7 @@ impl ProducerRole {
                 self.plan = None;
                 if self.straight.is_none() {
                     stage.jobs.walked.insert(self.job.clone(), walked);
+                    stage.jobs.begun_again.remove(&self.job);
                 }
                 self.tell(Event::PlanEnded, stage, out);
             }
@@ -189,6 +190,7 @@ impl Role for ProducerRole {
             can_plan_again: !is_straight,
             look: limits::STATUS_INTERVAL,
         }));
+        stage.jobs.begun_again.insert(self.job.clone());
         let mut out = self.questions.begin(stage);
         out.extend(self.straight.as_ref().map(|straight| Do::Declare(straight.topology.clone())));
         out.push(Do::After(Duration::ZERO, Alarm::Tick));
