@@ -119,10 +119,17 @@ impl Submission {
 
     fn send_lost(&mut self) -> Vec<Action> {
         self.incomplete = None;
-        if self.is_derived() {
+        let notice = "a part of the plan was lost with the reducer's queue; planning it again";
+        match self.retrace {
             // Nothing but the plan end went to the owner.
-            return self.end_plan();
+            Some(_) if self.is_derived() => self.end_plan(),
+            // This producer found the plan ended and has sent nothing: its owner's store was replaced
+            // by an older one.
+            None if self.is_derived() => {
+                *self = Self::new(self.config.clone());
+                vec![Action::Say(notice.to_owned())]
+            }
+            _ => self.begin_again(notice),
         }
-        self.begin_again("a part of the plan was lost with the reducer's queue; planning it again")
     }
 }

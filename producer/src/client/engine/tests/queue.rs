@@ -116,3 +116,16 @@ fn an_owner_is_missed_at_once_before_the_opening_and_after_a_restart_would_be_ov
     bench.now += limits::NO_CONSUMER_NOTICE;
     assert!(bench.step(Event::Replied(None)).is_empty(), "said once");
 }
+
+/// It came when the plan had ended, and then its owner's store was replaced by one from before that.
+#[test]
+fn who_found_the_plan_ended_sends_the_rest_if_the_owner_forgets_that() {
+    let mut bench = Bench::on(Road::Queue, true);
+    bench.step(Event::Tick);
+    assert_eq!(bench.reply(opened(3, Some(3))), ["opened"]);
+    assert!(bench.reply(status(JobState::Planning, &[])).is_empty());
+    bench.now += limits::PLAN_SILENCE;
+    assert_eq!(bench.reply(status(JobState::Planning, &[])).len(), 1, "it says so");
+    assert_eq!(bench.pass(Duration::ZERO), ["ask open"]);
+    assert_eq!(bench.reply(opened(2, None)), ["opened", "plan 2"]);
+}
