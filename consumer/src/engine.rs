@@ -260,12 +260,10 @@ impl Consumer {
         let held = self.held.get_mut(&tag)?;
         let State::Running(claim) = held.state else { return None };
         self.cores.give_back(held.lane);
-        if let Some(part) = held.early.as_mut().filter(|_| claim != Claim::Cancelled) {
-            // The owner must have the early answer first: without it, this one is about nothing.
-            if !part.is_taken {
-                part.ended = Some((result, micros));
-                return None;
-            }
+        // The owner must have the early answer first: without it, this one is about nothing.
+        if let Some(part) = held.early.as_mut().filter(|part| !part.is_taken && claim != Claim::Cancelled) {
+            part.ended = Some((result, micros));
+            return None;
         }
         self.answer(tag, result, micros)
     }

@@ -260,6 +260,10 @@ impl Submission {
         if !self.config.can_plan_again {
             return self.forgotten();
         }
+        self.open_again(notice)
+    }
+
+    fn open_again(&mut self, notice: &str) -> Vec<Action> {
         *self = Self::new(self.config.clone());
         vec![Action::Say(notice.to_owned())]
     }

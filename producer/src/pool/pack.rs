@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::protocol::payload::Payload;
-use shared::protocol::workload::call::{CallResult, Pack};
+use shared::protocol::workload::call::CallResult;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::PoolError;
@@ -49,22 +49,6 @@ pub(super) struct Packed {
     pub room: Option<Place>,
     /// What it takes of the room for packs that wait to become tasks.
     pub unsent: Option<Place>,
-}
-
-impl Packed {
-    /// The one call that comes after so many others, alone.
-    pub fn rest(&self, after: u32, pack: Pack) -> Self {
-        Self {
-            caller: Arc::clone(&self.caller),
-            first: self.first + u64::from(after),
-            calls: 1,
-            bytes: pack.calls.iter().map(|call| call.len()).sum(),
-            body: pack.body(),
-            tries: self.tries,
-            room: None,
-            unsent: None,
-        }
-    }
 }
 
 /// Results for one caller.

@@ -205,13 +205,15 @@ impl Tasks {
     /// A slot is stuck in a call: the results before it are delivered, and the calls after it go out
     /// again.
     fn early(&mut self, number: u64, answer: Payload, micros: u64) {
-        let Some(flight) = self.flights.get_mut(&number) else { return };
-        let (Ok(pack), Ok((done, failed, left))) = (Pack::parse(&flight.packed.body), Results::count(&answer)) else {
+        let Some(Flight { packed, .. }) = self.flights.get(&number) else { return };
+        let (Ok(pack), Ok((done, failed, left))) = (Pack::parse(&packed.body), Results::count(&answer)) else {
             return;
         };
         let results = done + failed;
         let Some(call) = pack.calls.get(results as usize) else { return };
-        let rest = flight.packed.rest(results, Pack { need: pack.need, budget: 0, calls: vec![call.clone()] });
+        let first = packed.first + u64::from(results);
+        let rest = self.packed(&packed.caller, first, (std::slice::from_ref(call), pack.need), packed.tries, None);
+        let Some(flight) = self.flights.get_mut(&number) else { return };
         let mut packed = std::mem::replace(&mut flight.packed, rest);
         flight.is_rest = true;
         let (calls, bytes) = (packed.calls as usize, packed.bytes);
@@ -331,15 +333,28 @@ impl Tasks {
         &mut self,
         caller: &Arc<Caller>,
         first: u64,
-        (calls, need): (&[Bytes], u64),
+        calls: (&[Bytes], u64),
         tries: u32,
         room: Option<Place>,
     ) {
+        let packed = self.packed(caller, first, calls, tries, room);
+        self.plan(packed);
+    }
+
+    /// A pack of calls that were in another one.
+    fn packed(
+        &self,
+        caller: &Arc<Caller>,
+        first: u64,
+        (calls, need): (&[Bytes], u64),
+        tries: u32,
+        room: Option<Place>,
+    ) -> Packed {
         let mut builder = PackBuilder::default();
         calls.iter().for_each(|call| builder.push_bytes(call));
         let (count, bytes) = (u32::try_from(calls.len()).unwrap_or(u32::MAX), builder.bytes());
         let body = builder.finish(need, self.sizes.budget(calls.len()));
-        self.plan(Packed { caller: Arc::clone(caller), first, calls: count, bytes, body, tries, room, unsent: None });
+        Packed { caller: Arc::clone(caller), first, calls: count, bytes, body, tries, room, unsent: None }
     }
 }
 

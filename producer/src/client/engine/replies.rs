@@ -125,10 +125,7 @@ impl Submission {
             Some(_) if self.is_derived() => self.end_plan(),
             // This producer found the plan ended and has sent nothing: its owner's store was replaced
             // by an older one.
-            None if self.is_derived() => {
-                *self = Self::new(self.config.clone());
-                vec![Action::Say(notice.to_owned())]
-            }
+            None if self.is_derived() => self.open_again(notice),
             _ => self.begin_again(notice),
         }
     }
