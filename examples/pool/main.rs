@@ -15,6 +15,10 @@ use packhorse::cli::args::{BrokerArgs, ConsumerArgs};
 use packhorse::cli::{self, Exit, Failure, Threads, broker, term};
 use packhorse::pool::{self, MessagePack, Pool, PoolConfig, PoolError, Slot, Worker, WorkerError, Workers};
 
+/// A program with very many small calls gains from an allocator that is made for many threads.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The worker: it gives back what it gets.
 struct Echo;
 

@@ -122,7 +122,7 @@ impl Store {
     /// The dead tasks that match a filter.
     pub fn dead(&self, filter: Option<&str>) -> Result<Vec<Dead>, StoreError> {
         let mut found = Vec::new();
-        find(&self.connection, filter, |Found { dead, opening, class, has_needs }| {
+        find(self.db.all()?, filter, |Found { dead, opening, class, has_needs }| {
             let is_failed = dead.state == DeadState::Failed;
             let DeadTask { task, items, attempts, .. } = dead;
             found.push(Dead { task, class, has_needs, opening, items, attempts, is_failed });

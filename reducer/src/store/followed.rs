@@ -15,7 +15,7 @@ impl Store {
     /// The row ids of the openings that this one follows, oldest first, and how many tasks each
     /// has.
     pub fn followed(&self, opening: &OpeningId) -> Result<Vec<(i64, u64)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "WITH RECURSIVE followed (id) AS (
                  SELECT follows FROM jobs WHERE opening = ? AND follows IS NOT NULL
                  UNION SELECT jobs.follows FROM jobs JOIN followed USING (id) WHERE jobs.follows IS NOT NULL
@@ -28,7 +28,7 @@ impl Store {
 
     /// The number and body of the first task at or after `number` that has a body.
     pub fn body_from(&self, row: i64, number: u64) -> Result<Option<(u64, Payload)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT number, body, body_type FROM tasks WHERE job_id = ? AND number >= ? AND body IS NOT NULL
              ORDER BY number LIMIT 1",
         )?;
@@ -39,7 +39,7 @@ impl Store {
     /// A task with its answer, or with the part of the answer that there is; `None` if there is
     /// none.
     pub fn before(&self, row: i64, number: u64) -> Result<Option<Before>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT body, body_type, coalesce(answer, kept), coalesce(answer_type, kept_type),
                     coalesce(run, kept_run), coalesce(host, 'unknown')
              FROM tasks LEFT JOIN outcomes USING (job_id, number)
@@ -60,7 +60,8 @@ impl Store {
     /// nothing is left of them.
     pub(crate) fn sweep(&mut self, job: &JobId) -> Result<bool, StoreError> {
         let followed: Option<i64> = self
-            .connection
+            .db
+            .all()?
             .prepare_cached("SELECT follows FROM jobs WHERE job = ?")?
             .query_row([job.as_str()], |row| row.get(0))
             .optional()?
@@ -74,7 +75,8 @@ impl Store {
     /// removed.
     pub(super) fn sweep_row(&mut self, row: i64) -> Result<usize, StoreError> {
         let last: Option<u64> = self
-            .connection
+            .db
+            .all()?
             .prepare_cached(
                 "SELECT max(number) FROM (SELECT number FROM tasks WHERE job_id = ? ORDER BY number LIMIT ?)",
             )?
@@ -86,7 +88,7 @@ impl Store {
         let mut removed = 0;
         for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs", "tasks"] {
             let sql = format!("DELETE FROM {table} WHERE job_id = ? AND number <= ?");
-            removed = self.connection.prepare_cached(&sql)?.execute(params![row, last])?;
+            removed = self.db.all()?.prepare_cached(&sql)?.execute(params![row, last])?;
         }
         Ok(removed)
     }
@@ -94,7 +96,7 @@ impl Store {
     /// Removes the row of an opening that has no tasks left. Its follower then follows its
     /// predecessor.
     fn forget_row(&mut self, row: i64) -> Result<(), StoreError> {
-        let db = &self.connection;
+        let db = self.db.all()?;
         for table in ["parts", "outcomes", "leases", "dead", "dead_letters", "dependants", "needs", "updates"] {
             db.prepare_cached(&format!("DELETE FROM {table} WHERE job_id = ?"))?.execute([row])?;
         }

@@ -45,13 +45,13 @@ pub(super) fn forget(db: &Connection, opening: &OpeningId) -> Result<(), StoreEr
 impl Store {
     /// Whether this opening once had a name.
     pub(crate) fn is_forgotten(&self, opening: &OpeningId) -> Result<bool, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM forgotten WHERE opening = ?")?;
+        let mut statement = self.db.all()?.prepare_cached("SELECT 1 FROM forgotten WHERE opening = ?")?;
         Ok(statement.exists([opening.as_str()])?)
     }
 
     /// Some jobs whose reports were written before `then`, those that ended first.
     pub(crate) fn finished_before(&self, then: Moment) -> Result<Vec<(JobId, OpeningId)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT job, opening FROM jobs WHERE job IS NOT NULL AND finished_at IS NOT NULL AND finished_at < ?
              ORDER BY finished_at LIMIT ?",
         )?;
@@ -66,7 +66,8 @@ impl Store {
         let mut left = SWEPT;
         while left > 0 {
             let first = self
-                .connection
+                .db
+                .all()?
                 .prepare_cached("SELECT id FROM jobs WHERE forgotten ORDER BY id LIMIT 1")?
                 .query_row([], |row| row.get(0))
                 .optional()?;

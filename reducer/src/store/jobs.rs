@@ -23,7 +23,7 @@ fn ended(row: &Row<'_>) -> rusqlite::Result<(String, Option<f64>, Option<f64>)> 
 impl Store {
     /// Whether a job of this name is in the store.
     pub(crate) fn has_job(&self, job: &JobId) -> Result<bool, StoreError> {
-        Ok(self.connection.prepare_cached("SELECT 1 FROM jobs WHERE job = ?")?.exists([job.as_str()])?)
+        Ok(self.db.all()?.prepare_cached("SELECT 1 FROM jobs WHERE job = ?")?.exists([job.as_str()])?)
     }
 
     pub(crate) fn spec(&self, job: &JobId) -> Result<Option<JobSpec>, StoreError> {
@@ -32,7 +32,7 @@ impl Store {
 
     fn spec_of(&self, query: &str, key: &str) -> Result<Option<JobSpec>, StoreError> {
         let spec: Option<String> =
-            self.connection.prepare_cached(query)?.query_row([key], |row| row.get(0)).optional()?;
+            self.db.all()?.prepare_cached(query)?.query_row([key], |row| row.get(0)).optional()?;
         spec.map(|spec| serde_json::from_str(&spec).map_err(|error| StoreError::Content(error.to_string()))).transpose()
     }
 
@@ -43,7 +43,7 @@ impl Store {
         if self.has_job(&request.job)? {
             return Ok(None);
         }
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT job, finished_at, cancelled_at FROM jobs
              WHERE asked = ? AND job IS NOT NULL AND unnamed AND origin = ? ORDER BY opened_at DESC, id DESC LIMIT 1",
         )?;
@@ -56,7 +56,7 @@ impl Store {
 
     /// The latest earlier job with the same spec and report that has ended.
     pub(crate) fn ended_before(&self, request: &JobRequest, now: Moment) -> Result<Option<Ended>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT job, finished_at, cancelled_at FROM jobs
              WHERE asked = ?1 AND job IS NOT NULL AND job <> ?2
                AND opened_at <= coalesce((SELECT opened_at FROM jobs WHERE job = ?2), ?3)
@@ -74,7 +74,7 @@ impl Store {
     /// falls back to its job's id once a later one is there, so no other report may have that id as
     /// its name.
     pub(crate) fn namesake(&self, request: &JobRequest) -> Result<Option<Namesake>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT job, job = ?2 FROM jobs WHERE job IS NOT NULL AND job <> ?1 AND (report = ?1 OR job = ?2) LIMIT 1",
         )?;
         let report = request.report.as_ref().map(ReportName::as_str);
@@ -92,7 +92,7 @@ impl Store {
 
     /// The jobs that were cancelled last, at most `count`: their tasks may still be in queues.
     pub(crate) fn cancelled_last(&self, count: usize) -> Result<Vec<(OpeningId, JobSpec)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT opening, spec FROM jobs WHERE cancelled_at IS NOT NULL AND finished_at IS NOT NULL
              ORDER BY cancelled_at DESC LIMIT ?",
         )?;

@@ -11,6 +11,7 @@ mod forgotten;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod jobs;
+mod late;
 mod lock;
 mod needs;
 mod open;
@@ -26,9 +27,9 @@ mod write;
 
 use std::path::PathBuf;
 
-use rusqlite::Connection;
 use shared::protocol::id::{OwnerId, StoreId};
 
+use self::late::Late;
 use crate::lock::Lock;
 use crate::scratch::Scratch;
 
@@ -40,7 +41,7 @@ pub use spill::Spill;
 /// A store, open for writing.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
+    db: Late,
     owner: OwnerId,
     id: StoreId,
     path: PathBuf,

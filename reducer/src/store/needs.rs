@@ -71,7 +71,7 @@ impl Store {
                AND number IN (SELECT number FROM needs WHERE job_id = {JOB} AND need = ?2)
              RETURNING number, waits"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.db.all()?.prepare_cached(&sql)?;
         let rows = statement
             .query_map(params![done.job.as_str(), done.number], |row| {
                 Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?))
@@ -86,7 +86,7 @@ impl Store {
 
     fn class(&self, job: &JobId, number: u64) -> Result<Class, StoreError> {
         let sql = format!("SELECT class FROM tasks WHERE job_id = {JOB} AND number = ?2");
-        id(self.connection.prepare_cached(&sql)?.query_row(params![job.as_str(), number], |row| row.get(0))?)
+        id(self.db.all()?.prepare_cached(&sql)?.query_row(params![job.as_str(), number], |row| row.get(0))?)
     }
 
     /// How an open task with needs stands; `None` for other tasks.
@@ -96,7 +96,7 @@ impl Store {
             "SELECT tasks.class, tasks.items, tasks.plan, waits FROM dependants JOIN tasks USING (job_id, number)
              WHERE job_id = {JOB} AND number = ?2"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.db.all()?.prepare_cached(&sql)?;
         let mut rows = statement.query(place)?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let (class, plan) = (id(row.get(0)?)?, id(row.get(2)?)?);
@@ -108,7 +108,7 @@ impl Store {
              WHERE tasks.job_id = {JOB} AND tasks.number = ?2 AND outcomes.status = 'failed'
              ORDER BY outcomes.number LIMIT 1"
         );
-        let cause = self.connection.prepare_cached(&sql)?.query_row(place, cause).optional()?;
+        let cause = self.db.all()?.prepare_cached(&sql)?.query_row(place, cause).optional()?;
         Ok(Some(Standing { class, dependant, waits, cause }))
     }
 
@@ -119,7 +119,7 @@ impl Store {
         let sql = format!(
             "SELECT number, cause, reason FROM outcomes WHERE job_id = {JOB} AND number = ?2 AND status = 'failed'"
         );
-        let cause = self.connection.prepare_cached(&sql)?.query_row(place, cause).optional()?;
+        let cause = self.db.all()?.prepare_cached(&sql)?.query_row(place, cause).optional()?;
         if cause.is_none() {
             return Ok((Vec::new(), None));
         }
@@ -128,7 +128,7 @@ impl Store {
              JOIN dependants USING (job_id, number) JOIN tasks USING (job_id, number)
              WHERE needs.job_id = {JOB} AND needs.need = ?2 AND needs.number >= ?3 ORDER BY needs.number LIMIT {PAGE}"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.db.all()?.prepare_cached(&sql)?;
         let mut rows = statement.query(params![failed.job.as_str(), failed.number, from])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -140,7 +140,7 @@ impl Store {
 
     /// The failed tasks of a job that open tasks need: what an earlier process had not passed on.
     pub(crate) fn failed_needs(&self, job: &JobId) -> Result<Vec<u64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
+        let mut statement = self.db.all()?.prepare_cached(&format!(
             "SELECT DISTINCT needs.need FROM needs JOIN dependants USING (job_id, number)
              JOIN outcomes ON outcomes.job_id = needs.job_id AND outcomes.number = needs.need
              WHERE needs.job_id = {JOB} AND outcomes.status = 'failed'"
@@ -154,7 +154,7 @@ impl Store {
         let sql = format!("SELECT needs FROM tasks WHERE job_id = {JOB} AND number = ?2");
         let place = params![task.job.as_str(), task.number];
         let needs: Option<Option<String>> =
-            self.connection.prepare_cached(&sql)?.query_row(place, |row| row.get(0)).optional()?;
+            self.db.all()?.prepare_cached(&sql)?.query_row(place, |row| row.get(0)).optional()?;
         let parse = |text: String| serde_json::from_str(&text).map_err(|error| StoreError::Content(error.to_string()));
         Ok(needs.flatten().map(parse).transpose()?.unwrap_or_default())
     }
@@ -165,7 +165,7 @@ impl Store {
             "SELECT answer, answer_type FROM outcomes WHERE job_id = {JOB} AND number = ?2 AND status = 'done'"
         );
         let place = params![job.as_str(), number];
-        Ok(self.connection.prepare_cached(&sql)?.query_row(place, |row| payload::read(row, 0)).optional()?.flatten())
+        Ok(self.db.all()?.prepare_cached(&sql)?.query_row(place, |row| payload::read(row, 0)).optional()?.flatten())
     }
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use shared::protocol::id::{OwnerId, StoreId};
 use shared::system::{environment, random};
 
+use super::late::Late;
 use super::lock::lock;
 use super::{Keep, Present, Store, schema};
 use crate::fold;
@@ -105,7 +106,8 @@ impl Store {
         let content = |error: shared::protocol::id::InvalidId| StoreError::Content(error.to_string());
         let (id, owner) = (StoreId::try_from(id).map_err(content)?, OwnerId::try_from(owner).map_err(content)?);
         let present = Present { leases: true, dependants: true };
-        Ok(Self { connection, owner, id, path, present, _keep: keep })
+        let db = Late::new(connection, matches!(keep, Keep::Nothing));
+        Ok(Self { db, owner, id, path, present, _keep: keep })
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn id<T: TryFrom<String, Error = shared::protocol::id::InvalidId>>(te
 impl Store {
     /// The facts about a stored task that messages about it are compared with.
     pub fn known(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<Known>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
+        let mut statement = self.db.all()?.prepare_cached(&format!(
             "SELECT {KNOWN} FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?"
         ))?;
         let row = statement.query_row(params![job.as_str(), number], |row| KnownRow::read(row, 0)).optional()?;
@@ -37,7 +37,7 @@ impl Store {
 
     /// The answer that was counted. `Err` holds the reason if the task was given up.
     pub fn answer(&self, job: &JobId, number: u64) -> Result<Option<Result<Payload, String>>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT reason, answer, answer_type FROM outcomes
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
         )?;
@@ -46,7 +46,7 @@ impl Store {
 
     /// The outcome of a task, for an explanation.
     pub fn counted(&self, job: &JobId, number: u64) -> Result<Option<Counted>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT status, reason, attempt, host, dead.job_id IS NOT NULL
              FROM outcomes LEFT JOIN dead USING (job_id, number)
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ?",
@@ -63,7 +63,7 @@ impl Store {
     /// Whether every part of an outcome is in the store.
     pub fn has_parts(&self, task: &TaskId, parts: Option<&Parts>) -> Result<bool, StoreError> {
         let Some(Parts { run, count }) = parts else { return Ok(true) };
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT count(*) FROM parts
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND run = ? AND part < ?",
         )?;
@@ -74,7 +74,10 @@ impl Store {
 
     /// A task of the stored plan, for sending, and what is known of it.
     pub fn task(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<(StoredTask, Known)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
+        if let Some(late) = self.db.task(job, number) {
+            return Ok(Some(late));
+        }
+        let mut statement = self.db.all()?.prepare_cached(&format!(
             "SELECT class, planned_at, body, body_type, {KNOWN} FROM tasks
              WHERE job_id = (SELECT id FROM jobs WHERE job = ?) AND number = ? AND body IS NOT NULL"
         ))?;

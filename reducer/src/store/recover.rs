@@ -77,7 +77,7 @@ impl JobRow {
 impl Store {
     /// The sum of a label.
     pub(crate) fn sum(&self, label: &str) -> Result<i64, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT total FROM sums WHERE label = ?")?;
+        let mut statement = self.db.all()?.prepare_cached("SELECT total FROM sums WHERE label = ?")?;
         Ok(statement.query_row([label], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
@@ -92,7 +92,7 @@ impl Store {
     }
 
     fn recover_where(&self, which: &str, params: &[&dyn ToSql], now: Moment) -> Result<Vec<Job>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
+        let mut statement = self.db.all()?.prepare_cached(&format!(
             "SELECT id, job, spec, opened_at, finished_at, plan_end, sent, answered, counts, report_sha256,
                     cancelled_at, report, plan, origin, opening, follows IS NOT NULL, priority, needs,
                     (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id),
@@ -149,7 +149,7 @@ impl Store {
     /// Restores the answered numbers from the answered prefix on.
     fn recover_answers(&self, id: i64, answered: &mut Contiguous) -> Result<(), StoreError> {
         let mut statement =
-            self.connection.prepare("SELECT number FROM outcomes WHERE job_id = ? AND number >= ? ORDER BY number")?;
+            self.db.all()?.prepare("SELECT number FROM outcomes WHERE job_id = ? AND number >= ? ORDER BY number")?;
         for number in statement.query_map(params![id, answered.prefix()], |row| row.get(0))? {
             answered.insert(number?);
         }
@@ -160,7 +160,7 @@ impl Store {
     /// sent or are to be sent. Returns the planned numbers; below the prefix every task is planned.
     fn recover_tasks(&self, id: i64, prefix: u64, job: &mut Resumed, now: Moment) -> Result<Contiguous, StoreError> {
         let mut planned = Contiguous::up_to(prefix);
-        let mut statement = self.connection.prepare(
+        let mut statement = self.db.all()?.prepare(
             "SELECT number, class, body IS NOT NULL, waits, sent FROM tasks LEFT JOIN dependants USING (job_id, number)
              WHERE job_id = ? AND number >= ? ORDER BY number",
         )?;
@@ -194,7 +194,7 @@ impl Store {
 
     /// Restores the leases. Their holders have two heartbeats to name their tasks.
     fn recover_leases(&self, id: i64, job: &mut Resumed, now: Moment) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare(
+        let mut statement = self.db.all()?.prepare(
             "SELECT number, attempt, holder, leases.host, class FROM leases LEFT JOIN tasks USING (job_id, number)
              WHERE job_id = ?",
         )?;

@@ -21,6 +21,11 @@ pub(super) fn release(db: &Connection, job: &JobId, from: u64, below: u64) -> Re
         ))?
         .execute(params![job.as_str(), from, below])?;
     }
+    note(db, job, below)
+}
+
+/// The rows of the tasks below this number have left.
+pub(super) fn note(db: &Connection, job: &JobId, below: u64) -> Result<(), StoreError> {
     db.prepare_cached("UPDATE jobs SET released = ?2 WHERE job = ?1")?.execute(params![job.as_str(), below])?;
     Ok(())
 }

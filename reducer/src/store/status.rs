@@ -52,7 +52,7 @@ impl Reader {
 impl Store {
     /// The status of the jobs that were opened last, at most `count`, oldest first.
     pub(crate) fn latest(&self, count: u32) -> Result<Vec<JobStatus>, StoreError> {
-        statuses(&self.connection, count)
+        statuses(self.db.all()?, count)
     }
 }
 

@@ -33,7 +33,7 @@ impl Store {
     /// The updates of an opening after a version, as many as a reply holds; with `None` from the
     /// first one on, with what workers begin with. `None` if there is no such opening.
     pub(crate) fn updates(&self, opening: &OpeningId, after: Option<u64>) -> Result<Option<Updates>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT spec, (SELECT coalesce(max(version), 0) FROM updates WHERE job_id = id)
              FROM jobs WHERE opening = ?",
         )?;
@@ -42,7 +42,7 @@ impl Store {
         let spec: JobSpec = serde_json::from_str(&spec).map_err(|error| StoreError::Content(error.to_string()))?;
         let init = spec.contract().init().filter(|_| after.is_none()).cloned();
         let mut bytes = init.as_ref().map_or(0, |init| init.len());
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.db.all()?.prepare_cached(
             "SELECT version, replaces, body, body_type FROM updates
              WHERE job_id = (SELECT id FROM jobs WHERE opening = ?) AND version > ? ORDER BY version",
         )?;

@@ -15,9 +15,10 @@ const OF_TASK: &str = "job_id = (SELECT id FROM jobs WHERE job = ?1) AND number 
 
 impl Store {
     pub fn begin_turn(&mut self) -> Result<(), StoreError> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.db.other().execute_batch("BEGIN IMMEDIATE")?;
         let mut statement = self
-            .connection
+            .db
+            .other()
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM leases), EXISTS (SELECT 1 FROM dependants)")?;
         self.present = statement.query_row([], |row| Ok(Present { leases: row.get(0)?, dependants: row.get(1)? }))?;
         Ok(())
@@ -25,11 +26,13 @@ impl Store {
 
     /// Makes the turn's writes durable. The turn's effects may happen only after this.
     pub fn commit_turn(&mut self) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch("COMMIT")?)
+        Ok(self.db.other().execute_batch("COMMIT")?)
     }
 
     pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
-        let db = &self.connection;
+        let waits = self.present.leases || self.present.dependants;
+        let db = if waits { Some(self.db.all()?) } else { self.db.take(write, now)? };
+        let Some(db) = db else { return Ok(()) };
         match write {
             Write::Open { request, opening } => write_job(db, request, opening, now)?,
             Write::Replaced { job } => {
@@ -57,7 +60,7 @@ impl Store {
             Write::Lapsed { task } => end_lease(db, task)?,
             Write::Outcome { outcome, without_parts, cause } => {
                 self.end_wait(&outcome.address.task)?;
-                write_outcome(&self.connection, outcome, without_parts, *cause, now)?;
+                write_outcome(db, outcome, without_parts, *cause, now)?;
             }
             Write::Sent { task } => super::needs::sent(db, task)?,
             Write::Sum { label, amount } => {
@@ -97,17 +100,18 @@ impl Store {
     /// A task has its outcome: no consumer has a lease on it, and it waits for no other.
     fn end_wait(&self, task: &TaskId) -> Result<(), StoreError> {
         if self.present.leases {
-            end_lease(&self.connection, task)?;
+            end_lease(self.db.other(), task)?;
         }
         if self.present.dependants {
-            super::needs::settle(&self.connection, task)?;
+            super::needs::settle(self.db.other(), task)?;
         }
         Ok(())
     }
 
     /// Writes a job's account. This is done once a turn, however many events changed it.
     pub(crate) fn write_account(&mut self, job: &Job) -> Result<(), StoreError> {
-        self.connection
+        self.db
+            .other()
             .prepare_cached("UPDATE jobs SET plan_end = ?, sent = ?, answered = ?, counts = ?, plan = ? WHERE job = ?")?
             .execute(params![
                 job.plan().end(),
@@ -146,7 +150,7 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
     Ok(())
 }
 
-fn write_task(
+pub(super) fn write_task(
     db: &Connection,
     job: &JobId,
     planned: &Planned,
@@ -300,7 +304,7 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_outcome(
+pub(super) fn write_outcome(
     db: &Connection,
     outcome: &Outcome,
     without_parts: &[u32],

@@ -50,7 +50,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
     for (name, value) in [("correlation", &message.correlation), ("reply_to", &message.reply_to)] {
         text.extend(value.iter().flat_map(|value| [name, " ", value, "\n"]));
     }
-    for (name, value) in &message.headers {
+    for (name, value) in message.headers.iter() {
         let value = match value {
             HeaderValue::Text(text) => text.to_string(),
             HeaderValue::Integer(integer) => integer.to_string(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::protocol::id::{OpeningId, OwnerId, PlanHash, TaskId};
 
 use super::Message;
-use super::envelope::header_bytes;
+use super::headers::header_bytes;
 
 /// Header in which the broker says why it first moved a message to a dead-letter exchange.
 pub const FIRST_DEATH_REASON: &str = "x-first-death-reason";

@@ -1,7 +1,6 @@
 //! The envelope: AMQP 0.9.1 basic properties, headers, body.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,31 +8,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::headers::{HeaderValue, Headers, header_bytes};
 use crate::protocol::id::InvalidId;
 use crate::protocol::limits::{MESSAGE_BYTES_MAX, SEAL_BYTES_MAX};
 use crate::protocol::payload::{ContentType, Payload};
 use crate::protocol::reason::{Reason, SCHEMA, Untrusted, from_json};
-
-/// A header's value: one of the three AMQP table types that Packhorse uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeaderValue {
-    /// `longstr`
-    Text(Arc<str>),
-    /// `long-long-int`
-    Integer(i64),
-    /// `boolean`
-    Bool(bool),
-}
-
-/// Bytes of a header in a frame: its name, its value, and their lengths and type.
-pub(crate) fn header_bytes(name: &str, value: &HeaderValue) -> usize {
-    let value = match value {
-        HeaderValue::Text(text) => text.len(),
-        HeaderValue::Integer(_) => size_of::<i64>(),
-        HeaderValue::Bool(_) => 1,
-    };
-    name.len() + value + 8
-}
 
 /// The `content_type` of a sealed message.
 pub const SEALED: &str = "application/vnd.packhorse.sealed";
@@ -55,7 +34,7 @@ pub struct Message {
     pub app_id: Cow<'static, str>,
     /// `reply_to`: routing key on the control exchange for an answer.
     pub reply_to: Option<Arc<str>>,
-    pub headers: BTreeMap<Cow<'static, str>, HeaderValue>,
+    pub headers: Headers,
     pub body: Bytes,
     /// `delivery_mode` 1: a durable queue may keep the message in memory alone, and lose it when its
     /// node restarts. The owner's record makes up for it.
@@ -83,7 +62,7 @@ impl Message {
             content_type: content_type.into(),
             timestamp: now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
             app_id: concat!("packhorse/", env!("CARGO_PKG_VERSION")).into(),
-            headers: BTreeMap::from([("schema".into(), HeaderValue::Integer(SCHEMA))]),
+            headers: Headers::from([("schema".into(), HeaderValue::Integer(SCHEMA))]),
             body,
             ..Self::default()
         }

@@ -18,7 +18,6 @@ mod keyring;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keyring::{BadKeys, Key, Keyring};
 
-use crate::protocol::message::{HeaderValue, Message, SEALED};
+use crate::protocol::message::{HeaderValue, Headers, Message, SEALED};
 use crate::protocol::reason::{SCHEMA, Untrusted};
 use crate::system::random;
 
@@ -100,7 +99,7 @@ impl Keyring {
 fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]) -> Message {
     let bound = bound(key.id(), routing_key, &message);
     // Headers from the broker (`x-`) stay outside the seal, where the broker also updates them.
-    let (outside, headers): (BTreeMap<_, _>, BTreeMap<_, _>) =
+    let (outside, headers): (Vec<_>, Vec<_>) =
         message.headers.into_iter().partition(|(name, _)| name.starts_with("x-"));
     let headers = headers.into_iter().map(|(name, value)| (name.into_owned(), Value::from(value))).collect();
     let inside = Inside { content_type: message.content_type.into_owned(), headers };
@@ -112,7 +111,7 @@ fn seal(key: &Key, routing_key: &str, message: Message, nonce: [u8; NONCE_BYTES]
     text.extend_from_slice(&message.body);
     let cipher = XChaCha20Poly1305::new(key.secret().into());
     cipher.encrypt_in_place(&nonce.into(), &bound, &mut text).expect("far below the cipher's limit of 256 GiB");
-    let sealed = Message { content_type: SEALED.into(), headers: outside, ..message };
+    let sealed = Message { content_type: SEALED.into(), headers: outside.into_iter().collect(), ..message };
     Message { body: [&nonce[..], &text].concat().into(), ..sealed }
         .with_integer("schema", SCHEMA)
         .with_text(KEY, key.id())
@@ -128,12 +127,11 @@ fn open(key: &Key, routing_key: &str, message: &Message) -> Result<Message, Untr
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Untrusted::Broken)?;
     let inside: Inside =
         rest.get(..length).and_then(|inside| serde_json::from_slice(inside).ok()).ok_or(Untrusted::Broken)?;
-    let mut headers: BTreeMap<Cow<'static, str>, HeaderValue> =
-        inside.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    for (name, value) in &message.headers {
+    let mut headers: Headers = inside.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    for (name, value) in message.headers.iter() {
         let is_broker = name.starts_with("x-");
-        if is_broker || (ADDED.contains(&&**name) && !headers.contains_key(name)) {
-            headers.insert(name.clone(), value.clone());
+        if is_broker || (ADDED.contains(&name) && !headers.contains_key(name)) {
+            headers.insert(name.to_owned().into(), value.clone());
         }
     }
     let body = bytes::Bytes::from(text).slice(4 + length..);

@@ -1,10 +1,9 @@
 //! Cases: published messages arrive complete, and at the queues that their key selects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ground::{Ground, message, within};
-use crate::protocol::message::{HeaderValue, Message};
+use crate::protocol::message::{HeaderValue, Headers, Message};
 use crate::protocol::topology::Exchange;
 use crate::transport::{PublishError, TransportError};
 
@@ -19,7 +18,7 @@ pub(super) async fn carries_every_property(ground: Arc<Ground>) {
         timestamp: 1_785_000_000,
         app_id: "conformance/1 \u{1f40e}".into(),
         reply_to: Some("reply.key".into()),
-        headers: BTreeMap::from([
+        headers: Headers::from([
             ("text".into(), HeaderValue::Text("Zürich \u{1f40e}".into())),
             ("empty".into(), HeaderValue::Text("".into())),
             ("least".into(), HeaderValue::Integer(i64::MIN)),

@@ -7,7 +7,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::protocol::limits::HEADERS_BYTES_MAX;
-use crate::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Message};
+use crate::protocol::message::{FIRST_DEATH_REASON, HeaderValue, Headers, Message};
 use crate::transport::TransportError;
 
 /// Delivery mode of a message that may be lost with a restart of the broker.
@@ -27,7 +27,7 @@ pub(super) fn of_message(message: &Message) -> Result<BasicProperties, Transport
         return Err(TransportError::Other { action: "publishing a message".to_owned(), cause });
     }
     let mut headers = BTreeMap::new();
-    for (name, value) in &message.headers {
+    for (name, value) in message.headers.iter() {
         let value = match value {
             HeaderValue::Text(text) => AMQPValue::LongString((&**text).into()),
             HeaderValue::Integer(integer) => AMQPValue::LongLongInt(*integer),
@@ -73,9 +73,10 @@ pub(super) fn short(what: &str, text: &str) -> Result<ShortString, TransportErro
 pub(super) fn to_message(properties: &BasicProperties, body: Vec<u8>) -> Message {
     let shared = |value: &Option<ShortString>| value.as_ref().map(|text| Arc::from(text.as_str()));
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.to_string().into()).unwrap_or_default();
-    let mut headers = BTreeMap::new();
+    let mut headers = Headers::default();
     if let Some(table) = properties.headers() {
-        headers.extend(table.into_iter().filter_map(|(name, value)| Some((name.to_string().into(), header(value)?))));
+        headers =
+            table.into_iter().filter_map(|(name, value)| Some((name.to_string().into(), header(value)?))).collect();
         if !headers.contains_key(FIRST_DEATH_REASON)
             && let Some(reason) = first_death(table)
         {
@@ -168,7 +169,7 @@ mod tests {
         message.id = long.as_str().into();
         assert!(of_message(&message).is_err());
         assert!(
-            of_message(&Message { headers: BTreeMap::from([(long.into(), HeaderValue::Integer(1))]), ..sample() })
+            of_message(&Message { headers: Headers::from([(long.into(), HeaderValue::Integer(1))]), ..sample() })
                 .is_err()
         );
         assert!(of_message(&sample().with_text("reason", "x".repeat(HEADERS_BYTES_MAX))).is_err());
