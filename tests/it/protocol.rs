@@ -113,7 +113,7 @@ fn show(exchange: &str, key: &str, message: &Message) -> String {
     line("timestamp", &message.timestamp.to_string());
     line("app_id", message.app_id.split('/').next().expect("never empty"));
     message.reply_to.iter().for_each(|reply_to| line("reply_to", reply_to));
-    for (name, value) in &message.headers {
+    for (name, value) in message.headers.iter() {
         let value = match value {
             HeaderValue::Text(text) => format!("{text:?}"),
             HeaderValue::Integer(number) => number.to_string(),

@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use shared::protocol::id::{JobId, PlanHash, TaskId};
 use shared::protocol::message::{Outcome, Planned, Verdict};
-use shared::system::clock::Moment;
 
-use super::{StoreError, StoredTask, released, write};
-use crate::owner::{Known, Write};
+use super::{StoreError, rows};
+use crate::owner::Write;
 
 /// A database, and the rows that it does not have yet.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(super) struct Late {
 struct Row {
     planned: Box<Planned>,
     plan: PlanHash,
-    outcome: Option<(Box<Outcome>, Moment)>,
+    outcome: Option<Box<Outcome>>,
 }
 
 impl Late {
@@ -41,9 +40,9 @@ impl Late {
     /// The database with all its rows.
     pub fn all(&self) -> Result<&Connection, StoreError> {
         for (TaskId { job, .. }, Row { planned, plan, outcome }) in self.rows.take() {
-            write::write_task(&self.connection, &job, &planned, &plan, None)?;
-            if let Some((outcome, at)) = outcome {
-                write::write_outcome(&self.connection, &outcome, &[], None, at)?;
+            rows::task(&self.connection, &job, &planned, &plan, None)?;
+            if let Some(outcome) = outcome {
+                rows::outcome(&self.connection, &outcome, None)?;
             }
         }
         Ok(&self.connection)
@@ -55,7 +54,7 @@ impl Late {
     }
 
     /// Takes a write whose rows can be late. Otherwise this is the database to write it to.
-    pub fn take(&self, write: &Write, now: Moment) -> Result<Option<&Connection>, StoreError> {
+    pub fn take(&self, write: &Write) -> Result<Option<&Connection>, StoreError> {
         if !self.is_private {
             return Ok(Some(&self.connection));
         }
@@ -68,7 +67,7 @@ impl Late {
             }
             Write::Outcome { outcome, without_parts, cause: None } if is_plain(outcome, without_parts) => {
                 match self.rows.borrow_mut().get_mut(&outcome.address.task) {
-                    Some(row) => row.outcome = Some((outcome.clone(), now)),
+                    Some(row) => row.outcome = Some(outcome.clone()),
                     None => return Ok(Some(&self.connection)),
                 }
                 Ok(None)
@@ -77,20 +76,18 @@ impl Late {
                 if self.release(job, *from, *below) {
                     return Ok(Some(&self.connection));
                 }
-                released::note(&self.connection, job, *below)?;
+                rows::released(&self.connection, job, *below)?;
                 Ok(None)
             }
             _ => self.all().map(Some),
         }
     }
 
-    /// A task for sending, and what is known of it, if its row is late.
-    pub fn task(&self, job: &JobId, number: u64) -> Option<(StoredTask, Known)> {
+    /// A task, and the hash of the plan up to it, if its row is late.
+    pub fn planned(&self, job: &JobId, number: u64) -> Option<(Planned, PlanHash)> {
         let rows = self.rows.borrow();
-        let Row { planned, plan, .. } = rows.get(&TaskId { job: job.clone(), number })?;
-        let Planned { class, at: planned_at, body, items, .. } = &**planned;
-        let task = StoredTask { class: class.clone(), planned_at: *planned_at, body: body.clone()? };
-        Some((task, Known { items: *items, plan: plan.clone(), kept: None, rest_done: None }))
+        let row = rows.get(&TaskId { job: job.clone(), number })?;
+        Some(((*row.planned).clone(), row.plan.clone()))
     }
 
     /// Drops the late rows of these tasks; returns whether some tasks have other rows.

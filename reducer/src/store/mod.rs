@@ -19,6 +19,7 @@ mod payload;
 mod read;
 mod recover;
 mod released;
+mod rows;
 mod schema;
 mod spill;
 mod status;

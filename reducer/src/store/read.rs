@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::protocol::id::{Class, JobId, OpeningId, OwnerId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec};
-use shared::protocol::message::{Parts, PlanFailure};
+use shared::protocol::message::{Parts, PlanFailure, Planned};
 use shared::protocol::payload::Payload;
 
 use super::{Store, StoreError, open, payload};
@@ -74,8 +74,9 @@ impl Store {
 
     /// A task of the stored plan, for sending, and what is known of it.
     pub fn task(&self, job: &JobId, number: u64, fold: &dyn Fold) -> Result<Option<(StoredTask, Known)>, StoreError> {
-        if let Some(late) = self.db.task(job, number) {
-            return Ok(Some(late));
+        if let Some((Planned { class, at: planned_at, body, items, .. }, plan)) = self.db.planned(job, number) {
+            let known = Known { items, plan, kept: None, rest_done: None };
+            return Ok(body.map(|body| (StoredTask { class, planned_at, body }, known)));
         }
         let mut statement = self.db.all()?.prepare_cached(&format!(
             "SELECT class, planned_at, body, body_type, {KNOWN} FROM tasks

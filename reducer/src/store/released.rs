@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 use shared::protocol::id::{JobId, TaskId};
 
-use super::StoreError;
+use super::{StoreError, rows};
 
 /// The row id of a job, as an SQL expression. The parameter 1 is the job.
 const JOB: &str = "(SELECT id FROM jobs WHERE job = ?1)";
@@ -21,13 +21,7 @@ pub(super) fn release(db: &Connection, job: &JobId, from: u64, below: u64) -> Re
         ))?
         .execute(params![job.as_str(), from, below])?;
     }
-    note(db, job, below)
-}
-
-/// The rows of the tasks below this number have left.
-pub(super) fn note(db: &Connection, job: &JobId, below: u64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE jobs SET released = ?2 WHERE job = ?1")?.execute(params![job.as_str(), below])?;
-    Ok(())
+    rows::released(db, job, below)
 }
 
 /// Removes the contents of these tasks. A task without a body counts as answered, so a restart does not

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 use shared::protocol::id::{ConsumerId, JobId, OpeningId, Origin, PlanHash, ReportName, RunId, TaskId};
-use shared::protocol::message::{JobRequest, Notes, Outcome, Part, Planned, Verdict};
+use shared::protocol::message::{JobRequest, Outcome, Part};
 use shared::system::clock::Moment;
 
 use super::payload::Content;
-use super::{Present, Store, StoreError};
+use super::{Present, Store, StoreError, rows};
 use crate::fold::{self, Kept, KeptParts};
 use crate::owner::{Holder, Job, Left, Write};
 
@@ -31,7 +31,7 @@ impl Store {
 
     pub fn write(&mut self, write: &Write, now: Moment) -> Result<(), StoreError> {
         let waits = self.present.leases || self.present.dependants;
-        let db = if waits { Some(self.db.all()?) } else { self.db.take(write, now)? };
+        let db = if waits { Some(self.db.all()?) } else { self.db.take(write)? };
         let Some(db) = db else { return Ok(()) };
         match write {
             Write::Open { request, opening } => write_job(db, request, opening, now)?,
@@ -41,7 +41,7 @@ impl Store {
                     .execute([job.as_str()])?;
             }
             Write::Task { job, planned, plan, kept } => {
-                write_task(db, job, planned, plan, kept.as_deref())?;
+                rows::task(db, job, planned, plan, kept.as_deref())?;
                 if !planned.notes.needs.is_empty() {
                     self.present.dependants = true;
                     let task = TaskId { job: job.clone(), number: planned.number };
@@ -115,9 +115,9 @@ impl Store {
             .prepare_cached("UPDATE jobs SET plan_end = ?, sent = ?, answered = ?, counts = ?, plan = ? WHERE job = ?")?
             .execute(params![
                 job.plan().end(),
-                json(job.ready().sent_below())?,
+                rows::json(job.ready().sent_below())?,
                 job.answered().prefix(),
-                json(job.account().counts())?,
+                rows::json(job.account().counts())?,
                 job.plan().hash().as_str(),
                 job.id().as_str()
             ])?;
@@ -137,7 +137,7 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
         opening.as_str(),
         instead_of.as_ref().map(OpeningId::as_str),
         spec.workload().as_str(),
-        json(spec)?,
+        rows::json(spec)?,
         super::jobs::asked(request)?,
         now.as_secs_f64(),
         PlanHash::start().as_str(),
@@ -146,38 +146,6 @@ fn write_job(db: &Connection, request: &JobRequest, opening: &OpeningId, now: Mo
         resume,
         priority,
         fold::of(spec).label()
-    ])?;
-    Ok(())
-}
-
-pub(super) fn write_task(
-    db: &Connection,
-    job: &JobId,
-    planned: &Planned,
-    plan: &PlanHash,
-    kept: Option<&Kept>,
-) -> Result<(), StoreError> {
-    let text = |list: String, is_empty: bool| (!is_empty).then_some(list);
-    let Notes { failed, skipped, needs } = &planned.notes;
-    db.prepare_cached(
-        "INSERT INTO tasks (job_id, number, class, items, body, body_type, failed, skipped, needs, plan, planned_at,
-                            kept, kept_type)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        job.as_str(),
-        planned.number,
-        planned.class.as_str(),
-        planned.items,
-        planned.body.as_ref().map(Content),
-        planned.body.as_ref().map(|body| body.content_type.as_str()),
-        text(json(failed)?, failed.is_empty()),
-        text(json(skipped)?, skipped.is_empty()),
-        text(json(needs)?, needs.is_empty()),
-        plan.as_str(),
-        planned.at,
-        kept.map(|kept| Content(&kept.answer)),
-        kept.map(|kept| kept.answer.content_type.as_str()),
     ])?;
     Ok(())
 }
@@ -229,7 +197,7 @@ fn drop_parts(db: &Connection, job: &JobId, number: u64, items: &[u32]) -> Resul
         "DELETE FROM parts WHERE job_id = (SELECT id FROM jobs WHERE job = ?1) AND number = ?2
          AND item IN (SELECT value FROM json_each(?3))",
     )?
-    .execute(params![job.as_str(), number, json(&items)?])?;
+    .execute(params![job.as_str(), number, rows::json(&items)?])?;
     Ok(())
 }
 
@@ -304,38 +272,16 @@ fn end_lease(db: &Connection, task: &TaskId) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn write_outcome(
+fn write_outcome(
     db: &Connection,
     outcome: &Outcome,
     without_parts: &[u32],
     cause: Option<u64>,
     now: Moment,
 ) -> Result<(), StoreError> {
-    let (status, answer, failure) = match &outcome.verdict {
-        Verdict::Done(answer) => ("done", Some(answer), None),
-        Verdict::Failed(failure) | Verdict::Permanent(failure) => ("failed", None, Some(failure)),
-    };
+    rows::outcome(db, outcome, cause)?;
     let task = &outcome.address.task;
-    db.prepare_cached(
-        "INSERT INTO outcomes (job_id, number, status, attempt, answer, answer_type,
-                               reason, cause, stderr, host, micros, run)
-         VALUES ((SELECT id FROM jobs WHERE job = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        task.job.as_str(),
-        task.number,
-        status,
-        outcome.address.attempt,
-        answer.map(Content),
-        answer.map(|answer| answer.content_type.as_str()),
-        failure.map(|failure| failure.reason.as_str()),
-        cause,
-        failure.map(|failure| failure.stderr.as_str()).filter(|stderr| !stderr.is_empty()),
-        outcome.host,
-        i64::try_from(outcome.micros).unwrap_or(i64::MAX),
-        outcome.parts.as_ref().map(|parts| parts.run.as_str()),
-    ])?;
-    let is_failed = failure.is_some();
+    let is_failed = outcome.verdict.failure().is_some();
     if is_failed {
         super::dead::write_task(db, task, now)?;
     }
@@ -353,8 +299,4 @@ pub(super) fn write_outcome(
         ])?;
     }
     drop_parts(db, &task.job, task.number, without_parts)
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Content(error.to_string()))
 }

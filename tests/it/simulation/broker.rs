@@ -284,7 +284,7 @@ impl Broker {
         let Some(exchange) = exchange else { return };
         let mut message = Message::clone(&entry.message);
         for (header, value) in [(FIRST_DEATH_REASON, reason), ("x-first-death-queue", name)] {
-            message.headers.entry(header.into()).or_insert_with(|| HeaderValue::Text(value.into()));
+            message.headers.insert_new(header, || HeaderValue::Text(value.into()));
         }
         let message = Rc::new(message);
         let messages_max = self.policy.messages_max;

@@ -51,6 +51,13 @@ impl Headers {
         }
     }
 
+    /// Sets a header unless there is one of this name.
+    pub fn insert_new(&mut self, name: &'static str, value: impl FnOnce() -> HeaderValue) {
+        if !self.contains_key(name) {
+            self.insert(name.into(), value());
+        }
+    }
+
     pub fn remove(&mut self, name: &str) -> Option<HeaderValue> {
         self.find(name).ok().map(|place| self.0.remove(place).1)
     }

@@ -207,9 +207,7 @@ impl LiveQueue {
         let mut message = Arc::unwrap_or_clone(entry.message);
         // As at RabbitMQ, a message that died before keeps its first reason.
         for (name, value) in [("x-first-death-reason", reason), ("x-first-death-queue", &self.spec.name)] {
-            if !message.headers.contains_key(name) {
-                message.headers.insert(name.into(), HeaderValue::Text(value.into()));
-            }
+            message.headers.insert_new(name, || HeaderValue::Text(value.into()));
         }
         Some(Dead { exchange, key: entry.key, message: Arc::new(message) })
     }
