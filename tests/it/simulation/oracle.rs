@@ -4,6 +4,7 @@
 mod account;
 mod record;
 mod seen;
+mod taken;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +14,11 @@ use reducer::owner::Tag;
 use shared::protocol::id::{JobId, OpeningId, PlanHash, TaskId};
 use shared::protocol::job::{Counts, JobSpec, JobState, JobStatus};
 use shared::protocol::limits;
-use shared::protocol::workload::digest;
 use shared::system::clock::Moment;
 
 use record::Record;
 pub(super) use seen::{Key, Seen, tag_of};
+use taken::Taken;
 use tasks::{Task, sections};
 
 use super::chain;
@@ -33,9 +34,9 @@ pub(super) struct Oracle {
     /// Each plan that somebody has made, up to some task, and the files of that task.
     plans: BTreeMap<PlanHash, Vec<File>>,
     /// What of each job has an answer, from whichever opening.
-    taken: BTreeMap<JobId, BTreeSet<File>>,
+    taken: BTreeMap<JobId, Taken>,
     /// Records and taken files when the store was copied.
-    copied: (BTreeMap<Key, Record>, BTreeMap<JobId, BTreeSet<File>>),
+    copied: (BTreeMap<Key, Record>, BTreeMap<JobId, Taken>),
     /// The opening that each job has.
     openings: BTreeMap<JobId, OpeningId>,
     /// Openings that others have replaced.
@@ -127,9 +128,10 @@ impl Oracle {
                 Seen::Done { of, answer, parts } => {
                     let files = self.plans.get(&of.key.plan).cloned().unwrap_or_default();
                     let asked = was_known.get(&of.key).and_then(Option::as_ref);
-                    self.taken.entry(of.key.task.job.clone()).or_default().extend(files);
+                    let taken = self.taken.entry(of.key.task.job.clone()).or_default();
                     let record = self.records.entry(of.key.clone()).or_default();
-                    record.done(&of, (answer, parts), asked, left(&of.key));
+                    let counts = record.done(&of, (answer.clone(), parts), asked, left(&of.key));
+                    taken.note(files, counts.then_some(&answer));
                 }
                 Seen::Failed { of } => {
                     let asked = was_known.get(&of.key).and_then(Option::as_ref);
@@ -299,15 +301,14 @@ impl Oracle {
     }
 
     fn digest_lines(&self, task: &Task, text: &mut String) -> Result<(), String> {
-        let answer = self.records.get(&task.key).and_then(|record| record.first.clone());
-        for (index, file) in task.files.iter().enumerate() {
+        let taken = self.taken.get(&task.id.job);
+        for file in &task.files {
             let digest = match file.fate() {
                 _ if task.has_none(file) => continue,
                 // The first answer counts, whichever it was.
                 Fate::Unstable => {
-                    let first = answer.as_ref().ok_or_else(|| format!("task {} has no answer", task.id))?;
-                    let first: digest::Answer = serde_json::from_slice(first).map_err(|error| error.to_string())?;
-                    first.digests[index].clone().unwrap_or_default()
+                    let first = taken.and_then(|taken| taken.digest(file));
+                    first.ok_or_else(|| format!("task {} has no answer", task.id))?.to_owned()
                 }
                 _ => digest_of(&file.content()),
             };

@@ -42,32 +42,38 @@ impl Record {
     }
 
     /// `asked`: the rest that was asked for before this turn. `left`: the one that is asked for after it, if another
-    /// consumer is.
+    /// consumer is. Returns whether the answer counts.
     pub fn done(
         &mut self,
         said: &Said,
         (answer, parts): (Payload, Option<Parts>),
         asked: Option<&PlanHash>,
         left: Option<PlanHash>,
-    ) {
+    ) -> bool {
         match self.standing(said, asked) {
             Standing::Asked => {}
-            Standing::Before => return self.duplicates += 1,
-            Standing::Stale => return,
+            Standing::Before => {
+                self.duplicates += 1;
+                return false;
+            }
+            Standing::Stale => return false,
         }
         if let Some(first) = &self.first {
             self.duplicates += 1;
             self.conflicts += u64::from(differ(first, &answer));
-            return;
+            return false;
         }
         let is_there = |parts: &Parts| (0..parts.count).all(|n| self.parts.contains(&(parts.run.to_string(), n)));
         if !parts.as_ref().is_none_or(is_there) {
             self.incomplete += 1;
-        } else if left.is_some() && self.rest.is_none() {
+            return false;
+        }
+        if left.is_some() && self.rest.is_none() {
             self.rest = left;
         } else {
             self.first = Some(answer);
         }
+        true
     }
 
     pub fn failed(&mut self, said: &Said, asked: Option<&PlanHash>) {

@@ -9,6 +9,7 @@ use shared::protocol::id::{PlanHash, TaskId};
 use shared::protocol::job::JobSpec;
 use shared::protocol::workload::files::Item;
 
+use super::taken::Taken;
 use super::{Key, ensure};
 use crate::simulation::jobs::{Fate, File, Job};
 
@@ -37,7 +38,7 @@ impl Task {
 
     /// Whether it has the answer that was `given` to it; or needs none, as its files are such that cannot be listed, or
     /// that an opening before was answered for: these are `taken` over.
-    pub fn is_told(&self, given: bool, taken: Option<&BTreeSet<File>>) -> bool {
+    pub fn is_told(&self, given: bool, taken: Option<&Taken>) -> bool {
         let is_told = |file: &File| file.fate() == Fate::Unlisted || taken.is_some_and(|taken| taken.contains(file));
         given || self.files.iter().all(is_told)
     }
