@@ -61,7 +61,7 @@ async fn over_a_broker_a_caravan_brings_its_own_reducer() {
 async fn each_role_has_a_window_and_no_command_line_shows_the_password() {
     let road = Road::new().await;
     let home = TempDir::new().expect("a directory");
-    let (caravan, server) = launch_windows(&road, home.path(), &["--whips", "3000", "--riders", "3"]);
+    let (caravan, server) = launch_windows(&road, home.path(), &["--whips", "1500", "--riders", "3"]);
     let names = ask(home.path(), &server, &["list-windows", "-t", "caravan", "-F", "#{window_name}"]);
     assert_eq!(names, "reducer\nhorse 0\nhorse 1\nrider 0\nrider 1\nrider 2\n");
     let processes = ask(home.path(), &server, &["list-panes", "-s", "-t", "caravan", "-F", "#{pid} #{pane_pid}"]);
@@ -70,7 +70,7 @@ async fn each_role_has_a_window_and_no_command_line_shows_the_password() {
         assert!(!String::from_utf8_lossy(&line).contains("guest"), "{}", String::from_utf8_lossy(&line));
     }
     let out = succeeds(caravan).await;
-    assert!(out.contains("9000 whips, 13495500 steps, distance 6747750, in "), "{out}");
+    assert!(out.contains("4500 whips, 3372750 steps, distance 1686375, in "), "{out}");
     is_gone(home.path(), &server);
     road.was_never_too_full(0);
 }
