@@ -164,26 +164,28 @@ proptest! {
     fn late_rows_are_the_rows(steps in steps()) {
         let (mut late, mut prompt) = (opened(&Place::Memory), opened(&Place::Temporary));
         let (mut open, mut closed, mut released) = (Vec::new(), Vec::new(), 0);
-        for (second, step) in steps.iter().enumerate() {
+        for (second, turn) in steps.chunks(3).enumerate() {
             let now = Duration::from_secs(second as u64);
             for store in [&mut late, &mut prompt] {
                 store.begin_turn().expect("a turn");
             }
-            for write in writes(step, &mut open, &mut closed, &mut released) {
-                late.write(&write, now).expect("it is written");
-                prompt.write(&write, now).expect("it is written");
+            for step in turn {
+                for write in writes(step, &mut open, &mut closed, &mut released) {
+                    late.write(&write, now).expect("it is written");
+                    prompt.write(&write, now).expect("it is written");
+                }
+                if let Do::Look(number) = *step {
+                    let spec = spec();
+                    let fold = fold::of(&spec);
+                    let task = |store: &Store| store.task(&job(), number.into(), fold).expect("it is read");
+                    prop_assert_eq!(task(&late), task(&prompt));
+                    if number % 2 == 0 {
+                        prop_assert_eq!(rows(&late), rows(&prompt));
+                    }
+                }
             }
             for store in [&mut late, &mut prompt] {
                 store.commit_turn().expect("a turn");
-            }
-            if let Do::Look(number) = *step {
-                let spec = spec();
-                let fold = fold::of(&spec);
-                let task = |store: &Store| store.task(&job(), number.into(), fold).expect("it is read");
-                prop_assert_eq!(task(&late), task(&prompt));
-                if number % 2 == 0 {
-                    prop_assert_eq!(rows(&late), rows(&prompt));
-                }
             }
         }
         prop_assert_eq!(rows(&late), rows(&prompt));

@@ -127,13 +127,15 @@ fn open(key: &Key, routing_key: &str, message: &Message) -> Result<Message, Untr
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Untrusted::Broken)?;
     let inside: Inside =
         rest.get(..length).and_then(|inside| serde_json::from_slice(inside).ok()).ok_or(Untrusted::Broken)?;
-    let mut headers: Headers = inside.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    for (name, value) in message.headers.iter() {
-        let is_broker = name.starts_with("x-");
-        if is_broker || (ADDED.contains(&name) && !headers.contains_key(name)) {
-            headers.insert(name.to_owned().into(), value.clone());
-        }
-    }
+    // Of one name the last counts: what was added outside after sealing only where the seal has nothing,
+    // what is the broker's in any case. Collected, as a key holder may send any number of headers.
+    let outside = |chosen: fn(&str) -> bool| {
+        let outside = message.headers.iter().filter(move |(name, _)| chosen(name));
+        outside.map(|(name, value)| (name.to_owned().into(), value.clone()))
+    };
+    let sealed = inside.headers.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let added = outside(|name| ADDED.contains(&name));
+    let headers: Headers = added.chain(sealed).chain(outside(|name| name.starts_with("x-"))).collect();
     let body = bytes::Bytes::from(text).slice(4 + length..);
     Ok(Message { content_type: inside.content_type.into(), headers, body, ..message.clone() })
 }

@@ -7,7 +7,8 @@ use shared::protocol::workload::digest::Answer;
 
 use crate::simulation::jobs::File;
 
-/// The files, with the digest of each that counts.
+/// The files, with the digest of each that was counted last: a later opening asks for a file again only
+/// where its store has no digest of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Taken(BTreeMap<File, Option<String>>);
 
