@@ -4,8 +4,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PACKAGES: [&str; 5] =
-    ["packhorse-shared", "packhorse-producer", "packhorse-consumer", "packhorse-reducer", "packhorse"];
+const PACKAGES: [&str; 7] = [
+    "packhorse-ops",
+    "packhorse-compute",
+    "packhorse-shared",
+    "packhorse-producer",
+    "packhorse-consumer",
+    "packhorse-reducer",
+    "packhorse",
+];
 
 /// Cargo at the top of this tree, with what was fetched for the build of this test.
 fn cargo(arguments: &[&str]) -> String {

@@ -28,7 +28,7 @@ const TOP: [&str; 18] = [
 const TOP_TESTS: &str = "tests";
 
 /// Outside packages with a room: where product code may name them.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("async-rs", &["shared/src/transport/rabbitmq/"]),
     ("base64", &["shared/src/protocol/path.rs", "shared/src/protocol/payload.rs"]),
     ("chacha20poly1305", &["shared/src/protocol/seal/"]),
@@ -40,6 +40,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("indicatif", &["src/cli/progress.rs"]),
     ("futures-rustls", &["shared/src/transport/rabbitmq/"]),
     ("lapin", &["benches/peers/calls/", "shared/src/transport/rabbitmq/"]),
+    ("libm", &["consumer/compute/src/define/tests.rs", "consumer/compute/src/reference/"]),
     ("rand", &["shared/src/system/random.rs"]),
     ("rmp-serde", &["shared/src/protocol/workload/call/codec.rs"]),
     ("rusqlite", &["reducer/src/store/"]),
