@@ -91,6 +91,17 @@ impl Shape {
         Self(self.0.iter().enumerate().filter_map(kept).collect())
     }
 
+    /// With an axis of length 1 at this place of the result, counted from the end if negative; and the
+    /// place.
+    pub fn with_new_axis(&self, axis: i64) -> Result<(Self, usize), OpError> {
+        let mut lengths = self.0.clone();
+        lengths.push(1);
+        let axis = Self(lengths).axis(axis)?;
+        let mut lengths = self.0.clone();
+        lengths.insert(axis, 1);
+        Ok((Self(lengths), axis))
+    }
+
     /// With another length of one axis.
     pub fn with(&self, axis: usize, length: usize) -> Self {
         let mut lengths = self.0.clone();

@@ -95,10 +95,16 @@ fn bools(function: Function, x: &[u8], y: &[u8], into: &mut [u8]) {
         Function::And | Function::Min => two(x, y, into, |x, y| x & y),
         Function::Or | Function::Max => two(x, y, into, |x, y| x | y),
         Function::Xor => two(x, y, into, |x, y| x ^ y),
+        _ => compare(function, x, y, into),
+    }
+}
+
+fn compare<T: Copy + PartialOrd>(function: Function, x: &[T], y: &[T], into: &mut [u8]) {
+    match function {
         Function::Equal => two(x, y, into, |x, y| u8::from(x == y)),
         Function::Less => two(x, y, into, |x, y| u8::from(x < y)),
         Function::LessEqual => two(x, y, into, |x, y| u8::from(x <= y)),
-        _ => unreachable!("{function:?} of bools"),
+        _ => unreachable!("{function:?} gives no bool"),
     }
 }
 
@@ -156,12 +162,7 @@ macro_rules! integers {
 
             pub fn two(function: Function, x: &[$type], y: &[$type], into: &mut Tile) {
                 match into {
-                    Tile::Bool(into) => match function {
-                        Function::Equal => super::two(x, y, into, |x, y| u8::from(x == y)),
-                        Function::Less => super::two(x, y, into, |x, y| u8::from(x < y)),
-                        Function::LessEqual => super::two(x, y, into, |x, y| u8::from(x <= y)),
-                        _ => unreachable!("{function:?} gives no bool"),
-                    },
+                    Tile::Bool(into) => super::compare(function, x, y, into),
                     Tile::$variant(into) => match function {
                         Function::Add => super::two(x, y, into, <$type>::wrapping_add),
                         Function::Sub => super::two(x, y, into, <$type>::wrapping_sub),
@@ -261,12 +262,7 @@ macro_rules! floats {
 
             pub fn two(function: Function, x: &[$type], y: &[$type], into: &mut Tile) {
                 match into {
-                    Tile::Bool(into) => match function {
-                        Function::Equal => super::two(x, y, into, |x, y| u8::from(x == y)),
-                        Function::Less => super::two(x, y, into, |x, y| u8::from(x < y)),
-                        Function::LessEqual => super::two(x, y, into, |x, y| u8::from(x <= y)),
-                        _ => unreachable!("{function:?} gives no bool"),
-                    },
+                    Tile::Bool(into) => super::compare(function, x, y, into),
                     Tile::$variant(into) => match function {
                         Function::Add => super::two(x, y, into, |x, y| x + y),
                         Function::Sub => super::two(x, y, into, |x, y| x - y),

@@ -64,15 +64,6 @@ parameters! {
     }
 }
 
-impl Stack {
-    fn one(&self, of: &Shape) -> Result<(Shape, usize), OpError> {
-        let axis = Shape::new([of.lengths(), &[1]].concat()).axis(self.axis)?;
-        let mut lengths = of.lengths().to_vec();
-        lengths.insert(axis, 1);
-        Ok((Shape::new(lengths), axis))
-    }
-}
-
 impl Operator for Stack {
     described! {
         "stack", Arity::AtLeast(1), Bound::Exact,
@@ -88,12 +79,12 @@ impl Operator for Stack {
         if let Some(other) = inputs.iter().find(|shape| **shape != inputs[0]) {
             return Err(OpError(format!("the shapes {} and {other} differ", inputs[0])));
         }
-        let (shape, axis) = self.one(&inputs[0])?;
+        let (shape, axis) = inputs[0].with_new_axis(self.axis)?;
         Ok(vec![Some(shape.with(axis, inputs.len()))])
     }
 
     fn lower(&self, b: &mut Builder, inputs: &[Value]) -> Result<Vec<Value>, OpError> {
-        let (shape, axis) = self.one(b.shape(inputs[0]))?;
+        let (shape, axis) = b.shape(inputs[0]).with_new_axis(self.axis)?;
         let values: Vec<Value> = cast_all(b, inputs).into_iter().map(|value| b.reshape(value, &shape)).collect();
         Ok(vec![b.concat(&values, axis)])
     }

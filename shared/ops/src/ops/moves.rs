@@ -9,6 +9,24 @@ fn same(inputs: &[DType]) -> Result<Vec<DType>, OpError> {
     Ok(vec![inputs[0]])
 }
 
+/// The rules and the lowering of an op that gives the same elements in the shape of its `shape` method.
+macro_rules! reshapes {
+    () => {
+        fn dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, OpError> {
+            same(inputs)
+        }
+
+        fn shapes(&self, inputs: &[Shape]) -> Result<Vec<Option<Shape>>, OpError> {
+            Ok(vec![Some(self.shape(&inputs[0])?)])
+        }
+
+        fn lower(&self, b: &mut Builder, inputs: &[Value]) -> Result<Vec<Value>, OpError> {
+            let shape = self.shape(b.shape(inputs[0]))?;
+            Ok(vec![b.reshape(inputs[0], &shape)])
+        }
+    };
+}
+
 parameters! {
     /// Another shape.
     #[derive(Eq)]
@@ -43,18 +61,7 @@ impl Operator for Reshape {
          left for it."
     }
 
-    fn dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, OpError> {
-        same(inputs)
-    }
-
-    fn shapes(&self, inputs: &[Shape]) -> Result<Vec<Option<Shape>>, OpError> {
-        Ok(vec![Some(self.shape(&inputs[0])?)])
-    }
-
-    fn lower(&self, b: &mut Builder, inputs: &[Value]) -> Result<Vec<Value>, OpError> {
-        let shape = self.shape(b.shape(inputs[0]))?;
-        Ok(vec![b.reshape(inputs[0], &shape)])
-    }
+    reshapes! {}
 }
 
 /// The elements in one axis.
@@ -146,12 +153,7 @@ parameters! {
 
 impl ExpandDims {
     fn shape(&self, of: &Shape) -> Result<Shape, OpError> {
-        let mut lengths = of.lengths().to_vec();
-        lengths.push(1);
-        let axis = Shape::new(lengths).axis(self.axis)?;
-        let mut lengths = of.lengths().to_vec();
-        lengths.insert(axis, 1);
-        Ok(Shape::new(lengths))
+        Ok(of.with_new_axis(self.axis)?.0)
     }
 }
 
@@ -161,18 +163,7 @@ impl Operator for ExpandDims {
         "With a new axis of length 1 at the place `axis` of the result (0), `numpy.expand_dims`."
     }
 
-    fn dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, OpError> {
-        same(inputs)
-    }
-
-    fn shapes(&self, inputs: &[Shape]) -> Result<Vec<Option<Shape>>, OpError> {
-        Ok(vec![Some(self.shape(&inputs[0])?)])
-    }
-
-    fn lower(&self, b: &mut Builder, inputs: &[Value]) -> Result<Vec<Value>, OpError> {
-        let shape = self.shape(b.shape(inputs[0]))?;
-        Ok(vec![b.reshape(inputs[0], &shape)])
-    }
+    reshapes! {}
 }
 
 parameters! {
@@ -205,18 +196,7 @@ impl Operator for Squeeze {
         "Without all axes of length 1, or without those of `axis`, which must have it, `numpy.squeeze`."
     }
 
-    fn dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, OpError> {
-        same(inputs)
-    }
-
-    fn shapes(&self, inputs: &[Shape]) -> Result<Vec<Option<Shape>>, OpError> {
-        Ok(vec![Some(self.shape(&inputs[0])?)])
-    }
-
-    fn lower(&self, b: &mut Builder, inputs: &[Value]) -> Result<Vec<Value>, OpError> {
-        let shape = self.shape(b.shape(inputs[0]))?;
-        Ok(vec![b.reshape(inputs[0], &shape)])
-    }
+    reshapes! {}
 }
 
 parameters! {
